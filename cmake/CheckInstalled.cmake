@@ -1,0 +1,30 @@
+# cmake -DBUILD=<build folder> -DSOURCE=<top> -DGENERATOR=<name> -DCXX=<compiler> -P CheckInstalled.cmake
+#
+# Installs the build into a folder of its own and builds examples/ from outside, with nothing but what
+# was installed: as somebody would who has the package and not the tree. Then runs each example here.
+foreach(name IN ITEMS BUILD SOURCE GENERATOR CXX)
+  if(NOT ${name})
+    message(FATAL_ERROR "CheckInstalled.cmake needs -D${name}=...")
+  endif()
+endforeach()
+
+set(work "${BUILD}/installed")
+file(REMOVE_RECURSE "${work}/prefix" "${work}/build")
+
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE state OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT state EQUAL 0)
+    message(FATAL_ERROR "failed (${state}): ${ARGV}\n${text}")
+  endif()
+endfunction()
+
+run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${work}/prefix")
+foreach(program IN ITEMS shoal shoal-worker shoal-coordinator shoal-executor)
+  if(NOT EXISTS "${work}/prefix/bin/${program}")
+    message(FATAL_ERROR "not installed: bin/${program}")
+  endif()
+endforeach()
+run("${CMAKE_COMMAND}" -S "${SOURCE}/examples" -B "${work}/build" -G "${GENERATOR}"
+  "-DCMAKE_PREFIX_PATH=${work}/prefix" "-DCMAKE_CXX_COMPILER=${CXX}" -DCMAKE_BUILD_TYPE=Release)
+run("${CMAKE_COMMAND}" --build "${work}/build")
+run("${CMAKE_CTEST_COMMAND}" --test-dir "${work}/build" --output-on-failure --no-tests=error)
