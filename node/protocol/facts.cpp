@@ -1,0 +1,37 @@
+#include "node/protocol/facts.h"
+
+#include <array>
+
+#include "node/protocol/hash.h"
+
+namespace shoal {
+namespace {
+
+// A range as both ends of a hash must see it, whatever their byte order.
+std::array<std::uint8_t, 16> range_bytes(Range range) {
+  std::array<std::uint8_t, 16> bytes;
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(range.first >> (8 * i));
+    bytes[8 + i] = static_cast<std::uint8_t>(range.last >> (8 * i));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Hash256 commitment_seal(const JobId& job, const NodeId& worker, Range range, const Hash256& salt,
+                        const Hash256& root) {
+  return sha256({as_bytes("shoal-commit"), job.view(), worker.view(), range_bytes(range),
+                 salt.view(), root.view()});
+}
+
+Hash256 commitment_salt(const Signer& signer, const JobId& job, Range range) {
+  Bytes input = to_bytes(job.view());
+  const auto tail = range_bytes(range);
+  input.insert(input.end(), tail.begin(), tail.end());
+  return signer.secret_hash(input);
+}
+
+JobId job_id_of(ByteView manifest_body) { return JobId{sha256(manifest_body).bytes}; }
+
+}  // namespace shoal

@@ -1,0 +1,179 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/protocol/decode_error.h"
+#include "node/protocol/ids.h"
+#include "node/protocol/keys.h"
+#include "node/protocol/range.h"
+#include "node/protocol/time.h"
+
+// Facts: what a node states under its signature. A fact travels, is stored and is checked as the
+// bytes its signer sent (`Signed::body`); the structs below are only what those bytes say.
+namespace shoal {
+
+struct Signed {
+  NodeId signer;
+  Bytes body;
+  Signature signature;
+  friend bool operator==(const Signed&, const Signed&) = default;
+};
+
+inline Signed sign_fact(const Signer& signer, Purpose purpose, Bytes body) {
+  Signature signature = signer.sign(purpose, body);
+  return {signer.id(), std::move(body), signature};
+}
+inline bool signature_holds(const SignatureChecker& checker, Purpose purpose, const Signed& fact) {
+  return checker.holds(fact.signer, purpose, fact.body, fact.signature);
+}
+
+enum class Role : std::uint8_t { kWorker = 0, kSubmitter = 1, kCoordinator = 2 };
+
+// A node about itself (Purpose::kRecord). Of two records of one node the higher sequence wins.
+struct NodeRecord {
+  NodeId node;
+  PoolId pool;
+  Role role = Role::kWorker;
+  std::vector<std::string> endpoints;  // "tcp://1.2.3.4:5555"; none if it cannot be dialled
+  std::uint32_t threads = 0;           // that the donor lends
+  std::uint64_t memory_bytes = 0;      // that the donor lends
+  std::vector<std::string> kernels;    // names of the shipped kernels it runs
+  bool runs_native_from_anyone = false;
+  std::string agent;         // "shoal/0.1.0"
+  UnixMs sequence = 0;       // when it was signed
+  std::uint32_t ttl_s = 0;   // how long after that it may be believed
+  friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
+};
+
+enum class KernelKind : std::uint8_t {
+  kShipped = 0,  // a kernel of tasks/, by name: every worker has it
+  kNative = 1,   // a program of the submitter's, linked with the SDK, by its content id
+};
+enum class Comparison : std::uint8_t { kBytes = 0, kEquivalent = 1 };
+
+// A job (Purpose::kManifest, signed by its submitter). Immutable; its id is the SHA-256 of the body.
+struct Manifest {
+  std::array<std::uint8_t, 16> nonce{};  // two submissions of the same work are two jobs
+  std::string name;                      // for people
+  KernelKind kernel_kind = KernelKind::kShipped;
+  std::string kernel;                  // the name it was registered under
+  std::optional<ContentId> program;    // kNative: the executable
+  std::uint64_t program_bytes = 0;
+  Bytes parameters;                    // handed to the kernel with every unit
+  std::uint64_t units = 0;             // N
+  std::optional<ContentId> inputs;     // a pack of N inputs (input_pack.h); none: a unit is its index
+  std::uint64_t inputs_bytes = 0;
+  std::uint32_t quorum = 2;
+  std::uint32_t max_attempts = 3;      // failures on as many workers end a unit
+  Comparison comparison = Comparison::kBytes;
+  bool distinct_blocks = false;        // replicas from different address blocks (/24, /48)
+  std::uint64_t unit_wall_ms = 3'600'000;
+  std::uint64_t unit_memory_bytes = 0;  // 0: the donor's limit
+  std::uint64_t output_bytes_max = 64ULL << 20;
+  std::int32_t priority = 0;
+  UnixMs created = 0;
+  friend bool operator==(const Manifest&, const Manifest&) = default;
+};
+
+// Who may be asked to believe a batch: the worker commits before it shows (Purpose::kCommitment).
+// sealed = commitment_seal(...): nobody can copy what he has not seen, nor claim another's.
+struct Commitment {
+  JobId job;
+  NodeId worker;
+  Range range;
+  Hash256 sealed;
+  friend bool operator==(const Commitment&, const Commitment&) = default;
+};
+// SHA-256("shoal-commit" | job | worker | first | last | salt | root).
+Hash256 commitment_seal(const JobId&, const NodeId& worker, Range, const Hash256& salt,
+                        const Hash256& root);
+// The salt of a worker's batch: Signer::secret_hash over (job, first, last).
+Hash256 commitment_salt(const Signer&, const JobId&, Range);
+
+enum class FailureKind : std::uint8_t {
+  kThrew = 0,         // the kernel reported an error or threw
+  kCrashed = 1,       // a signal
+  kTimedOut = 2,      // past unit_wall_ms
+  kOutOfMemory = 3,
+  kBadAnswer = 4,     // the executor answered garbage, or too much
+  kRefused = 5,       // the kernel or its input could not be used at all
+};
+
+// A unit that failed on a worker (Purpose::kFailure).
+struct Failure {
+  JobId job;
+  NodeId worker;
+  UnitIndex unit = 0;
+  FailureKind kind = FailureKind::kThrew;
+  std::string message;
+  std::string stderr_end;  // the last lines the kernel wrote
+  friend bool operator==(const Failure&, const Failure&) = default;
+};
+
+// `from` hands a part of its lease to `to` (Purpose::kTransfer, signed by both).
+struct Transfer {
+  JobId job;
+  std::uint64_t epoch = 0;
+  std::uint64_t lease = 0;
+  std::vector<Range> ranges;
+  NodeId from;
+  NodeId to;
+  friend bool operator==(const Transfer&, const Transfer&) = default;
+};
+
+enum class ControlCommand : std::uint8_t { kCancel = 0, kPause = 1, kResume = 2, kPriority = 3 };
+
+// The submitter's will (Purpose::kControl). The highest sequence wins.
+struct Control {
+  JobId job;
+  std::uint64_t sequence = 0;
+  ControlCommand command = ControlCommand::kCancel;
+  std::int32_t priority = 0;
+  friend bool operator==(const Control&, const Control&) = default;
+};
+
+// The submitter has seen every unit's end and accepts it (Purpose::kSnapshot): the job is over, and
+// what it accepted is final.
+struct Snapshot {
+  JobId job;
+  std::uint64_t verified = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t disputed = 0;
+  Hash256 results;  // SHA-256 over (first, last, root or zero) of all receipts in unit order
+  friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+
+// A verifier ran the job's `equivalent` on the outputs of one unit (Purpose::kComparison).
+struct ComparisonVerdict {
+  JobId job;
+  NodeId worker;
+  UnitIndex unit = 0;
+  std::vector<Hash256> digests;  // the first is the reference: the least of them
+  bool all_match = false;
+  friend bool operator==(const ComparisonVerdict&, const ComparisonVerdict&) = default;
+};
+
+Bytes encode(const NodeRecord&);
+Bytes encode(const Manifest&);
+Bytes encode(const Commitment&);
+Bytes encode(const Failure&);
+Bytes encode(const Transfer&);
+Bytes encode(const Control&);
+Bytes encode(const Snapshot&);
+Bytes encode(const ComparisonVerdict&);
+// Total: any bytes give a value within the limits of limits.h, or an error. They check shape and
+// limits, not signatures.
+Result<NodeRecord, DecodeError> decode_record(ByteView);
+Result<Manifest, DecodeError> decode_manifest(ByteView);
+Result<Commitment, DecodeError> decode_commitment(ByteView);
+Result<Failure, DecodeError> decode_failure(ByteView);
+Result<Transfer, DecodeError> decode_transfer(ByteView);
+Result<Control, DecodeError> decode_control(ByteView);
+Result<Snapshot, DecodeError> decode_snapshot(ByteView);
+Result<ComparisonVerdict, DecodeError> decode_comparison_verdict(ByteView);
+
+JobId job_id_of(ByteView manifest_body);
+
+}  // namespace shoal

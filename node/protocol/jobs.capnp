@@ -1,0 +1,264 @@
+@0x9cd281874c0b1e7d;
+
+# Jobs: how a job comes into the grid, and how it is watched and steered.
+#
+# Concepts
+#
+# Job. A pure function, its parameters, and N inputs; work unit i of the job is that function applied to
+# input i. All of it is said in one fact, the Manifest, which its submitter signs and nobody can change
+# afterwards. The job's id is the SHA-256 of the manifest's bytes as sent: whoever holds the id can tell
+# the true manifest from any other, whoever gave it to him.
+#
+# Steward. A worker that keeps a job's ledger: who holds which units, who committed what, how each unit
+# ended. The steward that hands out the units is called the job's leader. A submitter picks it among
+# the workers that it sees; no coordinator has a say.
+#
+# Durable before acknowledged. A steward answers Submit with `accepted` only when manifest, program and
+# inputs are safe on its disk. From then on the submitter may switch off its machine and come back with
+# nothing but the job's id.
+#
+#     submitter                      steward
+#      | Submit           ---->            |
+#      |      <---- BlockRequest / Block ----> (content.capnp: the program and the inputs)
+#      |                  <----  SubmitReply |
+#      | JobStatusRequest ---->            |
+#      |                  <---- JobStatusReply |
+#      | ControlRequest   ---->            |
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("shoal::wire");
+
+using Rendezvous = import "rendezvous.capnp";
+
+using JobId = Data;
+# 32 bytes: the SHA-256 of a manifest's bytes as its submitter sent them.
+
+using ContentId = Data;
+# 32 bytes: the name of a run of bytes; see content.capnp.
+
+enum KernelKind {
+  shipped @0;  # one of the kernels that come with Shoal, by its name: every worker has it
+  native @1;   # a program of the submitter's own; runs only where the donor trusts that submitter
+}
+
+enum Comparison {
+  bytes @0;       # two outputs agree when they are the same bytes
+  equivalent @1;  # the kernel's own judgement, for results that agree only within a tolerance
+}
+
+struct Manifest {
+  # Fact: a job, by its submitter. Immutable; what may change later is in Control.
+
+  nonce @0 :Data;
+  # 16 random bytes. Without them the same work submitted twice would be the same job.
+
+  name @1 :Text;
+  # For people. Need not be unique.
+
+  kernelKind @2 :KernelKind;
+  # How `kernel` is to be found.
+
+  kernel @3 :Text;
+  # The name under which the kernel is registered: among the shipped ones, or within the program.
+
+  program @4 :ContentId;
+  # For native kernels the executable, which workers fetch by this id. Absent for shipped ones.
+
+  programBytes @5 :UInt64;
+  # Its size. A content id alone does not tell how much one is about to fetch.
+
+  parameters @6 :Data;
+  # Handed to the kernel with every unit. What is large belongs into the inputs.
+
+  units @7 :UInt64;
+  # N, at least one. A job of 10^9 units costs no more to describe than a job of one.
+
+  inputs @8 :ContentId;
+  # A pack of N inputs (input_pack.h). Absent: the input of a unit is its index.
+
+  inputsBytes @9 :UInt64;
+  # The size of that pack.
+
+  quorum @10 :UInt32 = 2;
+  # How many distinct workers must agree on a unit before it counts as verified. From 1 to 16.
+
+  maxAttempts @11 :UInt32 = 3;
+  # On how many workers a unit must fail before that is its end. A unit that fails everywhere is the
+  # kernel's fault and would otherwise go round for ever.
+
+  comparison @12 :Comparison;
+  # What "agree" means.
+
+  distinctBlocks @13 :Bool;
+  # Whether the replicas of a unit must come from different blocks of addresses (/24, /48): one person
+  # has many keys more easily than many networks.
+
+  unitWallMs @14 :UInt64 = 3600000;
+  # How long a unit may run before its executor is killed.
+
+  unitMemoryBytes @15 :UInt64;
+  # How much memory a unit may use. Zero: whatever the donor allows.
+
+  outputBytesMax @16 :UInt64 = 67108864;
+  # How large a unit's output may be. More is a failure of the unit.
+
+  priority @17 :Int32;
+  # Higher goes first among the jobs of one leader.
+
+  created @18 :Rendezvous.UnixMs;
+  # For people.
+}
+
+enum ControlCommand {
+  cancel @0;    # no more units are leased; what is running is told to stop; there is no way back
+  pause @1;     # no more units are leased; what is running may finish
+  resume @2;    # as before the pause
+  priority @3;  # use the new priority
+}
+
+struct Control {
+  # Fact: what the submitter wants of a running job. Of several the one with the highest sequence
+  # counts, so that late or repeated copies do no harm.
+
+  job @0 :JobId;
+  # The job. The signer must be its submitter.
+
+  sequence @1 :UInt64;
+  # The submitter's own count, below 2^63.
+
+  command @2 :ControlCommand;
+  # What to do.
+
+  priority @3 :Int32;
+  # The new priority; meaningful with that command alone.
+}
+
+struct Submit {
+  # "Keep this job for me": submitter to a steward. May be repeated: the id says that it is the same.
+
+  manifest @0 :Rendezvous.Signed;
+  # The Manifest.
+}
+
+enum SubmitOutcome {
+  accepted @0;       # durable: the submitter may leave
+  invalid @1;        # the manifest does not decode, verify, or make sense
+  unknownKernel @2;  # a shipped kernel that this worker does not have
+  notTrusted @3;     # native code of a submitter whom the donor does not trust
+  full @4;           # this worker leads as many jobs as it can
+  storageFailed @5;  # it could not be made durable
+}
+
+struct SubmitReply {
+  # The answer to Submit. `accepted` is a promise.
+
+  job @0 :JobId;
+  # Which submission this answers.
+
+  outcome @1 :SubmitOutcome;
+  # For programs.
+
+  detail @2 :Text;
+  # For people: one sentence.
+}
+
+enum JobPhase {
+  fetching @0;   # the steward is still pulling the program or the inputs
+  running @1;    # units are being handed out
+  paused @2;     # by the submitter
+  done @3;       # every unit has an end
+  cancelled @4;  # by the submitter
+}
+
+struct JobStatus {
+  # One job as its leader sees it. A report, not evidence: what counts is in the receipts.
+
+  job @0 :JobId;
+  # The job.
+
+  phase @1 :JobPhase;
+  # Where it stands.
+
+  units @2 :UInt64;
+  # N.
+
+  verified @3 :UInt64;
+  # Units that ended well.
+
+  failed @4 :UInt64;
+  # Units that failed on as many workers as the manifest allows.
+
+  disputed @5 :UInt64;
+  # Units on which no quorum could be found.
+
+  committed @6 :UInt64;
+  # Units with at least one commitment and no end yet.
+
+  leased @7 :UInt64;
+  # Units that somebody holds as their first replica.
+
+  workers @8 :UInt32;
+  # Workers that hold a lease or committed within the last minute.
+
+  moved @9 :UInt64;
+  # Units that came to their worker from a peer and not from the steward: how well stealing works.
+
+  recomputed @10 :UInt64;
+  # Replicas of units beyond the quorum: what disputes, stragglers and losses cost.
+
+  unblinded @11 :UInt64;
+  # Units that the leader itself had to verify for want of others, knowing what it verified.
+
+  waitingFor @12 :Text;
+  # Why nothing moves, in one line. Empty while it moves.
+
+  name @13 :Text;
+  # From the manifest; cut where it is long.
+
+  submitter @14 :Rendezvous.NodeId;
+  # Whose job it is.
+
+  created @15 :Rendezvous.UnixMs;
+  # From the manifest.
+}
+
+struct JobStatusRequest {
+  # "How is it going?": from anybody to a steward.
+
+  job @0 :JobId;
+  # Which job. All zero: all jobs that this node leads.
+
+  submitter @1 :Rendezvous.NodeId;
+  # When all jobs are asked for: only those of this submitter. All zero: everybody's.
+}
+
+struct JobStatusReply {
+  # The answer.
+
+  jobs @0 :List(JobStatus);
+  # Empty where the node leads no such job.
+}
+
+struct ControlRequest {
+  # The submitter's will, to the steward. It is confirmed by the status that follows from it.
+
+  control @0 :Rendezvous.Signed;
+  # The Control.
+}
+
+struct JobFind {
+  # "Who leads this job?": to any peer, from a submitter that comes back with the id alone.
+
+  job @0 :JobId;
+  # The job.
+}
+
+struct JobFound {
+  # The answer to JobFind. It does not prove anything; the leader itself will.
+
+  job @0 :JobId;
+  # Which question this answers.
+
+  leader @1 :Rendezvous.Signed;
+  # The leader's NodeRecord. Absent: this peer has not heard of the job.
+}

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "node/protocol/time.h"
+
+// Every limit of the protocol, with its unit. A message past a limit is refused by the decoder; a
+// table past its limit refuses the newest, never drops what was promised.
+namespace shoal::limits {
+
+// Messages.
+inline constexpr std::size_t kMessageBytes = 1024 * 1024 + 4096;
+inline constexpr std::size_t kTextBytes = 4096;        // any one text field
+inline constexpr std::size_t kEndpoints = 8;           // a record's
+inline constexpr std::size_t kEndpointBytes = 256;
+inline constexpr std::size_t kKernelNames = 64;        // a record's
+inline constexpr std::size_t kRecordBytes = 4096;      // one encoded record
+inline constexpr std::size_t kSampleRecords = 64;      // one sample's
+inline constexpr std::size_t kManifestBytes = 512 * 1024;
+inline constexpr std::size_t kParameterBytes = 256 * 1024;
+inline constexpr std::size_t kRangesPerMessage = 4096;
+inline constexpr std::size_t kBatchesPerMessage = 256;
+inline constexpr std::size_t kProofHashes = 128;
+inline constexpr std::size_t kReceiptsPerMessage = 64;
+
+// Units and results.
+inline constexpr std::uint64_t kUnitsPerJob = 1'000'000'000'000;
+inline constexpr std::uint64_t kUnitsPerBatch = 16'384;
+inline constexpr std::size_t kInlineOutputBytes = 1024;          // larger outputs are content
+inline constexpr std::size_t kBatchInlineBytes = 512 * 1024;     // inline outputs of one batch
+inline constexpr std::uint64_t kOutputBytes = 1ULL << 30;        // one unit's output
+inline constexpr std::uint64_t kContentBytes = 1ULL << 40;
+inline constexpr std::size_t kFailureTextBytes = 2048;           // message and stderr, each
+inline constexpr unsigned kQuorumMax = 16;
+inline constexpr unsigned kExtraReplicas = 3;  // q + this many without agreement: disputed
+inline constexpr unsigned kAttemptsDefault = 3;
+
+// Content.
+inline constexpr std::size_t kBlockLeaves = 16;  // one request: 256 KiB
+inline constexpr std::size_t kContentWindow = 8;  // blocks in flight from one source
+
+// Peers.
+inline constexpr std::size_t kKnownPeers = 512;
+inline constexpr std::size_t kLinksMax = 4096;
+inline constexpr std::size_t kActivePeers = 5;     // peers a worker dials of its own accord
+inline constexpr std::size_t kHungryPeers = 4096;  // remembered empty-handed askers
+inline constexpr std::size_t kJobsLed = 1024;
+inline constexpr std::size_t kJobsKnown = 4096;
+
+// Coordinator.
+inline constexpr std::size_t kCoordinatorRecords = 200'000;
+inline constexpr std::size_t kRecordsPerAddress = 1024;
+inline constexpr std::size_t kRequestsPerAddressPerMinute = 6000;
+
+// Times.
+inline constexpr Duration kRecordTtl = 600s;
+inline constexpr Duration kAnnounceEvery = 120s;  // jittered by a quarter
+inline constexpr Duration kLease = 60s;
+inline constexpr Duration kRevealTimeout = 10s;
+inline constexpr Duration kBatchTarget = 100ms;  // work in one commitment
+inline constexpr Duration kHelloTimeout = 5s;
+
+}  // namespace shoal::limits

@@ -1,0 +1,73 @@
+@0x92e723149b011ac3;
+
+# The envelope: everything that goes over a link is one Message.
+#
+# One frame on a link holds exactly one Message, which is exactly one of the union. The conversations
+# are described where their messages are: rendezvous.capnp (read this first: it also explains what a
+# fact is), jobs.capnp, work.capnp, verification.capnp, results.capnp, content.capnp.
+#
+# A link is a plain two-way street. Messages on it arrive in order or the link is lost; there are no
+# numbers for requests, and an answer is recognised by what it is about. Everything may be said twice
+# without harm, since a link can be lost at any moment and what was under way is said again on the next.
+#
+# How this protocol grows. New fields are added at the end of structs, where old programs do not see
+# them; new messages are added at the end of the union, where old programs ignore them without holding
+# it against the sender. A change that an old program must not ignore needs a new `version` in Hello.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("shoal::wire");
+
+using Rendezvous = import "rendezvous.capnp";
+using Jobs = import "jobs.capnp";
+using Work = import "work.capnp";
+using Verification = import "verification.capnp";
+using Results = import "results.capnp";
+using Content = import "content.capnp";
+
+struct Message {
+  union {
+    hello @0 :Rendezvous.Hello;                 # both sides, first on every link
+    refused @1 :Rendezvous.Refused;             # before a link is dropped
+    announce @2 :Rendezvous.Announce;           # node to coordinator
+    announced @3 :Rendezvous.Announced;         # and its answer
+    sampleRequest @4 :Rendezvous.SampleRequest; # to a coordinator or any peer
+    sample @5 :Rendezvous.Sample;               # and its answer
+    leave @6 :Rendezvous.Leave;                 # node to coordinator
+
+    submit @7 :Jobs.Submit;                     # submitter to steward
+    submitReply @8 :Jobs.SubmitReply;           # and its answer
+    jobStatusRequest @9 :Jobs.JobStatusRequest; # anybody to steward
+    jobStatusReply @10 :Jobs.JobStatusReply;    # and its answer
+    controlRequest @11 :Jobs.ControlRequest;    # submitter to steward
+    jobFind @12 :Jobs.JobFind;                  # submitter to any peer
+    jobFound @13 :Jobs.JobFound;                # and its answer
+
+    workAvailable @14 :Work.WorkAvailable;      # to whoever asked in vain
+    workRequest @15 :Work.WorkRequest;          # worker to leader or any peer
+    leaseGrant @16 :Work.LeaseGrant;            # leader to worker
+    noWork @17 :Work.NoWork;                    # the other answer to workRequest
+    leaseReport @18 :Work.LeaseReport;          # holder to leader
+    leaseRevoke @19 :Work.LeaseRevoke;          # leader to holder
+    stealRequest @20 :Work.StealRequest;        # thief to victim
+    stealReply @21 :Work.StealReply;            # and its answer
+    transferNotice @22 :Work.TransferNotice;    # thief to leader
+    transferReply @23 :Work.TransferReply;      # and its answer
+
+    commitNotice @24 :Verification.CommitNotice;     # worker to leader
+    failureNotice @25 :Verification.FailureNotice;   # worker to leader
+    revealRequest @26 :Verification.RevealRequest;   # leader to worker
+    reveal @27 :Verification.Reveal;                 # and its answer
+    compareRequest @28 :Verification.CompareRequest; # leader to worker
+    compareReply @29 :Verification.CompareReply;     # and its answer
+
+    resultsRequest @30 :Results.ResultsRequest; # submitter to steward
+    results @31 :Results.Results;               # and its answers
+    jobOver @32 :Results.JobOver;               # submitter to steward
+
+    blockRequest @33 :Content.BlockRequest;     # to any holder of content
+    block @34 :Content.Block;                   # and its answer
+
+    workerStatusRequest @35 :Work.WorkerStatusRequest; # command line to worker
+    workerStatus @36 :Work.WorkerStatus;               # and its answer
+  }
+}

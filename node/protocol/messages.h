@@ -1,0 +1,362 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "node/protocol/facts.h"
+
+// What nodes say to each other. One struct a message, one schema file a conversation
+// (rendezvous.capnp, jobs.capnp, work.capnp, verification.capnp, results.capnp, content.capnp), one
+// envelope (message.capnp). The sender is known from the link's CURVE key, never from the payload.
+namespace shoal {
+
+// --- Rendezvous -----------------------------------------------------------------------------------
+
+// First on every link, from both sides. The receiver checks `node` against the link's CURVE key and
+// `pool` against its own; either wrong: Refused, and the link is dropped.
+struct Hello {
+  std::uint32_t version = 1;
+  PoolId pool;
+  NodeId node;
+  Role role = Role::kWorker;
+  std::optional<Signed> record;  // NodeRecord
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+enum class RefusalReason : std::uint8_t {
+  kOtherPool = 0, kOtherVersion = 1, kWrongKey = 2, kTooBusy = 3, kNotAllowed = 4, kBadMessage = 5,
+};
+struct Refused {
+  RefusalReason reason = RefusalReason::kBadMessage;
+  std::string detail;
+  friend bool operator==(const Refused&, const Refused&) = default;
+};
+
+struct Announce {  // to a coordinator
+  Signed record;
+  friend bool operator==(const Announce&, const Announce&) = default;
+};
+struct Announced {
+  std::string observed_address;  // the asker's IP address as the coordinator saw it
+  std::uint32_t ttl_s = 0;
+  friend bool operator==(const Announced&, const Announced&) = default;
+};
+struct SampleRequest {  // to a coordinator, or to any peer
+  std::uint32_t count = 0;
+  std::uint64_t cookie = 0;  // from the last reply: only what changed since. 0: a fresh sample
+  friend bool operator==(const SampleRequest&, const SampleRequest&) = default;
+};
+struct Sample {
+  std::vector<Signed> records;
+  std::uint64_t cookie = 0;
+  std::uint64_t nodes_known = 0;
+  friend bool operator==(const Sample&, const Sample&) = default;
+};
+struct Leave {  // "forget my record"
+  friend bool operator==(const Leave&, const Leave&) = default;
+};
+
+// --- Jobs -----------------------------------------------------------------------------------------
+
+struct Submit {  // submitter to a steward
+  Signed manifest;
+  friend bool operator==(const Submit&, const Submit&) = default;
+};
+enum class SubmitOutcome : std::uint8_t {
+  kAccepted = 0,       // durable: the submitter may leave
+  kInvalid = 1, kUnknownKernel = 2, kNotTrusted = 3, kFull = 4, kStorageFailed = 5,
+};
+struct SubmitReply {
+  JobId job;
+  SubmitOutcome outcome = SubmitOutcome::kAccepted;
+  std::string detail;
+  friend bool operator==(const SubmitReply&, const SubmitReply&) = default;
+};
+
+enum class JobPhase : std::uint8_t {
+  kFetching = 0, kRunning = 1, kPaused = 2, kDone = 3, kCancelled = 4,
+};
+struct JobStatus {
+  JobId job;
+  JobPhase phase = JobPhase::kRunning;
+  std::uint64_t units = 0, verified = 0, failed = 0, disputed = 0;
+  std::uint64_t committed = 0;  // units with at least one commitment and no end yet
+  std::uint64_t leased = 0;     // units in somebody's lease, first replica
+  std::uint32_t workers = 0;    // that hold a lease or committed in the last minute
+  std::uint64_t moved = 0;      // units that came to their worker from a peer, not from the steward
+  std::uint64_t recomputed = 0; // unit replicas beyond the quorum
+  std::uint64_t unblinded = 0;
+  std::string waiting_for;      // why nothing moves, in one line; empty if it moves
+  std::string name;
+  NodeId submitter;
+  UnixMs created = 0;
+  friend bool operator==(const JobStatus&, const JobStatus&) = default;
+};
+struct JobStatusRequest {  // job zero: all jobs this node leads, of `submitter` if that is not zero
+  JobId job;
+  NodeId submitter;
+  friend bool operator==(const JobStatusRequest&, const JobStatusRequest&) = default;
+};
+struct JobStatusReply {
+  std::vector<JobStatus> jobs;
+  friend bool operator==(const JobStatusReply&, const JobStatusReply&) = default;
+};
+struct ControlRequest {  // submitter to steward; Control
+  Signed control;
+  friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
+};
+struct JobFind {  // "who leads this job?", to any peer
+  JobId job;
+  friend bool operator==(const JobFind&, const JobFind&) = default;
+};
+struct JobFound {
+  JobId job;
+  std::optional<Signed> leader;  // NodeRecord; nothing: this peer does not know
+  friend bool operator==(const JobFound&, const JobFound&) = default;
+};
+
+// --- Work -----------------------------------------------------------------------------------------
+
+// There is work in `job`: to peers that asked and got nothing, who pass it on, once a job, to those
+// that asked them.
+struct WorkAvailable {
+  JobId job;
+  Signed leader;  // NodeRecord
+  std::uint32_t hops = 0;
+  friend bool operator==(const WorkAvailable&, const WorkAvailable&) = default;
+};
+// "I have nothing to compute". To a leader: lease me units. To any peer: tell me of jobs, and
+// remember me until you have heard of one.
+struct WorkRequest {
+  std::optional<JobId> job;
+  std::uint32_t threads = 0;
+  std::uint64_t unit_ns = 0;     // its measured time a unit and thread in this job; 0: unknown
+  std::uint64_t backlog_units = 0;  // still unstarted here, so that asking early is no greed
+  friend bool operator==(const WorkRequest&, const WorkRequest&) = default;
+};
+enum class LeaseKind : std::uint8_t {
+  kPrimary = 0,  // the first replica: may be stolen
+  kVerify = 1,   // a further replica: bound to this worker
+  kDouble = 2,   // again what a straggler holds: bound to this worker
+};
+struct LeaseGrant {
+  JobId job;
+  std::uint64_t epoch = 0;
+  std::uint64_t lease = 0;
+  LeaseKind kind = LeaseKind::kPrimary;
+  std::vector<Range> ranges;
+  std::uint64_t duration_ms = 0;
+  std::optional<Signed> manifest;  // in the first grant of a job to a worker
+  friend bool operator==(const LeaseGrant&, const LeaseGrant&) = default;
+};
+// Nothing to lease now; the leader remembers the asker. `holders` have units that may be stolen.
+struct NoWork {
+  std::optional<JobId> job;
+  std::vector<Signed> holders;       // NodeRecords, most units first
+  std::vector<WorkAvailable> jobs;   // from a peer that leads nothing: jobs it has heard of
+  friend bool operator==(const NoWork&, const NoWork&) = default;
+};
+struct LeaseReport {  // holder to leader: what is still held of each lease; the rest returns
+  struct Held {
+    std::uint64_t lease = 0;
+    std::vector<Range> ranges;
+    friend bool operator==(const Held&, const Held&) = default;
+  };
+  JobId job;
+  std::uint64_t epoch = 0;
+  std::vector<Held> leases;
+  std::uint64_t unit_ns = 0;
+  friend bool operator==(const LeaseReport&, const LeaseReport&) = default;
+};
+struct LeaseRevoke {  // leader to holder: these units are done elsewhere or wanted no more
+  JobId job;
+  std::vector<Range> ranges;
+  bool job_over = false;
+  friend bool operator==(const LeaseRevoke&, const LeaseRevoke&) = default;
+};
+struct StealRequest {
+  JobId job;
+  std::uint32_t threads = 0;
+  friend bool operator==(const StealRequest&, const StealRequest&) = default;
+};
+struct StealReply {  // nothing in `transfer`: nothing to spare; the asker is remembered
+  JobId job;
+  std::optional<Signed> transfer;  // Transfer, signed by the victim
+  std::uint64_t duration_ms = 0;
+  friend bool operator==(const StealReply&, const StealReply&) = default;
+};
+struct TransferNotice {  // thief to leader
+  Signed by_victim;
+  Signature by_thief;
+  friend bool operator==(const TransferNotice&, const TransferNotice&) = default;
+};
+struct TransferReply {  // leader to thief: what of it moved; the rest must not be computed
+  JobId job;
+  std::uint64_t lease = 0;      // of the transfer
+  std::uint64_t new_lease = 0;  // that the thief now holds; 0: refused
+  std::vector<Range> ranges;
+  std::uint64_t duration_ms = 0;
+  friend bool operator==(const TransferReply&, const TransferReply&) = default;
+};
+
+// --- Verification ---------------------------------------------------------------------------------
+
+struct CommitNotice {  // worker to leader
+  std::vector<Signed> commitments;  // Commitment; all of one job
+  JobId job;
+  std::uint64_t compute_ns = 0;     // thread time spent on them
+  friend bool operator==(const CommitNotice&, const CommitNotice&) = default;
+};
+struct FailureNotice {  // worker to leader
+  std::vector<Signed> failures;  // Failure
+  friend bool operator==(const FailureNotice&, const FailureNotice&) = default;
+};
+enum class RevealDetail : std::uint8_t {
+  kRoot = 0,     // salt and root alone: enough where the roots agree
+  kDigests = 1,  // and the digests of `part`
+  kOutputs = 2,  // and the outputs of `part`
+};
+struct RevealRequest {  // leader to worker, once q have committed
+  JobId job;
+  Range range;  // of the commitment
+  Range part;   // what is asked, within it
+  RevealDetail detail = RevealDetail::kRoot;
+  friend bool operator==(const RevealRequest&, const RevealRequest&) = default;
+};
+
+// The outputs of a run of units, in order: those of up to kInlineOutputBytes as bytes one after
+// another, larger ones by their content id, held by those who computed them.
+struct PackedOutputs {
+  std::vector<std::uint64_t> sizes;  // bytes, one a unit
+  Bytes inline_bytes;
+  std::vector<ContentId> large;
+  friend bool operator==(const PackedOutputs&, const PackedOutputs&) = default;
+};
+// One digest (content id) a unit; nothing if the parts do not fit together.
+std::optional<std::vector<Hash256>> digests_of(const PackedOutputs&);
+// The outputs of units [first, last) of the pack, counted from its first unit.
+PackedOutputs slice(const PackedOutputs&, std::uint64_t first, std::uint64_t last);
+void append(PackedOutputs& to, const PackedOutputs& more);
+
+struct Reveal {
+  JobId job;
+  Range range;
+  Range part;
+  Hash256 salt;
+  Hash256 root;
+  std::vector<Hash256> digests;         // kDigests
+  std::optional<PackedOutputs> outputs;  // kOutputs
+  std::vector<Hash256> proof;  // of `part` within `range`; empty when they are equal
+  bool lapsed = false;         // the worker no longer has this batch
+  friend bool operator==(const Reveal&, const Reveal&) = default;
+};
+// Job with `equivalent`, and digests differ: leader to one of the verifiers.
+struct CompareRequest {
+  JobId job;
+  UnitIndex unit = 0;
+  PackedOutputs candidates;  // one for each digest; the first is the least
+  friend bool operator==(const CompareRequest&, const CompareRequest&) = default;
+};
+struct CompareReply {
+  Signed verdict;  // ComparisonVerdict
+  friend bool operator==(const CompareReply&, const CompareReply&) = default;
+};
+
+// --- Results --------------------------------------------------------------------------------------
+
+enum class UnitEnd : std::uint8_t { kVerified = 0, kDisputed = 1, kFailed = 2 };
+
+// One worker's evidence for a run of units: its signed commitment, opened.
+struct Support {
+  Signed commitment;  // Commitment
+  Hash256 salt;
+  Hash256 root;
+  std::vector<Hash256> digests;  // empty: the same as the receipt's outputs
+  std::vector<Hash256> proof;    // of the receipt's range within the commitment's
+  bool unblinded = false;        // the leader itself, verifying what another had committed
+  friend bool operator==(const Support&, const Support&) = default;
+};
+// The end of a run of units, with all that is needed to check it without trusting who sent it.
+struct Receipt {
+  std::uint64_t sequence = 0;  // the leader's count, from 1: a cursor for delivery, nothing more
+  Range range;
+  UnitEnd end = UnitEnd::kVerified;
+  PackedOutputs outputs;               // kVerified
+  std::vector<Support> supports;       // kVerified: at least q that agree; kDisputed: all there are
+  std::vector<Signed> failures;        // kFailed: Failure
+  std::vector<Signed> comparisons;     // ComparisonVerdict, where digests differ within tolerance
+  friend bool operator==(const Receipt&, const Receipt&) = default;
+};
+Bytes encode(const Receipt&);  // as it is stored and sent
+Result<Receipt, DecodeError> decode_receipt(ByteView);
+
+struct ResultsRequest {  // submitter to steward: receipts after `cursor`, at most `credit` bytes ahead
+  JobId job;
+  std::uint64_t cursor = 0;
+  std::uint64_t credit_bytes = 0;
+  friend bool operator==(const ResultsRequest&, const ResultsRequest&) = default;
+};
+struct Results {
+  JobId job;
+  std::vector<Bytes> receipts;  // encoded Receipts, sequences rising from the cursor on
+  friend bool operator==(const Results&, const Results&) = default;
+};
+struct JobOver {  // submitter to steward: Snapshot
+  Signed snapshot;
+  friend bool operator==(const JobOver&, const JobOver&) = default;
+};
+
+// --- Content --------------------------------------------------------------------------------------
+
+struct BlockRequest {
+  ContentId content;
+  std::uint64_t length = 0;      // as named where the id was learned
+  std::uint64_t first_leaf = 0;  // a multiple of kBlockLeaves
+  friend bool operator==(const BlockRequest&, const BlockRequest&) = default;
+};
+struct Block {
+  ContentId content;
+  std::uint64_t first_leaf = 0;
+  Bytes bytes;                 // up to kBlockLeaves leaves
+  std::vector<Hash256> proof;  // of these leaves under the content's root
+  bool missing = false;        // "I do not have it"
+  friend bool operator==(const Block&, const Block&) = default;
+};
+
+// --- Workers as people see them -------------------------------------------------------------------
+
+struct WorkerStatusRequest {
+  friend bool operator==(const WorkerStatusRequest&, const WorkerStatusRequest&) = default;
+};
+struct WorkerStatus {
+  NodeId node;
+  std::string agent;
+  std::uint32_t threads = 0;
+  std::uint32_t peers = 0;          // links up
+  std::uint64_t units_computed = 0;
+  std::uint64_t units_stolen = 0;   // that came from a peer other than the steward
+  std::uint64_t units_failed = 0;
+  std::uint64_t jobs_led = 0;
+  std::uint64_t backlog_units = 0;
+  std::string doing;                // one line
+  friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
+};
+
+using Message =
+    std::variant<Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit,
+                 SubmitReply, JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound,
+                 WorkAvailable, WorkRequest, LeaseGrant, NoWork, LeaseReport, LeaseRevoke,
+                 StealRequest, StealReply, TransferNotice, TransferReply, CommitNotice,
+                 FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply, ResultsRequest,
+                 Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus>;
+
+// One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
+Bytes encode(const Message&);
+// Total: any bytes give a message within the limits of limits.h, or an error.
+Result<Message, DecodeError> decode(ByteView);
+// "LeaseGrant": for logs and counts.
+std::string_view name_of(const Message&);
+
+}  // namespace shoal

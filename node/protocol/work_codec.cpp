@@ -1,0 +1,263 @@
+#include "node/protocol/codec_detail.h"
+#include "node/protocol/work.capnp.h"
+
+namespace shoal {
+namespace codec {
+
+static_assert(static_cast<int>(wire::LeaseKind::DOUBLE) == static_cast<int>(LeaseKind::kDouble));
+
+namespace {
+
+// News of jobs in one NoWork; with the holders beside them they fit into one message.
+constexpr std::size_t kJobsTold = limits::kSampleRecords;
+
+template <class List>
+void write_ranges(List to, const std::vector<Range>& from) {
+  for (unsigned i = 0; i < to.size(); ++i) {
+    auto range = to[i];
+    range.setFirst(from[i].first);
+    range.setLast(from[i].last);
+  }
+}
+unsigned ranges_size(const std::vector<Range>& ranges) {
+  return list_size(ranges.size(), limits::kRangesPerMessage);
+}
+void read_ranges(capnp::List<wire::Range>::Reader from, std::vector<Range>& to, Reading& reading,
+                 const char* field) {
+  if (!reading.within(from.size(), limits::kRangesPerMessage, field)) return;
+  to.resize(from.size());
+  for (unsigned i = 0; i < from.size(); ++i) {
+    auto range = from[i];
+    reading.range(range.getFirst(), range.getLast(), to[i], field);
+  }
+}
+
+}  // namespace
+
+void write(StructBuilder any, const WorkAvailable& from) {
+  auto to = any.as<wire::WorkAvailable>();
+  to.setJob(raw(from.job));
+  write(to.initLeader(), from.leader);
+  to.setHops(from.hops);
+}
+void read(StructReader any, WorkAvailable& to, Reading& reading) {
+  auto from = any.as<wire::WorkAvailable>();
+  reading.id(from.getJob(), to.job, "work_available.job");
+  read(from.getLeader(), to.leader, reading, "work_available.leader", limits::kRecordBytes);
+  to.hops = from.getHops();
+}
+
+void write(StructBuilder any, const WorkRequest& from) {
+  auto to = any.as<wire::WorkRequest>();
+  if (from.job) to.setJob(raw(*from.job));
+  to.setThreads(from.threads);
+  to.setUnitNs(from.unit_ns);
+  to.setBacklogUnits(from.backlog_units);
+}
+void read(StructReader any, WorkRequest& to, Reading& reading) {
+  auto from = any.as<wire::WorkRequest>();
+  if (from.hasJob()) reading.id(from.getJob(), to.job.emplace(), "work_request.job");
+  to.threads = from.getThreads();
+  reading.number(from.getUnitNs(), to.unit_ns, kDurationNsMax, "work_request.unit_ns");
+  reading.number(from.getBacklogUnits(), to.backlog_units, limits::kUnitsPerJob,
+                 "work_request.backlog_units");
+}
+
+void write(StructBuilder any, const LeaseGrant& from) {
+  auto to = any.as<wire::LeaseGrant>();
+  to.setJob(raw(from.job));
+  to.setEpoch(from.epoch);
+  to.setLease(from.lease);
+  to.setKind(static_cast<wire::LeaseKind>(from.kind));
+  write_ranges(to.initRanges(ranges_size(from.ranges)), from.ranges);
+  to.setDurationMs(from.duration_ms);
+  if (from.manifest) write(to.initManifest(), *from.manifest);
+}
+void read(StructReader any, LeaseGrant& to, Reading& reading) {
+  auto from = any.as<wire::LeaseGrant>();
+  reading.id(from.getJob(), to.job, "lease_grant.job");
+  to.epoch = from.getEpoch();
+  to.lease = from.getLease();
+  reading.enumerant(from.getKind(), to.kind, LeaseKind::kDouble, "lease_grant.kind");
+  read_ranges(from.getRanges(), to.ranges, reading, "lease_grant.ranges");
+  reading.number(from.getDurationMs(), to.duration_ms, kDurationMsMax, "lease_grant.duration_ms");
+  if (from.hasManifest()) {
+    read(from.getManifest(), to.manifest.emplace(), reading, "lease_grant.manifest",
+         limits::kManifestBytes);
+  }
+}
+
+void write(StructBuilder any, const NoWork& from) {
+  auto to = any.as<wire::NoWork>();
+  if (from.job) to.setJob(raw(*from.job));
+  write_list(to.initHolders(list_size(from.holders.size(), limits::kSampleRecords)), from.holders);
+  auto jobs = to.initJobs(list_size(from.jobs.size(), kJobsTold));
+  for (unsigned i = 0; i < jobs.size(); ++i) write(jobs[i], from.jobs[i]);
+}
+void read(StructReader any, NoWork& to, Reading& reading) {
+  auto from = any.as<wire::NoWork>();
+  if (from.hasJob()) reading.id(from.getJob(), to.job.emplace(), "no_work.job");
+  read_list(from.getHolders(), to.holders, reading, "no_work.holders", limits::kSampleRecords,
+            limits::kRecordBytes);
+  auto jobs = from.getJobs();
+  if (!reading.within(jobs.size(), kJobsTold, "no_work.jobs")) return;
+  to.jobs.resize(jobs.size());
+  for (unsigned i = 0; i < jobs.size(); ++i) read(jobs[i], to.jobs[i], reading);
+}
+
+void write(StructBuilder any, const LeaseReport& from) {
+  auto to = any.as<wire::LeaseReport>();
+  to.setJob(raw(from.job));
+  to.setEpoch(from.epoch);
+  auto leases = to.initLeases(list_size(from.leases.size(), limits::kRangesPerMessage));
+  for (unsigned i = 0; i < leases.size(); ++i) {
+    auto held = leases[i];
+    held.setLease(from.leases[i].lease);
+    write_ranges(held.initRanges(ranges_size(from.leases[i].ranges)), from.leases[i].ranges);
+  }
+  to.setUnitNs(from.unit_ns);
+}
+void read(StructReader any, LeaseReport& to, Reading& reading) {
+  auto from = any.as<wire::LeaseReport>();
+  reading.id(from.getJob(), to.job, "lease_report.job");
+  to.epoch = from.getEpoch();
+  reading.number(from.getUnitNs(), to.unit_ns, kDurationNsMax, "lease_report.unit_ns");
+  auto leases = from.getLeases();
+  if (!reading.within(leases.size(), limits::kRangesPerMessage, "lease_report.leases")) return;
+  to.leases.resize(leases.size());
+  std::size_t ranges = 0;
+  for (unsigned i = 0; i < leases.size(); ++i) {
+    to.leases[i].lease = leases[i].getLease();
+    read_ranges(leases[i].getRanges(), to.leases[i].ranges, reading, "lease_report.ranges");
+    ranges += to.leases[i].ranges.size();
+    if (!reading.within(ranges, limits::kRangesPerMessage, "lease_report.ranges")) return;
+  }
+}
+
+void write(StructBuilder any, const LeaseRevoke& from) {
+  auto to = any.as<wire::LeaseRevoke>();
+  to.setJob(raw(from.job));
+  write_ranges(to.initRanges(ranges_size(from.ranges)), from.ranges);
+  to.setJobOver(from.job_over);
+}
+void read(StructReader any, LeaseRevoke& to, Reading& reading) {
+  auto from = any.as<wire::LeaseRevoke>();
+  reading.id(from.getJob(), to.job, "lease_revoke.job");
+  read_ranges(from.getRanges(), to.ranges, reading, "lease_revoke.ranges");
+  to.job_over = from.getJobOver();
+}
+
+void write(StructBuilder any, const StealRequest& from) {
+  auto to = any.as<wire::StealRequest>();
+  to.setJob(raw(from.job));
+  to.setThreads(from.threads);
+}
+void read(StructReader any, StealRequest& to, Reading& reading) {
+  auto from = any.as<wire::StealRequest>();
+  reading.id(from.getJob(), to.job, "steal_request.job");
+  to.threads = from.getThreads();
+}
+
+void write(StructBuilder any, const Transfer& from) {
+  auto to = any.as<wire::Transfer>();
+  to.setJob(raw(from.job));
+  to.setEpoch(from.epoch);
+  to.setLease(from.lease);
+  write_ranges(to.initRanges(ranges_size(from.ranges)), from.ranges);
+  to.setGiver(raw(from.from));
+  to.setTaker(raw(from.to));
+}
+void read(StructReader any, Transfer& to, Reading& reading) {
+  auto from = any.as<wire::Transfer>();
+  reading.id(from.getJob(), to.job, "transfer.job");
+  to.epoch = from.getEpoch();
+  to.lease = from.getLease();
+  read_ranges(from.getRanges(), to.ranges, reading, "transfer.ranges");
+  reading.id(from.getGiver(), to.from, "transfer.from");
+  reading.id(from.getTaker(), to.to, "transfer.to");
+}
+
+void write(StructBuilder any, const StealReply& from) {
+  auto to = any.as<wire::StealReply>();
+  to.setJob(raw(from.job));
+  if (from.transfer) write(to.initTransfer(), *from.transfer);
+  to.setDurationMs(from.duration_ms);
+}
+void read(StructReader any, StealReply& to, Reading& reading) {
+  auto from = any.as<wire::StealReply>();
+  reading.id(from.getJob(), to.job, "steal_reply.job");
+  if (from.hasTransfer()) {
+    read(from.getTransfer(), to.transfer.emplace(), reading, "steal_reply.transfer");
+  }
+  reading.number(from.getDurationMs(), to.duration_ms, kDurationMsMax, "steal_reply.duration_ms");
+}
+
+void write(StructBuilder any, const TransferNotice& from) {
+  auto to = any.as<wire::TransferNotice>();
+  write(to.initByVictim(), from.by_victim);
+  to.setByThief(raw(from.by_thief.bytes));
+}
+void read(StructReader any, TransferNotice& to, Reading& reading) {
+  auto from = any.as<wire::TransferNotice>();
+  read(from.getByVictim(), to.by_victim, reading, "transfer_notice.by_victim");
+  reading.exactly(from.getByThief(), to.by_thief.bytes, "transfer_notice.by_thief");
+}
+
+void write(StructBuilder any, const TransferReply& from) {
+  auto to = any.as<wire::TransferReply>();
+  to.setJob(raw(from.job));
+  to.setLease(from.lease);
+  to.setNewLease(from.new_lease);
+  write_ranges(to.initRanges(ranges_size(from.ranges)), from.ranges);
+  to.setDurationMs(from.duration_ms);
+}
+void read(StructReader any, TransferReply& to, Reading& reading) {
+  auto from = any.as<wire::TransferReply>();
+  reading.id(from.getJob(), to.job, "transfer_reply.job");
+  to.lease = from.getLease();
+  to.new_lease = from.getNewLease();
+  read_ranges(from.getRanges(), to.ranges, reading, "transfer_reply.ranges");
+  reading.number(from.getDurationMs(), to.duration_ms, kDurationMsMax,
+                 "transfer_reply.duration_ms");
+}
+
+void write(StructBuilder, const WorkerStatusRequest&) {}
+void read(StructReader, WorkerStatusRequest&, Reading&) {}
+
+void write(StructBuilder any, const WorkerStatus& from) {
+  auto to = any.as<wire::WorkerStatus>();
+  to.setNode(raw(from.node));
+  to.setAgent(text(front_of(from.agent, limits::kTextBytes)));
+  to.setThreads(from.threads);
+  to.setPeers(from.peers);
+  to.setUnitsComputed(from.units_computed);
+  to.setUnitsStolen(from.units_stolen);
+  to.setUnitsFailed(from.units_failed);
+  to.setJobsLed(from.jobs_led);
+  to.setBacklogUnits(from.backlog_units);
+  to.setDoing(text(front_of(from.doing, limits::kTextBytes)));
+}
+void read(StructReader any, WorkerStatus& to, Reading& reading) {
+  auto from = any.as<wire::WorkerStatus>();
+  reading.id(from.getNode(), to.node, "worker_status.node");
+  reading.text(from.getAgent(), to.agent, "worker_status.agent");
+  to.threads = from.getThreads();
+  to.peers = from.getPeers();
+  to.units_computed = from.getUnitsComputed();
+  to.units_stolen = from.getUnitsStolen();
+  to.units_failed = from.getUnitsFailed();
+  to.jobs_led = from.getJobsLed();
+  to.backlog_units = from.getBacklogUnits();
+  reading.text(from.getDoing(), to.doing, "worker_status.doing");
+}
+
+}  // namespace codec
+
+Bytes encode(const Transfer& transfer) {
+  return codec::encode_root<wire::Transfer>(transfer, codec::wire_bytes(transfer.ranges) + 256);
+}
+Result<Transfer, DecodeError> decode_transfer(ByteView bytes) {
+  return codec::decode_root<wire::Transfer, Transfer>(bytes, "transfer");
+}
+
+}  // namespace shoal

@@ -1,0 +1,313 @@
+#include "unit/node/protocol/specimens.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace shoal::specimens {
+
+Signed signed_bytes(std::uint8_t first, std::size_t body_bytes) {
+  Signed fact;
+  fact.signer = id<NodeId>(first);
+  for (std::size_t i = 0; i < body_bytes; ++i) {
+    fact.body.push_back(static_cast<std::uint8_t>(first + i));
+  }
+  for (std::uint8_t& byte : fact.signature.bytes) byte = --first;
+  return fact;
+}
+
+std::vector<Hash256> hashes(std::uint8_t first, std::size_t count) {
+  std::vector<Hash256> hashes;
+  for (std::size_t i = 0; i < count; ++i) {
+    hashes.push_back(id<Hash256>(static_cast<std::uint8_t>(first + 7 * i)));
+  }
+  return hashes;
+}
+
+PackedOutputs outputs() {
+  PackedOutputs outputs;
+  outputs.sizes = {3, 70'000, 0, 1024, 1025};
+  outputs.inline_bytes.assign(1027, 0x5A);
+  outputs.inline_bytes.front() = 1;
+  outputs.inline_bytes.back() = 2;
+  outputs.large = {id<ContentId>(11), id<ContentId>(12)};
+  return outputs;
+}
+
+NodeRecord record() {
+  NodeRecord record;
+  record.node = id<NodeId>(1);
+  record.pool = id<PoolId>(2);
+  record.role = Role::kCoordinator;
+  record.endpoints = {"tcp://192.0.2.1:5555", "tcp://[2001:db8::1]:5555"};
+  record.threads = 12;
+  record.memory_bytes = 8ULL << 30;
+  record.kernels = {"align", "mandelbrot"};
+  record.runs_native_from_anyone = true;
+  record.agent = "shoal/0.1.0";
+  record.sequence = 1'700'000'000'123;
+  record.ttl_s = 600;
+  return record;
+}
+
+Manifest manifest() {
+  Manifest manifest;
+  for (std::uint8_t i = 0; i < 16; ++i) manifest.nonce[i] = static_cast<std::uint8_t>(200 + i);
+  manifest.name = "all against all";
+  manifest.kernel_kind = KernelKind::kNative;
+  manifest.kernel = "align";
+  manifest.program = id<ContentId>(3);
+  manifest.program_bytes = 1'234'567;
+  manifest.parameters = {9, 8, 7, 0, 255};
+  manifest.units = 1'000'000'000;
+  manifest.inputs = id<ContentId>(4);
+  manifest.inputs_bytes = 7'654'321;
+  manifest.quorum = 3;
+  manifest.max_attempts = 5;
+  manifest.comparison = Comparison::kEquivalent;
+  manifest.distinct_blocks = true;
+  manifest.unit_wall_ms = 60'001;
+  manifest.unit_memory_bytes = 1ULL << 29;
+  manifest.output_bytes_max = 1ULL << 30;
+  manifest.priority = -4;
+  manifest.created = 1'700'000'000'456;
+  return manifest;
+}
+
+Commitment commitment() {
+  return {id<JobId>(5), id<NodeId>(6), {1000, 1000 + limits::kUnitsPerBatch}, id<Hash256>(7)};
+}
+
+Failure failure() {
+  return {id<JobId>(5),         id<NodeId>(6), limits::kUnitsPerJob - 1, FailureKind::kRefused,
+          "no such sequence: ", "line 1\nline 2\n"};
+}
+
+Transfer transfer() {
+  return {id<JobId>(5),       3, 17, {{10, 20}, {40, limits::kUnitsPerJob}}, id<NodeId>(8),
+          id<NodeId>(9)};
+}
+
+Control control() { return {id<JobId>(5), 42, ControlCommand::kPriority, -7}; }
+
+Snapshot snapshot() { return {id<JobId>(5), 90, 7, 3, id<Hash256>(10)}; }
+
+ComparisonVerdict comparison_verdict() {
+  return {id<JobId>(5), id<NodeId>(6), 77, hashes(20, 3), true};
+}
+
+namespace {
+
+std::vector<Support> supports(std::size_t units) {
+  Support first{signed_bytes(30, 152), id<Hash256>(31), id<Hash256>(32), {}, {}, false};
+  Support second{signed_bytes(33, 152), id<Hash256>(34), id<Hash256>(35), hashes(36, units),
+                 hashes(37, 4),         true};
+  return {first, second};
+}
+
+}  // namespace
+
+Receipt verified_receipt() {
+  Receipt receipt;
+  receipt.sequence = 12;
+  receipt.range = {500, 505};
+  receipt.end = UnitEnd::kVerified;
+  receipt.outputs = outputs();
+  receipt.supports = supports(5);
+  receipt.comparisons = {signed_bytes(38, 200)};
+  return receipt;
+}
+Receipt disputed_receipt() {
+  Receipt receipt;
+  receipt.sequence = 13;
+  receipt.range = {505, 507};
+  receipt.end = UnitEnd::kDisputed;
+  receipt.supports = supports(2);
+  return receipt;
+}
+Receipt failed_receipt() {
+  Receipt receipt;
+  receipt.sequence = 14;
+  receipt.range = {507, 508};
+  receipt.end = UnitEnd::kFailed;
+  receipt.failures = {signed_bytes(39, 300), signed_bytes(40, 301), signed_bytes(41, 0)};
+  return receipt;
+}
+
+namespace {
+
+JobStatus job_status() {
+  JobStatus status;
+  status.job = id<JobId>(5);
+  status.phase = JobPhase::kPaused;
+  status.units = 1;
+  status.verified = 2;
+  status.failed = 3;
+  status.disputed = 4;
+  status.committed = 5;
+  status.leased = 6;
+  status.workers = 7;
+  status.moved = 8;
+  status.recomputed = 9;
+  status.unblinded = 10;
+  status.waiting_for = "one more worker";
+  status.name = "all against all";
+  status.submitter = id<NodeId>(50);
+  status.created = 1'700'000'000'789;
+  return status;
+}
+
+WorkerStatus worker_status() {
+  WorkerStatus status;
+  status.node = id<NodeId>(51);
+  status.agent = "shoal/0.1.0";
+  status.threads = 1;
+  status.peers = 2;
+  status.units_computed = 3;
+  status.units_stolen = 4;
+  status.units_failed = 5;
+  status.jobs_led = 6;
+  status.backlog_units = 7;
+  status.doing = "computing";
+  return status;
+}
+
+void add_rendezvous(std::vector<Message>& all) {
+  all.push_back(Hello{7, id<PoolId>(2), id<NodeId>(1), Role::kSubmitter, signed_bytes(60, 333)});
+  all.push_back(Refused{RefusalReason::kTooBusy, "come back in a minute"});
+  all.push_back(Announce{signed_bytes(61, 400)});
+  all.push_back(Announced{"2001:db8::2", 600});
+  all.push_back(SampleRequest{64, 99});
+  all.push_back(Sample{{signed_bytes(62, 300), signed_bytes(63, 299)}, 100, 12'345});
+  all.push_back(Leave{});
+}
+
+void add_jobs(std::vector<Message>& all) {
+  all.push_back(Submit{signed_bytes(64, 5000)});
+  all.push_back(SubmitReply{id<JobId>(5), SubmitOutcome::kStorageFailed, "the disk is full"});
+  all.push_back(JobStatusRequest{id<JobId>(5), id<NodeId>(50)});
+  all.push_back(JobStatusReply{{job_status(), job_status()}});
+  all.push_back(ControlRequest{signed_bytes(65, 80)});
+  all.push_back(JobFind{id<JobId>(5)});
+  all.push_back(JobFound{id<JobId>(5), signed_bytes(66, 301)});
+}
+
+void add_work(std::vector<Message>& all) {
+  const std::vector<Range> ranges = {{0, 1}, {5, 1'000'000}};
+  const WorkAvailable news{id<JobId>(5), signed_bytes(67, 302), 2};
+  all.push_back(news);
+  all.push_back(WorkRequest{id<JobId>(5), 8, 1'234'567, 89});
+  all.push_back(
+      LeaseGrant{id<JobId>(5), 1, 22, LeaseKind::kDouble, ranges, 60'000, signed_bytes(68, 600)});
+  all.push_back(NoWork{id<JobId>(5), {signed_bytes(69, 303), signed_bytes(70, 304)}, {news, news}});
+  all.push_back(LeaseReport{id<JobId>(5), 1, {{22, ranges}, {23, {{7, 9}}}}, 1'234'568});
+  all.push_back(LeaseRevoke{id<JobId>(5), ranges, true});
+  all.push_back(StealRequest{id<JobId>(5), 4});
+  all.push_back(StealReply{id<JobId>(5), signed_bytes(71, 250), 59'000});
+  all.push_back(TransferNotice{signed_bytes(72, 250), signed_bytes(73, 0).signature});
+  all.push_back(TransferReply{id<JobId>(5), 22, 24, ranges, 58'000});
+}
+
+void add_verification(std::vector<Message>& all) {
+  all.push_back(
+      CommitNotice{{signed_bytes(74, 152), signed_bytes(75, 152)}, id<JobId>(5), 98'765'432});
+  all.push_back(FailureNotice{{signed_bytes(76, 500), signed_bytes(77, 501)}});
+  all.push_back(RevealRequest{id<JobId>(5), {100, 200}, {120, 125}, RevealDetail::kOutputs});
+  all.push_back(Reveal{id<JobId>(5), {100, 200}, {120, 125}, id<Hash256>(78), id<Hash256>(79),
+                       hashes(80, 5), outputs(), hashes(81, 9), true});
+  all.push_back(CompareRequest{id<JobId>(5), 121, outputs()});
+  all.push_back(CompareReply{signed_bytes(82, 240)});
+}
+
+void add_results_and_content(std::vector<Message>& all) {
+  all.push_back(ResultsRequest{id<JobId>(5), 12, 1 << 20});
+  all.push_back(Results{id<JobId>(5), {Bytes(100, 1), Bytes(101, 2), Bytes()}});
+  all.push_back(JobOver{signed_bytes(83, 150)});
+  all.push_back(BlockRequest{id<ContentId>(3), 1'234'567, 32});
+  all.push_back(Block{id<ContentId>(3), 32, Bytes(20'000, 0xC3), hashes(84, 6), true});
+  all.push_back(WorkerStatusRequest{});
+  all.push_back(worker_status());
+}
+
+}  // namespace
+
+std::vector<Message> messages() {
+  std::vector<Message> all;
+  add_rendezvous(all);
+  add_jobs(all);
+  add_work(all);
+  add_verification(all);
+  add_results_and_content(all);
+  return all;
+}
+
+std::vector<Message> bare_messages() {
+  const JobId job = id<JobId>(5);
+  const Range units{0, 1};
+  return {
+      Hello{},
+      Refused{},
+      Announced{},
+      SampleRequest{},
+      Sample{},
+      JobStatusRequest{},
+      JobStatusReply{},
+      JobFound{job, {}},
+      WorkRequest{},
+      LeaseGrant{},
+      NoWork{},
+      LeaseReport{job, 1, {{2, {}}}, 0},
+      LeaseRevoke{},
+      StealReply{},
+      TransferReply{},
+      CommitNotice{},
+      FailureNotice{},
+      Reveal{job, units, units, {}, {}, {}, {}, {}, false},
+      Reveal{job, units, units, {}, {}, {}, PackedOutputs{{0}, {}, {}}, {}, false},
+      Results{},
+      BlockRequest{},
+      Block{},
+  };
+}
+
+namespace {
+
+template <class T, class Decode>
+Specimen specimen(std::string name, const T& value, Decode decode) {
+  Specimen specimen;
+  specimen.name = std::move(name);
+  specimen.bytes = encode(value);
+  specimen.decodes_to_it = [value, decode](ByteView bytes) {
+    auto decoded = decode(bytes);
+    return decoded && *decoded == value;
+  };
+  specimen.encoded_again = [decode](ByteView bytes) -> Result<Bytes, DecodeError> {
+    auto decoded = decode(bytes);
+    if (!decoded) return tl::unexpected(decoded.error());
+    return encode(*decoded);
+  };
+  return specimen;
+}
+
+}  // namespace
+
+std::vector<Specimen> all() {
+  std::vector<Specimen> all;
+  for (const Message& message : messages()) {
+    all.push_back(specimen("message-" + std::string(name_of(message)), message, decode));
+  }
+  all.push_back(specimen("fact-NodeRecord", record(), decode_record));
+  all.push_back(specimen("fact-Manifest", manifest(), decode_manifest));
+  all.push_back(specimen("fact-Commitment", commitment(), decode_commitment));
+  all.push_back(specimen("fact-Failure", failure(), decode_failure));
+  all.push_back(specimen("fact-Transfer", transfer(), decode_transfer));
+  all.push_back(specimen("fact-Control", control(), decode_control));
+  all.push_back(specimen("fact-Snapshot", snapshot(), decode_snapshot));
+  all.push_back(
+      specimen("fact-ComparisonVerdict", comparison_verdict(), decode_comparison_verdict));
+  all.push_back(specimen("receipt-verified", verified_receipt(), decode_receipt));
+  all.push_back(specimen("receipt-disputed", disputed_receipt(), decode_receipt));
+  all.push_back(specimen("receipt-failed", failed_receipt(), decode_receipt));
+  return all;
+}
+
+}  // namespace shoal::specimens
