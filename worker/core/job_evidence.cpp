@@ -1,0 +1,519 @@
+#include <algorithm>
+
+#include "node/protocol/hash.h"
+#include "worker/core/job_led.h"
+
+// What the workers committed, showed and failed at, and what follows from it.
+namespace shoal {
+
+void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& notice, Outbox& out) {
+  if (phase_ != JobPhase::kRunning && phase_ != JobPhase::kPaused) return;
+  std::uint64_t units = 0;
+  for (const Signed& commitment : notice.commitments) {
+    commit_one(now, from, commitment, out);
+    if (auto what = decode_commitment(commitment.body)) units += what->range.size();
+  }
+  if (units > 0 && notice.compute_ns > 0) {
+    const std::uint64_t unit_ns = std::max<std::uint64_t>(notice.compute_ns / units, 1);
+    job_unit_ns_ = job_unit_ns_ == 0 ? unit_ns : (7 * job_unit_ns_ + unit_ns) / 8;
+    if (auto it = members_.find(from); it != members_.end()) {
+      auto& own = it->second.unit_ns;
+      own = own == 0 ? unit_ns : (3 * own + unit_ns) / 4;
+    }
+  }
+  serve_hungry(now, out);
+}
+
+void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out) {
+  auto what = decode_commitment(commitment.body);
+  if (!what || what->job != id_ || what->worker != from || commitment.signer != from ||
+      what->range.empty() || what->range.last > units_.units() ||
+      what->range.size() > limits::kUnitsPerBatch) {
+    return;
+  }
+  // Only units that this worker was given count; a lease that lapsed meanwhile was given too.
+  bool granted = false;
+  for (Range run : units_.open_runs(what->range)) {
+    units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
+      const Replica* own = segment.find(from);
+      granted |= own != nullptr && (own->state == ReplicaState::kLeased ||
+                                    own->state == ReplicaState::kLapsed);
+    });
+  }
+  if (!granted) return;
+  if (from != context_.self &&
+      !signature_holds(context_.checker, Purpose::kCommitment, commitment)) {
+    return;
+  }
+  Batch batch;
+  batch.worker = from;
+  batch.range = what->range;
+  batch.commitment = commitment;
+  batch.sealed = what->sealed;
+  const std::uint64_t id = batches_.add(std::move(batch));
+  std::uint64_t open = 0;
+  bool unblinded = false;
+  for (Range run : units_.open_runs(what->range)) {
+    units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
+      Replica* own = segment.find(from);
+      if (own == nullptr || (own->state != ReplicaState::kLeased &&
+                             own->state != ReplicaState::kLapsed)) {
+        return;
+      }
+      if (own->state == ReplicaState::kLeased) {
+        if (Lease* lease = leases_.find(own->lease)) lease->progressed = now;
+        leases_.release(own->lease, {first, segment.last});
+      }
+      unblinded |= from == context_.self && (segment.count(ReplicaState::kCommitted) > 0 ||
+                                             segment.count(ReplicaState::kCompared) > 0);
+      own->state = ReplicaState::kCommitted;
+      own->batch = id;
+      open += segment.last - first;
+    });
+  }
+  Batch& added = *batches_.find(id);
+  added.open_units = open;
+  added.unblinded = unblinded;
+  open_or_compare(now, what->range, out);
+}
+
+// For every run of `range`: asks for what must be opened, or compares what is open.
+void JobLed::open_or_compare(Instant now, Range range, Outbox& out) {
+  std::vector<Range> ready;
+  for (auto it = units_.first_overlapping(range);
+       it != units_.segments().end() && it->first < range.last; ++it) {
+    if (request_reveals(now, it->first, it->second, out)) {
+      ready.push_back({it->first, it->second.last});
+    }
+  }
+  for (Range run : ready) compare(now, run, out);
+}
+
+// True: everything that this run needs is open, and there is something new to compare.
+bool JobLed::request_reveals(Instant now, UnitIndex first, const UnitMap::Segment& segment,
+                             Outbox& out) {
+  const std::uint32_t committed = segment.count(ReplicaState::kCommitted);
+  if (committed == 0 || segment.agreed + committed < manifest_->quorum) return false;
+  const Range run{first, segment.last};
+  const Batch* outputs_of = nullptr;
+  for (const Replica& replica : segment.replicas) {
+    if (replica.state != ReplicaState::kCommitted && replica.state != ReplicaState::kCompared) {
+      continue;
+    }
+    const Batch* batch = batches_.find(replica.batch);
+    if (batch->outputs || batch->asked == RevealDetail::kOutputs) {
+      outputs_of = batch;
+      break;
+    }
+  }
+  bool all_open = true;
+  for (const Replica& replica : segment.replicas) {
+    if (replica.state != ReplicaState::kCommitted) continue;
+    const Batch& batch = *batches_.find(replica.batch);
+    if (outputs_of == nullptr) {
+      ask_reveal(now, replica.batch, RevealDetail::kOutputs, out);
+      outputs_of = &batch;
+      all_open = false;
+      continue;
+    }
+    if (&batch != outputs_of && !batch.asked) {
+      const bool aligned = batch.range == run && outputs_of->range == run;
+      ask_reveal(now, replica.batch, aligned ? RevealDetail::kRoot : RevealDetail::kDigests, out);
+    }
+    if (!batch.opened || (&batch == outputs_of && !batch.outputs)) {
+      all_open = false;
+      continue;
+    }
+    // A root that is not the reference's tells only that something differs: ask what.
+    const bool same_as_reference = outputs_of->opened && outputs_of->range == batch.range &&
+                                   outputs_of->root == batch.root;
+    if (batch.digests.empty() && !same_as_reference) {
+      if (outputs_of->opened) ask_reveal(now, replica.batch, RevealDetail::kOutputs, out);
+      all_open = false;
+    }
+  }
+  return all_open && outputs_of != nullptr && outputs_of->outputs.has_value();
+}
+
+void JobLed::ask_reveal(Instant now, std::uint64_t id, RevealDetail detail, Outbox& out) {
+  Batch& batch = *batches_.find(id);
+  if (batch.asked && *batch.asked >= detail) return;
+  const bool comes_unasked = manifest_->quorum == 1 && !batch.asked;
+  batches_.mark_asked(id, detail, now);
+  if (comes_unasked) return;  // with nobody to copy from, workers show as they commit
+  out.send(batch.worker, RevealRequest{.job = id_, .range = batch.range, .part = batch.range,
+                                       .detail = detail});
+}
+
+void JobLed::on_reveal(Instant now, const NodeId& from, Reveal reveal, Outbox& out) {
+  std::uint64_t id = 0;
+  Batch* batch = batches_.find(from, reveal.range, &id);
+  if (batch == nullptr) return;
+  if (!batch->asked) return;
+  const Range range = batch->range;
+  batches_.mark_answered(id);
+  if (reveal.lapsed) {
+    reject_batch(id, ReplicaState::kLapsed);
+  } else if (std::string fault = open_batch(*batch, id_, std::move(reveal)); !fault.empty()) {
+    out.tell(LogLevel::kWarning, "worker " + short_hex(from) + " showed a batch of job " +
+                                     short_hex(id_) + " that does not hold: " + fault);
+    reject_batch(id, ReplicaState::kRejected);
+  } else {
+    open_or_compare(now, range, out);
+  }
+  serve_hungry(now, out);
+}
+
+void JobLed::reject_batch(std::uint64_t id, ReplicaState state) {
+  const Batch* batch = batches_.find(id);
+  if (batch == nullptr) return;
+  for (Range run : units_.open_runs(batch->range)) {
+    units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
+      for (Replica& replica : segment.replicas) {
+        const bool of_batch = replica.batch == id && (replica.state == ReplicaState::kCommitted ||
+                                                      replica.state == ReplicaState::kCompared);
+        if (!of_batch) continue;
+        replica.state = state;
+        replica.batch = 0;
+      }
+    });
+  }
+  batches_.remove(id);
+}
+
+void JobLed::compare(Instant now, Range run, Outbox& out) {
+  const UnitMap::Segment& segment = units_.segments().at(run.first);
+  std::vector<std::uint64_t> ids;
+  std::vector<Batch*> batches;
+  for (const Replica& replica : segment.replicas) {
+    if (replica.state != ReplicaState::kCommitted && replica.state != ReplicaState::kCompared) {
+      continue;
+    }
+    ids.push_back(replica.batch);
+    batches.push_back(batches_.find(replica.batch));
+  }
+  const bool one_root = std::all_of(batches.begin(), batches.end(), [&](const Batch* batch) {
+    return batch->range == run && batch->root == batches.front()->root;
+  });
+  if (one_root) {
+    settle_run(now, run, ids, std::vector<std::size_t>(ids.size(), 0), 0, ids.size(), out);
+  } else {
+    fill_digests(batches);
+    compare_units(now, run, ids, batches, out);
+  }
+  finish_if_done(out);
+}
+
+// A batch that showed only its root has the digests of the one with the same range and root.
+void JobLed::fill_digests(const std::vector<Batch*>& batches) {
+  for (Batch* batch : batches) {
+    if (!batch->digests.empty()) continue;
+    for (const Batch* other : batches) {
+      if (other->range == batch->range && other->root == batch->root && !other->digests.empty()) {
+        batch->digests = other->digests;
+        break;
+      }
+    }
+    check(!batch->digests.empty(), "a batch is compared before it is open");
+  }
+}
+
+// Cuts the run where the pattern of agreement changes, and settles each part.
+void JobLed::compare_units(Instant now, Range run, const std::vector<std::uint64_t>& ids,
+                           const std::vector<Batch*>& batches, Outbox& out) {
+  auto digest = [&](std::size_t i, UnitIndex unit) -> const Hash256& {
+    return batches[i]->digests[unit - batches[i]->range.first];
+  };
+  // group[i]: the first batch with the same digest as batch i, for one unit.
+  auto groups_at = [&](UnitIndex unit, std::vector<std::size_t>& group) {
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      group[i] = i;
+      for (std::size_t j = 0; j < i && group[i] == i; ++j) {
+        if (digest(j, unit) == digest(i, unit)) group[i] = group[j];
+      }
+    }
+  };
+  struct Part {
+    Range run;
+    std::vector<std::size_t> group;
+  };
+  std::vector<Part> parts;
+  std::vector<std::size_t> group(batches.size());
+  for (UnitIndex unit = run.first; unit < run.last; ++unit) {
+    groups_at(unit, group);
+    if (!parts.empty() && parts.back().group == group) {
+      parts.back().run.last = unit + 1;
+    } else {
+      parts.push_back({{unit, unit + 1}, group});
+    }
+  }
+  for (const Part& part : parts) {
+    std::size_t best = 0, best_size = 0;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      const auto size =
+          static_cast<std::size_t>(std::count(part.group.begin(), part.group.end(), i));
+      if (size > best_size) {
+        best = i;
+        best_size = size;
+      }
+    }
+    settle_run(now, part.run, ids, part.group, best, best_size, out);
+  }
+}
+
+void JobLed::settle_run(Instant now, Range run, const std::vector<std::uint64_t>& batches,
+                        const std::vector<std::size_t>& group, std::size_t best,
+                        std::size_t best_size, Outbox& out) {
+  if (best_size >= manifest_->quorum) {
+    std::vector<std::uint64_t> agreeing;
+    std::uint64_t outputs_from = 0;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      if (group[i] != best) continue;
+      agreeing.push_back(batches[i]);
+      if (batches_.find(batches[i])->outputs) outputs_from = batches[i];
+    }
+    if (outputs_from == 0) {  // those whose outputs we have were outvoted
+      ask_reveal(now, agreeing.front(), RevealDetail::kOutputs, out);
+      return;
+    }
+    accept(run, agreeing, outputs_from, {}, out);
+    return;
+  }
+  if (manifest_->comparison == Comparison::kEquivalent && batches.size() >= manifest_->quorum) {
+    bool all_outputs = true;
+    for (std::uint64_t id : batches) {
+      if (batches_.find(id)->outputs) continue;
+      ask_reveal(now, id, RevealDetail::kOutputs, out);
+      all_outputs = false;
+    }
+    if (all_outputs) ask_equivalence(run, batches, out);
+    return;
+  }
+  need_another(run, batches, static_cast<std::uint32_t>(best_size), out);
+}
+
+// Agreement was not enough: another replica, unless there were too many or nobody is left to ask.
+void JobLed::need_another(Range run, const std::vector<std::uint64_t>& batches,
+                          std::uint32_t agreed, Outbox& out) {
+  bool anyone_left = false;
+  units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
+    segment.agreed = agreed;
+    for (Replica& replica : segment.replicas) {
+      if (replica.state == ReplicaState::kCommitted) replica.state = ReplicaState::kCompared;
+    }
+    anyone_left |= segment.count(ReplicaState::kLeased) > 0;
+    for (const auto& [id, member] : members_) {
+      if (anyone_left) break;
+      anyone_left = member.linked && eligible(segment, id, member);
+    }
+  });
+  if (!anyone_left || batches.size() >= manifest_->quorum + limits::kExtraReplicas) {
+    dispute(run, batches, out);
+  }
+}
+
+// Has a verifier judge, unit by unit, whether all outputs match the one with the least digest.
+void JobLed::ask_equivalence(Range run, const std::vector<std::uint64_t>& batches, Outbox& out) {
+  for (UnitIndex unit = run.first; unit < run.last; ++unit) {
+    if (!comparing_.insert(unit).second) continue;
+    struct Candidate {
+      Hash256 digest;
+      PackedOutputs output;
+    };
+    std::vector<Candidate> candidates;
+    for (std::uint64_t id : batches) {
+      const Batch& batch = *batches_.find(id);
+      const std::uint64_t at = unit - batch.range.first;
+      candidates.push_back({batch.digests[at], slice(*batch.outputs, at, at + 1)});
+    }
+    std::sort(candidates.begin(), candidates.end(),
+              [](const Candidate& a, const Candidate& b) { return a.digest < b.digest; });
+    CompareRequest request{.job = id_, .unit = unit, .candidates = {}};
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (i > 0 && candidates[i].digest == candidates[i - 1].digest) continue;
+      append(request.candidates, candidates[i].output);
+    }
+    // The last to commit judges: at random from those who computed it, and not the leader if another
+    // is there.
+    std::vector<NodeId> judges;
+    for (std::uint64_t id : batches) {
+      const NodeId& worker = batches_.find(id)->worker;
+      if (worker != context_.self) judges.push_back(worker);
+    }
+    if (judges.empty()) judges.push_back(context_.self);
+    out.send(judges[rng_.below(judges.size())], std::move(request));
+  }
+}
+
+void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox& out) {
+  auto what = decode_comparison_verdict(verdict.body);
+  if (!what || what->job != id_ || what->worker != from || verdict.signer != from) return;
+  if (!comparing_.contains(what->unit)) return;
+  if (from != context_.self && !signature_holds(context_.checker, Purpose::kComparison, verdict)) {
+    return;
+  }
+  comparing_.erase(what->unit);
+  const Range run{what->unit, what->unit + 1};
+  if (units_.open_runs(run).empty()) return;
+  units_.update(run, [](UnitIndex, UnitMap::Segment&) {});  // cuts the unit out of its run
+  const UnitMap::Segment& segment = units_.segments().at(what->unit);
+  std::vector<std::uint64_t> batches;
+  std::uint64_t reference = 0;
+  bool judged_all = true;
+  for (const Replica& replica : segment.replicas) {
+    if (replica.state != ReplicaState::kCommitted && replica.state != ReplicaState::kCompared) {
+      continue;
+    }
+    const Batch& batch = *batches_.find(replica.batch);
+    const Hash256& digest = batch.digests[what->unit - batch.range.first];
+    judged_all &= std::find(what->digests.begin(), what->digests.end(), digest) !=
+                  what->digests.end();
+    if (!what->digests.empty() && digest == what->digests.front()) reference = replica.batch;
+    batches.push_back(replica.batch);
+  }
+  if (what->all_match && judged_all && reference != 0 && batches.size() >= manifest_->quorum &&
+      batches_.find(reference)->outputs) {
+    accept(run, batches, reference, {verdict}, out);
+  } else {
+    need_another(run, batches, manifest_->quorum - 1, out);
+  }
+  finish_if_done(out);
+  serve_hungry(now, out);
+}
+
+void JobLed::accept(Range run, const std::vector<std::uint64_t>& agreeing,
+                    std::uint64_t outputs_from, std::vector<Signed> comparisons, Outbox& out) {
+  const Batch& shown = *batches_.find(outputs_from);
+  Receipt receipt = next_receipt(run, UnitEnd::kVerified);
+  receipt.outputs = run == shown.range
+                        ? *shown.outputs
+                        : slice(*shown.outputs, run.first - shown.range.first,
+                                run.last - shown.range.first);
+  receipt.comparisons = std::move(comparisons);
+  bool unblinded = false;
+  for (std::uint64_t id : agreeing) {
+    const Batch& batch = *batches_.find(id);
+    const auto& digests = batch.digests;
+    Support support = support_of(batch, run, digests);
+    if (!receipt.comparisons.empty() && id != outputs_from) {
+      support.digests.assign(
+          digests.begin() + static_cast<std::ptrdiff_t>(run.first - batch.range.first),
+          digests.begin() + static_cast<std::ptrdiff_t>(run.last - batch.range.first));
+    }
+    unblinded |= batch.unblinded;
+    receipt.supports.push_back(std::move(support));
+  }
+  verified_ += run.size();
+  if (unblinded) unblinded_ += run.size();
+  end_run(run, std::move(receipt), out);
+}
+
+void JobLed::dispute(Range run, const std::vector<std::uint64_t>& batches, Outbox& out) {
+  Receipt receipt = next_receipt(run, UnitEnd::kDisputed);
+  for (std::uint64_t id : batches) {
+    const Batch& batch = *batches_.find(id);
+    const auto& digests = batch.digests;
+    Support support = support_of(batch, run, digests);
+    support.digests.assign(
+        digests.begin() + static_cast<std::ptrdiff_t>(run.first - batch.range.first),
+        digests.begin() + static_cast<std::ptrdiff_t>(run.last - batch.range.first));
+    receipt.supports.push_back(std::move(support));
+  }
+  disputed_ += run.size();
+  end_run(run, std::move(receipt), out);
+}
+
+void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox& out) {
+  auto what = decode_failure(failure.body);
+  if (!what || what->job != id_ || what->worker != from || failure.signer != from) return;
+  const Range run{what->unit, what->unit + 1};
+  if (units_.open_runs(run).empty()) return;
+  if (from != context_.self && !signature_holds(context_.checker, Purpose::kFailure, failure)) {
+    return;
+  }
+  bool counted = false;
+  units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
+    Replica* own = segment.find(from);
+    if (own == nullptr || (own->state != ReplicaState::kLeased &&
+                           own->state != ReplicaState::kLapsed)) {
+      return;
+    }
+    if (own->state == ReplicaState::kLeased) leases_.release(own->lease, {first, segment.last});
+    own->state = ReplicaState::kFailed;
+    counted = true;
+  });
+  if (!counted) return;
+  auto& failures = failures_[what->unit];
+  failures.push_back(failure);
+  // Fewer workers than attempts: who is here has had its turn, and the unit must still end.
+  const UnitMap::Segment& segment = units_.segments().at(what->unit);
+  const bool anyone_left =
+      std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
+        return entry.second.linked && entry.second.asked &&
+               eligible(segment, entry.first, entry.second);
+      });
+  if (failures.size() >= manifest_->max_attempts ||
+      (!anyone_left && segment.count(ReplicaState::kLeased) == 0)) {
+    Receipt receipt = next_receipt(run, UnitEnd::kFailed);
+    receipt.failures = std::move(failures);
+    failed_ += 1;
+    end_run(run, std::move(receipt), out);
+    finish_if_done(out);
+  }
+  serve_hungry(now, out);
+}
+
+Receipt JobLed::next_receipt(Range run, UnitEnd end) {
+  Receipt receipt;
+  receipt.sequence = next_sequence_++;
+  receipt.range = run;
+  receipt.end = end;
+  return receipt;
+}
+
+// The run has ended: nobody computes it any more, and its receipt is kept.
+void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
+  std::map<NodeId, std::vector<Range>> revoked;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> settled;
+  for (Range open : units_.open_runs(run)) {
+    units_.update(open, [&](UnitIndex first, UnitMap::Segment& segment) {
+      for (const Replica& replica : segment.replicas) {
+        if (replica.state == ReplicaState::kLeased) {
+          leases_.release(replica.lease, {first, segment.last});
+          revoked[replica.worker].push_back({first, segment.last});
+        }
+        if (replica.batch != 0) settled.emplace_back(replica.batch, segment.last - first);
+      }
+    });
+  }
+  units_.end(run);
+  for (auto [batch, units] : settled) batches_.settle(batch, units);
+  for (UnitIndex unit = run.first; !failures_.empty() && unit < run.last;) {
+    auto it = failures_.lower_bound(unit);
+    if (it == failures_.end() || it->first >= run.last) break;
+    unit = it->first + 1;
+    failures_.erase(it);
+  }
+  for (auto& [worker, ranges] : revoked) {
+    out.send(worker, LeaseRevoke{.job = id_, .ranges = std::move(ranges), .job_over = false});
+  }
+  Bytes bytes = encode(receipt);
+  delivery_.add(receipt.sequence, bytes);
+  out.store(StoredFact{.kind = FactKind::kReceipt,
+                       .job = id_,
+                       .sequence = receipt.sequence,
+                       .about = {},
+                       .bytes = std::move(bytes)});
+}
+
+void JobLed::finish_if_done(Outbox& out) {
+  if (!units_.all_ended() || phase_ != JobPhase::kRunning) return;
+  phase_ = JobPhase::kDone;
+  for (auto& [id, member] : members_) {
+    if (member.asked && member.linked) {
+      out.send(id, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
+    }
+  }
+}
+
+}  // namespace shoal

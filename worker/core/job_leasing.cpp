@@ -1,0 +1,500 @@
+#include <algorithm>
+
+#include "worker/core/job_led.h"
+
+// Who gets which units, and for how long.
+namespace shoal {
+namespace {
+
+// How many runs one request may look at before it is answered with what was found: a leader with
+// many small batches must stay quick.
+constexpr std::size_t kScanRuns = 512;
+constexpr std::size_t kHungryServedAtOnce = 16;
+constexpr std::size_t kHoldersOffered = 3;
+// A first grant to a worker whose speed in this job is unknown.
+constexpr std::uint64_t kProbeUnitsPerThread = 64;
+constexpr Duration kVerifyWork = 1s;
+constexpr Duration kLeastPrimaryWork = 100ms;
+constexpr Duration kHalfLeasedWork = 200ms;
+constexpr Duration kLinkGrace = 2s;
+constexpr Duration kStragglerLook = 1s;
+
+bool is_loopback(const std::string& address) {
+  return address.empty() || address.starts_with("127.") || address == "::1";
+}
+
+// The part of an address that one operator usually owns: /24 of IPv4, /48 of IPv6.
+std::string block_of(const std::string& address) {
+  const bool v6 = address.find(':') != std::string::npos;
+  std::size_t end = 0;
+  for (int part = 0; part < 3 && end != std::string::npos; ++part) {
+    end = address.find(v6 ? ':' : '.', part == 0 ? 0 : end + 1);
+  }
+  return address.substr(0, end);
+}
+
+}  // namespace
+
+std::uint64_t JobLed::unit_ns_of(const Member& member) const {
+  return member.unit_ns != 0 ? member.unit_ns : job_unit_ns_;
+}
+
+// How many units keep all of the member's threads busy for `work`; at least one a thread.
+std::uint64_t JobLed::units_for(const Member& member, Duration work) const {
+  const std::uint64_t unit_ns = std::max<std::uint64_t>(unit_ns_of(member), 1);
+  const std::uint64_t per_thread = static_cast<std::uint64_t>(work.count()) / unit_ns;
+  return std::max<std::uint64_t>(per_thread, 1) * member.threads;
+}
+
+std::uint64_t JobLed::threads_here() const {
+  std::uint64_t threads = 0;
+  for (const auto& [_, member] : members_) {
+    if (member.linked) threads += member.threads;
+  }
+  return std::max<std::uint64_t>(threads, 1);
+}
+
+// Enough workers besides the leader that it never needs to verify in its own job.
+bool JobLed::blind_verifiers_suffice() const {
+  std::uint32_t others = 0;
+  for (const auto& [id, member] : members_) {
+    if (member.linked && member.asked && id != context_.self) ++others;
+  }
+  return others >= manifest_->quorum;
+}
+
+bool JobLed::eligible(const UnitMap::Segment& segment, const NodeId& worker,
+                      const Member& member) const {
+  if (!segment.open_to(worker)) return false;
+  if (!manifest_->distinct_blocks || is_loopback(member.address)) return true;
+  for (const Replica& replica : segment.replicas) {
+    if (replica.worker == worker) continue;
+    auto other = members_.find(replica.worker);
+    if (other == members_.end() || is_loopback(other->second.address)) continue;
+    if (block_of(other->second.address) == block_of(member.address)) return false;
+  }
+  return true;
+}
+
+bool JobLed::leader_must_verify(const UnitMap::Segment& segment) const {
+  for (const auto& [id, member] : members_) {
+    if (member.linked && member.asked && id != context_.self && eligible(segment, id, member)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+JobLed::Pick JobLed::pick_fresh(const NodeId& worker, const Member& member) {
+  Pick pick{.kind = LeaseKind::kPrimary, .ranges = {}, .units = 0};
+  std::uint64_t budget = kProbeUnitsPerThread * member.threads;
+  const std::uint64_t fair =
+      units_.fresh_units() * member.threads / (2 * threads_here()) + 1;
+  if (unit_ns_of(member) != 0) {
+    budget = std::clamp(fair, units_for(member, kLeastPrimaryWork),
+                        std::max(units_for(member, context_.config.lease / 2),
+                                 units_for(member, kLeastPrimaryWork)));
+  } else {
+    budget = std::min(budget, fair);
+  }
+  std::size_t scanned = 0;
+  for (UnitIndex first : units_.fresh()) {
+    if (pick.units >= budget || ++scanned > kScanRuns) break;
+    const auto& segment = units_.segments().at(first);
+    if (!eligible(segment, worker, member)) continue;
+    const std::uint64_t size = std::min(segment.last - first, budget - pick.units);
+    const Range run{first, first + size};
+    if (!pick.ranges.empty() && pick.ranges.back().last == run.first) {
+      pick.ranges.back().last = run.last;
+    } else if (pick.ranges.size() == limits::kRangesPerMessage) {
+      break;
+    } else {
+      pick.ranges.push_back(run);
+    }
+    pick.units += size;
+  }
+  return pick;
+}
+
+JobLed::Pick JobLed::pick_verify(const NodeId& worker, const Member& member) {
+  Pick pick{.kind = LeaseKind::kVerify, .ranges = {}, .units = 0};
+  const auto& shelf = units_.verifiable();
+  if (shelf.empty()) return pick;
+  const bool leader = worker == context_.self;
+  const bool leader_helps = leader && !blind_verifiers_suffice();
+  std::uint64_t budget = unit_ns_of(member) == 0 ? kProbeUnitsPerThread * member.threads
+                                                 : units_for(member, kVerifyWork);
+  budget = std::min(budget, units_.verifiable_units() * member.threads / threads_here() + 1);
+  // From a random place, so that no worker can tell or choose what it will be asked to verify.
+  const UnitIndex low = *shelf.begin();
+  auto it = shelf.lower_bound(low + rng_.below(*shelf.rbegin() - low + 1));
+  const std::size_t most = std::min(shelf.size(), kScanRuns);
+  for (std::size_t scanned = 0; scanned < most && pick.units < budget; ++scanned, ++it) {
+    if (it == shelf.end()) it = shelf.begin();
+    const auto& segment = units_.segments().at(*it);
+    if (!eligible(segment, worker, member)) continue;
+    if (leader && !leader_helps && !leader_must_verify(segment)) continue;
+    if (pick.ranges.size() == limits::kRangesPerMessage) break;
+    pick.ranges.push_back({*it, segment.last});
+    pick.units += segment.last - *it;
+  }
+  return pick;
+}
+
+// A second worker on what a first one holds and has not come to: taken from the far end.
+JobLed::Pick JobLed::pick_half_leased(const NodeId& worker, const Member& member) {
+  Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
+  if (worker == context_.self && blind_verifiers_suffice()) return pick;
+  const std::uint64_t budget =
+      unit_ns_of(member) == 0 ? member.threads : units_for(member, kHalfLeasedWork);
+  const auto& shelf = units_.half_leased();
+  std::size_t scanned = 0;
+  for (auto it = shelf.rbegin(); it != shelf.rend() && ++scanned <= kScanRuns; ++it) {
+    const auto& segment = units_.segments().at(*it);
+    if (!eligible(segment, worker, member)) continue;
+    const std::uint64_t half = (segment.last - *it + 1) / 2;
+    const std::uint64_t size = std::min(budget, half);
+    pick.ranges.push_back({segment.last - size, segment.last});
+    pick.units = size;
+    break;
+  }
+  return pick;
+}
+
+JobLed::Pick JobLed::pick_straggling(Instant now, const NodeId& worker, const Member& member) {
+  Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
+  if (job_unit_ns_ == 0) return pick;
+  if (worker == context_.self && manifest_->quorum > 1 && blind_verifiers_suffice()) return pick;
+  const Duration patience = std::max<Duration>(1s, Duration(3 * job_unit_ns_));
+  std::size_t scanned = 0;
+  for (UnitIndex first : units_.covered()) {
+    if (pick.units >= member.threads || ++scanned > kScanRuns) break;
+    const auto& segment = units_.segments().at(first);
+    if (!eligible(segment, worker, member)) continue;
+    const bool late = std::any_of(
+        segment.replicas.begin(), segment.replicas.end(), [&](const Replica& replica) {
+          if (replica.state != ReplicaState::kLeased) return false;
+          const Lease* lease = leases_.find(replica.lease);
+          return lease != nullptr && now - std::max(lease->granted, lease->progressed) > patience;
+        });
+    if (!late || segment.count(ReplicaState::kLeased) > 1) continue;
+    const std::uint64_t size = std::min(segment.last - first, member.threads - pick.units);
+    pick.ranges.push_back({first, first + size});
+    pick.units += size;
+  }
+  return pick;
+}
+
+JobLed::Pick JobLed::pick_for(Instant now, const NodeId& worker, const Member& member) {
+  Pick pick;
+  const bool leader = worker == context_.self;
+  const bool primaries_first = leader;
+  // With too few others to verify blindly, first replicas are best the leader's own.
+  const bool primaries_last = !leader && !blind_verifiers_suffice();
+  if (primaries_first) {
+    if (pick = pick_fresh(worker, member); pick.units > 0) return pick;
+  } else if (pick = pick_verify(worker, member); pick.units > 0) {
+    return pick;
+  }
+  if (!leader && !primaries_last) {
+    if (pick = pick_fresh(worker, member); pick.units > 0) return pick;
+  }
+  if (primaries_last || member.sent_to_steal) {
+    if (pick = pick_half_leased(worker, member); pick.units > 0) return pick;
+  }
+  if (primaries_last) {
+    if (pick = pick_fresh(worker, member); pick.units > 0) return pick;
+  }
+  if (leader) {
+    if (pick = pick_verify(worker, member); pick.units > 0) return pick;
+  }
+  if (member.sent_to_steal) return pick_straggling(now, worker, member);
+  return {};
+}
+
+void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick& pick,
+                   Outbox& out) {
+  const Instant expires = now + context_.config.lease;
+  Lease lease{.holder = worker,
+              .kind = pick.kind,
+              .held = RangeSet(pick.ranges),
+              .granted = now,
+              .expires = expires,
+              .progressed = now};
+  const std::uint64_t id = leases_.add(std::move(lease));
+  for (Range range : pick.ranges) {
+    units_.update(range, [&](UnitIndex, UnitMap::Segment& segment) {
+      Replica* own = segment.find(worker);
+      if (own == nullptr) own = &segment.replicas.emplace_back(Replica{.worker = worker});
+      own->state = ReplicaState::kLeased;
+      own->kind = pick.kind;
+      own->lease = id;
+      own->batch = 0;
+    });
+  }
+  replicas_ += pick.units;
+  member.hungry = false;
+  member.sent_to_steal = false;
+  LeaseGrant message{.job = id_,
+                     .epoch = epoch_,
+                     .lease = id,
+                     .kind = pick.kind,
+                     .ranges = pick.ranges,
+                     .duration_ms = static_cast<std::uint64_t>(
+                         std::chrono::duration_cast<std::chrono::milliseconds>(context_.config.lease)
+                             .count()),
+                     .manifest = std::nullopt};
+  if (!member.knows_manifest) message.manifest = signed_manifest_;
+  member.knows_manifest = true;
+  out.send(worker, std::move(message));
+}
+
+// Names those who hold more than they can have started. False: there is nobody.
+bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
+  struct Holder {
+    std::uint64_t units;
+    NodeId id;
+  };
+  std::vector<Holder> holders;
+  for (const auto& [id, other] : members_) {
+    if (id == worker || !other.linked || !other.record) continue;
+    // What the leader would have to verify itself is better computed beside it than stolen from it.
+    if (id == context_.self && !blind_verifiers_suffice() && manifest_->quorum > 1) continue;
+    const std::uint64_t held = leases_.units_held(id, LeaseKind::kPrimary);
+    if (held <= 2 * other.threads) continue;
+    if (unit_ns_of(other) != 0 && held < units_for(other, Duration(10ms))) continue;
+    holders.push_back({held, id});
+  }
+  if (holders.empty()) return false;
+  std::sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) {
+    return std::tie(b.units, a.id) < std::tie(a.units, b.id);
+  });
+  if (holders.size() > kHoldersOffered) holders.resize(kHoldersOffered);
+  NoWork answer{.job = id_, .holders = {}, .jobs = {}};
+  for (const Holder& holder : holders) answer.holders.push_back(*members_.at(holder.id).record);
+  member.sent_to_steal = true;
+  out.send(worker, std::move(answer));
+  return true;
+}
+
+bool JobLed::serve(Instant now, const NodeId& worker, Member& member, Outbox& out) {
+  const Pick pick = pick_for(now, worker, member);
+  if (pick.units == 0) return false;
+  grant(now, worker, member, pick, out);
+  return true;
+}
+
+void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest& request,
+                             Outbox& out) {
+  if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) {
+    out.send(from, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
+    return;
+  }
+  Member& member = members_[from];
+  member.asked = true;
+  member.linked = true;
+  member.threads = std::max<std::uint32_t>(request.threads, 1);
+  if (request.unit_ns != 0) member.unit_ns = request.unit_ns;
+  const bool was_hungry = member.hungry;
+  if (phase_ == JobPhase::kRunning) {
+    if (serve(now, from, member, out)) {
+      serve_hungry(now, out);
+      return;
+    }
+    if (!member.sent_to_steal && offer_holders(from, member, out)) return;
+  }
+  member.hungry = true;
+  member.sent_to_steal = true;
+  if (!was_hungry) hungry_.push_back(from);
+  if (!next_straggler_look_) next_straggler_look_ = now + kStragglerLook;
+  out.send(from, NoWork{.job = id_, .holders = {}, .jobs = {}});
+  // Its coming may be what others waited for: a verifier more.
+  serve_hungry(now, out);
+}
+
+void JobLed::serve_hungry(Instant now, Outbox& out) {
+  if (phase_ != JobPhase::kRunning || hungry_.empty()) return;
+  if (units_.fresh().empty() && units_.verifiable().empty() && units_.half_leased().empty() &&
+      units_.covered().empty()) {
+    return;
+  }
+  std::size_t tries = std::min(hungry_.size(), kHungryServedAtOnce);
+  std::vector<NodeId> still;
+  std::size_t at = 0;
+  for (; at < hungry_.size() && tries > 0; ++at, --tries) {
+    const NodeId worker = hungry_[at];
+    auto it = members_.find(worker);
+    if (it == members_.end() || !it->second.linked || !it->second.hungry) continue;
+    if (!serve(now, worker, it->second, out)) still.push_back(worker);
+  }
+  // Those who were tried in vain go to the end, so that the next try is somebody else's.
+  hungry_.erase(hungry_.begin(), hungry_.begin() + static_cast<std::ptrdiff_t>(at));
+  hungry_.insert(hungry_.end(), still.begin(), still.end());
+}
+
+void JobLed::lapse(std::uint64_t lease, const RangeSet& units) {
+  for (Range range : units.runs()) {
+    units_.update(range, [&](UnitIndex, UnitMap::Segment& segment) {
+      for (Replica& replica : segment.replicas) {
+        if (replica.state == ReplicaState::kLeased && replica.lease == lease) {
+          replica.state = ReplicaState::kLapsed;
+        }
+      }
+    });
+    leases_.release(lease, range);
+  }
+}
+
+void JobLed::lapse_all(const NodeId& worker) {
+  for (std::uint64_t lease : leases_.of(worker)) {
+    const RangeSet held = leases_.find(lease)->held;
+    lapse(lease, held);
+  }
+}
+
+void JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& report, Outbox& out) {
+  if (report.epoch != epoch_) return;
+  auto member = members_.find(from);
+  if (member == members_.end()) return;
+  if (report.unit_ns != 0) member->second.unit_ns = report.unit_ns;
+  std::map<std::uint64_t, RangeSet> held;
+  for (const auto& entry : report.leases) held.emplace(entry.lease, RangeSet(entry.ranges));
+  for (std::uint64_t id : leases_.of(from)) {
+    RangeSet returned = leases_.find(id)->held;
+    if (auto it = held.find(id); it != held.end()) returned.remove(it->second);
+    if (!returned.empty()) lapse(id, returned);
+  }
+  leases_.renew(from, now + context_.config.lease);
+  serve_hungry(now, out);
+}
+
+void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& notice,
+                         Outbox& out) {
+  auto transfer = decode_transfer(notice.by_victim.body);
+  if (!transfer || transfer->job != id_ || transfer->to != from ||
+      notice.by_victim.signer != transfer->from) {
+    return;
+  }
+  auto refuse = [&] {
+    out.send(from, TransferReply{.job = id_, .lease = transfer->lease, .new_lease = 0, .ranges = {},
+                                 .duration_ms = 0});
+  };
+  const bool own_victim = transfer->from == context_.self;
+  const bool own_thief = from == context_.self;
+  if (transfer->epoch != epoch_ || phase_ != JobPhase::kRunning ||
+      (!own_victim &&
+       !signature_holds(context_.checker, Purpose::kTransfer, notice.by_victim)) ||
+      (!own_thief && !context_.checker.holds(from, Purpose::kTransfer, notice.by_victim.body,
+                                             notice.by_thief))) {
+    return refuse();
+  }
+  Member& member = members_[from];
+  std::vector<Range> moved;
+  for (Range range : transfer->ranges) {
+    for (Range run : units_.open_runs(intersect(range, {0, units_.units()}))) {
+      units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
+        Replica* victim = segment.find(transfer->from);
+        const bool held = victim != nullptr && victim->state == ReplicaState::kLeased &&
+                          victim->lease == transfer->lease && victim->kind == LeaseKind::kPrimary;
+        if (!held || !eligible(segment, from, member)) return;
+        *victim = segment.replicas.back();
+        segment.replicas.pop_back();
+        std::erase_if(segment.replicas, [&](const Replica& r) { return r.worker == from; });
+        segment.replicas.push_back(Replica{.worker = from});
+        moved.push_back({first, segment.last});
+      });
+    }
+  }
+  if (moved.empty()) return refuse();
+  Lease lease{.holder = from,
+              .kind = LeaseKind::kPrimary,
+              .held = RangeSet(moved),
+              .granted = now,
+              .expires = now + context_.config.lease,
+              .progressed = now};
+  moved_ += lease.held.size();
+  const std::uint64_t id = leases_.add(lease);
+  for (Range run : moved) {
+    units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
+      if (Replica* own = segment.find(from)) own->lease = id;
+    });
+    leases_.release(transfer->lease, run);
+  }
+  member.hungry = false;
+  member.sent_to_steal = false;
+  out.send(from, TransferReply{.job = id_,
+                               .lease = transfer->lease,
+                               .new_lease = id,
+                               .ranges = lease.held.runs(),
+                               .duration_ms = static_cast<std::uint64_t>(
+                                   context_.config.lease / Duration(1ms))});
+}
+
+void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
+                         const std::optional<Signed>& record) {
+  Member& member = members_[worker];
+  member.linked = true;
+  member.lost.reset();
+  member.threads = std::max<std::uint32_t>(threads, 1);
+  if (!address.empty()) member.address = address;
+  if (record) member.record = record;
+}
+
+void JobLed::worker_gone(Instant now, const NodeId& worker) {
+  auto it = members_.find(worker);
+  if (it == members_.end()) return;
+  it->second.linked = false;
+  it->second.hungry = false;
+  it->second.knows_manifest = false;
+  it->second.lost = now;
+}
+
+void JobLed::on_deadline(Instant now, Outbox& out) {
+  if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) return;
+  bool returned = false;
+  for (std::uint64_t id : leases_.expired(now)) {
+    const Lease lease = *leases_.find(id);
+    lapse(id, lease.held);
+    returned = true;
+  }
+  for (auto& [id, member] : members_) {
+    if (!member.lost || now - *member.lost < kLinkGrace) continue;
+    member.lost.reset();
+    lapse_all(id);
+    returned = true;
+  }
+  for (std::uint64_t batch : batches_.unanswered_since(now - limits::kRevealTimeout)) {
+    reject_batch(batch, ReplicaState::kLapsed);
+    returned = true;
+  }
+  if (next_straggler_look_ && *next_straggler_look_ <= now) {
+    next_straggler_look_.reset();
+    returned = true;
+  }
+  if (returned) serve_hungry(now, out);
+  const bool anyone_hungry =
+      std::any_of(hungry_.begin(), hungry_.end(), [&](const NodeId& id) {
+        auto it = members_.find(id);
+        return it != members_.end() && it->second.linked && it->second.hungry;
+      });
+  if (!next_straggler_look_ && anyone_hungry && !leases_.empty()) {
+    next_straggler_look_ = now + kStragglerLook;
+  }
+}
+
+std::optional<Instant> JobLed::next_deadline() const {
+  if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) return std::nullopt;
+  std::optional<Instant> next;
+  auto consider = [&](std::optional<Instant> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  consider(leases_.next_expiry());
+  for (const auto& [_, member] : members_) {
+    if (member.lost) consider(*member.lost + kLinkGrace);
+  }
+  if (auto asked = batches_.oldest_unanswered()) consider(*asked + limits::kRevealTimeout);
+  if (!leases_.empty()) consider(next_straggler_look_);
+  return next;
+}
+
+}  // namespace shoal

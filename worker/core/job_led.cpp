@@ -1,0 +1,144 @@
+#include "worker/core/job_led.h"
+
+#include <algorithm>
+
+namespace shoal {
+
+JobLed::JobLed(const LeaderContext& context, Signed manifest, Manifest what, Rng rng)
+    : context_(context),
+      id_(job_id_of(manifest.body)),
+      signed_manifest_(std::move(manifest)),
+      manifest_(std::make_shared<const Manifest>(std::move(what))),
+      rng_(rng),
+      units_(manifest_->units, manifest_->quorum),
+      delivery_(id_, 0),
+      priority_(manifest_->priority) {}
+
+void JobLed::recover(const Receipt& receipt) {
+  units_.end(receipt.range);
+  next_sequence_ = std::max(next_sequence_, receipt.sequence + 1);
+  switch (receipt.end) {
+    case UnitEnd::kVerified:
+      verified_ += receipt.range.size();
+      break;
+    case UnitEnd::kDisputed:
+      disputed_ += receipt.range.size();
+      break;
+    case UnitEnd::kFailed:
+      failed_ += receipt.range.size();
+      break;
+  }
+  delivery_ = Delivery(id_, next_sequence_ - 1);
+}
+
+void JobLed::recover_control(const Control& control) {
+  if (control.sequence <= control_sequence_) return;
+  control_sequence_ = control.sequence;
+  switch (control.command) {
+    case ControlCommand::kCancel:
+      phase_ = JobPhase::kCancelled;
+      break;
+    case ControlCommand::kPause:
+      if (phase_ != JobPhase::kCancelled) phase_ = JobPhase::kPaused;
+      break;
+    case ControlCommand::kResume:
+      if (phase_ == JobPhase::kPaused) phase_ = JobPhase::kRunning;
+      break;
+    case ControlCommand::kPriority:
+      priority_ = control.priority;
+      break;
+  }
+}
+
+void JobLed::start(Instant now, Outbox& out) {
+  if (phase_ != JobPhase::kFetching) return;
+  phase_ = JobPhase::kRunning;
+  finish_if_done(out);
+  serve_hungry(now, out);
+}
+
+void JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
+  auto what = decode_control(control.body);
+  if (!what || what->job != id_ || control.signer != signed_manifest_.signer) return;
+  if (what->sequence <= control_sequence_) return;
+  if (!signature_holds(context_.checker, Purpose::kControl, control)) return;
+  const JobPhase before = phase_;
+  if (before == JobPhase::kDone || before == JobPhase::kCancelled) return;
+  recover_control(*what);
+  out.store(StoredFact{.kind = FactKind::kControl,
+                       .job = id_,
+                       .sequence = what->sequence,
+                       .about = {},
+                       .bytes = pack_signed(control)});
+  if (phase_ == JobPhase::kCancelled) {
+    for (auto& [id, member] : members_) {
+      lapse_all(id);
+      if (member.asked && member.linked) {
+        out.send(id, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
+      }
+    }
+  } else if (before == JobPhase::kPaused && phase_ == JobPhase::kRunning) {
+    finish_if_done(out);
+    serve_hungry(now, out);
+  }
+}
+
+JobStatus JobLed::status() const {
+  JobStatus status;
+  status.job = id_;
+  status.phase = phase_;
+  status.units = manifest_->units;
+  status.verified = verified_;
+  status.failed = failed_;
+  status.disputed = disputed_;
+  status.committed = units_.committed_units();
+  status.leased = units_.leased_units();
+  std::uint32_t here = 0;
+  for (const auto& [id, member] : members_) {
+    if (!member.linked || !member.asked) continue;
+    ++here;
+    if (leases_.holds_any(id) || batches_.size() > 0) ++status.workers;
+  }
+  status.moved = moved_;
+  const std::uint64_t expected = (verified_ + units_.committed_units()) * manifest_->quorum;
+  status.recomputed = replicas_ > expected ? replicas_ - expected : 0;
+  status.unblinded = unblinded_;
+  status.name = manifest_->name;
+  status.submitter = signed_manifest_.signer;
+  status.created = manifest_->created;
+  if (!storage_trouble_.empty()) {
+    status.waiting_for = storage_trouble_;
+  } else if (phase_ == JobPhase::kFetching) {
+    status.waiting_for = "its program or inputs are still being fetched";
+  } else if (phase_ == JobPhase::kPaused) {
+    status.waiting_for = "it is paused; its submitter can resume it";
+  } else if (phase_ == JobPhase::kRunning && here == 0) {
+    status.waiting_for = "no worker has asked for its units yet";
+  } else if (phase_ == JobPhase::kRunning && here < manifest_->quorum) {
+    status.waiting_for = "each unit needs " + std::to_string(manifest_->quorum) +
+                         " different workers, and " + std::to_string(here) +
+                         (here == 1 ? " is here" : " are here");
+  }
+  return status;
+}
+
+void JobLed::check_invariants() const {
+  units_.check_invariants();
+  for (const auto& [first, segment] : units_.segments()) {
+    for (const Replica& replica : segment.replicas) {
+      if (replica.state == ReplicaState::kLeased) {
+        const Lease* lease = leases_.find(replica.lease);
+        check(lease != nullptr, "a replica names a lease that is gone");
+        check(lease->held.contains(Range{first, segment.last}),
+              "a replica is leased beyond its lease");
+      }
+      if (replica.state == ReplicaState::kCommitted || replica.state == ReplicaState::kCompared) {
+        const Batch* batch = batches_.find(replica.batch);
+        check(batch != nullptr, "a replica names a batch that is gone");
+        check(batch->range.contains(Range{first, segment.last}), "a batch lies beside its units");
+      }
+    }
+  }
+}
+
+}  // namespace shoal

@@ -1,0 +1,160 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "worker/core/batches.h"
+#include "worker/core/delivery.h"
+#include "worker/core/lease_book.h"
+#include "worker/core/outbox.h"
+#include "worker/core/unit_map.h"
+
+namespace shoal {
+
+// What all jobs of one leader share. References outlive the job.
+struct LeaderContext {
+  NodeId self;
+  const PeerConfig& config;
+  const SignatureChecker& checker;
+};
+
+// One job, from its leader's side: who computes which units, what they committed and showed, which
+// units have ended, and how. Rules (why each is there):
+//
+// - A first replica is leased in long runs and may be stolen. A further replica is leased only once
+//   somebody committed, in the same runs, so that two batches usually have the same bounds and
+//   comparing two roots is enough.
+// - Nobody chooses what he verifies: the leader picks from a random place. Only workers that were
+//   given a unit count as evidence for it.
+// - Batches are opened when enough replicas have committed, never earlier; outputs travel once.
+// - Where digests differ, only those units get another replica, up to kExtraReplicas.
+// - The leader does not verify in its own job as long as anybody else can; where it must, the
+//   evidence says so (`unblinded`).
+class JobLed {
+ public:
+  JobLed(const LeaderContext& context, Signed manifest, Manifest what, Rng rng);
+
+  const JobId& id() const { return id_; }
+  const Manifest& manifest() const { return *manifest_; }
+  const Signed& signed_manifest() const { return signed_manifest_; }
+  JobPhase phase() const { return phase_; }
+  // Receipts that were stored before a restart, in any order.
+  void recover(const Receipt& receipt);
+  void recover_control(const Control& control);
+  // Program and inputs are here: work may be given out.
+  void start(Instant now, Outbox&);
+  bool wants_workers() const { return phase_ == JobPhase::kRunning; }
+
+  // A worker that may take part; `address` is where it was seen. Itself included.
+  void worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
+                   const std::optional<Signed>& record);
+  void worker_gone(Instant now, const NodeId& worker);
+
+  void on_work_request(Instant now, const NodeId& from, const WorkRequest&, Outbox&);
+  void on_report(Instant now, const NodeId& from, const LeaseReport&, Outbox&);
+  void on_transfer(Instant now, const NodeId& from, const TransferNotice&, Outbox&);
+  void on_commit(Instant now, const NodeId& from, const CommitNotice&, Outbox&);
+  void on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox&);
+  void on_reveal(Instant now, const NodeId& from, Reveal, Outbox&);
+  void on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox&);
+  void on_control(Instant now, const Signed& control, Outbox&);
+  void on_deadline(Instant now, Outbox&);
+  std::optional<Instant> next_deadline() const;
+
+  Delivery& delivery() { return delivery_; }
+  JobStatus status() const;
+  void storage_trouble(std::string what) { storage_trouble_ = std::move(what); }
+  void check_invariants() const;
+
+ private:
+  struct Member {
+    std::uint32_t threads = 1;
+    std::uint64_t unit_ns = 0;
+    std::string address;
+    std::optional<Signed> record;
+    bool linked = false;
+    bool asked = false;           // has asked for units of this job
+    bool knows_manifest = false;
+    bool hungry = false;          // went away empty-handed
+    bool sent_to_steal = false;   // and was told whom to ask, since it was last given units
+    std::optional<Instant> lost;  // since when, while it still holds leases
+  };
+  // A run of ranges that is about to be leased to one worker.
+  struct Pick {
+    LeaseKind kind = LeaseKind::kPrimary;
+    std::vector<Range> ranges;
+    std::uint64_t units = 0;
+  };
+
+  // --- leasing (job_leasing.cpp) ---
+  bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
+  void serve_hungry(Instant now, Outbox& out);
+  Pick pick_for(Instant now, const NodeId& worker, const Member& member);
+  Pick pick_fresh(const NodeId& worker, const Member& member);
+  Pick pick_verify(const NodeId& worker, const Member& member);
+  Pick pick_half_leased(const NodeId& worker, const Member& member);
+  Pick pick_straggling(Instant now, const NodeId& worker, const Member& member);
+  void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
+  bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
+  bool eligible(const UnitMap::Segment&, const NodeId& worker, const Member&) const;
+  bool leader_must_verify(const UnitMap::Segment&) const;
+  bool blind_verifiers_suffice() const;
+  void lapse(std::uint64_t lease, const RangeSet& units);
+  void lapse_all(const NodeId& worker);
+  std::uint64_t unit_ns_of(const Member&) const;
+  std::uint64_t units_for(const Member&, Duration) const;
+  std::uint64_t threads_here() const;
+
+  // --- evidence (job_evidence.cpp) ---
+  void commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
+  void open_or_compare(Instant now, Range range, Outbox& out);
+  bool request_reveals(Instant now, UnitIndex first, const UnitMap::Segment&, Outbox& out);
+  void ask_reveal(Instant now, std::uint64_t batch, RevealDetail, Outbox& out);
+  void compare(Instant now, Range run, Outbox& out);
+  void settle_run(Instant now, Range run, const std::vector<std::uint64_t>& batches,
+                  const std::vector<std::size_t>& group, std::size_t best, std::size_t best_size,
+                  Outbox& out);
+  void ask_equivalence(Range run, const std::vector<std::uint64_t>& batches, Outbox& out);
+  void fill_digests(const std::vector<Batch*>& batches);
+  void compare_units(Instant now, Range run, const std::vector<std::uint64_t>& ids,
+                     const std::vector<Batch*>& batches, Outbox& out);
+  void need_another(Range run, const std::vector<std::uint64_t>& batches, std::uint32_t agreed,
+                    Outbox& out);
+  Receipt next_receipt(Range run, UnitEnd end);
+  void accept(Range run, const std::vector<std::uint64_t>& agreeing, std::uint64_t outputs_from,
+              std::vector<Signed> comparisons, Outbox& out);
+  void dispute(Range run, const std::vector<std::uint64_t>& batches, Outbox& out);
+  void reject_batch(std::uint64_t batch, ReplicaState state);
+  void end_run(Range run, Receipt receipt, Outbox& out);
+  void finish_if_done(Outbox& out);
+
+  LeaderContext context_;
+  JobId id_;
+  Signed signed_manifest_;
+  std::shared_ptr<const Manifest> manifest_;
+  Rng rng_;
+  JobPhase phase_ = JobPhase::kFetching;
+  UnitMap units_;
+  LeaseBook leases_;
+  Batches batches_;
+  Delivery delivery_;
+  std::map<NodeId, Member> members_;
+  std::vector<NodeId> hungry_;  // in the order in which they went away
+  std::map<UnitIndex, std::vector<Signed>> failures_;
+  std::set<UnitIndex> comparing_;  // units whose outputs a verifier judges at the moment
+  std::uint64_t epoch_ = 1;
+  std::uint64_t next_sequence_ = 1;
+  std::uint64_t control_sequence_ = 0;
+  std::int32_t priority_ = 0;
+  std::uint64_t verified_ = 0, failed_ = 0, disputed_ = 0, moved_ = 0, replicas_ = 0,
+                unblinded_ = 0;
+  std::uint64_t job_unit_ns_ = 0;  // a running mean over all workers
+  std::optional<Instant> next_straggler_look_;
+  std::string storage_trouble_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "worker/core/membership.h"
+#include "worker/core/outbox.h"
+
+namespace shoal {
+
+// How long a victim may take to answer before the next one is asked.
+inline constexpr Duration kStealPatience = 3s;
+
+// What a worker does with units: asks leaders for leases, feeds its executor, commits what it
+// computed and shows it when asked, takes half of what others hold when it has run dry, and gives
+// half of its own away. Rules (why each is there):
+//
+// - Verifying comes before first replicas: it ends units, and it is bound to this worker.
+// - One finished chunk is one commitment. Chunks hold about `batch_target` of one thread's work, so a
+//   crash costs little and a signature covers much; their bounds lie on powers of two, so that two
+//   workers' batches tend to match.
+// - It asks for more before it runs dry, and remembers who asked it in vain.
+class Labor {
+ public:
+  Labor(const PeerConfig& config, const Signer& signer, Membership& membership, Rng rng);
+
+  // --- jobs ---
+  // False: known already.
+  bool hear_of(Instant now, const WorkAvailable& news);
+  std::vector<WorkAvailable> jobs_heard_of() const;
+  std::optional<NodeId> leader_of(const JobId&) const;
+  // `job`'s content is here, or never will be.
+  void on_content(const ContentId&, const std::string& error, Outbox&);
+  // Which contents a granted job needs; the peer fetches them.
+  struct ContentNeed {
+    ContentId id;
+    std::uint64_t length = 0;
+    std::vector<NodeId> sources;
+  };
+  std::vector<ContentNeed> take_content_needs() { return std::exchange(needs_, {}); }
+
+  // --- messages ---
+  void on_grant(Instant now, const NodeId& from, LeaseGrant, Outbox&);
+  void on_no_work(Instant now, const NodeId& from, const NoWork&, Outbox&);
+  void on_revoke(const NodeId& from, const LeaseRevoke&, Outbox&);
+  void on_steal_request(const NodeId& from, const StealRequest&, Outbox&);
+  void on_steal_reply(Instant now, const NodeId& from, const StealReply&, Outbox&);
+  void on_transfer_reply(const NodeId& from, const TransferReply&, Outbox&);
+  void on_reveal_request(const NodeId& from, const RevealRequest&, Outbox&);
+  void on_compare_request(const NodeId& from, const CompareRequest&, Outbox&);
+
+  // --- its executor ---
+  void on_compute_done(Instant now, ComputeDone, Outbox&);
+  void on_compare_done(const CompareDone&, Outbox&);
+
+  void on_link_up(Instant now, const NodeId&, Outbox&);
+  void on_link_lost(Instant now, const NodeId&, Outbox&);
+  // Starts what can be started and asks for what is missing. Once, at the end of every step.
+  void advance(Instant now, Outbox&);
+  std::optional<Instant> next_deadline() const;
+
+  void fill(WorkerStatus&) const;
+  void check_invariants() const;
+
+ private:
+  // A run of units that has not been started.
+  struct Item {
+    Range range;
+    std::uint64_t lease = 0;
+    LeaseKind kind = LeaseKind::kPrimary;
+  };
+  struct Held {  // a batch that was committed and may have to be shown
+    Range range;
+    Hash256 salt;
+    Hash256 root;
+    PackedOutputs outputs;
+  };
+  enum class State : std::uint8_t { kHeardOf, kFetching, kReady, kRefused, kOver };
+  struct Job {
+    JobId id;
+    NodeId leader;
+    Signed leader_record;
+    State state = State::kHeardOf;
+    std::shared_ptr<const Manifest> manifest;
+    std::set<ContentId> missing;
+    std::uint64_t epoch = 0;
+    std::deque<Item> bound;       // to verify, or doubles
+    std::deque<Item> primaries;   // may be stolen from the far end
+    std::map<std::uint64_t, RangeSet> leases;  // what is still held of each
+    std::map<std::uint64_t, RangeSet> unsettled;  // stolen, not confirmed: victim's lease -> ranges
+    std::map<UnitIndex, Held> batches;
+    std::uint64_t held_bytes = 0;
+    std::uint64_t unit_ns = 0;
+    std::uint64_t unit_bytes = 0;
+    std::uint64_t chunk_units = 1;
+    std::size_t running = 0;            // chunks
+    std::optional<Instant> asked;       // the leader, not answered yet
+    bool hungry = false;                // the leader knows that we wait
+    std::vector<NodeId> victims;        // still to be asked for half of what they hold
+    std::optional<Instant> stealing;    // from victims.back(), since
+    std::vector<NodeId> thieves;        // who went away from here empty-handed
+    std::deque<Message> for_leader;     // until the link is there
+    Instant report_at;
+    std::uint64_t unstarted() const;
+  };
+  struct Chunk {
+    JobId job;
+    Item item;
+    bool cancelled = false;
+  };
+
+  Job* find(const JobId&);
+  Job* led_by(const JobId&, const NodeId& from);
+  void to_leader(Instant now, Job&, Message, Outbox&);
+  void accept_manifest(Job&, const Signed&, Outbox&);
+  std::string refusal_of(const Signed&, const Manifest&) const;
+  void give_back(Job&, std::uint64_t lease, Outbox&);
+  void drop_job(Job&, Outbox&);
+  void start_chunks(Instant now, Outbox&);
+  Job* next_to_run();
+  bool start_one(Job&, Outbox&);
+  Range cut_chunk(Job&, std::deque<Item>& queue, Item& item);
+  std::size_t chunks_wanted(const Job&) const;
+  void commit(Instant now, Job&, const Item&, std::vector<ComputeDone::Run> runs,
+              std::uint64_t compute_ns, Outbox&);
+  Signed commit_run(Job&, Range, PackedOutputs, Outbox&, std::vector<Message>& shown);
+  void learn_speed(Job&, std::uint64_t units, std::uint64_t bytes, std::uint64_t compute_ns);
+  void release(Job&, Range);
+  void ask_for_work(Instant now, Outbox&);
+  void try_next_victim(Instant now, Job&, Outbox&);
+  bool give_half(Job&, const NodeId& thief, Outbox&);
+  void feed_thieves(Job&, Outbox&);
+  void report(Instant now, Job&, Outbox&);
+  bool running_dry() const;
+
+  const PeerConfig& config_;
+  const Signer& signer_;
+  Membership& membership_;
+  Rng rng_;
+  std::map<JobId, Job> jobs_;
+  std::deque<JobId> over_;  // the latest that ended, so that old news does not bring them back
+  std::map<std::uint64_t, Chunk> chunks_;
+  std::uint64_t next_chunk_ = 1;
+  std::vector<ContentNeed> needs_;
+  std::optional<JobId> last_run_;
+  std::uint64_t computed_ = 0, stolen_ = 0, failed_ = 0;
+};
+
+}  // namespace shoal

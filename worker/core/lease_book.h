@@ -1,0 +1,50 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "node/protocol/messages.h"
+#include "node/protocol/time.h"
+
+namespace shoal {
+
+struct Lease {
+  NodeId holder;
+  LeaseKind kind = LeaseKind::kPrimary;
+  RangeSet held;  // not committed yet
+  Instant granted;
+  Instant expires;
+  Instant progressed;  // the last commitment in it, or the grant
+};
+
+// The leases of one job, by number and by holder. A lease ends when nothing of it is held any more,
+// when it expires, or when its holder gives it back.
+class LeaseBook {
+ public:
+  std::uint64_t add(Lease lease);
+  Lease* find(std::uint64_t id);
+  const Lease* find(std::uint64_t id) const;
+  // Units that the lease no longer holds (committed, moved, ended). Removes a lease that is empty.
+  void release(std::uint64_t id, Range range);
+  std::optional<Lease> remove(std::uint64_t id);
+  std::vector<std::uint64_t> of(const NodeId& holder) const;
+  std::uint64_t units_held(const NodeId& holder, LeaseKind kind) const;
+  bool holds_any(const NodeId& holder) const { return by_holder_.contains(holder); }
+  std::size_t holders() const { return by_holder_.size(); }
+  void renew(const NodeId& holder, Instant expires);
+
+  std::vector<std::uint64_t> expired(Instant now) const;
+  std::optional<Instant> next_expiry() const;
+  const std::map<std::uint64_t, Lease>& all() const { return leases_; }
+  bool empty() const { return leases_.empty(); }
+
+ private:
+  std::map<std::uint64_t, Lease> leases_;
+  std::map<NodeId, std::set<std::uint64_t>> by_holder_;
+  std::set<std::pair<Instant, std::uint64_t>> by_expiry_;
+  std::uint64_t next_ = 1;
+};
+
+}  // namespace shoal

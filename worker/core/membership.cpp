@@ -1,0 +1,288 @@
+#include "worker/core/membership.h"
+
+#include <algorithm>
+
+namespace shoal {
+namespace {
+
+constexpr Duration kRedialLeast = 200ms;
+constexpr Duration kRedialMost = 60s;
+constexpr Duration kDoorRetryLeast = 1s;
+constexpr Duration kLookForPeers = 5s;
+constexpr std::uint32_t kSampleCount = 32;
+// A record from a clock that is ahead of ours is still believed.
+constexpr UnixMs kClockSlackMs = 300'000;
+
+Duration backoff(Duration least, std::uint32_t failures) {
+  return std::min<Duration>(kRedialMost, least * (1U << std::min<std::uint32_t>(failures, 10)));
+}
+
+}  // namespace
+
+Membership::Membership(const PeerConfig& config, const Signer& signer,
+                       const SignatureChecker& checker, Rng rng)
+    : config_(config), signer_(signer), checker_(checker), rng_(rng) {
+  for (const auto& door : config.doors) {
+    Contact& contact = contacts_[door.node];
+    contact.door = true;
+    contact.what.node = door.node;
+    contact.what.endpoints = {door.endpoint};
+  }
+}
+
+UnixMs Membership::unix_ms(Instant now) const {
+  return config_.unix_ms_at_zero + now.ns / 1'000'000;
+}
+
+Duration Membership::jittered(Duration d) {
+  return Duration(static_cast<std::int64_t>(static_cast<double>(d.count()) *
+                                            (0.75 + 0.5 * rng_.unit())));
+}
+
+Signed Membership::own_record(Instant now) {
+  NodeRecord record = config_.record;
+  record.node = signer_.id();
+  record.pool = config_.pool;
+  record.sequence = unix_ms(now);
+  record.ttl_s = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
+  own_ = sign_fact(signer_, Purpose::kRecord, encode(record));
+  return *own_;
+}
+
+void Membership::recover(const Signed& record) {
+  auto what = decode_record(record.body);
+  if (!what || what->node != record.signer || what->pool != config_.pool) return;
+  if (what->node == signer_.id()) return;
+  Contact& contact = contacts_[what->node];
+  contact.record = record;
+  contact.what = std::move(*what);
+}
+
+void Membership::on_started(Instant now, Outbox& out) {
+  own_record(now);
+  dial_doors(now, out);
+  keep_active(now, out);
+}
+
+void Membership::dial(const NodeId& node, Contact& contact, Outbox& out) {
+  if (contact.what.endpoints.empty() || contact.dialling || linked(node)) return;
+  contact.dialling = true;
+  const auto& endpoints = contact.what.endpoints;
+  out.act(Dial{node, endpoints[contact.failures % endpoints.size()]});
+}
+
+void Membership::dial_doors(Instant now, Outbox& out) {
+  for (auto& [node, contact] : contacts_) {
+    if (contact.door) dial(node, contact, out);
+  }
+  const Duration wait = door_failures_ == 0
+                            ? config_.announce_every
+                            : std::min(config_.announce_every, backoff(kDoorRetryLeast, door_failures_));
+  announce_at_ = now + jittered(wait);
+}
+
+void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
+  LinkState& link = links_[up.peer];
+  link = LinkState{.role = up.role, .address = up.address};
+  if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
+    it->second.dialling = false;
+    it->second.failures = 0;
+    it->second.not_before = now;
+  }
+  if (up.record && up.record->signer == up.peer) learn(now, *up.record, out);
+  const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
+  if (up.role == Role::kCoordinator) {
+    if (!door) return out.act(Drop{up.peer, "coordinators are called, they do not call"});
+    door_failures_ = 0;
+    announce_at_ = now + jittered(config_.announce_every);
+    out.send(up.peer, Announce{own_record(now)});
+  }
+  if (up.role == Role::kCoordinator || door) {
+    out.send(up.peer, SampleRequest{.count = kSampleCount, .cookie = cookies_[up.peer]});
+  }
+}
+
+void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
+  const bool was_up = links_.erase(lost.peer) > 0;
+  auto it = contacts_.find(lost.peer);
+  if (it == contacts_.end()) return;
+  Contact& contact = it->second;
+  const bool dial_failed = contact.dialling && !was_up;
+  contact.dialling = false;
+  if (!dial_failed) {
+    contact.not_before = now;
+    if (!active_at_) active_at_ = now;
+    return;
+  }
+  contact.failures += 1;
+  contact.not_before = now + jittered(backoff(kRedialLeast, contact.failures));
+  if (contact.door) {
+    door_failures_ += 1;
+    const Instant retry = now + jittered(backoff(kDoorRetryLeast, door_failures_));
+    if (!announce_at_ || retry < *announce_at_) announce_at_ = retry;
+  } else if (contact.failures > 6) {
+    contacts_.erase(it);
+  }
+}
+
+void Membership::leave_coordinator(const NodeId& node, Outbox& out) {
+  auto it = links_.find(node);
+  if (it == links_.end() || it->second.role != Role::kCoordinator) return;
+  if (it->second.announced && it->second.sampled) out.act(Drop{node, "done"});
+}
+
+void Membership::on_announced(Instant, const NodeId& from, Outbox& out) {
+  auto it = links_.find(from);
+  if (it == links_.end()) return;
+  it->second.announced = true;
+  leave_coordinator(from, out);
+}
+
+void Membership::on_sample(Instant now, const NodeId& from, const Sample& sample, Outbox& out) {
+  auto it = links_.find(from);
+  if (it == links_.end()) return;
+  it->second.sampled = true;
+  cookies_[from] = sample.cookie;
+  for (const Signed& record : sample.records) learn(now, record, out);
+  leave_coordinator(from, out);
+  keep_active(now, out);
+}
+
+void Membership::on_sample_request(Instant now, const NodeId& from, const SampleRequest& request,
+                                   Outbox& out) {
+  Sample sample;
+  std::vector<const Signed*> known;
+  for (const auto& [node, contact] : contacts_) {
+    if (contact.record && node != from) known.push_back(&*contact.record);
+  }
+  const std::size_t count =
+      std::min<std::size_t>({request.count, known.size(), limits::kSampleRecords});
+  for (std::size_t i = 0; i < count; ++i) {
+    std::swap(known[i], known[i + rng_.below(known.size() - i)]);
+    sample.records.push_back(*known[i]);
+  }
+  if (sample.records.size() < std::min<std::size_t>(request.count, limits::kSampleRecords)) {
+    sample.records.push_back(own_ ? *own_ : own_record(now));
+  }
+  sample.nodes_known = contacts_.size() + 1;
+  out.send(from, std::move(sample));
+}
+
+bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
+  auto what = decode_record(record.body);
+  if (!what || what->node != record.signer || what->pool != config_.pool) return false;
+  if (what->node == signer_.id()) return true;
+  auto it = contacts_.find(what->node);
+  if (it != contacts_.end() && it->second.record && it->second.what.sequence >= what->sequence) {
+    return true;
+  }
+  const UnixMs age = unix_ms(now) - what->sequence;
+  if (age > static_cast<UnixMs>(what->ttl_s) * 1000 || age < -kClockSlackMs) return false;
+  if (!signature_holds(checker_, Purpose::kRecord, record)) return false;
+  if (it == contacts_.end()) make_room();
+  Contact& contact = contacts_[what->node];
+  const bool is_new = !contact.record || contact.what.endpoints != what->endpoints;
+  contact.record = record;
+  contact.what = std::move(*what);
+  if (is_new) {
+    out.store(StoredFact{.kind = FactKind::kPeer,
+                         .job = {},
+                         .sequence = static_cast<std::uint64_t>(contact.what.sequence),
+                         .about = contact.what.node,
+                         .bytes = pack_signed(record)});
+  }
+  return true;
+}
+
+// Forgets a contact at random, so that nobody can fill the table with what he wants kept.
+void Membership::make_room() {
+  while (contacts_.size() >= limits::kKnownPeers) {
+    auto it = contacts_.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(rng_.below(contacts_.size())));
+    const auto start = it;
+    while (it->second.door || it->second.dialling || linked(it->first)) {
+      if (++it == contacts_.end()) it = contacts_.begin();
+      if (it == start) return;
+    }
+    contacts_.erase(it);
+  }
+}
+
+void Membership::reach(Instant now, const NodeId& node, Outbox& out) {
+  if (node == signer_.id() || linked(node)) return;
+  auto it = contacts_.find(node);
+  if (it == contacts_.end() || it->second.not_before > now) return;
+  dial(node, it->second, out);
+}
+
+bool Membership::reachable(const NodeId& node) const {
+  if (linked(node)) return true;
+  auto it = contacts_.find(node);
+  return it != contacts_.end() && !it->second.what.endpoints.empty();
+}
+
+std::vector<NodeId> Membership::linked_workers() const {
+  std::vector<NodeId> workers;
+  for (const auto& [node, link] : links_) {
+    if (link.role == Role::kWorker) workers.push_back(node);
+  }
+  return workers;
+}
+
+std::optional<Signed> Membership::record_of(const NodeId& node) const {
+  if (node == signer_.id()) return own_;
+  auto it = contacts_.find(node);
+  return it == contacts_.end() ? std::nullopt : it->second.record;
+}
+
+const std::optional<NodeRecord> Membership::what_of(const NodeId& node) const {
+  auto it = contacts_.find(node);
+  if (it == contacts_.end() || !it->second.record) return std::nullopt;
+  return it->second.what;
+}
+
+void Membership::keep_active(Instant now, Outbox& out) {
+  active_at_.reset();
+  std::size_t active = 0;
+  std::vector<NodeId> candidates;
+  bool some_later = false;
+  for (const auto& [node, link] : links_) {
+    if (link.role == Role::kWorker) ++active;
+  }
+  for (const auto& [node, contact] : contacts_) {
+    if (contact.dialling && !contact.door) ++active;
+    if (contact.dialling || linked(node) || !contact.record) continue;
+    if (contact.what.role != Role::kWorker || contact.what.endpoints.empty()) continue;
+    if (contact.not_before > now) {
+      some_later = true;
+    } else {
+      candidates.push_back(node);
+    }
+  }
+  while (active < limits::kActivePeers && !candidates.empty()) {
+    const std::size_t at = rng_.below(candidates.size());
+    dial(candidates[at], contacts_.at(candidates[at]), out);
+    candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(at));
+    ++active;
+  }
+  if (active < limits::kActivePeers && some_later) active_at_ = now + jittered(kLookForPeers);
+}
+
+void Membership::on_deadline(Instant now, Outbox& out) {
+  if (announce_at_ && *announce_at_ <= now) dial_doors(now, out);
+  if (active_at_ && *active_at_ <= now) keep_active(now, out);
+}
+
+std::optional<Instant> Membership::next_deadline() const {
+  if (!active_at_) return announce_at_;
+  if (!announce_at_) return active_at_;
+  return std::min(*announce_at_, *active_at_);
+}
+
+void Membership::check_invariants() const {
+  check(contacts_.size() <= limits::kKnownPeers + config_.doors.size() + limits::kLinksMax,
+        "more peers are known than the limit allows");
+}
+
+}  // namespace shoal

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "node/protocol/rng.h"
+#include "worker/core/outbox.h"
+
+namespace shoal {
+
+// Which other nodes this one knows, and which it is linked to. A node dials a coordinator, announces
+// itself, learns a sample and leaves; it keeps links to a handful of workers, and dials others when
+// there is something to say to them. Peers found once are remembered, so that a node finds its way
+// back when every coordinator is gone.
+class Membership {
+ public:
+  struct LinkState {
+    Role role = Role::kWorker;
+    std::string address;
+    bool announced = false;  // coordinators: what we came for
+    bool sampled = false;
+  };
+
+  Membership(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
+             Rng rng);
+
+  void recover(const Signed& record);
+  void on_started(Instant now, Outbox&);
+  void on_link_up(Instant now, const LinkUp&, Outbox&);
+  void on_link_lost(Instant now, const LinkLost&, Outbox&);
+  void on_announced(Instant now, const NodeId& from, Outbox&);
+  void on_sample(Instant now, const NodeId& from, const Sample&, Outbox&);
+  void on_sample_request(Instant now, const NodeId& from, const SampleRequest&, Outbox&);
+  void on_deadline(Instant now, Outbox&);
+  std::optional<Instant> next_deadline() const;
+
+  // Takes in a record that somebody sent. False: it does not hold, or is of another pool.
+  bool learn(Instant now, const Signed& record, Outbox&);
+  // Dials `node` unless it is linked, being dialled, unknown, or was out of reach a moment ago.
+  void reach(Instant now, const NodeId& node, Outbox&);
+  bool linked(const NodeId& node) const { return links_.contains(node); }
+  bool reachable(const NodeId& node) const;
+  const std::map<NodeId, LinkState>& links() const { return links_; }
+  std::vector<NodeId> linked_workers() const;
+  std::optional<Signed> record_of(const NodeId& node) const;
+  const std::optional<NodeRecord> what_of(const NodeId& node) const;
+  Signed own_record(Instant now);
+  void check_invariants() const;
+
+ private:
+  struct Contact {
+    std::optional<Signed> record;
+    NodeRecord what;  // of the record; for a door without one, only endpoints
+    bool door = false;
+    bool dialling = false;
+    std::uint32_t failures = 0;  // in a row
+    Instant not_before;          // when it may be dialled again
+  };
+  UnixMs unix_ms(Instant now) const;
+  void dial(const NodeId& node, Contact& contact, Outbox& out);
+  void dial_doors(Instant now, Outbox& out);
+  void keep_active(Instant now, Outbox& out);
+  void leave_coordinator(const NodeId& node, Outbox& out);
+  Duration jittered(Duration d);
+  void make_room();
+
+  const PeerConfig& config_;
+  const Signer& signer_;
+  const SignatureChecker& checker_;
+  Rng rng_;
+  std::map<NodeId, Contact> contacts_;
+  std::map<NodeId, LinkState> links_;
+  std::map<NodeId, std::uint64_t> cookies_;
+  std::optional<Instant> announce_at_;
+  std::optional<Instant> active_at_;  // when to look for more peers
+  std::uint32_t door_failures_ = 0;
+  std::optional<Signed> own_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,348 @@
+#include "worker/core/peer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "node/content/core/exchange.h"
+#include "worker/core/labor.h"
+#include "worker/core/membership.h"
+#include "worker/core/stewardship.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::uint32_t kNewsHopsMax = 16;
+constexpr std::size_t kNewsFanOut = 8;
+constexpr Duration kStoreRetry = 5s;
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+}  // namespace
+
+Bytes pack_signed(const Signed& fact) {
+  Bytes bytes;
+  bytes.reserve(32 + 64 + fact.body.size());
+  bytes.insert(bytes.end(), fact.signer.bytes.begin(), fact.signer.bytes.end());
+  bytes.insert(bytes.end(), fact.signature.bytes.begin(), fact.signature.bytes.end());
+  bytes.insert(bytes.end(), fact.body.begin(), fact.body.end());
+  return bytes;
+}
+
+std::optional<Signed> unpack_signed(ByteView bytes) {
+  if (bytes.size() < 96) return std::nullopt;
+  Signed fact;
+  std::memcpy(fact.signer.bytes.data(), bytes.data(), 32);
+  std::memcpy(fact.signature.bytes.data(), bytes.data() + 32, 64);
+  fact.body = to_bytes(bytes.subspan(96));
+  return fact;
+}
+
+// The parts of a peer, and who hears which message. It decides nothing itself.
+struct Peer::Impl {
+  Impl(PeerConfig c, const Signer& s, const SignatureChecker& k, Rng r, RecoveredState recovered)
+      : config(std::move(c)),
+        signer(s),
+        checker(k),
+        rng(r),
+        out(s.id()),
+        membership(config, signer, checker, rng.fork()),
+        stewardship(config, signer, checker, membership, rng.fork()),
+        labor(config, signer, membership, rng.fork()),
+        exchange(rng.fork()) {
+    for (const StoredFact& fact : recovered.facts) {
+      if (fact.kind != FactKind::kPeer) continue;
+      if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
+    }
+    stewardship.recover(recovered.facts);
+  }
+
+  PeerConfig config;
+  const Signer& signer;
+  const SignatureChecker& checker;
+  Rng rng;
+  Instant now;
+  Outbox out;
+  Membership membership;
+  Stewardship stewardship;
+  Labor labor;
+  Exchange exchange;
+  std::map<std::uint64_t, std::vector<StoredFact>> storing;  // by token
+  std::vector<StoredFact> store_again;
+  std::optional<Instant> store_again_at;
+  std::uint64_t next_token = 1;
+
+  // --- events ---
+  void on(const Started&) {
+    membership.on_started(now, out);
+    stewardship.on_started(now, out);
+  }
+  void on(const DeadlineReached&) {
+    membership.on_deadline(now, out);
+    stewardship.on_deadline(now, out);
+    if (exchange.next_deadline() && *exchange.next_deadline() <= now) {
+      perform(exchange.on_deadline(now));
+    }
+    if (store_again_at && *store_again_at <= now) {
+      store_again_at.reset();
+      for (StoredFact& fact : std::exchange(store_again, {})) out.store(std::move(fact));
+    }
+  }
+  void on(const LinkUp& up) {
+    membership.on_link_up(now, up, out);
+    stewardship.on_link_up(now, up.peer, out);
+    labor.on_link_up(now, up.peer, out);
+    perform(exchange.link_up(now, up.peer));
+    if (up.role != Role::kWorker) return;
+    for (const JobId& job : stewardship.running()) out.send(up.peer, own_news(job));
+    for (WorkAvailable& news : labor.jobs_heard_of()) {
+      if (news.leader.signer != up.peer && news.leader.signer != signer.id()) {
+        out.send(up.peer, std::move(news));
+      }
+    }
+  }
+  void on(const LinkLost& lost) {
+    membership.on_link_lost(now, lost, out);
+    stewardship.on_link_lost(now, lost.peer, out);
+    labor.on_link_lost(now, lost.peer, out);
+    perform(exchange.link_lost(now, lost.peer));
+  }
+  void on(const Received& received) {
+    if (!membership.linked(received.peer)) return;
+    auto message = decode(received.bytes);
+    if (message) return hear(received.peer, std::move(*message));
+    if (message.error().fault == DecodeFault::kUnknown) return;
+    out.tell(LogLevel::kWarning,
+             "peer " + short_hex(received.peer) + " sent what is no message: " + message.error().what);
+    out.act(Drop{received.peer, "bad message: " + message.error().what});
+  }
+  void on(const StoreDone& done) {
+    auto it = storing.find(done.token);
+    if (it == storing.end()) return;
+    std::vector<StoredFact> facts = std::move(it->second);
+    storing.erase(it);
+    stewardship.on_stored(now, facts, done.error, out);
+    if (done.error.empty()) return;
+    out.tell(LogLevel::kError, "cannot store: " + done.error);
+    for (StoredFact& fact : facts) {
+      if (fact.kind == FactKind::kPeer) continue;
+      if (stewardship.find(fact.job) != nullptr) store_again.push_back(std::move(fact));
+    }
+    if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
+  }
+  void on(ReceiptsLoaded& loaded) {
+    if (JobLed* job = stewardship.find(loaded.job)) {
+      job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
+    }
+  }
+  void on(ComputeDone& done) { labor.on_compute_done(now, std::move(done), out); }
+  void on(const CompareDone& done) { labor.on_compare_done(done, out); }
+  void on(const ContentOpened& opened) { perform(exchange.on_opened(now, opened)); }
+  void on(const BlockStored& stored) { perform(exchange.on_stored(now, stored)); }
+  void on(BlockRead& read) { perform(exchange.on_read(now, std::move(read))); }
+
+  // --- messages ---
+  void hear(const NodeId& from, Message message) {
+    std::visit([&](auto& m) { hear(from, m); }, message);
+  }
+  void hear(const NodeId& from, const Announced&) { membership.on_announced(now, from, out); }
+  void hear(const NodeId& from, const SampleRequest& m) {
+    membership.on_sample_request(now, from, m, out);
+  }
+  void hear(const NodeId& from, const Sample& m) { membership.on_sample(now, from, m, out); }
+  void hear(const NodeId& from, const Submit& m) { stewardship.on_submit(now, from, m, out); }
+  void hear(const NodeId& from, const JobStatusRequest& m) {
+    stewardship.on_status_request(from, m, out);
+  }
+  void hear(const NodeId&, const ControlRequest& m) {
+    auto what = decode_control(m.control.body);
+    JobLed* job = what ? stewardship.find(what->job) : nullptr;
+    if (job != nullptr) job->on_control(now, m.control, out);
+  }
+  void hear(const NodeId& from, const JobFind& m) {
+    JobFound found{.job = m.job, .leader = std::nullopt};
+    if (stewardship.find(m.job) != nullptr) {
+      found.leader = membership.record_of(signer.id());
+    } else if (auto leader = labor.leader_of(m.job)) {
+      found.leader = membership.record_of(*leader);
+    }
+    out.send(from, std::move(found));
+  }
+  void hear(const NodeId& from, const WorkAvailable& m) {
+    if (m.leader.signer == signer.id() || !membership.learn(now, m.leader, out)) return;
+    if (!labor.hear_of(now, m) || m.hops >= kNewsHopsMax) return;
+    std::vector<NodeId> others = membership.linked_workers();
+    std::erase(others, from);
+    std::erase(others, m.leader.signer);
+    WorkAvailable on = m;
+    on.hops += 1;
+    for (std::size_t i = 0; i < std::min(others.size(), kNewsFanOut); ++i) {
+      std::swap(others[i], others[i + rng.below(others.size() - i)]);
+      out.send(others[i], on);
+    }
+  }
+  void hear(const NodeId& from, const WorkRequest& m) {
+    JobLed* job = m.job ? stewardship.find(*m.job) : nullptr;
+    if (job != nullptr) return job->on_work_request(now, from, m, out);
+    if (m.job) return out.send(from, LeaseRevoke{.job = *m.job, .ranges = {}, .job_over = true});
+    out.send(from, NoWork{.job = std::nullopt, .holders = {}, .jobs = labor.jobs_heard_of()});
+  }
+  void hear(const NodeId& from, LeaseGrant& m) { labor.on_grant(now, from, std::move(m), out); }
+  void hear(const NodeId& from, const NoWork& m) {
+    labor.on_no_work(now, from, m, out);
+    for (const WorkAvailable& news : m.jobs) hear(from, news);
+  }
+  void hear(const NodeId& from, const LeaseReport& m) {
+    if (JobLed* job = stewardship.find(m.job)) job->on_report(now, from, m, out);
+  }
+  void hear(const NodeId& from, const LeaseRevoke& m) { labor.on_revoke(from, m, out); }
+  void hear(const NodeId& from, const StealRequest& m) { labor.on_steal_request(from, m, out); }
+  void hear(const NodeId& from, const StealReply& m) { labor.on_steal_reply(now, from, m, out); }
+  void hear(const NodeId& from, const TransferNotice& m) {
+    auto transfer = decode_transfer(m.by_victim.body);
+    JobLed* job = transfer ? stewardship.find(transfer->job) : nullptr;
+    if (job != nullptr) job->on_transfer(now, from, m, out);
+  }
+  void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
+  void hear(const NodeId& from, const CommitNotice& m) {
+    if (JobLed* job = stewardship.find(m.job)) job->on_commit(now, from, m, out);
+  }
+  void hear(const NodeId& from, const FailureNotice& m) {
+    for (const Signed& failure : m.failures) {
+      auto what = decode_failure(failure.body);
+      JobLed* job = what ? stewardship.find(what->job) : nullptr;
+      if (job != nullptr) job->on_failure(now, from, failure, out);
+    }
+  }
+  void hear(const NodeId& from, const RevealRequest& m) { labor.on_reveal_request(from, m, out); }
+  void hear(const NodeId& from, Reveal& m) {
+    if (JobLed* job = stewardship.find(m.job)) job->on_reveal(now, from, std::move(m), out);
+  }
+  void hear(const NodeId& from, const CompareRequest& m) { labor.on_compare_request(from, m, out); }
+  void hear(const NodeId& from, const CompareReply& m) {
+    auto what = decode_comparison_verdict(m.verdict.body);
+    JobLed* job = what ? stewardship.find(what->job) : nullptr;
+    if (job != nullptr) job->on_verdict(now, from, m.verdict, out);
+  }
+  void hear(const NodeId& from, const ResultsRequest& m) {
+    if (JobLed* job = stewardship.find(m.job)) job->delivery().request(from, m, out);
+  }
+  void hear(const NodeId& from, const JobOver& m) { stewardship.on_job_over(from, m, out); }
+  void hear(const NodeId& from, const BlockRequest& m) {
+    perform(exchange.on_request(now, from, m));
+  }
+  void hear(const NodeId& from, Block& m) { perform(exchange.on_block(now, from, std::move(m))); }
+  void hear(const NodeId& from, const WorkerStatusRequest&) { out.send(from, status()); }
+  // Spoken by others to others: a peer that sends one of these here gets no answer.
+  void hear(const NodeId&, const Hello&) {}
+  void hear(const NodeId&, const Refused&) {}
+  void hear(const NodeId&, const Announce&) {}
+  void hear(const NodeId&, const Leave&) {}
+  void hear(const NodeId&, const SubmitReply&) {}
+  void hear(const NodeId&, const JobStatusReply&) {}
+  void hear(const NodeId&, const JobFound&) {}
+  void hear(const NodeId&, const Results&) {}
+  void hear(const NodeId&, const WorkerStatus&) {}
+
+  // --- what the parts ask of each other ---
+  WorkAvailable own_news(const JobId& job) {
+    auto record = membership.record_of(signer.id());
+    return {.job = job, .leader = record ? *record : membership.own_record(now), .hops = 0};
+  }
+  void perform(ExchangeActions actions) {
+    for (auto& action : actions) {
+      std::visit(Overloaded{[&](ContentArrived& arrived) {
+                              stewardship.on_content(now, arrived.id, arrived.error, out);
+                              labor.on_content(arrived.id, arrived.error, out);
+                            },
+                            [&](auto& other) { out.act(std::move(other)); }},
+                 action);
+    }
+  }
+  void settle() {
+    bool again = true;
+    while (again) {
+      again = false;
+      while (out.has_own_message()) {
+        hear(signer.id(), out.next_own_message());
+        again = true;
+      }
+      for (const JobId& job : stewardship.take_news()) {
+        const WorkAvailable news = own_news(job);
+        labor.hear_of(now, news);
+        for (const NodeId& worker : membership.linked_workers()) out.send(worker, news);
+        again = true;
+      }
+      for (auto& need : stewardship.take_content_needs()) {
+        perform(exchange.want(now, need.id, need.length, {need.source}));
+        again = true;
+      }
+      for (auto& need : labor.take_content_needs()) {
+        std::erase(need.sources, signer.id());
+        for (const NodeId& source : need.sources) membership.reach(now, source, out);
+        perform(exchange.want(now, need.id, need.length, need.sources));
+        again = true;
+      }
+      labor.advance(now, out);
+      again |= out.has_own_message();
+    }
+    if (auto facts = out.take_facts(); !facts.empty()) {
+      Store store{.token = next_token++, .facts = facts};
+      storing.emplace(store.token, std::move(facts));
+      out.act(std::move(store));
+    }
+  }
+
+  WorkerStatus status() const {
+    WorkerStatus status;
+    status.node = signer.id();
+    status.agent = config.record.agent;
+    status.threads = config.record.threads;
+    status.peers = static_cast<std::uint32_t>(membership.links().size());
+    status.jobs_led = stewardship.jobs_led();
+    labor.fill(status);
+    return status;
+  }
+};
+
+Peer::Peer(PeerConfig config, const Signer& signer, const SignatureChecker& checker, Rng rng,
+           RecoveredState recovered)
+    : impl_(std::make_unique<Impl>(std::move(config), signer, checker, rng,
+                                   std::move(recovered))) {}
+Peer::~Peer() = default;
+Peer::Peer(Peer&&) noexcept = default;
+
+PeerActions Peer::step(Instant now, PeerEvent event) {
+  check(now >= impl_->now, "time went backwards");
+  impl_->now = now;
+  std::visit([&](auto& e) { impl_->on(e); }, event);
+  impl_->settle();
+  return impl_->out.take();
+}
+
+std::optional<Instant> Peer::next_deadline() const {
+  std::optional<Instant> next;
+  for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
+                  impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
+                  impl_->store_again_at}) {
+    if (at && (!next || *at < *next)) next = at;
+  }
+  return next;
+}
+
+void Peer::check_invariants() const {
+  impl_->membership.check_invariants();
+  impl_->stewardship.check_invariants();
+  impl_->labor.check_invariants();
+  impl_->exchange.check_invariants();
+}
+
+WorkerStatus Peer::status() const { return impl_->status(); }
+std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(); }
+
+}  // namespace shoal

@@ -1,0 +1,156 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "node/content/core/content_actions.h"
+#include "node/protocol/limits.h"
+#include "node/protocol/messages.h"
+#include "node/protocol/rng.h"
+#include "node/protocol/ticket.h"
+#include "node/protocol/time.h"
+#include "node/protocol/transport.h"
+
+// A worker as a state machine: member of a pool, computer of units, steward of jobs, holder of
+// content. It does no input or output and knows no clock, so that the same code runs on a real
+// network and, by the thousand, in the simulator.
+namespace shoal {
+
+struct PeerConfig {
+  PoolId pool;
+  std::vector<Ticket::Door> doors;
+  NodeRecord record;  // about this node; node, pool and sequence are filled in by the peer
+  std::vector<NodeId> trusted_submitters;  // whose native programs may run here
+  bool native_from_anyone = false;
+  // Unix time at Instant{0} of this node's clock.
+  UnixMs unix_ms_at_zero = 0;
+  Duration lease = limits::kLease;
+  Duration batch_target = limits::kBatchTarget;
+  Duration announce_every = limits::kAnnounceEvery;
+};
+
+// What must survive a restart.
+enum class FactKind : std::uint8_t {
+  kManifest = 1,  // Signed manifest of a job that this node leads; sequence 0
+  kReceipt = 2,   // encoded Receipt; sequence = Receipt::sequence
+  kControl = 3,   // encoded signed Control; sequence = Control::sequence
+  kSnapshot = 4,  // encoded signed Snapshot; sequence 0
+  kPeer = 5,      // encoded signed NodeRecord of a peer; job zero; key = node id in `about`
+};
+struct StoredFact {
+  FactKind kind = FactKind::kManifest;
+  JobId job;
+  std::uint64_t sequence = 0;
+  NodeId about;  // kPeer only
+  Bytes bytes;
+};
+// What a restarted node remembers. Receipts are given without their outputs' bytes being kept.
+struct RecoveredState {
+  std::vector<StoredFact> facts;
+};
+
+// Signed as stored in a StoredFact (signer | signature | body).
+Bytes pack_signed(const Signed&);
+std::optional<Signed> unpack_signed(ByteView);
+
+// --- events ---
+struct Started {};
+struct DeadlineReached {};
+struct StoreDone {
+  std::uint64_t token = 0;
+  std::string error;  // empty: durable
+};
+struct ReceiptsLoaded {
+  JobId job;
+  NodeId reader;
+  std::vector<Bytes> receipts;  // encoded, in order of sequence
+};
+struct ComputeDone {  // every unit of the chunk is in exactly one of `done` and `failed`
+  struct Run {
+    Range range;
+    PackedOutputs outputs;
+  };
+  struct FailedUnit {
+    UnitIndex unit = 0;
+    FailureKind kind = FailureKind::kThrew;
+    std::string message;
+    std::string stderr_end;
+  };
+  std::uint64_t chunk = 0;
+  std::vector<Run> done;
+  std::vector<FailedUnit> failed;
+  std::uint64_t compute_ns = 0;  // thread time, without waiting
+};
+struct CompareDone {
+  JobId job;
+  UnitIndex unit = 0;
+  std::vector<Hash256> digests;
+  bool all_match = false;
+  std::string error;  // not empty: the comparison itself failed
+};
+using PeerEvent = std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, StoreDone,
+                               ReceiptsLoaded, ComputeDone, CompareDone, ContentOpened, BlockStored,
+                               BlockRead>;
+
+// --- actions ---
+struct Store {  // one group: all of it durable, then StoreDone
+  std::uint64_t token = 0;
+  std::vector<StoredFact> facts;
+};
+struct LoadReceipts {  // of `job`, sequences above `after`, about `bytes_max`, at least one
+  JobId job;
+  NodeId reader;
+  std::uint64_t after = 0;
+  std::size_t bytes_max = 0;
+};
+struct StartCompute {  // `range` of the job; its program and inputs are complete in the content store
+  std::uint64_t chunk = 0;
+  JobId job;
+  std::shared_ptr<const Manifest> manifest;
+  Range range;
+};
+struct CancelCompute {  // its ComputeDone is not wanted any more and may not come
+  std::uint64_t chunk = 0;
+};
+struct StartCompare {
+  JobId job;
+  std::shared_ptr<const Manifest> manifest;
+  UnitIndex unit = 0;
+  PackedOutputs candidates;
+};
+struct ForgetJob {  // this node has no more part in it: executors and caches may go
+  JobId job;
+};
+using PeerAction = std::variant<Dial, Send, Drop, Tell, Store, LoadReceipts, StartCompute,
+                                CancelCompute, StartCompare, ForgetJob, OpenContent, StoreBlock,
+                                ReadBlock>;
+using PeerActions = std::vector<PeerAction>;
+
+// Not thread-safe. Never blocks, reads a clock, opens a socket, or starts a thread. One call of
+// step returns all its actions, to be performed in their order. `signer` and `checker` must outlive
+// the peer. Time must not go backwards.
+class Peer {
+ public:
+  Peer(PeerConfig, const Signer& signer, const SignatureChecker& checker, Rng, RecoveredState);
+  ~Peer();
+  Peer(Peer&&) noexcept;
+
+  [[nodiscard]] PeerActions step(Instant now, PeerEvent event);
+  // When to call step with DeadlineReached at the latest.
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  // Ends the process where the peer's own tables contradict each other. Slow: for tests.
+  void check_invariants() const;
+
+  WorkerStatus status() const;
+  std::vector<JobStatus> jobs_led() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shoal
