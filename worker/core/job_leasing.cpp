@@ -18,6 +18,7 @@ constexpr Duration kLeastPrimaryWork = 100ms;
 constexpr Duration kHalfLeasedWork = 200ms;
 constexpr Duration kLinkGrace = 2s;
 constexpr Duration kStragglerLook = 1s;
+constexpr Duration kGrantInFlight = 10s;
 
 bool is_loopback(const std::string& address) {
   return address.empty() || address.starts_with("127.") || address == "::1";
@@ -58,7 +59,7 @@ std::uint64_t JobLed::threads_here() const {
 bool JobLed::blind_verifiers_suffice() const {
   std::uint32_t others = 0;
   for (const auto& [id, member] : members_) {
-    if (member.linked && member.asked && id != context_.self) ++others;
+    if (member.linked && (member.asked || settling_until_) && id != context_.self) ++others;
   }
   return others >= manifest_->quorum;
 }
@@ -152,6 +153,8 @@ JobLed::Pick JobLed::pick_half_leased(const NodeId& worker, const Member& member
   for (auto it = shelf.rbegin(); it != shelf.rend() && ++scanned <= kScanRuns; ++it) {
     const auto& segment = units_.segments().at(*it);
     if (!eligible(segment, worker, member)) continue;
+    // The leader's own would end up committed after another's.
+    if (segment.find(context_.self) != nullptr && blind_verifiers_suffice()) continue;
     const std::uint64_t half = (segment.last - *it + 1) / 2;
     const std::uint64_t size = std::min(budget, half);
     pick.ranges.push_back({segment.last - size, segment.last});
@@ -249,6 +252,17 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
   out.send(worker, std::move(message));
 }
 
+// A lease of nothing: a thief must know the job before it can use its loot.
+void JobLed::introduce(const NodeId& worker, Member& member, Outbox& out) {
+  if (member.knows_manifest) return;
+  member.knows_manifest = true;
+  LeaseGrant message;
+  message.job = id_;
+  message.epoch = epoch_;
+  message.manifest = signed_manifest_;
+  out.send(worker, std::move(message));
+}
+
 // Names those who hold more than they can have started. False: there is nobody.
 bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
   struct Holder {
@@ -273,6 +287,7 @@ bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
   NoWork answer{.job = id_, .holders = {}, .jobs = {}};
   for (const Holder& holder : holders) answer.holders.push_back(*members_.at(holder.id).record);
   member.sent_to_steal = true;
+  introduce(worker, member, out);
   out.send(worker, std::move(answer));
   return true;
 }
@@ -360,8 +375,13 @@ void JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
   std::map<std::uint64_t, RangeSet> held;
   for (const auto& entry : report.leases) held.emplace(entry.lease, RangeSet(entry.ranges));
   for (std::uint64_t id : leases_.of(from)) {
-    RangeSet returned = leases_.find(id)->held;
-    if (auto it = held.find(id); it != held.end()) returned.remove(it->second);
+    const Lease& lease = *leases_.find(id);
+    RangeSet returned = lease.held;
+    if (auto it = held.find(id); it != held.end()) {
+      returned.remove(it->second);
+    } else if (now - lease.granted < kGrantInFlight) {
+      continue;  // the report may have passed the grant on its way
+    }
     if (!returned.empty()) lapse(id, returned);
   }
   leases_.renew(from, now + context_.config.lease);
@@ -390,13 +410,19 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   }
   Member& member = members_[from];
   std::vector<Range> moved;
+  RangeSet stranded;  // signed away by the victim, and not for this thief
   for (Range range : transfer->ranges) {
     for (Range run : units_.open_runs(intersect(range, {0, units_.units()}))) {
       units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
         Replica* victim = segment.find(transfer->from);
         const bool held = victim != nullptr && victim->state == ReplicaState::kLeased &&
                           victim->lease == transfer->lease && victim->kind == LeaseKind::kPrimary;
-        if (!held || !eligible(segment, from, member)) return;
+        if (!held) return;
+        if (!eligible(segment, from, member) ||
+            (own_thief && segment.replicas.size() > 1 && blind_verifiers_suffice())) {
+          stranded.add(Range{first, segment.last});
+          return;
+        }
         *victim = segment.replicas.back();
         segment.replicas.pop_back();
         std::erase_if(segment.replicas, [&](const Replica& r) { return r.worker == from; });
@@ -405,7 +431,11 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
       });
     }
   }
-  if (moved.empty()) return refuse();
+  lapse(transfer->lease, stranded);
+  if (moved.empty()) {
+    refuse();
+    return serve_hungry(now, out);
+  }
   Lease lease{.holder = from,
               .kind = LeaseKind::kPrimary,
               .held = RangeSet(moved),
@@ -428,6 +458,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
                                .ranges = lease.held.runs(),
                                .duration_ms = static_cast<std::uint64_t>(
                                    context_.config.lease / Duration(1ms))});
+  if (!stranded.empty()) serve_hungry(now, out);
 }
 
 void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
@@ -452,6 +483,10 @@ void JobLed::worker_gone(Instant now, const NodeId& worker) {
 void JobLed::on_deadline(Instant now, Outbox& out) {
   if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) return;
   bool returned = false;
+  if (settling_until_ && *settling_until_ <= now) {
+    settling_until_.reset();
+    returned = true;
+  }
   for (std::uint64_t id : leases_.expired(now)) {
     const Lease lease = *leases_.find(id);
     lapse(id, lease.held);
@@ -488,6 +523,7 @@ std::optional<Instant> JobLed::next_deadline() const {
   auto consider = [&](std::optional<Instant> at) {
     if (at && (!next || *at < *next)) next = at;
   };
+  consider(settling_until_);
   consider(leases_.next_expiry());
   for (const auto& [_, member] : members_) {
     if (member.lost) consider(*member.lost + kLinkGrace);

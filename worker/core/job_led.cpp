@@ -53,6 +53,7 @@ void JobLed::recover_control(const Control& control) {
 void JobLed::start(Instant now, Outbox& out) {
   if (phase_ != JobPhase::kFetching) return;
   phase_ = JobPhase::kRunning;
+  settling_until_ = now + Duration(1s);
   finish_if_done(out);
   serve_hungry(now, out);
 }

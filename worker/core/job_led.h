@@ -99,6 +99,7 @@ class JobLed {
   Pick pick_half_leased(const NodeId& worker, const Member& member);
   Pick pick_straggling(Instant now, const NodeId& worker, const Member& member);
   void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
+  void introduce(const NodeId& worker, Member& member, Outbox& out);
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   bool eligible(const UnitMap::Segment&, const NodeId& worker, const Member&) const;
   bool leader_must_verify(const UnitMap::Segment&) const;
@@ -154,6 +155,8 @@ class JobLed {
                 unblinded_ = 0;
   std::uint64_t job_unit_ns_ = 0;  // a running mean over all workers
   std::optional<Instant> next_straggler_look_;
+  // At first, a worker that is here and has not asked yet is believed to be about to.
+  std::optional<Instant> settling_until_;
   std::string storage_trouble_;
 };
 

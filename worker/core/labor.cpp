@@ -143,12 +143,16 @@ void Labor::on_content(const ContentId& id, const std::string& error, Outbox& ou
 void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& out) {
   Job* job = led_by(grant.job, from);
   if (job == nullptr || job->state == State::kOver) return;
-  job->asked.reset();
-  job->hungry = false;
   job->epoch = grant.epoch;
+  if (!grant.ranges.empty()) {
+    job->asked.reset();
+    job->hungry = false;
+    if (!job->stealing) job->victims.clear();
+  }
   if (!job->manifest && grant.manifest && job->state == State::kHeardOf) {
     accept_manifest(*job, *grant.manifest, out);
   }
+  if (grant.ranges.empty()) return;
   RangeSet& held = job->leases[grant.lease];
   for (Range range : grant.ranges) held.add(range);
   if (job->state == State::kRefused || !job->manifest) {
@@ -536,7 +540,7 @@ void Labor::ask_for_work(Instant now, Outbox& out) {
   if (config_.record.threads == 0 || !running_dry()) return;
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
-    if (!open || job.asked || job.hungry || job.stealing) continue;
+    if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
     if (job.held_bytes > kHeldBytesMax) continue;
     job.asked = now;
     to_leader(now, job,
@@ -562,6 +566,10 @@ void Labor::advance(Instant now, Outbox& out) {
     if (!job.for_leader.empty()) membership_.reach(now, job.leader, out);
   }
   start_chunks(now, out);
+  for (auto& [_, job] : jobs_) {
+    const bool dry = job.state == State::kReady && job.unstarted() == 0;
+    if (dry && !job.stealing && !job.victims.empty()) try_next_victim(now, job, out);
+  }
   ask_for_work(now, out);
 }
 

@@ -12,6 +12,7 @@ constexpr Duration kLeastLoot = 5ms;
 
 }  // namespace
 
+// The victims are asked once nothing is left to start here: see advance().
 void Labor::on_no_work(Instant now, const NodeId& from, const NoWork& answer, Outbox& out) {
   if (!answer.job) return;
   Job* job = led_by(*answer.job, from);
@@ -22,13 +23,7 @@ void Labor::on_no_work(Instant now, const NodeId& from, const NoWork& answer, Ou
     if (holder->signer == signer_.id() || !membership_.learn(now, *holder, out)) continue;
     job->victims.push_back(holder->signer);
   }
-  if (answer.holders.empty()) {
-    job->hungry = true;
-  } else if (job->unstarted() == 0) {
-    try_next_victim(now, *job, out);
-  } else {
-    job->hungry = false;
-  }
+  job->hungry = answer.holders.empty();
 }
 
 // Asks the next of `victims`, from the end; the one that was being asked had nothing.

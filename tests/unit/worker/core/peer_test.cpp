@@ -1,0 +1,292 @@
+#include "worker/core/peer.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/worker/core/pool.h"
+
+namespace shoal {
+namespace {
+
+using test::Pool;
+using test::true_output;
+
+std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
+
+// Every unit in exactly one receipt; returns how many ended in `end`.
+std::uint64_t units_that_end(const Pool& pool, std::uint64_t units, UnitEnd end) {
+  RangeSet seen;
+  std::uint64_t count = 0;
+  for (const Receipt& receipt : pool.receipts()) {
+    EXPECT_TRUE(seen.intersection(receipt.range).empty()) << "a unit ended twice";
+    seen.add(receipt.range);
+    if (receipt.end == end) count += receipt.range.size();
+  }
+  EXPECT_EQ(seen.size(), units);
+  return count;
+}
+
+void expect_true_outputs(const Pool& pool) {
+  for (const Receipt& receipt : pool.receipts()) {
+    if (receipt.end != UnitEnd::kVerified) continue;
+    std::size_t at = 0;
+    for (UnitIndex unit = receipt.range.first; unit < receipt.range.last; ++unit) {
+      const std::size_t size = receipt.outputs.sizes[unit - receipt.range.first];
+      const Bytes got(receipt.outputs.inline_bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                      receipt.outputs.inline_bytes.begin() + static_cast<std::ptrdiff_t>(at + size));
+      EXPECT_EQ(got, true_output(unit));
+      at += size;
+    }
+  }
+}
+
+TEST(Peer, AcknowledgesAJobOnlyWhenItIsStored) {
+  Pool pool(1);
+  const JobId job = pool.submit(1, pool.manifest(10, 1));
+  const auto replies = pool.all_heard<SubmitReply>();
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_EQ(replies[0].job, job);
+  EXPECT_EQ(replies[0].outcome, SubmitOutcome::kAccepted);
+}
+
+TEST(Peer, RefusesAKernelItDoesNotHave) {
+  Pool pool(1);
+  Manifest manifest = pool.manifest(10, 1);
+  manifest.kernel = "nobody knows it";
+  pool.submit(1, manifest);
+  ASSERT_EQ(pool.all_heard<SubmitReply>().size(), 1u);
+  EXPECT_EQ(pool.all_heard<SubmitReply>()[0].outcome, SubmitOutcome::kUnknownKernel);
+}
+
+TEST(Peer, RefusesANativeProgramOfASubmitterItDoesNotTrust) {
+  Pool pool(1);
+  Manifest manifest = pool.manifest(10, 1);
+  manifest.kernel_kind = KernelKind::kNative;
+  manifest.program = ContentId{};
+  manifest.program->bytes[0] = 1;
+  manifest.program_bytes = 1;
+  pool.submit(1, manifest);
+  ASSERT_EQ(pool.all_heard<SubmitReply>().size(), 1u);
+  EXPECT_EQ(pool.all_heard<SubmitReply>()[0].outcome, SubmitOutcome::kNotTrusted);
+}
+
+TEST(Peer, OneWorkerFinishesAJobOfQuorumOne) {
+  Pool pool(1);
+  const JobId job = pool.submit(1, pool.manifest(1000, 1));
+  pool.want_receipts(1, job);
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 1000, UnitEnd::kVerified), 1000u);
+  expect_true_outputs(pool);
+  EXPECT_EQ(pool.computed[1].size(), 1000u);
+}
+
+TEST(Peer, TwoWorkersVerifyEachUnitOnce) {
+  Pool pool(2);
+  const JobId job = pool.submit(1, pool.manifest(1000, 2));
+  pool.want_receipts(1, job);
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 1000, UnitEnd::kVerified), 1000u);
+  expect_true_outputs(pool);
+  EXPECT_EQ(pool.computed[1].size() + pool.computed[2].size(), 2000u);
+  for (const Receipt& receipt : pool.receipts()) EXPECT_EQ(receipt.supports.size(), 2u);
+}
+
+TEST(Peer, WaitsForASecondWorkerAndSaysSo) {
+  Pool pool(1);
+  const JobId job = pool.submit(1, pool.manifest(10, 2));
+  pool.want_receipts(1, job);
+  pool.run(honest);
+  EXPECT_TRUE(pool.receipts().empty());
+  EXPECT_EQ(pool.peer(1).jobs_led().at(0).waiting_for,
+            "each unit needs 2 different workers, and 1 is here");
+}
+
+TEST(Peer, ThreeWorkersShareAndTheLeaderVerifiesNothing) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(3000, 2));
+  pool.want_receipts(1, job);
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 3000, UnitEnd::kVerified), 3000u);
+  EXPECT_EQ(pool.peer(1).jobs_led().at(0).unblinded, 0u);
+  for (std::size_t n = 1; n <= 3; ++n) EXPECT_GT(pool.computed[n].size(), 500u) << n;
+}
+
+TEST(Peer, NothingIsShownBeforeEnoughHaveCommitted) {
+  Pool pool(3);
+  std::size_t commits = 0;
+  pool.meddle = [&](std::size_t, std::size_t, Message& message) {
+    if (std::holds_alternative<CommitNotice>(message)) ++commits;
+    if (std::holds_alternative<RevealRequest>(message)) {
+      EXPECT_GE(commits, 1u);
+    }
+    return true;
+  };
+  const JobId job = pool.submit(1, pool.manifest(1, 2));
+  pool.want_receipts(1, job);
+  ASSERT_TRUE(pool.compute(1, honest));
+  EXPECT_EQ(pool.sent["RevealRequest"], 0u);
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 1, UnitEnd::kVerified), 1u);
+}
+
+TEST(Peer, OnlyTheUnitsThatDifferAreComputedAThirdTime) {
+  Pool pool(4);
+  const JobId job = pool.submit(1, pool.manifest(2000, 2));
+  pool.want_receipts(1, job);
+  pool.run([](std::size_t worker, UnitIndex unit) -> std::optional<Bytes> {
+    if (worker == 2 && unit % 100 == 7) return Bytes{1, 2, 3};
+    return true_output(unit);
+  });
+  EXPECT_EQ(units_that_end(pool, 2000, UnitEnd::kVerified), 2000u);
+  expect_true_outputs(pool);
+  std::size_t computed = 0, lies = 0;
+  for (auto& [n, units] : pool.computed) computed += units.size();
+  for (UnitIndex unit : pool.computed[2]) lies += unit % 100 == 7 ? 1 : 0;
+  EXPECT_GT(lies, 0u);
+  EXPECT_EQ(computed, 4000u + lies);
+}
+
+TEST(Peer, WorkersThatNeverAgreeEndTheUnitAsDisputed) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(3, 2));
+  pool.want_receipts(1, job);
+  pool.run([](std::size_t worker, UnitIndex unit) -> std::optional<Bytes> {
+    if (unit == 1) return Bytes{static_cast<std::uint8_t>(worker)};
+    return true_output(unit);
+  });
+  EXPECT_EQ(units_that_end(pool, 3, UnitEnd::kDisputed), 1u);
+}
+
+TEST(Peer, AUnitThatFailsEverywhereEndsAsFailedAndTheRestGoesOn) {
+  Pool pool(4);
+  const JobId job = pool.submit(1, pool.manifest(50, 2));
+  pool.want_receipts(1, job);
+  pool.run([](std::size_t, UnitIndex unit) -> std::optional<Bytes> {
+    if (unit == 17) return std::nullopt;
+    return true_output(unit);
+  });
+  EXPECT_EQ(units_that_end(pool, 50, UnitEnd::kVerified), 49u);
+  for (const Receipt& receipt : pool.receipts()) {
+    if (receipt.end != UnitEnd::kFailed) continue;
+    EXPECT_EQ(receipt.range, (Range{17, 18}));
+    EXPECT_EQ(receipt.failures.size(), 3u);
+  }
+}
+
+TEST(Peer, AKilledWorkerCostsOnlyItsLease) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(500, 2));
+  pool.want_receipts(1, job);
+  for (int i = 0; i < 5; ++i) {
+    for (std::size_t n = 1; n <= 3; ++n) pool.compute(n, honest);
+  }
+  pool.kill(3);
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 500, UnitEnd::kVerified), 500u);
+  expect_true_outputs(pool);
+}
+
+TEST(Peer, AStewardThatRestartsGoesOnFromItsDisk) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(500, 2));
+  pool.want_receipts(1, job);
+  for (int i = 0; i < 8; ++i) {
+    for (std::size_t n = 1; n <= 3; ++n) pool.compute(n, honest);
+  }
+  const std::size_t before = pool.receipts().size();
+  EXPECT_GT(before, 0u);
+  pool.kill(1);
+  pool.restart(1);
+  pool.heard.clear();
+  pool.want_receipts(1, job);
+  EXPECT_EQ(pool.receipts().size(), before);
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 500, UnitEnd::kVerified), 500u);
+  expect_true_outputs(pool);
+}
+
+TEST(Peer, AWorkerThatRunsDryTakesHalfFromAnother) {
+  Pool pool(4);
+  const JobId job = pool.submit(1, pool.manifest(4000, 1));
+  pool.want_receipts(1, job);
+  // Worker 2 sits on what it was given; the others run dry.
+  for (int i = 0; i < 2000; ++i) {
+    bool any = false;
+    for (std::size_t n : {1, 3, 4}) any |= pool.compute(n, honest);
+    if (!any) break;
+  }
+  EXPECT_GT(pool.peer(1).jobs_led().at(0).moved, 0u);
+  EXPECT_GT(pool.sent["TransferNotice"], 0u);
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 4000, UnitEnd::kVerified), 4000u);
+}
+
+TEST(Peer, AStragglersUnitsAreComputedAgain) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(300, 1));
+  pool.want_receipts(1, job);
+  for (int i = 0; i < 400; ++i) {
+    for (std::size_t n : {1, 3}) pool.compute(n, honest);
+    if (i % 10 == 9) pool.pass(1s);
+  }
+  EXPECT_EQ(units_that_end(pool, 300, UnitEnd::kVerified), 300u);
+}
+
+TEST(Peer, ACancelledJobIsDroppedByItsWorkers) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(100000, 2));
+  for (std::size_t n = 1; n <= 3; ++n) pool.compute(n, honest);
+  Control control{.job = job, .sequence = 1, .command = ControlCommand::kCancel, .priority = 0};
+  pool.say(1, ControlRequest{sign_fact(pool.submitter(), Purpose::kControl, encode(control))});
+  const auto before = pool.computed;
+  pool.run(honest);
+  EXPECT_EQ(pool.computed, before);
+  EXPECT_EQ(pool.peer(1).jobs_led().at(0).phase, JobPhase::kCancelled);
+}
+
+TEST(Peer, AStrangerCannotCancelAJob) {
+  Pool pool(1);
+  const JobId job = pool.submit(1, pool.manifest(100, 1));
+  pool.want_receipts(1, job);
+  test::PlainSigner stranger(77);
+  Control control{.job = job, .sequence = 1, .command = ControlCommand::kCancel, .priority = 0};
+  pool.say(1, ControlRequest{sign_fact(stranger, Purpose::kControl, encode(control))});
+  pool.run(honest);
+  EXPECT_EQ(units_that_end(pool, 100, UnitEnd::kVerified), 100u);
+}
+
+TEST(Peer, ACommitmentToUnitsThatWereNeverGrantedIsNoEvidence) {
+  Pool pool(3);
+  pool.meddle = [&](std::size_t from, std::size_t, Message& message) {
+    // Worker 3 claims other units than it was given.
+    if (auto* notice = std::get_if<CommitNotice>(&message); notice != nullptr && from == 3) {
+      for (Signed& fact : notice->commitments) {
+        auto what = decode_commitment(fact.body);
+        what->range = {what->range.first + 400, what->range.last + 400};
+        fact = sign_fact(test::PlainSigner(3), Purpose::kCommitment, encode(*what));
+      }
+    }
+    return true;
+  };
+  const JobId job = pool.submit(1, pool.manifest(500, 2));
+  pool.want_receipts(1, job);
+  pool.run(honest, 200);
+  for (const Receipt& receipt : pool.receipts()) {
+    EXPECT_EQ(receipt.supports.size(), 2u);
+  }
+  expect_true_outputs(pool);
+}
+
+TEST(Peer, GarbageEndsTheLinkAndNothingElse) {
+  Pool pool(2);
+  const JobId job = pool.submit(1, pool.manifest(100, 2));
+  pool.want_receipts(1, job);
+  const auto actions = pool.peer(1).step(
+      Instant{2'000'000'000}, Received{.peer = pool.id(2), .bytes = Bytes(100, 0xff)});
+  EXPECT_TRUE(std::any_of(actions.begin(), actions.end(), [&](const PeerAction& action) {
+    const Drop* drop = std::get_if<Drop>(&action);
+    return drop != nullptr && drop->peer == pool.id(2);
+  }));
+}
+
+}  // namespace
+}  // namespace shoal

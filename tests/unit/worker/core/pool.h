@@ -1,0 +1,279 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "node/protocol/hash.h"
+#include "worker/core/peer.h"
+
+// A handful of peers and one submitter's hand, driven message by message: small enough that a test
+// can say exactly what happens next, unlike the simulator, which lets everything happen.
+namespace shoal::test {
+
+class PlainSigner final : public Signer {
+ public:
+  explicit PlainSigner(std::uint8_t n) {
+    id_.bytes[0] = n;
+    id_.bytes[31] = 0x55;
+  }
+  NodeId id() const override { return id_; }
+  Signature sign(Purpose purpose, ByteView body) const override {
+    const std::uint8_t p = static_cast<std::uint8_t>(purpose);
+    const Hash256 hash = sha256({id_.view(), ByteView(&p, 1), body});
+    Signature signature;
+    std::copy(hash.bytes.begin(), hash.bytes.end(), signature.bytes.begin());
+    return signature;
+  }
+  Hash256 secret_hash(ByteView input) const override {
+    return sha256({as_bytes("secret"), id_.view(), input});
+  }
+
+ private:
+  NodeId id_;
+};
+
+class PlainChecker final : public SignatureChecker {
+ public:
+  bool holds(const NodeId& signer, Purpose purpose, ByteView body,
+             const Signature& signature) const override {
+    const std::uint8_t p = static_cast<std::uint8_t>(purpose);
+    const Hash256 hash = sha256({signer.view(), ByteView(&p, 1), body});
+    return std::equal(hash.bytes.begin(), hash.bytes.end(), signature.bytes.begin());
+  }
+};
+
+inline Bytes true_output(UnitIndex unit) {
+  const std::string text = "unit " + std::to_string(unit);
+  return to_bytes(as_bytes(text));
+}
+
+// Workers are numbered from 1. All are linked to each other from the start; the submitter is a node
+// that only the test speaks for.
+class Pool {
+ public:
+  struct Worker {
+    std::unique_ptr<PlainSigner> signer;
+    std::unique_ptr<Peer> peer;
+    bool up = true;
+    std::deque<StartCompute> computing;
+    std::vector<StoredFact> disk;
+  };
+  // What a worker's kernel gives for a unit; nothing: the unit fails.
+  using Kernel = std::function<std::optional<Bytes>(std::size_t worker, UnitIndex unit)>;
+
+  explicit Pool(std::size_t workers) {
+    for (std::size_t n = 1; n <= workers; ++n) add(n, {});
+    for (std::size_t n = 1; n <= workers; ++n) step(n, Started{});
+    for (std::size_t a = 1; a <= workers; ++a) {
+      for (std::size_t b = a + 1; b <= workers; ++b) link(a, b);
+    }
+    settle();
+  }
+
+  NodeId id(std::size_t n) const { return workers_.at(n).signer->id(); }
+  Peer& peer(std::size_t n) { return *workers_.at(n).peer; }
+
+  void add(std::size_t n, RecoveredState recovered) {
+    Worker& worker = workers_[n];
+    if (!worker.signer) worker.signer = std::make_unique<PlainSigner>(static_cast<std::uint8_t>(n));
+    worker.peer = std::make_unique<Peer>(config(), *worker.signer, checker_, Rng(n), recovered);
+    worker.up = true;
+    worker.computing.clear();
+  }
+  PeerConfig config() const {
+    PeerConfig config;
+    config.pool.bytes[0] = 9;
+    config.record.endpoints = {"tcp://127.0.0.1:1"};
+    config.record.threads = 1;
+    config.record.kernels = {"plain"};
+    config.unix_ms_at_zero = 1'000'000;
+    return config;
+  }
+
+  void link(std::size_t a, std::size_t b) {
+    step(a, LinkUp{.peer = id(b), .role = Role::kWorker, .address = "127.0.0.1", .record = record(b)});
+    step(b, LinkUp{.peer = id(a), .role = Role::kWorker, .address = "127.0.0.1", .record = record(a)});
+  }
+  Signed record(std::size_t n) {
+    NodeRecord record = config().record;
+    record.node = id(n);
+    record.pool = config().pool;
+    record.sequence = 1'000'000;
+    record.ttl_s = 600;
+    return sign_fact(*workers_.at(n).signer, Purpose::kRecord, encode(record));
+  }
+  // The process is gone: its links are lost, what it was computing with it.
+  void kill(std::size_t n) {
+    workers_.at(n).up = false;
+    for (auto& [other, worker] : workers_) {
+      if (other != n && worker.up) step(other, LinkLost{.peer = id(n), .why = "killed"});
+    }
+  }
+  void restart(std::size_t n) {
+    add(n, RecoveredState{workers_.at(n).disk});
+    step(n, Started{});
+    for (auto& [other, worker] : workers_) {
+      if (other != n && worker.up) link(n, other);
+    }
+    step(n, LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+    settle();
+  }
+
+  Manifest manifest(std::uint64_t units, std::uint32_t quorum) const {
+    Manifest manifest;
+    manifest.kernel = "plain";
+    manifest.units = units;
+    manifest.quorum = quorum;
+    return manifest;
+  }
+  JobId submit(std::size_t steward, const Manifest& manifest) {
+    const Signed fact = sign_fact(submitter_, Purpose::kManifest, encode(manifest));
+    step(steward, LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+    say(steward, Submit{fact});
+    settle();
+    return job_id_of(fact.body);
+  }
+  // The submitter speaks; what it hears is in `heard`.
+  void say(std::size_t to, const Message& message) {
+    step(to, Received{.peer = submitter_.id(), .bytes = encode(message)});
+    settle();
+  }
+  void want_receipts(std::size_t steward, const JobId& job) {
+    say(steward, ResultsRequest{.job = job, .cursor = 0, .credit_bytes = 1 << 30});
+  }
+  const PlainSigner& submitter() const { return submitter_; }
+  const PlainChecker& checker() const { return checker_; }
+
+  // Delivers messages until nobody has anything more to say. Nothing is computed meanwhile.
+  void settle() {
+    while (!mail_.empty()) {
+      auto [to, received] = std::move(mail_.front());
+      mail_.pop_front();
+      if (workers_.at(to).up) step(to, std::move(received));
+    }
+    for (auto& [n, worker] : workers_) {
+      if (worker.up) worker.peer->check_invariants();
+    }
+  }
+  // Finishes one chunk at worker n. False: it has none.
+  bool compute(std::size_t n, const Kernel& kernel) {
+    Worker& worker = workers_.at(n);
+    if (!worker.up || worker.computing.empty()) return false;
+    const StartCompute chunk = worker.computing.front();
+    worker.computing.pop_front();
+    ComputeDone done{.chunk = chunk.chunk, .done = {}, .failed = {}, .compute_ns = 0};
+    for (UnitIndex unit = chunk.range.first; unit < chunk.range.last; ++unit) {
+      auto output = kernel(n, unit);
+      computed[n].push_back(unit);
+      done.compute_ns += 1'000'000;
+      if (!output) {
+        done.failed.push_back({unit, FailureKind::kThrew, "no", ""});
+        continue;
+      }
+      if (done.done.empty() || done.done.back().range.last != unit) {
+        done.done.push_back({{unit, unit}, {}});
+      }
+      auto& run = done.done.back();
+      run.range.last = unit + 1;
+      run.outputs.sizes.push_back(output->size());
+      run.outputs.inline_bytes.insert(run.outputs.inline_bytes.end(), output->begin(),
+                                      output->end());
+    }
+    step(n, std::move(done));
+    settle();
+    return true;
+  }
+  // Everybody computes, turn by turn, until nobody has anything left; time passes where needed.
+  void run(const Kernel& kernel, int idle_rounds = 40) {
+    for (int idle = 0; idle < idle_rounds;) {
+      bool any = false;
+      for (auto& [n, worker] : workers_) any |= compute(n, kernel);
+      if (any) continue;
+      ++idle;
+      pass(1s);
+    }
+  }
+  void pass(Duration time) {
+    now_ = now_ + time;
+    for (auto& [n, worker] : workers_) {
+      if (worker.up) step(n, DeadlineReached{});
+    }
+    settle();
+  }
+
+  std::vector<Receipt> receipts() const {
+    std::vector<Receipt> receipts;
+    for (const Message& message : heard) {
+      const auto* results = std::get_if<Results>(&message);
+      if (results == nullptr) continue;
+      for (const Bytes& bytes : results->receipts) receipts.push_back(*decode_receipt(bytes));
+    }
+    return receipts;
+  }
+  template <class M>
+  std::vector<M> all_heard() const {
+    std::vector<M> found;
+    for (const Message& message : heard) {
+      if (const M* m = std::get_if<M>(&message)) found.push_back(*m);
+    }
+    return found;
+  }
+
+  std::vector<Message> heard;                        // by the submitter
+  std::map<std::size_t, std::vector<UnitIndex>> computed;
+  std::map<std::string, std::size_t> sent;           // between workers, by kind
+  std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
+
+ private:
+  void step(std::size_t n, PeerEvent event) {
+    Worker& worker = workers_.at(n);
+    for (PeerAction& action : worker.peer->step(now_, std::move(event))) perform(n, action);
+  }
+  void perform(std::size_t n, PeerAction& action) {
+    Worker& worker = workers_.at(n);
+    if (auto* send = std::get_if<Send>(&action)) {
+      auto message = decode(send->bytes);
+      ASSERT_TRUE(message) << message.error().what;
+      if (send->peer == submitter_.id()) {
+        heard.push_back(std::move(*message));
+        return;
+      }
+      for (auto& [to, other] : workers_) {
+        if (id(to) != send->peer || !other.up) continue;
+        sent[std::string(name_of(*message))] += 1;
+        if (meddle && !meddle(n, to, *message)) return;
+        mail_.emplace_back(to, Received{.peer = id(n), .bytes = encode(*message)});
+      }
+    } else if (auto* start = std::get_if<StartCompute>(&action)) {
+      worker.computing.push_back(std::move(*start));
+    } else if (auto* cancel = std::get_if<CancelCompute>(&action)) {
+      std::erase_if(worker.computing, [&](const auto& c) { return c.chunk == cancel->chunk; });
+    } else if (auto* store = std::get_if<Store>(&action)) {
+      worker.disk.insert(worker.disk.end(), store->facts.begin(), store->facts.end());
+      step(n, StoreDone{.token = store->token, .error = ""});
+    } else if (auto* load = std::get_if<LoadReceipts>(&action)) {
+      ReceiptsLoaded loaded{.job = load->job, .reader = load->reader, .receipts = {}};
+      std::map<std::uint64_t, Bytes> found;
+      for (const StoredFact& fact : worker.disk) {
+        if (fact.kind == FactKind::kReceipt && fact.job == load->job &&
+            fact.sequence > load->after) {
+          found[fact.sequence] = fact.bytes;
+        }
+      }
+      for (auto& [_, bytes] : found) loaded.receipts.push_back(bytes);
+      step(n, std::move(loaded));
+    }
+  }
+
+  PlainChecker checker_;
+  PlainSigner submitter_{200};
+  std::map<std::size_t, Worker> workers_;
+  std::deque<std::pair<std::size_t, Received>> mail_;
+  Instant now_{1'000'000'000};
+};
+
+}  // namespace shoal::test
