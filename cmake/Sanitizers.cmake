@@ -10,6 +10,4 @@ elseif(SHOAL_SANITIZE)
   if(SHOAL_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
   endif()
-  # Programs that limit their own address space cannot do so here: a sanitizer reserves terabytes.
-  add_compile_definitions(SHOAL_SANITIZED=1)
 endif()

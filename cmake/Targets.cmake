@@ -3,7 +3,7 @@
 #
 #   shoal_library(<target> ALIAS <name> SOURCES ... [PUBLIC libs...] [PRIVATE libs...] [INSTALL])
 #   shoal_program(<target> SOURCES ... [LINK libs...] [INSTALL])
-#   shoal_test(<target> LABEL <label> TIMEOUT <s> SOURCES ... [LINK libs...] [ARGS ...] [NO_MAIN])
+#   shoal_test(<target> LABEL <label> TIMEOUT <s> SOURCES ... [LINK libs...] [SHARDS <n>] [NO_MAIN])
 #
 # INSTALL adds the target to what find_package(shoal) offers, or to the installed programs.
 
@@ -71,9 +71,10 @@ function(shoal_program target)
 endfunction()
 
 # One ctest for each executable: gtest_discover_tests would start every program once for each of its
-# tests, which costs more than the tests themselves.
+# tests, which costs more than the tests themselves. With SHARDS, as many that share out its tests, so
+# that long suites run side by side.
 function(shoal_test target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN" "LABEL;TIMEOUT" "SOURCES;LINK;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN" "LABEL;TIMEOUT;SHARDS" "SOURCES;LINK")
   set(sources ${arg_SOURCES})
   _shoal_present(${target} sources "${arg_LINK}" ok)
   if(NOT ok)
@@ -93,8 +94,20 @@ function(shoal_test target)
     target_link_libraries(${target} PRIVATE GTest::gtest_main)
   endif()
   string(REGEX REPLACE "^test_" "" name "${target}")
-  add_test(NAME "${arg_LABEL}.${name}" COMMAND ${target} ${arg_ARGS})
   math(EXPR timeout "${arg_TIMEOUT} * ${SHOAL_TIMEOUT_FACTOR}")
-  set_tests_properties("${arg_LABEL}.${name}" PROPERTIES
-    LABELS "${arg_LABEL}" TIMEOUT ${timeout})
+  if(NOT arg_SHARDS)
+    set(arg_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${arg_SHARDS})
+    set(test "${arg_LABEL}.${name}")
+    set(environment)
+    if(arg_SHARDS GREATER 1)
+      math(EXPR index "${shard} - 1")
+      string(APPEND test ".${shard}")
+      set(environment GTEST_TOTAL_SHARDS=${arg_SHARDS} GTEST_SHARD_INDEX=${index})
+    endif()
+    add_test(NAME "${test}" COMMAND ${target})
+    set_tests_properties("${test}" PROPERTIES
+      LABELS "${arg_LABEL}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
+  endforeach()
 endfunction()

@@ -22,8 +22,8 @@
 // the messages of a conversation pass between files as AnyStruct, which costs nothing at run time.
 namespace shoal::codec {
 
-// Ten thousand years from 1970, and three years: far enough for any use, and small enough that
-// sums of a few of them in nanoseconds or milliseconds cannot overflow in whoever reads them.
+// The end of the year 9999, and three years: far enough for any use, and small enough that sums of
+// a few of them, in milliseconds or nanoseconds each, cannot overflow in whoever reads them.
 inline constexpr std::int64_t kUnixMsMax = 253'402'300'799'999;
 inline constexpr std::uint64_t kDurationMsMax = 100'000'000'000;
 inline constexpr std::uint64_t kDurationNsMax = kDurationMsMax * 1'000'000;

@@ -4,13 +4,14 @@
 #
 # Concepts
 #
-# Content is bytes named by their hash. Whoever asks for an id and gets bytes can tell whether they are
-# the right ones, so it does not matter from whom they came, and nobody needs to be trusted to serve.
+# Content is bytes named by their hash. Whoever asks for an id and gets bytes can tell whether they
+# are the right ones, so it does not matter from whom they came, and nobody needs to be trusted to
+# serve.
 #
-# Leaves and blocks. Content is cut into leaves of 16 KiB, hashed, and made into a Merkle tree; the id
-# binds the root and the length. A request asks for a block of up to 16 leaves (256 KiB), and the answer
-# carries the siblings that tie these leaves to the root. Every block is thus checked by itself as it
-# arrives: a bad source is found out by its first bad block, not after a terabyte.
+# Leaves and blocks. Content is cut into leaves of 16 KiB, hashed, and made into a Merkle tree; the
+# id binds the root and the length. A request asks for a block of up to 16 leaves (256 KiB), and the
+# answer carries the siblings that tie these leaves to the root. Every block is thus checked by
+# itself as it arrives: a bad source is found out by its first bad block, not after a terabyte.
 #
 # One leaf or less is named by the hash of the bytes alone, and its block needs no proof.
 #
@@ -18,8 +19,8 @@
 #      | BlockRequest    ---->        |
 #      |                 <----  Block |
 #
-# An asker keeps a few requests under way with each source, so that a far source is kept busy, and no
-# more, so that a slow link does not drown in what was asked for.
+# An asker keeps a few requests under way with each source, so that a far source is kept busy, and
+# no more, so that a slow link does not drown in what was asked for.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::wire");
@@ -34,8 +35,8 @@ struct BlockRequest {
   # Which content.
 
   length @1 :UInt64;
-  # Its length in bytes, as learned together with the id. A source that holds the content under another
-  # length has been asked by somebody who was lied to, and answers `missing`.
+  # Its length in bytes, as learned together with the id. A source that holds the content under
+  # another length has been asked by somebody who was lied to, and answers `missing`.
 
   firstLeaf @2 :UInt64;
   # Where the block begins: a multiple of 16, and within the content.

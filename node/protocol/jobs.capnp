@@ -4,18 +4,18 @@
 #
 # Concepts
 #
-# Job. A pure function, its parameters, and N inputs; work unit i of the job is that function applied to
-# input i. All of it is said in one fact, the Manifest, which its submitter signs and nobody can change
-# afterwards. The job's id is the SHA-256 of the manifest's bytes as sent: whoever holds the id can tell
-# the true manifest from any other, whoever gave it to him.
+# Job. A pure function, its parameters, and N inputs; work unit i of the job is that function
+# applied to input i. All of it is said in one fact, the Manifest, which its submitter signs and
+# nobody can change afterwards. The job's id is the SHA-256 of the manifest's bytes as sent: whoever
+# holds the id can tell the true manifest from any other, whoever gave it to him.
 #
-# Steward. A worker that keeps a job's ledger: who holds which units, who committed what, how each unit
-# ended. The steward that hands out the units is called the job's leader. A submitter picks it among
-# the workers that it sees; no coordinator has a say.
+# Steward. A worker that keeps a job's ledger: who holds which units, who committed what, how each
+# unit ended. The steward that hands out the units is called the job's leader. A submitter picks it
+# among the workers that it sees; no coordinator has a say.
 #
-# Durable before acknowledged. A steward answers Submit with `accepted` only when manifest, program and
-# inputs are safe on its disk. From then on the submitter may switch off its machine and come back with
-# nothing but the job's id.
+# Durable before acknowledged. A steward answers Submit with `accepted` only when manifest, program
+# and inputs are safe on its disk. From then on the submitter may switch off its machine and come
+# back with nothing but the job's id.
 #
 #     submitter                      steward
 #      | Submit           ---->            |
@@ -83,15 +83,15 @@ struct Manifest {
   # How many distinct workers must agree on a unit before it counts as verified. From 1 to 16.
 
   maxAttempts @11 :UInt32 = 3;
-  # On how many workers a unit must fail before that is its end. A unit that fails everywhere is the
-  # kernel's fault and would otherwise go round for ever.
+  # On how many workers a unit must fail before that is its end, from 1 to 64. A unit that fails
+  # everywhere is the kernel's fault and would otherwise go round for ever.
 
   comparison @12 :Comparison;
   # What "agree" means.
 
   distinctBlocks @13 :Bool;
-  # Whether the replicas of a unit must come from different blocks of addresses (/24, /48): one person
-  # has many keys more easily than many networks.
+  # Whether the replicas of a unit must come from different blocks of addresses (/24, /48): one
+  # person has many keys more easily than many networks.
 
   unitWallMs @14 :UInt64 = 3600000;
   # How long a unit may run before its executor is killed.
@@ -134,7 +134,8 @@ struct Control {
 }
 
 struct Submit {
-  # "Keep this job for me": submitter to a steward. May be repeated: the id says that it is the same.
+  # "Keep this job for me": submitter to a steward. May be repeated: the id says that it is the
+  # same.
 
   manifest @0 :Rendezvous.Signed;
   # The Manifest.

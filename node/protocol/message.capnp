@@ -2,17 +2,20 @@
 
 # The envelope: everything that goes over a link is one Message.
 #
-# One frame on a link holds exactly one Message, which is exactly one of the union. The conversations
-# are described where their messages are: rendezvous.capnp (read this first: it also explains what a
-# fact is), jobs.capnp, work.capnp, verification.capnp, results.capnp, content.capnp.
+# One frame on a link holds exactly one Message, which is exactly one of the union. The
+# conversations are described where their messages are: rendezvous.capnp (read this first: it also
+# explains what a fact is), jobs.capnp, work.capnp, verification.capnp, results.capnp,
+# content.capnp.
 #
 # A link is a plain two-way street. Messages on it arrive in order or the link is lost; there are no
-# numbers for requests, and an answer is recognised by what it is about. Everything may be said twice
-# without harm, since a link can be lost at any moment and what was under way is said again on the next.
+# numbers for requests, and an answer is recognised by what it is about. Everything may be said
+# twice without harm, since a link can be lost at any moment and what was under way is said again on
+# the next.
 #
 # How this protocol grows. New fields are added at the end of structs, where old programs do not see
-# them; new messages are added at the end of the union, where old programs ignore them without holding
-# it against the sender. A change that an old program must not ignore needs a new `version` in Hello.
+# them; new messages are added at the end of the union, where old programs ignore them without
+# holding it against the sender. A change that an old program must not ignore needs a new `version`
+# in Hello.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::wire");

@@ -9,20 +9,29 @@
 namespace shoal {
 namespace codec {
 
+namespace {
+
+// Whether a cut before words[at] would be in the middle of a character of UTF-8.
+bool splits_character(const std::string& words, std::size_t at) {
+  return at < words.size() && (static_cast<unsigned char>(words[at]) & 0xC0U) == 0x80U;
+}
+// The bytes of a character of UTF-8 after its first. More of them in a row are not UTF-8, and are
+// cut wherever it comes.
+constexpr int kCharacterTail = 3;
+
+}  // namespace
+
 std::string front_of(const std::string& words, std::size_t bytes_max) {
   if (words.size() <= bytes_max) return words;
-  // Not in the middle of a character of UTF-8: what follows a cut must not begin with 10xxxxxx.
   std::size_t end = bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(words[end]) & 0xC0U) == 0x80U) --end;
+  for (int i = 0; i < kCharacterTail && end > 0 && splits_character(words, end); ++i) --end;
   return words.substr(0, end);
 }
 
 std::string end_of(const std::string& words, std::size_t bytes_max) {
   if (words.size() <= bytes_max) return words;
   std::size_t start = words.size() - bytes_max;
-  while (start < words.size() && (static_cast<unsigned char>(words[start]) & 0xC0U) == 0x80U) {
-    ++start;
-  }
+  for (int i = 0; i < kCharacterTail && splits_character(words, start); ++i) ++start;
   return words.substr(start);
 }
 

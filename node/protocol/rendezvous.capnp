@@ -10,21 +10,22 @@
 # secret half. No message therefore names its sender; the one exception, `Hello`, is checked against
 # the link before anything else is believed.
 #
-# Pool. The nodes that accept each other, named by a public key. A node turns away whoever speaks for
-# another pool, so that two pools on one network never mix by accident.
+# Pool. The nodes that accept each other, named by a public key. A node turns away whoever speaks
+# for another pool, so that two pools on one network never mix by accident.
 #
-# Fact. A statement under a signature. A fact is checked over the very bytes that its signer sent and
-# is stored, passed on and hashed as those bytes, never as a new encoding of what they mean: two
-# correct encoders may differ, and a fact must survive programs that do not know all its fields. Facts
-# are therefore always carried as `Signed`, and their own structs appear on no link by themselves.
+# Fact. A statement under a signature. A fact is checked over the very bytes that its signer sent
+# and is stored, passed on and hashed as those bytes, never as a new encoding of what they mean: two
+# correct encoders may differ, and a fact must survive programs that do not know all its fields.
+# Facts are therefore always carried as `Signed`, and their own structs appear on no link by
+# themselves.
 #
-# Record. A node's fact about itself: where it can be dialled and what it lends. Records expire, so a
-# node that vanished without a word is forgotten by everybody. Anyone may pass on anyone's record,
-# since a forged or altered one does not verify; this is how peers go on finding each other when every
-# coordinator is gone.
+# Record. A node's fact about itself: where it can be dialled and what it lends. Records expire, so
+# a node that vanished without a word is forgotten by everybody. Anyone may pass on anyone's record,
+# since a forged or altered one does not verify; this is how peers go on finding each other when
+# every coordinator is gone.
 #
-# Coordinator. A node that remembers records and hands out random samples of them, nothing else. Nodes
-# connect, announce, learn and leave; no link to a coordinator stays open.
+# Coordinator. A node that remembers records and hands out random samples of them, nothing else.
+# Nodes connect, announce, learn and leave; no link to a coordinator stays open.
 #
 #     node                     coordinator
 #      | Hello        <----->        Hello |
@@ -37,10 +38,10 @@
 # Encoding
 #
 # Lists of many equal small things travel as one Data of fixed-size pieces rather than as a list of
-# pointers: hashes one after another, 32 bytes each. A message is one Cap'n Proto stream frame, never
-# packed, with nothing after it. A receiver refuses values outside their domain and sizes past the
-# limits of limits.h; it ignores kinds of messages that it does not know, so that newer nodes can live
-# beside older ones. Ordinals are never reused.
+# pointers: hashes one after another, 32 bytes each. A message is one Cap'n Proto stream frame,
+# never packed, with nothing after it. A receiver refuses values outside their domain and sizes past
+# the limits of limits.h; it ignores kinds of messages that it does not know, so that newer nodes
+# can live beside older ones. Ordinals are never reused.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::wire");
@@ -77,8 +78,8 @@ struct Signed {
   # The fact's own encoding, as its signer made it. Keep these bytes; do not encode anew.
 
   signature @2 :Data;
-  # 64 bytes: Ed25519 over the purpose of the signature and the body. The purpose is known from where
-  # the fact appears and is signed along, so that one kind of fact cannot be shown as another.
+  # 64 bytes: Ed25519 over the purpose of the signature and the body. The purpose is known from
+  # where the fact appears and is signed along, so that one kind of fact cannot be shown as another.
 }
 
 struct NodeRecord {
@@ -94,8 +95,8 @@ struct NodeRecord {
   # What it is in the pool.
 
   endpoints @3 :List(Text);
-  # Where it can be dialled, "tcp://192.0.2.1:5555", best first. Empty for a node that only dials out,
-  # as behind most home routers; such a node is reached over the links that it opened.
+  # Where it can be dialled, "tcp://192.0.2.1:5555", best first. Empty for a node that only dials
+  # out, as behind most home routers; such a node is reached over the links that it opened.
 
   threads @4 :UInt32;
   # How many threads its owner lends to jobs.
@@ -113,18 +114,20 @@ struct NodeRecord {
   # The program and its version, "shoal/0.1.0". For people: decisions follow the protocol's version.
 
   sequence @9 :UnixMs;
-  # When it was signed. Serves as the sequence number, since it rises even after a lost state folder.
+  # When it was signed. Serves as the sequence number, since it rises even after a lost state
+  # folder.
 
   ttlS @10 :UInt32;
   # For how many seconds after `sequence` the record may be believed.
 }
 
 struct Hello {
-  # The first message on every link, from both sides. Nothing else is read before it has been checked:
-  # a link whose other side cannot say who it is carries no traffic.
+  # The first message on every link, from both sides. Nothing else is read before it has been
+  # checked: a link whose other side cannot say who it is carries no traffic.
 
   version @0 :UInt32;
-  # The protocol that the sender speaks. A receiver that cannot speak it refuses with `otherVersion`.
+  # The protocol that the sender speaks. A receiver that cannot speak it refuses with
+  # `otherVersion`.
 
   pool @1 :PoolId;
   # The sender's pool. Another than the receiver's is refused with `otherPool`.
@@ -134,7 +137,8 @@ struct Hello {
   # that derivation drops one bit of sign, so two identities share each CURVE key.
 
   role @3 :Role;
-  # What the sender is. Not a right: whoever claims to be a worker is believed only as far as his work.
+  # What the sender is. Not a right: whoever claims to be a worker is believed only as far as his
+  # work.
 
   record @4 :Signed;
   # The sender's NodeRecord, so that the two sides need no further exchange to know each other.
@@ -151,8 +155,8 @@ enum RefusalReason {
 }
 
 struct Refused {
-  # Why the sender of this message is about to drop the link. A courtesy that makes the fault visible
-  # on the side that can mend it; silence would mean the same.
+  # Why the sender of this message is about to drop the link. A courtesy that makes the fault
+  # visible on the side that can mend it; silence would mean the same.
 
   reason @0 :RefusalReason;
   # For programs.
@@ -172,8 +176,8 @@ struct Announced {
   # The coordinator's answer to Announce.
 
   observedAddress @0 :Text;
-  # The IP address from which the asker came, without a port. A node behind a router has no other way
-  # to learn it. One coordinator's word: useful for reaching, never for trusting.
+  # The IP address from which the asker came, without a port. A node behind a router has no other
+  # way to learn it. One coordinator's word: useful for reaching, never for trusting.
 
   ttlS @1 :UInt32;
   # For how many seconds the coordinator will keep the record; announce again before that.
@@ -186,7 +190,8 @@ struct SampleRequest {
   # How many records are wanted. The answer may hold fewer.
 
   cookie @1 :UInt64;
-  # From the last answer of the same node: send only what changed since. Zero: a fresh random sample.
+  # From the last answer of the same node: send only what changed since. Zero: a fresh random
+  # sample.
 }
 
 struct Sample {

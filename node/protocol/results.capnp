@@ -4,20 +4,22 @@
 #
 # Concepts
 #
-# Receipt. The end of a run of units with all the evidence for it: the outputs, and for each worker that
-# stands for them its signed commitment, opened. The submitter recomputes outputs to digests, digests to
-# root, root to seal, and checks the seal's signature; it counts distinct workers itself. A leader can
-# withhold a receipt. It cannot forge one without as many colluding workers as the quorum.
+# Receipt. The end of a run of units with all the evidence for it: the outputs, and for each worker
+# that stands for them its signed commitment, opened. The submitter recomputes outputs to digests,
+# digests to root, root to seal, and checks the seal's signature; it counts distinct workers itself.
+# A leader can withhold a receipt. It cannot forge one without as many colluding workers as the
+# quorum.
 #
-# Ledger. The receipts of a job, kept durably by its steward. Outputs of more than the inline limit are
-# not in it: the receipt names their content, and the workers that computed them hold it.
+# Ledger. The receipts of a job, kept durably by its steward. Outputs of more than the inline limit
+# are not in it: the receipt names their content, and the workers that computed them hold it.
 #
-# Cursor and credit. Results are a stream that the submitter drives. It names the last receipt that it
-# has and how many bytes it is ready to take; the steward sends as much and no more. A slow submitter
-# therefore costs the steward nothing, and one that was away for a day goes on where it stopped.
+# Cursor and credit. Results are a stream that the submitter drives. It names the last receipt that
+# it has and how many bytes it is ready to take; the steward sends as much and no more. A slow
+# submitter therefore costs the steward nothing, and one that was away for a day goes on where it
+# stopped.
 #
-# Snapshot. The submitter's last word: it has seen every unit's end and accepts it. Until then results
-# are provisional, after that they are final and the steward may forget the job.
+# Snapshot. The submitter's last word: it has seen every unit's end and accepts it. Until then
+# results are provisional, after that they are final and the steward may forget the job.
 #
 #     submitter                  steward
 #      | ResultsRequest  ---->         |
@@ -54,13 +56,13 @@ struct Support {
   # The Merkle siblings that tie the receipt's range to the root. Empty where it is the whole batch.
 
   unblinded @5 :Bool;
-  # The leader's own work on what another had committed: it had seen nothing, but it chose. Only where
-  # nobody else could verify, and marked so that a submitter may refuse it.
+  # The leader's own work on what another had committed: it had seen nothing, but it chose. Only
+  # where nobody else could verify, and marked so that a submitter may refuse it.
 }
 
 struct Receipt {
-  # The end of the units of one range. Not a fact: it needs no signature, since all in it that matters
-  # is signed by others.
+  # The end of the units of one range. Not a fact: it needs no signature, since all in it that
+  # matters is signed by others.
 
   sequence @0 :UInt64;
   # The leader's count from 1, below 2^63: a cursor for delivery, nothing more.
@@ -76,7 +78,8 @@ struct Receipt {
   # Where verified: one output for each unit. Otherwise absent.
 
   supports @5 :List(Support);
-  # Where verified: at least q that agree. Where disputed: all there are, so that a person can judge.
+  # Where verified: at least q that agree. Where disputed: all there are, so that a person can
+  # judge.
 
   failures @6 :List(Rendezvous.Signed);
   # Where failed: the Failures.
@@ -97,8 +100,8 @@ struct Snapshot {
   # How many units ended how.
 
   results @4 :Rendezvous.Hash;
-  # SHA-256 over first, last, and root (zero where there is none) of all receipts in unit order: which
-  # results it was that were accepted.
+  # SHA-256 over first, last, and root (zero where there is none) of all receipts in unit order:
+  # which results it was that were accepted.
 }
 
 struct ResultsRequest {

@@ -11,6 +11,8 @@ namespace {
 // Workers heard about one run of units. Far above what a quorum and its further replicas make; the
 // size of a message is what really bounds a receipt.
 constexpr std::size_t kWitnesses = limits::kBatchesPerMessage;
+// What a message can carry of receipts beside its own fields.
+constexpr std::size_t kReceiptBytes = limits::kMessageBytes - 1024;
 
 void write_support(wire::Support::Builder to, const Support& from) {
   write(to.initCommitment(), from.commitment);
@@ -134,13 +136,13 @@ Bytes encode(const Receipt& receipt) {
              codec::wire_bytes(support.proof) + 136;
   }
   Bytes bytes = codec::encode_root<wire::Receipt>(receipt, guess);
-  check(bytes.size() <= limits::kMessageBytes, "a receipt that fits no message was to be stored");
+  check(bytes.size() <= codec::kReceiptBytes, "a receipt that fits no message was to be stored");
   return bytes;
 }
 Bytes encode(const Snapshot& snapshot) { return codec::encode_root<wire::Snapshot>(snapshot); }
 
 Result<Receipt, DecodeError> decode_receipt(ByteView bytes) {
-  return codec::decode_root<wire::Receipt, Receipt>(bytes, "receipt");
+  return codec::decode_root<wire::Receipt, Receipt>(bytes, "receipt", codec::kReceiptBytes);
 }
 Result<Snapshot, DecodeError> decode_snapshot(ByteView bytes) {
   return codec::decode_root<wire::Snapshot, Snapshot>(bytes, "snapshot");

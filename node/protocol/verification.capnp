@@ -4,28 +4,28 @@
 #
 # Concepts
 #
-# Replicas. Each unit is computed by as many distinct workers as the job's quorum q says. What they must
-# agree on is the digest of the unit's output: its content id.
+# Replicas. Each unit is computed by as many distinct workers as the job's quorum q says. What they
+# must agree on is the digest of the unit's output: its content id.
 #
 # Batch. Consecutive units that one worker finished together. One signature covers a batch, because
-# checking a signature costs more than many a unit. The units' digests are the leaves of a Merkle tree,
-# so that a part of a batch can later be shown on its own, with a proof that it belongs there.
+# checking a signature costs more than many a unit. The units' digests are the leaves of a Merkle
+# tree, so that a part of a batch can later be shown on its own, with a proof that it belongs there.
 #
-# Commit, then reveal. A worker first commits: it signs a seal that binds its digests and shows none of
-# them. Only when q workers have committed to a unit does the leader ask them to open the seals. Whoever
-# copied would have had to know the answer before anybody had shown it.
+# Commit, then reveal. A worker first commits: it signs a seal that binds its digests and shows none
+# of them. Only when q workers have committed to a unit does the leader ask them to open the seals.
+# Whoever copied would have had to know the answer before anybody had shown it.
 #
 #     sealed = SHA-256("shoal-commit" | job | worker | first | last | salt | root)
 #
-# with first and last as 8 little-endian bytes. The salt keeps a guessable output from being found by
-# trying; the worker's id in the seal keeps a second worker from handing in the first one's seal. The
-# salt is a secret function of the worker's key and the batch, so that a worker that lost its memory in
-# a crash makes the same commitment again and does not seem to contradict itself.
+# with first and last as 8 little-endian bytes. The salt keeps a guessable output from being found
+# by trying; the worker's id in the seal keeps a second worker from handing in the first one's seal.
+# The salt is a secret function of the worker's key and the batch, so that a worker that lost its
+# memory in a crash makes the same commitment again and does not seem to contradict itself.
 #
-# Agreement is cheap, disagreement is narrow. Equal roots over equal ranges settle a whole batch in a
-# few dozen bytes; outputs are asked of one worker only. Where batches do not line up, digests of the
-# common part are compared under Merkle proofs. Where digests differ, only those units get a further
-# replica.
+# Agreement is cheap, disagreement is narrow. Equal roots over equal ranges settle a whole batch in
+# a few dozen bytes; outputs are asked of one worker only. Where batches do not line up, digests of
+# the common part are compared under Merkle proofs. Where digests differ, only those units get a
+# further replica.
 #
 #     workers                                leader
 #      | CommitNotice            ---->            |
@@ -35,8 +35,8 @@
 #      |                         <---- CompareRequest | only where a job compares by tolerance
 #      | CompareReply            ---->            |
 #
-# Reveals go to the leader alone. A commitment that is not opened in time lapses and its units are given
-# to somebody else.
+# Reveals go to the leader alone. A commitment that is not opened in time lapses and its units are
+# given to somebody else.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::wire");
@@ -45,8 +45,8 @@ using Rendezvous = import "rendezvous.capnp";
 using Jobs = import "jobs.capnp";
 
 struct Commitment {
-  # Fact: a worker stands for the results of a batch before it shows them. Two different commitments of
-  # one worker to the same batch are proof of a lie.
+  # Fact: a worker stands for the results of a batch before it shows them. Two different commitments
+  # of one worker to the same batch are proof of a lie.
 
   job @0 :Jobs.JobId;
   # The job.
@@ -72,8 +72,8 @@ enum FailureKind {
 }
 
 struct Failure {
-  # Fact: a unit ended without an output on a worker. Evidence like a commitment: enough of them from
-  # distinct workers end the unit, and the submitter sees why.
+  # Fact: a unit ended without an output on a worker. Evidence like a commitment: enough of them
+  # from distinct workers end the unit, and the submitter sees why.
 
   job @0 :Jobs.JobId;
   # The job.
@@ -107,8 +107,8 @@ struct ComparisonVerdict {
   # The unit.
 
   digests @3 :Rendezvous.Hashes;
-  # The outputs that were compared, by digest, at least one. The first is the reference: the least of
-  # them, so that nobody chooses it.
+  # The outputs that were compared, by digest, at least one. The first is the reference: the least
+  # of them, so that nobody chooses it.
 
   allMatch @4 :Bool;
   # Whether every one of them is equivalent to the reference.
@@ -122,12 +122,12 @@ struct PackedOutputs {
   # How many units.
 
   sizes :union {
-    # The units' output sizes in bytes. The size alone decides where an output is: up to the limit on
-    # inline outputs in `inlineBytes`, above it in `large`.
+    # The units' output sizes in bytes. The size alone decides where an output is: up to the limit
+    # on inline outputs in `inlineBytes`, above it in `large`.
 
     same @1 :UInt32;
-    # All are of this size. Most kernels give outputs of one size, and four bytes a unit are more than
-    # many an output.
+    # All are of this size. Most kernels give outputs of one size, and four bytes a unit are more
+    # than many an output.
 
     each @2 :Data;
     # One a unit: 4 little-endian bytes each.
@@ -167,7 +167,8 @@ enum RevealDetail {
 }
 
 struct RevealRequest {
-  # Leader to worker: open a seal. Sent only when q workers have committed to every unit of the part.
+  # Leader to worker: open a seal. Sent only when q workers have committed to every unit of the
+  # part.
 
   job @0 :Jobs.JobId;
   # The job.

@@ -253,7 +253,9 @@ Bytes encode(const Commitment& commitment) {
   return codec::encode_root<wire::Commitment>(commitment);
 }
 Bytes encode(const Failure& failure) {
-  return codec::encode_root<wire::Failure>(failure, 2 * limits::kFailureTextBytes + 256);
+  const std::size_t texts =
+      codec::wire_bytes(failure.message) + codec::wire_bytes(failure.stderr_end);
+  return codec::encode_root<wire::Failure>(failure, texts + 256);
 }
 Bytes encode(const ComparisonVerdict& verdict) {
   return codec::encode_root<wire::ComparisonVerdict>(verdict,

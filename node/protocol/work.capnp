@@ -4,22 +4,22 @@
 #
 # Concepts
 #
-# Range. A half-open run of units [first, last). Work travels as ranges and never as lists of units, so
-# that messages and tables grow with the number of pieces and not with the size of the job.
+# Range. A half-open run of units [first, last). Work travels as ranges and never as lists of units,
+# so that messages and tables grow with the number of pieces and not with the size of the job.
 #
-# Lease. The right to compute a range until a moment. It lapses unless its holder reports, so that work
-# does not die with a worker. A lease carries the epoch of the leader that granted it. Leases decide who
-# should compute what; they never decide what is true. A late answer from a worker thought dead is one
-# more piece of evidence.
+# Lease. The right to compute a range until a moment. It lapses unless its holder reports, so that
+# work does not die with a worker. A lease carries the epoch of the leader that granted it. Leases
+# decide who should compute what; they never decide what is true. A late answer from a worker
+# thought dead is one more piece of evidence.
 #
 # Pull. Workers ask; nobody pushes work at a node that did not say it was free. A leader that has
-# nothing remembers who asked and grants as soon as it has something, so an idle pool is silent instead
-# of polling.
+# nothing remembers who asked and grants as soon as it has something, so an idle pool is silent
+# instead of polling.
 #
 # Stealing. A worker that runs dry may take half of what a peer has left, directly. Both sign the
-# transfer, and the leader moves the units in its table before they are computed. Only first replicas
-# can be stolen: who verifies is the leader's choice alone, or a cheat would steal the verification of
-# its own work.
+# transfer, and the leader moves the units in its table before they are computed. Only first
+# replicas can be stolen: who verifies is the leader's choice alone, or a cheat would steal the
+# verification of its own work.
 #
 #     thief              victim                leader
 #      | WorkRequest ------------------------->  |
@@ -48,8 +48,8 @@ struct Range {
 }
 
 struct WorkAvailable {
-  # There is work in a job: to those who asked and got nothing. They pass it on, once a job, to those
-  # who asked them, so that news reaches every idle worker without anyone knowing them all.
+  # There is work in a job: to those who asked and got nothing. They pass it on, once a job, to
+  # those who asked them, so that news reaches every idle worker without anyone knowing them all.
 
   job @0 :Jobs.JobId;
   # The job.
@@ -62,8 +62,8 @@ struct WorkAvailable {
 }
 
 struct WorkRequest {
-  # "I have nothing to compute." To a leader: lease me units. To any other peer: tell me of jobs, and
-  # remember me until you have heard of one.
+  # "I have nothing to compute." To a leader: lease me units. To any other peer: tell me of jobs,
+  # and remember me until you have heard of one.
 
   job @0 :Jobs.JobId;
   # The job whose units are wanted. Absent: any.
@@ -72,11 +72,12 @@ struct WorkRequest {
   # How many threads wait.
 
   unitNs @2 :UInt64;
-  # What a unit of this job takes the sender on one thread, in nanoseconds. Zero: not measured yet. The
-  # leader sizes leases by it; a wrong figure hurts mostly the one who gives it.
+  # What a unit of this job takes the sender on one thread, in nanoseconds. Zero: not measured yet.
+  # The leader sizes leases by it; a wrong figure hurts mostly the one who gives it.
 
   backlogUnits @3 :UInt64;
-  # Units that the sender has and has not started. It may ask before it runs dry without being greedy.
+  # Units that the sender has and has not started. It may ask before it runs dry without being
+  # greedy.
 }
 
 enum LeaseKind {
@@ -149,8 +150,8 @@ struct LeaseReport {
 }
 
 struct LeaseRevoke {
-  # Leader to holder: these units have an end already, or are wanted no more. Not an order about truth;
-  # a worker that computes them all the same wastes only its own time.
+  # Leader to holder: these units have an end already, or are wanted no more. Not an order about
+  # truth; a worker that computes them all the same wastes only its own time.
 
   job @0 :Jobs.JobId;
   # The job.
@@ -208,8 +209,8 @@ struct StealReply {
 }
 
 struct TransferNotice {
-  # Thief to leader: "these are mine now". Nothing of it is computed before the answer, since work that
-  # the leader does not know of counts for nothing.
+  # Thief to leader: "these are mine now". Nothing of it is computed before the answer, since work
+  # that the leader does not know of counts for nothing.
 
   byVictim @0 :Rendezvous.Signed;
   # The Transfer as the victim signed it.
@@ -219,8 +220,8 @@ struct TransferNotice {
 }
 
 struct TransferReply {
-  # Leader to thief: what of the transfer moved. The rest was done or given away meanwhile and must not
-  # be computed.
+  # Leader to thief: what of the transfer moved. The rest was done or given away meanwhile and must
+  # not be computed.
 
   job @0 :Jobs.JobId;
   # The job.

@@ -1,7 +1,8 @@
 #include "unit/node/protocol/specimens.h"
 
-#include <algorithm>
 #include <utility>
+
+#include "node/protocol/limits.h"
 
 namespace shoal::specimens {
 
@@ -78,12 +79,12 @@ Commitment commitment() {
 }
 
 Failure failure() {
-  return {id<JobId>(5),         id<NodeId>(6), limits::kUnitsPerJob - 1, FailureKind::kRefused,
-          "no such sequence: ", "line 1\nline 2\n"};
+  return {id<JobId>(5),          id<NodeId>(6),        limits::kUnitsPerJob - 1,
+          FailureKind::kRefused, "no such sequence: ", "line 1\nline 2\n"};
 }
 
 Transfer transfer() {
-  return {id<JobId>(5),       3, 17, {{10, 20}, {40, limits::kUnitsPerJob}}, id<NodeId>(8),
+  return {id<JobId>(5), 3, 17, {{10, 20}, {40, limits::kUnitsPerJob}}, id<NodeId>(8),
           id<NodeId>(9)};
 }
 
@@ -99,8 +100,8 @@ namespace {
 
 std::vector<Support> supports(std::size_t units) {
   Support first{signed_bytes(30, 152), id<Hash256>(31), id<Hash256>(32), {}, {}, false};
-  Support second{signed_bytes(33, 152), id<Hash256>(34), id<Hash256>(35), hashes(36, units),
-                 hashes(37, 4),         true};
+  Support second{signed_bytes(33, 152), id<Hash256>(34), id<Hash256>(35),
+                 hashes(36, units),     hashes(37, 4),   true};
   return {first, second};
 }
 
@@ -212,8 +213,15 @@ void add_verification(std::vector<Message>& all) {
       CommitNotice{{signed_bytes(74, 152), signed_bytes(75, 152)}, id<JobId>(5), 98'765'432});
   all.push_back(FailureNotice{{signed_bytes(76, 500), signed_bytes(77, 501)}});
   all.push_back(RevealRequest{id<JobId>(5), {100, 200}, {120, 125}, RevealDetail::kOutputs});
-  all.push_back(Reveal{id<JobId>(5), {100, 200}, {120, 125}, id<Hash256>(78), id<Hash256>(79),
-                       hashes(80, 5), outputs(), hashes(81, 9), true});
+  all.push_back(Reveal{id<JobId>(5),
+                       {100, 200},
+                       {120, 125},
+                       id<Hash256>(78),
+                       id<Hash256>(79),
+                       hashes(80, 5),
+                       outputs(),
+                       hashes(81, 9),
+                       true});
   all.push_back(CompareRequest{id<JobId>(5), 121, outputs()});
   all.push_back(CompareReply{signed_bytes(82, 240)});
 }
@@ -223,7 +231,7 @@ void add_results_and_content(std::vector<Message>& all) {
   all.push_back(Results{id<JobId>(5), {Bytes(100, 1), Bytes(101, 2), Bytes()}});
   all.push_back(JobOver{signed_bytes(83, 150)});
   all.push_back(BlockRequest{id<ContentId>(3), 1'234'567, 32});
-  all.push_back(Block{id<ContentId>(3), 32, Bytes(20'000, 0xC3), hashes(84, 6), true});
+  all.push_back(Block{id<ContentId>(3), 32, Bytes(3000, 0xC3), hashes(84, 6), true});
   all.push_back(WorkerStatusRequest{});
   all.push_back(worker_status());
 }

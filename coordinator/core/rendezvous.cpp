@@ -1,0 +1,232 @@
+#include "coordinator/core/rendezvous.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "coordinator/core/record_table.h"
+
+namespace shoal {
+namespace {
+
+// How wrong a volunteer's clock may be before its record is of no use to others.
+constexpr UnixMs kClockSlackMs = 10 * 60 * 1000;
+constexpr Duration kRateWindow = 60s;
+
+std::uint32_t whole_seconds(Duration d) { return static_cast<std::uint32_t>(d / 1s); }
+
+// Many nodes on one machine are a test or a demonstration, and no stranger can come from there.
+bool is_exempt(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+// Cookies of an earlier run of this coordinator must not be taken for this one's: changes are
+// numbered from the time of its start on, in steps that no run can exhaust.
+std::uint64_t first_change_at(UnixMs started) {
+  constexpr unsigned kChangesPerMsBits = 20;
+  return (static_cast<std::uint64_t>(std::max<UnixMs>(started, 0)) << kChangesPerMsBits) + 1;
+}
+
+bool is_rendezvous(const Message& message) {
+  return std::holds_alternative<Hello>(message) || std::holds_alternative<Refused>(message) ||
+         std::holds_alternative<Announce>(message) || std::holds_alternative<Announced>(message) ||
+         std::holds_alternative<SampleRequest>(message) ||
+         std::holds_alternative<Sample>(message) || std::holds_alternative<Leave>(message);
+}
+
+}  // namespace
+
+struct Rendezvous::Impl {
+  Impl(RendezvousConfig c, const SignatureChecker& s, Rng r)
+      : config(std::move(c)), checker(s), rng(r) {}
+
+  void on(Instant now, LinkUp& event);
+  void on(Instant now, LinkLost& event);
+  void on(Instant now, Received& event);
+  void on_announce(Instant now, const NodeId& peer, Announce& message);
+  void on_sample_request(Instant now, const NodeId& peer, const SampleRequest& message);
+  // What is wrong with a record in itself; empty: nothing.
+  std::string fault_of(Instant now, const NodeId& peer, const Signed& fact,
+                       const NodeRecord& record) const;
+  bool within_rate(Instant now, const std::string& address);
+  void reply(const NodeId& peer, const Message& message);
+  void refuse(const NodeId& peer, const std::string& why);
+  RecordTable& table(Instant now);
+
+  const RendezvousConfig config;
+  const SignatureChecker& checker;
+  Rng rng;
+  std::unique_ptr<RecordTable> records;  // from the first step on, which tells the time
+  std::map<NodeId, std::string> links;   // to the address that each is seen at
+  // Requests in the window that began at window_start, by address.
+  std::map<std::string, std::size_t> requests;
+  Instant window_start;
+  RendezvousFigures figures;
+  RendezvousActions actions;
+};
+
+RecordTable& Rendezvous::Impl::table(Instant now) {
+  if (!records) {
+    const UnixMs started = config.unix_ms_at_zero + now.ns / 1'000'000;
+    records = std::make_unique<RecordTable>(config.records_max, config.records_per_address,
+                                            first_change_at(started));
+    window_start = now;
+  }
+  return *records;
+}
+
+void Rendezvous::Impl::on(Instant, LinkUp& event) { links[event.peer] = std::move(event.address); }
+
+void Rendezvous::Impl::on(Instant, LinkLost& event) { links.erase(event.peer); }
+
+void Rendezvous::Impl::on(Instant now, Received& event) {
+  figures.bytes_in += event.bytes.size();
+  const auto link = links.find(event.peer);
+  if (link == links.end()) return;
+  if (!within_rate(now, link->second)) {
+    return refuse(event.peer, "more requests from " + link->second + " than one address may make");
+  }
+  auto message = decode(event.bytes);
+  if (!message) {
+    if (message.error().fault == DecodeFault::kUnknown) return;  // of a newer version of ours
+    return refuse(event.peer, "a message that cannot be read: " + message.error().what);
+  }
+  if (auto* announce = std::get_if<Announce>(&*message)) {
+    return on_announce(now, event.peer, *announce);
+  }
+  if (const auto* request = std::get_if<SampleRequest>(&*message)) {
+    return on_sample_request(now, event.peer, *request);
+  }
+  if (std::holds_alternative<Leave>(*message)) {
+    records->remove(event.peer);
+    return;
+  }
+  if (!is_rendezvous(*message)) figures.job_bytes += event.bytes.size();
+  refuse(event.peer, std::string(name_of(*message)) + " is not for a coordinator");
+}
+
+std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& peer, const Signed& fact,
+                                       const NodeRecord& record) const {
+  if (fact.signer != peer || record.node != peer) return "a node announces itself alone";
+  if (record.pool != config.pool) return "a record of another pool";
+  if (fact.body.size() > limits::kRecordBytes) return "a record that is too large";
+  if (record.ttl_s == 0 || record.ttl_s > whole_seconds(limits::kRecordTtl)) {
+    return "a record that is to be kept for no time, or too long";
+  }
+  const UnixMs unix_now = config.unix_ms_at_zero + now.ns / 1'000'000;
+  // The decoder leaves sequences as they are: no sum of one may overflow.
+  if (record.sequence > unix_now + kClockSlackMs) {
+    return "a record from the future: the node's clock is wrong";
+  }
+  const UnixMs ttl_ms = static_cast<UnixMs>(record.ttl_s) * 1000;
+  if (record.sequence < unix_now - ttl_ms - kClockSlackMs) {
+    return "a record that has expired: the node's clock is wrong";
+  }
+  return "";
+}
+
+void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& message) {
+  const auto record = decode_record(message.record.body);
+  if (!record) return refuse(peer, "a record that cannot be read: " + record.error().what);
+  const std::string fault = fault_of(now, peer, message.record, *record);
+  if (!fault.empty()) return refuse(peer, fault);
+
+  const std::string& address = links.at(peer);
+  const auto outcome =
+      records->would_put(message.record, record->sequence, address, is_exempt(address));
+  if (outcome == RecordTable::Put::kTaken || outcome == RecordTable::Put::kSame) {
+    // For the same bytes too: the signature beside them may be another.
+    if (!signature_holds(checker, Purpose::kRecord, message.record)) {
+      return refuse(peer, "a record whose signature does not hold");
+    }
+  }
+  ++figures.announcements;
+  switch (outcome) {
+    case RecordTable::Put::kTaken:
+      // Nobody asks a submitter for work: it learns its address, and its record is not kept.
+      if (record->role == Role::kSubmitter) return reply(peer, Announced{address, 0});
+      records->put(std::move(message.record), record->sequence, address,
+                   now + std::chrono::seconds(record->ttl_s));
+      break;
+    case RecordTable::Put::kSame:
+      break;
+    case RecordTable::Put::kOlder:
+    case RecordTable::Put::kFull:
+    case RecordTable::Put::kAddressFull:
+      ++figures.refused;
+      break;
+  }
+  // What is kept, if not what was sent: none is 0 s.
+  reply(peer, Announced{address, whole_seconds(records->time_left(peer, now))});
+}
+
+void Rendezvous::Impl::on_sample_request(Instant, const NodeId& peer,
+                                         const SampleRequest& message) {
+  const std::size_t count = std::min<std::size_t>(message.count, limits::kSampleRecords);
+  Sample sample;
+  auto changed =
+      message.cookie == 0 ? std::nullopt : records->changed_since(message.cookie, count, peer, rng);
+  sample.records = changed ? std::move(*changed) : records->sample(count, peer, rng);
+  sample.cookie = records->last_change();
+  sample.nodes_known = records->size();
+  ++figures.samples;
+  reply(peer, std::move(sample));
+}
+
+// A window for all addresses at once, so that the table empties itself every minute and nothing has
+// to be kept for an address that asks no more.
+bool Rendezvous::Impl::within_rate(Instant now, const std::string& address) {
+  if (now - window_start >= kRateWindow) {
+    window_start = now;
+    requests.clear();
+  }
+  if (is_exempt(address)) return true;
+  const auto found = requests.find(address);
+  if (found == requests.end()) {
+    if (requests.size() >= config.records_max) return false;
+    requests.emplace(address, 1);
+    return config.requests_per_address_per_minute > 0;
+  }
+  if (found->second >= config.requests_per_address_per_minute) return false;
+  ++found->second;
+  return true;
+}
+
+void Rendezvous::Impl::reply(const NodeId& peer, const Message& message) {
+  Bytes bytes = encode(message);
+  figures.bytes_out += bytes.size();
+  actions.emplace_back(Send{peer, std::move(bytes)});
+}
+
+void Rendezvous::Impl::refuse(const NodeId& peer, const std::string& why) {
+  ++figures.refused;
+  links.erase(peer);
+  actions.emplace_back(Drop{peer, why});
+  actions.emplace_back(Tell{LogLevel::kDebug, "dropped " + short_hex(peer) + ": " + why});
+}
+
+Rendezvous::Rendezvous(RendezvousConfig config, const SignatureChecker& checker, Rng rng)
+    : impl_(std::make_unique<Impl>(std::move(config), checker, rng)) {}
+Rendezvous::~Rendezvous() = default;
+Rendezvous::Rendezvous(Rendezvous&&) noexcept = default;
+
+RendezvousActions Rendezvous::step(Instant now, RendezvousEvent event) {
+  impl_->table(now).expire(now);
+  std::visit([&](auto& e) { impl_->on(now, e); }, event);
+  return std::exchange(impl_->actions, {});
+}
+
+RendezvousFigures Rendezvous::figures() const {
+  RendezvousFigures figures = impl_->figures;
+  figures.records = impl_->records ? impl_->records->size() : 0;
+  return figures;
+}
+
+void Rendezvous::check_invariants() const {
+  check(impl_->actions.empty(), "all actions are handed out");
+  check(impl_->requests.size() <= impl_->config.records_max, "more addresses than there may be");
+  if (impl_->records) impl_->records->check_invariants();
+}
+
+}  // namespace shoal

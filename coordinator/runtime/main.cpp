@@ -1,0 +1,148 @@
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "coordinator/core/rendezvous.h"
+#include "coordinator/runtime/options.h"
+#include "node/link/link.h"
+#include "node/state/clock.h"
+
+namespace {
+
+using namespace shoal;
+
+constexpr int kExitUsage = 2;
+constexpr int kExitCannotListen = 4;
+
+void say(const std::string& text) { std::fprintf(stderr, "shoal-coordinator: %s\n", text.c_str()); }
+
+// From now on these signals are read, in the same loop as messages. Before any thread is started,
+// so that none of them takes a signal for itself.
+int open_signals() {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&wanted, number);
+  check(pthread_sigmask(SIG_BLOCK, &wanted, nullptr) == 0, "signals cannot be blocked");
+  const int fd = ::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);
+  check(fd >= 0, "signals cannot be read");
+  return fd;
+}
+
+void print_figures(const RendezvousFigures& r, const Link::Figures& l) {
+  std::fprintf(
+      stderr,
+      "{\"schema\":1,\"records\":%llu,\"announcements\":%llu,\"samples\":%llu,"
+      "\"refused\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"job_bytes\":%llu,"
+      "\"links\":%llu,\"link_messages_in\":%llu,\"link_messages_out\":%llu,"
+      "\"link_bytes_in\":%llu,\"link_bytes_out\":%llu,\"link_refused\":%llu}\n",
+      static_cast<unsigned long long>(r.records), static_cast<unsigned long long>(r.announcements),
+      static_cast<unsigned long long>(r.samples), static_cast<unsigned long long>(r.refused),
+      static_cast<unsigned long long>(r.bytes_in), static_cast<unsigned long long>(r.bytes_out),
+      static_cast<unsigned long long>(r.job_bytes), static_cast<unsigned long long>(l.links),
+      static_cast<unsigned long long>(l.messages_in),
+      static_cast<unsigned long long>(l.messages_out), static_cast<unsigned long long>(l.bytes_in),
+      static_cast<unsigned long long>(l.bytes_out), static_cast<unsigned long long>(l.refused));
+}
+
+class Coordinator {
+ public:
+  Coordinator(const CoordinatorOptions& options, const Identity& identity, Link& link)
+      : options_(options),
+        link_(link),
+        rendezvous_(config_for(identity.ticket), checker_, Rng(random_seed())) {}
+
+  // Until a signal ends it.
+  void run(int signals) {
+    const std::vector<int> fds{signals};
+    std::vector<bool> readable;
+    while (!ended_) {
+      for (LinkEvent& event : link_.wait(std::chrono::hours(1), fds, readable)) {
+        const Instant now = boottime_now();
+        for (const RendezvousAction& action : rendezvous_.step(now, std::move(event))) {
+          perform(action);
+        }
+      }
+      if (readable[0]) read_signals(signals);
+    }
+    print_figures(rendezvous_.figures(), link_.figures());
+  }
+
+ private:
+  static RendezvousConfig config_for(const Ticket& ticket) {
+    RendezvousConfig config;
+    config.pool = ticket.pool;
+    config.unix_ms_at_zero = unix_ms_at_zero();
+    return config;
+  }
+
+  void perform(const RendezvousAction& action) {
+    std::visit(
+        [this](const auto& a) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(a)>, Tell>) {
+            if (options_.verbose || a.level >= LogLevel::kInfo) say(a.text);
+          } else {
+            link_.perform(a);
+          }
+        },
+        action);
+  }
+
+  void read_signals(int signals) {
+    signalfd_siginfo info{};
+    while (::read(signals, &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGUSR1) {
+        print_figures(rendezvous_.figures(), link_.figures());
+      } else {
+        ended_ = true;
+      }
+    }
+  }
+
+  const CoordinatorOptions& options_;
+  Link& link_;
+  Ed25519Checker checker_;
+  Rendezvous rendezvous_;
+  bool ended_ = false;
+};
+
+std::string endpoint_with_port(const std::string& listen, std::uint16_t port) {
+  return listen.substr(0, listen.rfind(':') + 1) + std::to_string(port);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const ParsedOptions parsed = parse_options(argc, argv);
+  if (!parsed.options) return parsed.exit_code;
+  const CoordinatorOptions& options = *parsed.options;
+
+  const auto identity = load_identity(options);
+  if (!identity) {
+    say(identity.error());
+    return kExitUsage;
+  }
+  const int signals = open_signals();
+  LinkConfig config;
+  config.pool = identity->ticket.pool;
+  config.role = Role::kCoordinator;
+  config.listen = options.listen;
+  const auto link = Link::open(config, identity->key);
+  if (!link) {
+    say(link.error().what);
+    return link.error().fault == LinkFault::kBadEndpoint ? kExitUsage : kExitCannotListen;
+  }
+  std::printf("ready %s %s\n", endpoint_with_port(options.listen, (*link)->port()).c_str(),
+              to_hex(identity->key.id()).c_str());
+  std::fflush(stdout);
+  Coordinator(options, *identity, **link).run(signals);
+  ::close(signals);
+  return 0;
+}

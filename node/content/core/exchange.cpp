@@ -1,0 +1,402 @@
+#include "node/content/core/exchange.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "node/content/core/block_check.h"
+#include "node/content/core/exchange_rules.h"
+#include "node/protocol/hash.h"
+#include "node/protocol/result.h"
+
+namespace shoal {
+
+using namespace exchange_rules;
+
+Exchange::Exchange(Rng rng) : rng_(rng) {}
+
+ExchangeActions Exchange::want(Instant now, const ContentId& id, std::uint64_t length,
+                               const std::vector<NodeId>& sources, Duration patience) {
+  now_ = now;
+  ExchangeActions actions;
+  const bool fresh = !wants_.contains(id);
+  if (fresh && length > limits::kContentBytes) {
+    actions.push_back(ContentArrived{id, "content " + short_hex(id) + " is said to have " +
+                                             std::to_string(length) +
+                                             " bytes, which is more than any content may have"});
+    return actions;
+  }
+  if (fresh && length == 0 && content_id({}) != id) {
+    actions.push_back(
+        ContentArrived{id, "content " + short_hex(id) + " is not empty, but was named as empty"});
+    return actions;
+  }
+  Want& want = wants_[id];
+  want.hope_at = now;
+  want.patience = std::max(want.patience, patience);
+  for (const NodeId& source : sources) add_source_to(id, want, source);
+  if (fresh) {
+    want.order = ++wants_made_;
+    want.length = length;
+    want.at_random = kBlocksAtRandom;
+    actions.push_back(OpenContent{id, length});
+  } else {
+    request_more(now, id, want, actions);
+  }
+  settle(now, actions);
+  return actions;
+}
+
+ExchangeActions Exchange::add_source(Instant now, const ContentId& id, const NodeId& node) {
+  now_ = now;
+  ExchangeActions actions;
+  const auto found = wants_.find(id);
+  if (found == wants_.end()) return actions;
+  add_source_to(id, found->second, node);
+  if (found->second.sources.contains(node)) found->second.hope_at = now;
+  request_more(now, id, found->second, actions);
+  settle(now, actions);
+  return actions;
+}
+
+void Exchange::forget(const ContentId& id) {
+  if (wants_.contains(id)) remove(id);
+}
+
+ExchangeActions Exchange::link_up(Instant now, const NodeId& node) {
+  now_ = now;
+  ExchangeActions actions;
+  Source& source = sources_[node];
+  source.linked = true;
+  source.late = 0;
+  for (const ContentId& id : std::set<ContentId>(source.wants)) {
+    Want& want = wants_.at(id);
+    want.sources.at(node) = {};
+    want.hope_at = now;
+    request_more(now, id, want, actions);
+  }
+  settle(now, actions);
+  return actions;
+}
+
+ExchangeActions Exchange::link_lost(Instant now, const NodeId& node) {
+  now_ = now;
+  ExchangeActions actions;
+  reads_.erase(reads_.lower_bound({node, {}}),
+               std::find_if(reads_.lower_bound({node, {}}), reads_.end(),
+                            [&](const auto& read) { return read.first.first != node; }));
+  const auto found = sources_.find(node);
+  if (found == sources_.end()) return actions;
+  found->second.linked = false;
+  const std::set<ContentId> wants = found->second.wants;
+  for (const ContentId& id : wants) {
+    Want& want = wants_.at(id);
+    take_back_all(id, want, node);
+    request_more(now, id, want, actions);
+  }
+  if (wants.empty()) sources_.erase(found);
+  freed_.erase(node);
+  settle(now, actions);
+  return actions;
+}
+
+ExchangeActions Exchange::on_request(Instant now, const NodeId& from, const BlockRequest& request) {
+  now_ = now;
+  const std::uint64_t index = request.first_leaf / limits::kBlockLeaves;
+  const bool sound = request.first_leaf % limits::kBlockLeaves == 0 &&
+                     request.length <= limits::kContentBytes &&
+                     index < std::max<std::uint64_t>(blocks_of(request.length), 1);
+  if (!sound) {
+    Block none{request.content, request.first_leaf, {}, {}, true};
+    return {Send{from, encode(Message(std::move(none)))}};
+  }
+  const auto first = reads_.lower_bound({from, {}});
+  std::size_t reading = 0;
+  for (auto it = first; it != reads_.end() && it->first.first == from; ++it) ++reading;
+  // Who asks for more than a window allows waits until he asks again.
+  if (reading >= kReadsPerReader) return {};
+  const Read key{from, {request.content, request.first_leaf}};
+  if (!reads_.emplace(key, request.length).second) return {};
+  return {ReadBlock{request.content, request.first_leaf, from}};
+}
+
+ExchangeActions Exchange::on_read(Instant now, BlockRead read) {
+  now_ = now;
+  const auto found = reads_.find({read.reader, {read.block.content, read.block.first_leaf}});
+  if (found == reads_.end()) return {};  // its reader has left
+  // Bytes that went bad on our disk, or a reader who was told a wrong length: both must hear
+  // "missing" and not get a block for which they would have to call us a liar.
+  if (!read.block.missing && !block_belongs(read.block.content, found->second, read.block)) {
+    read.block = {read.block.content, read.block.first_leaf, {}, {}, true};
+  }
+  reads_.erase(found);
+  return {Send{read.reader, encode(Message(std::move(read.block)))}};
+}
+
+ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
+  now_ = now;
+  ExchangeActions actions;
+  const auto found = wants_.find(opened.id);
+  if (found == wants_.end() || found->second.opened) return actions;
+  Want& want = found->second;
+  if (opened.complete) {
+    remove(opened.id);
+    actions.push_back(ContentArrived{opened.id, {}});
+    settle(now, actions);
+    return actions;
+  }
+  want.opened = true;
+  want.hope_at = now;
+  const std::uint64_t blocks = blocks_of(want.length);
+  if (blocks == 0) {
+    want.storing.insert(0);
+    actions.push_back(StoreBlock{opened.id, 0, 0, {}});
+    return actions;
+  }
+  want.missing = RangeSet(Range{0, blocks});
+  for (const std::uint64_t first_leaf : opened.blocks_held) {
+    const std::uint64_t index = first_leaf / limits::kBlockLeaves;
+    if (index < blocks) want.missing.remove(Range{index, index + 1});
+  }
+  if (want.missing.empty()) {
+    fail(opened.id,
+         "the disk holds every block of content " + short_hex(opened.id) +
+             " and yet not the whole; drop it and fetch it again",
+         actions);
+    settle(now, actions);
+    return actions;
+  }
+  request_more(now, opened.id, want, actions);
+  settle(now, actions);
+  return actions;
+}
+
+ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block) {
+  now_ = now;
+  ExchangeActions actions;
+  const auto found = wants_.find(block.content);
+  // An answer that came after the want had ended, or from somebody who was never asked.
+  if (found == wants_.end() || !found->second.sources.contains(from)) return actions;
+  const ContentId id = block.content;
+  Want& want = found->second;
+  const std::uint64_t index = block.first_leaf / limits::kBlockLeaves;
+  const auto asked = want.in_flight.find(index);
+  const bool asked_of_it = asked != want.in_flight.end() && asked->second.source == from;
+  if (block.missing) {
+    if (!asked_of_it) return actions;
+    take_back_all(id, want, from);
+    Offer& offer = want.sources.at(from);
+    offer.away_until = now + doubled(kBlockTimeout, offer.refusals++);
+    request_more(now, id, want, actions);
+    settle(now, actions);
+    return actions;
+  }
+  const bool wanted = asked != want.in_flight.end() || want.missing.contains(index);
+  if (!wanted) return actions;  // it came twice: late from one source, then from another
+  if (!block_belongs(id, want.length, block)) {
+    expose(now, from, actions);
+    settle(now, actions);
+    return actions;
+  }
+  Source& source = sources_.at(from);
+  source.heard_at = now;
+  source.late = 0;
+  freed_.insert(from);
+  if (asked != want.in_flight.end()) take_back(id, want, index);
+  want.missing.remove(Range{index, index + 1});
+  want.storing.insert(index);
+  want.hope_at = now;
+  want.sources.at(from).refusals = 0;
+  actions.push_back(StoreBlock{id, want.length, block.first_leaf, std::move(block.bytes)});
+  request_more(now, id, want, actions);
+  settle(now, actions);
+  return actions;
+}
+
+ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
+  now_ = now;
+  ExchangeActions actions;
+  const auto found = wants_.find(stored.id);
+  if (found == wants_.end()) return actions;
+  Want& want = found->second;
+  if (!stored.error.empty()) {
+    fail(stored.id, stored.error, actions);
+  } else if (stored.complete) {
+    remove(stored.id);
+    actions.push_back(ContentArrived{stored.id, {}});
+  } else if (want.storing.erase(stored.first_leaf / limits::kBlockLeaves) > 0) {
+    want.hope_at = now;
+    if (want.storing.empty() && want.in_flight.empty() && want.missing.empty()) {
+      if (want.reopened) {
+        fail(stored.id, "the disk did not keep the blocks of content " + short_hex(stored.id),
+             actions);
+      } else {
+        want.reopened = true;
+        want.opened = false;
+        actions.push_back(OpenContent{stored.id, want.length});
+      }
+    } else {
+      request_more(now, stored.id, want, actions);
+    }
+  }
+  settle(now, actions);
+  return actions;
+}
+
+ExchangeActions Exchange::on_deadline(Instant now) {
+  now_ = now;
+  ExchangeActions actions;
+  settle(now, actions);
+  while (!alarms_.empty() && alarms_.begin()->first <= now) {
+    const ContentId id = alarms_.begin()->second;
+    on_alarm(now, id, actions);
+    settle(now, actions);
+  }
+  return actions;
+}
+
+void Exchange::on_alarm(Instant now, const ContentId& id, ExchangeActions& actions) {
+  Want& want = wants_.at(id);
+  std::vector<std::uint64_t> late;
+  for (const auto& [block, asked] : want.in_flight) {
+    if (late_at(asked) <= now) late.push_back(block);
+  }
+  for (const std::uint64_t block : late) {
+    const Asked asked = want.in_flight.at(block);
+    Source& source = sources_.at(asked.source);
+    // Blocks that were asked before the last count belong to the same silence.
+    if (source.late == 0 || asked.at >= source.late_marked) {
+      ++source.late;
+      source.late_marked = now;
+    }
+    take_back(id, want, block);
+  }
+  if (want.storing.empty() && hopeless_at(want) <= now) {
+    fail(id, hopeless_text(id, want), actions);
+    return;
+  }
+  request_more(now, id, want, actions);
+}
+
+std::optional<Instant> Exchange::next_deadline() const {
+  for (const NodeId& node : freed_) {
+    const auto found = sources_.find(node);
+    if (found != sources_.end() && found->second.linked && !found->second.hungry.empty())
+      return now_;
+  }
+  if (alarms_.empty()) return std::nullopt;
+  return alarms_.begin()->first;
+}
+
+bool Exchange::wants(const ContentId& id) const { return wants_.contains(id); }
+
+void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node) {
+  if (liars_.contains(node)) return;
+  const auto found = want.sources.find(node);
+  if (found != want.sources.end()) {
+    found->second.away_until = {};  // its owner has reason to believe that it has it now
+    return;
+  }
+  if (want.sources.size() >= kSourcesPerWant) return;
+  want.sources.emplace(node, Offer{});
+  sources_[node].wants.insert(id);
+}
+
+void Exchange::drop_source_of(const ContentId& id, Want& want, const NodeId& node) {
+  take_back_all(id, want, node);
+  Source& source = sources_.at(node);
+  source.hungry.erase({want.order, id});
+  source.wants.erase(id);
+  want.sources.erase(node);
+  if (source.linked || !source.wants.empty()) return;
+  sources_.erase(node);
+  freed_.erase(node);
+}
+
+void Exchange::remove(const ContentId& id) {
+  Want& want = wants_.at(id);
+  while (!want.sources.empty()) drop_source_of(id, want, NodeId(want.sources.begin()->first));
+  if (want.alarm) alarms_.erase({*want.alarm, id});
+  wants_.erase(id);
+}
+
+void Exchange::fail(const ContentId& id, std::string why, ExchangeActions& actions) {
+  remove(id);
+  actions.push_back(ContentArrived{id, std::move(why)});
+}
+
+void Exchange::expose(Instant now, const NodeId& liar, ExchangeActions& actions) {
+  liars_.insert(liar);
+  for (const ContentId& id : std::set<ContentId>(sources_.at(liar).wants)) {
+    Want& want = wants_.at(id);
+    ++want.liars;
+    drop_source_of(id, want, liar);
+    request_more(now, id, want, actions);
+  }
+}
+
+std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const {
+  const std::uint64_t lacking = want.missing.size() + want.in_flight.size();
+  std::string text = "content " + short_hex(id) + " (" + std::to_string(want.length) +
+                     " bytes) could not be fetched: " + std::to_string(lacking) + " of " +
+                     std::to_string(blocks_of(want.length)) + " blocks are missing; ";
+  if (want.sources.empty() && want.liars == 0) return text + "nobody is known to have it";
+  std::string asked;
+  for (const auto& [node, offer] : want.sources) {
+    if (!asked.empty()) asked += ", ";
+    asked += short_hex(node);
+    if (!sources_.at(node).linked) {
+      asked += " is not connected";
+    } else if (offer.refusals > 0) {
+      asked += " does not have it";
+    } else {
+      asked += " did not answer";
+    }
+  }
+  if (want.liars > 0) {
+    if (!asked.empty()) asked += ", ";
+    asked += std::to_string(want.liars) + " sent wrong bytes";
+  }
+  return text + asked;
+}
+
+void Exchange::check_invariants() const {
+  for (const auto& [id, want] : wants_) {
+    for (const auto& [block, asked] : want.in_flight) {
+      check(!want.missing.contains(block), "a block is both missing and asked for");
+      check(!want.storing.contains(block), "a block is both asked for and being stored");
+      check(want.sources.contains(asked.source), "a block is asked of somebody who is no source");
+      check(sources_.at(asked.source).in_flight.contains({id, block}),
+            "a source does not know of a block asked of it");
+    }
+    for (const std::uint64_t block : want.storing) {
+      check(!want.missing.contains(block), "a block is both missing and being stored");
+    }
+    check(want.in_flight.size() + want.storing.size() <= kBlocksAhead, "too many blocks ahead");
+    check(!want.alarm || alarms_.contains({*want.alarm, id}), "a want's alarm is not set");
+    for (const auto& [node, offer] : want.sources) {
+      check(!liars_.contains(node), "a liar is still a source");
+      check(sources_.at(node).wants.contains(id), "a source does not know its want");
+    }
+  }
+  for (const auto& [node, source] : sources_) {
+    check(source.in_flight.size() <= limits::kContentWindow, "a source's window is overrun");
+    check(source.linked || source.in_flight.empty(), "blocks are asked of a node without a link");
+    check(source.linked || !source.wants.empty(), "a source that nobody needs is kept");
+    for (const auto& [id, block] : source.in_flight) {
+      const auto want = wants_.find(id);
+      check(want != wants_.end() && want->second.in_flight.contains(block),
+            "a source is asked for a block of no want");
+    }
+    for (const auto& [order, id] : source.hungry) {
+      const auto want = wants_.find(id);
+      check(want != wants_.end() && may_ask(want->second), "a sated want waits for a source");
+    }
+  }
+  for (const auto& [at, id] : alarms_) {
+    const auto want = wants_.find(id);
+    check(want != wants_.end() && want->second.alarm == at, "an alarm of no want");
+  }
+}
+
+}  // namespace shoal

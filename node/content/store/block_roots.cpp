@@ -1,0 +1,104 @@
+#include "node/content/store/block_roots.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+#include "node/content/core/block_check.h"
+#include "node/content/store/file_io.h"
+#include "node/protocol/hash.h"
+#include "node/protocol/limits.h"
+
+namespace shoal {
+
+namespace {
+
+constexpr std::size_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
+constexpr std::size_t kHashesMax = 1 << 20;  // 32 MiB: blocks of 256 GiB of content
+
+ByteView bytes_of(const BlockRoots& roots) {
+  static_assert(sizeof(Hash256) == 32);
+  return {reinterpret_cast<const std::uint8_t*>(roots.data()), roots.size() * sizeof(Hash256)};
+}
+
+}  // namespace
+
+Result<FileDigest, int> digest_file(int fd) {
+  FileDigest digest;
+  Bytes piece(kBlockBytes);
+  while (true) {
+    std::size_t got = 0;
+    const int error = read_all_at(fd, piece, digest.length, got);
+    if (error != 0) return tl::unexpected(error);
+    if (got > 0) digest.roots.push_back(block_root(ByteView(piece).first(got)));
+    const bool first = digest.length == 0;
+    digest.length += got;
+    if (got == piece.size()) continue;
+    digest.id = first && got <= kContentLeafBytes
+                    ? content_id(ByteView(piece).first(got))
+                    : content_id_from_block_roots(digest.length, digest.roots);
+    return digest;
+  }
+}
+
+void save_roots(const std::filesystem::path& file, const BlockRoots& roots) {
+  const std::filesystem::path fresh = file.string() + "." + std::to_string(::getpid());
+  OpenFile out = open_file(fresh, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (!out) return;
+  const bool written = write_all_at(out.get(), bytes_of(roots), 0) == 0;
+  out.close();
+  if (!written || ::rename(fresh.c_str(), file.c_str()) != 0) ::unlink(fresh.c_str());
+}
+
+std::optional<BlockRoots> load_roots(const std::filesystem::path& file, const ContentId& id,
+                                     std::uint64_t length) {
+  const OpenFile in = open_file(file, O_RDONLY);
+  struct stat about {};
+  if (!in || ::fstat(in.get(), &about) != 0) return std::nullopt;
+  const std::uint64_t count = blocks_of(length);
+  if (static_cast<std::uint64_t>(about.st_size) != count * sizeof(Hash256)) return std::nullopt;
+  BlockRoots roots(count);
+  std::size_t got = 0;
+  const std::span<std::uint8_t> into(reinterpret_cast<std::uint8_t*>(roots.data()),
+                                     count * sizeof(Hash256));
+  if (read_all_at(in.get(), into, 0, got) != 0 || got != into.size()) return std::nullopt;
+  if (length <= kContentLeafBytes || content_id_from_block_roots(length, roots) != id) {
+    return std::nullopt;
+  }
+  return roots;
+}
+
+std::shared_ptr<const BlockRoots> RootsCache::find(const ContentId& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return nullptr;
+  by_use_.splice(by_use_.begin(), by_use_, found->second);
+  return found->second->roots;
+}
+
+void RootsCache::put(const ContentId& id, std::shared_ptr<const BlockRoots> roots) {
+  const std::lock_guard lock(mutex_);
+  drop_locked(id);
+  hashes_ += roots->size();
+  by_use_.push_front({id, std::move(roots)});
+  entries_[id] = by_use_.begin();
+  while (hashes_ > kHashesMax && by_use_.size() > 1) drop_locked(ContentId(by_use_.back().id));
+}
+
+void RootsCache::drop(const ContentId& id) {
+  const std::lock_guard lock(mutex_);
+  drop_locked(id);
+}
+
+void RootsCache::drop_locked(const ContentId& id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  hashes_ -= found->second->roots->size();
+  by_use_.erase(found->second);
+  entries_.erase(found);
+}
+
+}  // namespace shoal

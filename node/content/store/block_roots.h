@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "node/content/store/content_store.h"
+
+// The Merkle roots of a content's blocks: all that proofs for its blocks need. Hashing a content
+// for each block that is read would make serving it quadratic, so the roots are found once, kept in
+// a file beside the content, and held in memory while the content is being served.
+namespace shoal {
+
+using BlockRoots = std::vector<Hash256>;
+
+struct FileDigest {
+  ContentId id;
+  std::uint64_t length = 0;
+  BlockRoots roots;
+};
+// Hashes a file from its begin to its end in pieces; an errno where it cannot be read.
+Result<FileDigest, int> digest_file(int fd);
+
+// Neither function's failure costs more than hashing again. What is loaded has been checked against
+// the id.
+void save_roots(const std::filesystem::path& file, const BlockRoots& roots);
+std::optional<BlockRoots> load_roots(const std::filesystem::path& file, const ContentId& id,
+                                     std::uint64_t length);
+
+// The roots of the contents used last. Thread-safe.
+class RootsCache {
+ public:
+  std::shared_ptr<const BlockRoots> find(const ContentId&);
+  void put(const ContentId&, std::shared_ptr<const BlockRoots>);
+  void drop(const ContentId&);
+
+ private:
+  struct Entry {
+    ContentId id;
+    std::shared_ptr<const BlockRoots> roots;
+  };
+  void drop_locked(const ContentId&);
+
+  std::mutex mutex_;
+  std::list<Entry> by_use_;  // the last used first
+  std::map<ContentId, std::list<Entry>::iterator> entries_;
+  std::size_t hashes_ = 0;
+};
+
+}  // namespace shoal

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "node/content/core/content_actions.h"
+#include "node/protocol/result.h"
+
+// Content on one node's disk: bytes named by their hash, each in a file of its own, written to a
+// temporary name and renamed when whole and checked, so that what has its final name is right.
+// Safe to use from several threads; calls block on the disk.
+namespace shoal {
+
+enum class StoreFault : std::uint8_t { kNotWritable, kDiskFull, kCorrupt, kMissing, kSystem };
+struct StoreError {
+  StoreFault fault = StoreFault::kSystem;
+  std::string what;  // what happened, and what to do
+};
+
+class ContentStore {
+ public:
+  // Creates `folder` if need be. A partial content of an earlier run is resumed.
+  static Result<std::unique_ptr<ContentStore>, StoreError> open(std::filesystem::path folder);
+  ~ContentStore();
+
+  Result<ContentId, StoreError> put(ByteView bytes);
+  // Copies `file` in pieces: memory does not grow with its size. The id and the length.
+  struct Named {
+    ContentId id;
+    std::uint64_t length = 0;
+  };
+  Result<Named, StoreError> put_file(const std::filesystem::path& file);
+  bool holds(const ContentId&) const;
+  // Of a whole content; executable bits are set for the owner, so that a program can be started.
+  Result<std::filesystem::path, StoreError> path_of(const ContentId&) const;
+  Result<Bytes, StoreError> read(const ContentId&) const;
+  void drop(const ContentId&);
+
+  // The exchange's actions, performed at once.
+  ContentOpened perform(const OpenContent&);
+  BlockStored perform(const StoreBlock&);
+  BlockRead perform(const ReadBlock&);
+
+ private:
+  ContentStore();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shoal

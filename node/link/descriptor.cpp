@@ -1,0 +1,69 @@
+#include "node/link/descriptor.h"
+
+#include <arpa/inet.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+
+namespace shoal {
+
+std::optional<FarEnd> far_end_of(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return std::nullopt;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, &storage, sizeof v4);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+    return FarEnd{text.data(), ntohs(v4.sin_port)};
+  }
+  if (storage.ss_family != AF_INET6) return std::nullopt;
+  sockaddr_in6 v6{};
+  std::memcpy(&v6, &storage, sizeof v6);
+  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+    ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
+  } else {
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+  }
+  return FarEnd{text.data(), ntohs(v6.sin6_port)};
+}
+
+void shut_connection(int fd, const FarEnd& far_end) {
+  if (far_end_of(fd) == far_end) ::shutdown(fd, SHUT_RDWR);
+}
+
+std::optional<std::uint64_t> bytes_read_from(int fd, const FarEnd& far_end) {
+  if (far_end_of(fd) != far_end) return std::nullopt;
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  // An old kernel fills a shorter structure, without this count.
+  if (size < offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received) {
+    return std::nullopt;
+  }
+  int unread = 0;
+  if (::ioctl(fd, FIONREAD, &unread) != 0) return std::nullopt;
+  const std::uint64_t received = info.tcpi_bytes_received;
+  return received - std::min<std::uint64_t>(received, static_cast<std::uint64_t>(unread));
+}
+
+std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  if (limit.rlim_cur >= wanted) return limit.rlim_cur;
+  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+bool is_loopback(const std::string& ip) { return ip.starts_with("127.") || ip == "::1"; }
+
+}  // namespace shoal

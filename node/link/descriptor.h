@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+// What the kernel knows of a connection that libzmq holds. libzmq closes its descriptors on its own
+// thread, and the number may be another connection's a moment later: whoever acts on a number first
+// sees that the far end is still the one that was meant.
+namespace shoal {
+
+struct FarEnd {
+  std::string ip;  // "1.2.3.4" also where the socket is an IPv6 one
+  std::uint16_t port = 0;
+  friend bool operator==(const FarEnd&, const FarEnd&) = default;
+};
+
+// Nothing where `fd` is no connected TCP socket.
+std::optional<FarEnd> far_end_of(int fd);
+// Ends the connection in both directions, if `fd` still leads to `far_end`. libzmq then notices,
+// reports it to its monitor, and closes the descriptor.
+void shut_connection(int fd, const FarEnd& far_end);
+// Bytes that came in since the connection stands and that libzmq has read from the kernel.
+std::optional<std::uint64_t> bytes_read_from(int fd, const FarEnd& far_end);
+// Lets the process hold `wanted` descriptors if the hard limit allows; says how many it may hold.
+std::uint64_t raise_descriptor_limit(std::uint64_t wanted);
+
+bool is_loopback(const std::string& ip);
+
+}  // namespace shoal

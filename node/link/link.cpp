@@ -1,0 +1,276 @@
+#include "node/link/link.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "node/link/link_impl.h"
+
+namespace shoal {
+namespace {
+
+// The process needs more than its links: files, executors, libzmq's own.
+constexpr std::uint64_t kOtherDescriptors = 512;
+constexpr std::chrono::milliseconds kRetryPauseMax{16};
+// Time to prove a key (5 s) and then to say Hello.
+constexpr std::chrono::seconds kSilence{10};
+constexpr std::chrono::hours kLongest{1};
+constexpr int kFullRoundsMax = 256;
+
+long ceil_ms(std::chrono::nanoseconds span) {
+  return static_cast<long>(
+      std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(span).count()));
+}
+
+SteadyTime steady_now() { return std::chrono::steady_clock::now(); }
+
+}  // namespace
+
+Link::Link() = default;
+Link::~Link() = default;
+
+Result<std::unique_ptr<Link>, LinkError> Link::open(LinkConfig config, const KeyPair& key) {
+  const std::uint64_t descriptors = raise_descriptor_limit(config.links_max + kOtherDescriptors);
+  // Out of descriptors, libzmq would end the process; a hard limit that is low means fewer links.
+  const std::uint64_t room =
+      descriptors > 2 * kOtherDescriptors ? descriptors - kOtherDescriptors : descriptors / 2;
+  config.links_max = std::min<std::size_t>(config.links_max, room);
+  auto sockets = Sockets::open(config.listen, key);
+  if (!sockets) return tl::unexpected(std::move(sockets).error());
+  std::unique_ptr<Link> link(new Link());
+  link->impl_ = std::make_unique<Impl>(std::move(config), key, std::move(*sockets));
+  return link;
+}
+
+std::uint16_t Link::port() const { return impl_->sockets_->port(); }
+void Link::set_record(Signed record) { impl_->record_ = std::move(record); }
+void Link::perform(const Dial& action) { impl_->dial(action); }
+void Link::perform(const Send& action) { impl_->send(action); }
+void Link::perform(const Drop& action) { impl_->drop(action); }
+
+std::vector<LinkEvent> Link::wait(std::chrono::nanoseconds timeout, const std::vector<int>& fds,
+                                  std::vector<bool>& readable) {
+  return impl_->wait(timeout, fds, readable);
+}
+
+Link::Figures Link::figures() const {
+  Figures figures = impl_->figures_;
+  figures.links = impl_->peers_.size();
+  return figures;
+}
+
+Link::Impl::Impl(LinkConfig c, const KeyPair& k, std::unique_ptr<Sockets> s)
+    : config_(std::move(c)), key_(k), sockets_(std::move(s)) {}
+
+// Greetings that nobody has answered yet are not waited for at the end.
+Link::Impl::~Impl() {
+  for (const auto& [peer, id] : dialing_) {
+    const Transport& t = transports_.at(id);
+    if (!t.name.empty()) sockets_->disconnect(t.name, 0);
+  }
+}
+
+void Link::Impl::dial(const Dial& action) {
+  // The answer to this dial is then the LinkUp that was told already, or the one to come.
+  if (peers_.contains(action.peer) || dialing_.contains(action.peer)) return;
+  const auto endpoint = parse_endpoint(action.endpoint);
+  if (!endpoint) {
+    return tell_lost(action.peer, "'" + action.endpoint.substr(0, 64) +
+                                      "' is no endpoint; it must look like tcp://host:4242");
+  }
+  if (action.peer == key_.id()) return tell_lost(action.peer, "that is this node itself");
+  if (!curve_key_of(action.peer)) return tell_lost(action.peer, "its id is no valid key");
+  if (peers_.size() + dialing_.size() >= config_.links_max) {
+    return tell_lost(action.peer, "this node has as many links as it may have");
+  }
+  const TransportId id = next_id_++;
+  Transport& t = transports_[id];
+  t.id = id;
+  t.side = Side::kOut;
+  t.peer = action.peer;
+  t.endpoint = action.endpoint;
+  t.deadline = steady_now() + limits::kHelloTimeout;
+  deadlines_.emplace(t.deadline, id);
+  dialing_[action.peer] = id;
+  if (is_numeric_address(endpoint->host)) {
+    start_connection(t, *endpoint);
+  } else if (!resolver_.ask(id, endpoint->host)) {
+    fail_dial(id, "too many names are being looked up at once");
+  }
+}
+
+void Link::Impl::send(const Send& action) {
+  check(action.bytes.size() <= limits::kMessageBytes, "a message larger than any may be");
+  const auto peer = peers_.find(action.peer);
+  if (peer == peers_.end()) return;
+  Transport& t = transports_.at(peer->second.transports.front());
+  ++figures_.messages_out;
+  figures_.bytes_out += action.bytes.size();
+  send_or_keep(t, action.bytes);
+}
+
+void Link::Impl::drop(const Drop& action) {
+  const auto dialing = dialing_.find(action.peer);
+  const bool dialed = dialing != dialing_.end();
+  if (dialed) close(dialing->second, false);
+  const auto peer = peers_.find(action.peer);
+  if (peer == peers_.end()) {
+    if (dialed) tell_lost(action.peer, action.why);
+    return;
+  }
+  const std::vector<TransportId> transports = std::move(peer->second.transports);
+  peers_.erase(peer);
+  for (TransportId id : transports) close(id, true);
+  tell_lost(action.peer, action.why);
+}
+
+std::vector<LinkEvent> Link::Impl::wait(std::chrono::nanoseconds timeout,
+                                        const std::vector<int>& fds, std::vector<bool>& readable) {
+  readable.assign(fds.size(), false);
+  const auto longest = std::chrono::nanoseconds(kLongest);
+  const SteadyTime end = steady_now() + std::clamp(timeout, std::chrono::nanoseconds(0), longest);
+  while (true) {
+    SteadyTime now = steady_now();
+    run_timers(now);
+    const bool idle = events_.empty() && ended_.empty() && !suspects_;
+    const SteadyTime until = idle ? next_timer(end) : now;
+    const Ready ready = sockets_->poll(ceil_ms(until - now), resolver_.fd(), fds, readable);
+    if (ready.own_fd) read_names();
+    if (ready.events_in) read_events_in();
+    if (ready.events_out) read_events_out();
+    if (ready.zap) read_zap();
+    // Messages that came before a connection's end are told before it.
+    const bool all_in =
+        (ready.in || !ended_.empty() || suspects_) ? read_messages(Side::kIn) : true;
+    const bool all_out =
+        (ready.out || !ended_.empty() || suspects_) ? read_messages(Side::kOut) : true;
+    // Under a load that never lets the sockets run empty, fair queueing has emptied any one
+    // connection after so many rounds.
+    if ((all_in && all_out) || ++full_rounds_ >= kFullRoundsMax) {
+      full_rounds_ = 0;
+      finish_ended();
+      cut_floods();
+    }
+    if (!events_.empty() || ready.any_fd || ready.interrupted || steady_now() >= end) {
+      return std::exchange(events_, {});
+    }
+  }
+}
+
+void Link::Impl::run_timers(SteadyTime now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const TransportId id = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    Transport& t = transports_.at(id);
+    if (t.state == Transport::State::kClosing) {
+      accepted_.shut(t.fd, id);
+    } else if (t.state == Transport::State::kGreeting) {
+      fail_dial(id, "nobody answered at " + t.endpoint + " within " +
+                        std::to_string(limits::kHelloTimeout / 1s) + " s");
+    }
+  }
+  accepted_.shut_silent(now - kSilence);
+  while (!admitted_.empty() && admitted_.begin()->second.since <= now - kSilence) {
+    admitted_.erase(admitted_.begin());
+  }
+  retry_backlogs(now);
+  check_floods(now);
+}
+
+SteadyTime Link::Impl::next_timer(SteadyTime latest) const {
+  SteadyTime next = latest;
+  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  if (!stalled_.empty()) next = std::min(next, next_retry_);
+  if (accepted_.open_count() > 0 || !transports_.empty()) next = std::min(next, next_flood_check_);
+  return next;
+}
+
+void Link::Impl::finish_ended() {
+  for (Ended& e : std::exchange(ended_, {})) {
+    const auto found = transports_.find(e.id);
+    if (found == transports_.end()) continue;
+    const Transport& t = found->second;
+    const NodeId peer = t.peer;
+    const bool was_up = t.state == Transport::State::kUp;
+    if (t.side == Side::kOut && !was_up) {
+      fail_dial(e.id, e.why);
+      continue;
+    }
+    if (t.side == Side::kIn && e.is_closed) {
+      erase(e.id);
+    } else if (!was_up) {
+      close(e.id, false);
+    }
+    if (was_up) lose_link(peer, e.why);
+  }
+}
+
+void Link::Impl::retry_backlogs(SteadyTime now) {
+  if (stalled_.empty() || now < next_retry_) return;
+  bool moved = false;
+  for (auto it = stalled_.begin(); it != stalled_.end();) {
+    Transport& t = transports_.at(*it);
+    SendOutcome outcome = SendOutcome::kSent;
+    while (!t.backlog.empty()) {
+      outcome = sockets_->send(t.side, t.route, t.backlog.front());
+      if (outcome != SendOutcome::kSent) break;
+      moved = true;
+      const std::size_t size = t.backlog.front().size();
+      t.backlog.pop_front();
+      t.backlog_bytes -= size;
+      backlog_bytes_ -= size;
+    }
+    if (outcome == SendOutcome::kGone) ended(t.id, "the connection broke", false);
+    it = outcome == SendOutcome::kFull ? std::next(it) : stalled_.erase(it);
+  }
+  retry_pause_ = moved ? std::chrono::milliseconds(1) : std::min(2 * retry_pause_, kRetryPauseMax);
+  next_retry_ = now + retry_pause_;
+}
+
+// Frames that announce more to come pass by the high-water mark and the largest size: a peer that
+// never ends its message fills our memory, and we are shown none of it. The kernel's count of bytes
+// gives it away: what was read from it long ago and is no message yet, once all messages are out.
+void Link::Impl::check_floods(SteadyTime now) {
+  if (now < next_flood_check_) return;
+  next_flood_check_ = now + kFloodCheckEvery;
+  const auto suspect = [](int fd, const FarEnd& far_end, std::uint64_t delivered) {
+    auto read = bytes_read_from(fd, far_end);
+    if (read && *read <= delivered + kFloodBytes) read.reset();
+    return read;
+  };
+  for (auto& [fd, connection] : accepted_.connections()) {
+    if (!connection.open) continue;
+    const auto owner = transports_.find(connection.owner);
+    const std::uint64_t delivered = owner == transports_.end() ? 0 : owner->second.wire_in;
+    connection.suspect = suspect(fd, connection.far_end, delivered);
+    suspects_ = suspects_ || connection.suspect;
+  }
+  for (auto& [id, t] : transports_) {
+    if (t.side != Side::kOut || t.fd < 0) continue;
+    t.suspect = suspect(t.fd, t.far_end, t.wire_in);
+    suspects_ = suspects_ || t.suspect;
+  }
+}
+
+// After all complete messages were taken out, what is still missing is in a message without an end.
+void Link::Impl::cut_floods() {
+  if (!std::exchange(suspects_, false)) return;
+  constexpr const char* kWhy = "it sent a message without an end";
+  for (auto& [fd, connection] : accepted_.connections()) {
+    const auto suspect = std::exchange(connection.suspect, std::nullopt);
+    if (!suspect || !connection.open) continue;
+    const auto owner = transports_.find(connection.owner);
+    const std::uint64_t delivered = owner == transports_.end() ? 0 : owner->second.wire_in;
+    if (*suspect <= delivered + kFloodBytes) continue;
+    ++figures_.refused;
+    shut_connection(fd, connection.far_end);
+    if (owner != transports_.end()) ended(owner->first, kWhy, false);
+  }
+  for (auto& [id, t] : transports_) {
+    const auto suspect = std::exchange(t.suspect, std::nullopt);
+    if (!suspect || *suspect <= t.wire_in + kFloodBytes) continue;
+    ++figures_.refused;
+    ended(id, kWhy, false);
+  }
+}
+
+}  // namespace shoal

@@ -1,0 +1,142 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "node/link/accepted.h"
+#include "node/link/endpoint.h"
+#include "node/link/link.h"
+#include "node/link/resolver.h"
+#include "node/link/sockets.h"
+
+// The inside of Link. A *transport* is one connection; a *link* is what state machines see: a peer
+// that has said Hello, over one transport, or over two where both sides dialled at the same moment.
+// Each side always sends on one transport of its choice and listens to all, so order holds and
+// neither has to guess which one the other keeps; when any transport of a link ends, the link ends.
+namespace shoal {
+
+using TransportId = std::uint64_t;
+
+inline constexpr std::size_t kBacklogMessages = 4096;  // of one peer, behind the high-water mark
+inline constexpr std::size_t kBacklogBytes = 64ULL << 20;  // of one peer
+inline constexpr std::size_t kBacklogBytesAll = 512ULL << 20;
+inline constexpr std::uint64_t kFloodBytes = 8ULL << 20;  // received and never delivered
+inline constexpr std::chrono::milliseconds kFloodCheckEvery{1000};
+inline constexpr std::chrono::milliseconds kClosingGrace{250};
+inline constexpr int kDropLingerMs = 1000;
+inline constexpr std::size_t kMessagesPerWait = 512;
+inline constexpr std::size_t kBytesPerWait = 16ULL << 20;
+
+struct Transport {
+  enum class State : std::uint8_t { kGreeting, kUp, kClosing };
+
+  TransportId id = 0;
+  Side side = Side::kIn;
+  State state = State::kGreeting;
+  std::string route;
+  NodeId peer;           // kOut: from the start
+  std::string endpoint;  // kOut: as it was asked for
+  std::string name;      // kOut: as libzmq knows it; empty while the host is looked up
+  CurveKey curve_key;    // kIn: that the client has proven to hold
+  int fd = -1;
+  FarEnd far_end;
+  SteadyTime deadline{};  // kGreeting: of the Hello; kClosing: of the connection
+  std::uint64_t wire_in = 0;
+  std::optional<std::uint64_t> suspect;  // kOut; see check_floods()
+  std::deque<Bytes> backlog;
+  std::size_t backlog_bytes = 0;
+};
+
+struct Link::Impl {
+  Impl(LinkConfig c, const KeyPair& k, std::unique_ptr<Sockets> s);
+  ~Impl();
+
+  // --- link.cpp: what Link offers, and the loop ---
+  void dial(const Dial&);
+  void send(const Send&);
+  void drop(const Drop&);
+  std::vector<LinkEvent> wait(std::chrono::nanoseconds timeout, const std::vector<int>& fds,
+                              std::vector<bool>& readable);
+  void run_timers(SteadyTime now);
+  SteadyTime next_timer(SteadyTime latest) const;
+  void finish_ended();
+  void retry_backlogs(SteadyTime now);
+  void check_floods(SteadyTime now);
+  void cut_floods();
+
+  // --- link_events.cpp: what comes out of the sockets ---
+  void read_events_in();
+  void read_events_out();
+  void read_zap();
+  void read_names();
+  // True: the socket was emptied.
+  bool read_messages(Side);
+  void read_message(Side, const Incoming&);
+  Transport* transport_of(Side, const Incoming&);
+  Transport* first_message(TransportId id, const Incoming&);
+  // Ends the transport once all messages that came over it are told. `is_closed`: libzmq has closed
+  // its connection, and no further event will tell of it.
+  void ended(TransportId id, std::string why, bool is_closed);
+
+  // --- link_peers.cpp: greeting, links, transports ---
+  void start_connection(Transport& t, const Endpoint&);
+  void greet(const Transport& t);
+  void read_greeting(Transport& t, ByteView payload);
+  void link_up(Transport& t, const Hello& hello);
+  void refuse(Transport& t, RefusalReason reason, const std::string& detail);
+  void lose_link(const NodeId& peer, const std::string& why);
+  void fail_dial(TransportId id, const std::string& why);
+  // Gives messages that were sent before a moment to leave, where `graceful`.
+  void close(TransportId id, bool graceful);
+  void erase(TransportId id);
+  void forget_backlog(Transport& t);
+  void send_or_keep(Transport& t, ByteView bytes);
+  void tell_lost(const NodeId& peer, std::string why);
+
+  struct Peer {
+    std::vector<TransportId> transports;  // the first is the one that we send on
+    SteadyTime since{};
+  };
+  // A client that ZAP let in and that has not spoken yet.
+  struct Admitted {
+    CurveKey key;
+    std::uint64_t newest_accepted = 0;
+    SteadyTime since{};
+  };
+  struct Ended {
+    TransportId id = 0;
+    std::string why;
+    bool is_closed = false;
+  };
+
+  LinkConfig config_;
+  const KeyPair& key_;
+  std::unique_ptr<Sockets> sockets_;
+  Resolver resolver_;
+  std::optional<Signed> record_;
+
+  std::unordered_map<TransportId, Transport> transports_;
+  std::map<NodeId, Peer> peers_;
+  std::map<NodeId, TransportId> dialing_;
+  std::unordered_map<std::string, TransportId> names_;
+  std::map<TransportId, Admitted> admitted_;
+  Accepted accepted_;
+  std::set<std::pair<SteadyTime, TransportId>> deadlines_;
+  std::set<TransportId> stalled_;
+  std::size_t backlog_bytes_ = 0;
+  SteadyTime next_retry_{};
+  std::chrono::milliseconds retry_pause_{1};
+  SteadyTime next_flood_check_{};
+  bool suspects_ = false;
+  int full_rounds_ = 0;
+  std::vector<Ended> ended_;
+  std::vector<LinkEvent> events_;
+  std::uint64_t next_id_ = 1;
+  std::uint64_t dial_serial_ = 0;
+  Figures figures_;
+};
+
+}  // namespace shoal

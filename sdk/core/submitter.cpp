@@ -1,0 +1,157 @@
+#include "sdk/core/submitter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sdk/core/submitter_impl.h"
+
+namespace shoal {
+
+Submitter::Submitter(SubmitterConfig config, const Signer& signer, const SignatureChecker& checker,
+                     Rng rng)
+    : impl_(std::make_unique<Impl>(std::move(config), signer, checker, rng)) {}
+Submitter::~Submitter() = default;
+Submitter::Submitter(Submitter&&) noexcept = default;
+
+SubmitterActions Submitter::step(Instant now, SubmitterEvent event) {
+  check(now >= impl_->now, "time went backwards");
+  impl_->now = now;
+  impl_->out.clear();
+  std::visit([this](auto& e) { impl_->on(e); }, event);
+  impl_->finish_censuses();
+  return std::exchange(impl_->out, {});
+}
+
+std::optional<Instant> Submitter::next_deadline() const { return impl_->next_deadline(); }
+
+std::optional<Instant> Submitter::Impl::next_deadline() const {
+  std::optional<Instant> next = exchange.next_deadline();
+  const auto consider = [&next](std::optional<Instant> t) {
+    if (t && (!next || *t < *next)) next = t;
+  };
+  if (search.active) {
+    consider(search.ends);
+    consider(search.ask_again);
+  }
+  for (const auto& [id, c] : contacts) consider(c.dial_ends);
+  for (const auto& [id, job] : jobs) consider(job.timer);
+  for (const Census& census : censuses) {
+    if (census.begun) consider(census.ends);
+  }
+  return next;
+}
+
+void Submitter::Impl::on(const SubmitterStarted&) {
+  // Before anybody asks: a session's first job should not have to wait for this.
+  begin_search();
+}
+
+void Submitter::Impl::on(const SubmitterDeadline&) {
+  std::vector<NodeId> late;
+  for (const auto& [id, c] : contacts) {
+    if (c.dial_ends && *c.dial_ends <= now) late.push_back(id);
+  }
+  for (const NodeId& id : late) {
+    out.push_back(Drop{id, "no answer"});
+    link_gone(id, "no answer");
+  }
+  search_deadline();
+  std::vector<JobId> due;
+  for (const auto& [id, job] : jobs) {
+    if (job.timer && *job.timer <= now) due.push_back(id);
+  }
+  for (const JobId& id : due) job_deadline(id);
+  pass(exchange.on_deadline(now));
+}
+
+void Submitter::Impl::on(const LinkUp& up) {
+  if (up.record) absorb(*up.record);
+  Contact* c = contact(up.peer);
+  if (!c) {
+    out.push_back(Drop{up.peer, "too many peers"});
+    return;
+  }
+  c->linked = true;
+  c->dial_ends.reset();
+  c->address = up.address;
+  c->worker = up.role == Role::kWorker;
+  if (search.active && is_door(up.peer)) {
+    send(up.peer, SampleRequest{32, 0});
+  } else if (!c->worker) {
+    c->linked = false;
+    out.push_back(Drop{up.peer, "nothing to ask"});
+    return;
+  }
+  if (c->worker) {
+    pass(exchange.link_up(now, up.peer));
+    job_link_up(up.peer);
+    census_link_up(up.peer);
+  }
+  review();
+}
+
+void Submitter::Impl::on(const LinkLost& lost) { link_gone(lost.peer, lost.why); }
+
+void Submitter::Impl::on(const Received& received) {
+  const auto it = contacts.find(received.peer);
+  if (it == contacts.end() || !it->second.linked) return;
+  auto message = decode(received.bytes);
+  if (!message) {
+    if (message.error().fault == DecodeFault::kUnknown) return;  // from a newer program
+    out.push_back(Drop{received.peer, "sent what is not a message: " + message.error().what});
+    link_gone(received.peer, "it sent what is not a message");
+    return;
+  }
+  std::visit([&](auto& m) { heard(received.peer, m); }, *message);
+}
+
+void Submitter::Impl::on(const ContentOpened& opened) { pass(exchange.on_opened(now, opened)); }
+void Submitter::Impl::on(const BlockStored& stored) { pass(exchange.on_stored(now, stored)); }
+void Submitter::Impl::on(BlockRead& read) { pass(exchange.on_read(now, std::move(read))); }
+
+void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
+  if (!serves(request.content)) {
+    Block missing;
+    missing.content = request.content;
+    missing.first_leaf = request.first_leaf;
+    missing.missing = true;
+    send(from, missing);
+    return;
+  }
+  for (auto& [id, job] : jobs) {
+    // A steward that fetches is alive, however long the program or the inputs take.
+    if (job.stage == JobStage::kOffering && job.steward && job.steward->node == from) {
+      job.timer = now + 30s;
+    }
+  }
+  pass(exchange.on_request(now, from, request));
+}
+
+void Submitter::Impl::heard(const NodeId& from, Block& block) {
+  pass(exchange.on_block(now, from, std::move(block)));
+}
+
+void Submitter::Impl::send(const NodeId& to, const Message& message) {
+  out.push_back(Send{to, encode(message)});
+}
+
+void Submitter::Impl::pass(ExchangeActions actions) {
+  for (ExchangeAction& action : actions) {
+    std::visit(
+        [this](auto& a) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(a)>, ContentArrived>) {
+            output_arrived(a);
+          } else {
+            out.push_back(std::move(a));
+          }
+        },
+        action);
+  }
+}
+
+Duration Submitter::Impl::jittered(Duration d) {
+  return d / 2 + Duration(static_cast<std::int64_t>(
+                     rng.below(static_cast<std::uint64_t>(d.count() / 2) + 1)));
+}
+
+}  // namespace shoal

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "node/content/core/content_actions.h"
+#include "node/protocol/limits.h"
+#include "node/protocol/messages.h"
+#include "node/protocol/rng.h"
+#include "node/protocol/ticket.h"
+#include "node/protocol/time.h"
+#include "node/protocol/transport.h"
+
+// A submitter's session as a state machine: finds peers through the doors of its ticket, chooses a
+// steward, hands over jobs, serves their content, fetches receipts and large outputs, and checks
+// every signature itself. It believes neither coordinators nor stewards.
+namespace shoal {
+
+struct SubmitterConfig {
+  PoolId pool;
+  std::vector<Ticket::Door> doors;
+  UnixMs unix_ms_at_zero = 0;
+  Duration search = 3s;  // how long to look for peers before saying that there are none
+};
+
+struct SubmitterStarted {};
+struct SubmitterDeadline {};
+
+// --- what the application asks ---
+struct SubmitJob {  // stewards are chosen; answered by JobAccepted or JobRefused
+  Signed manifest;
+  bool wait_for_quorum = false;  // false: refuse at once if fewer than quorum workers are known
+};
+struct AttachJob {  // a job submitted earlier, perhaps by another process. Answered by JobAccepted
+  JobId job;
+  std::optional<Signed> manifest;       // if remembered; else the steward is asked
+  std::optional<Ticket::Door> steward;  // if remembered; else peers are asked
+};
+struct WantReceipts {  // deliver receipts as they come, about `credit_bytes` ahead of TakenReceipts
+  JobId job;
+  std::uint64_t credit_bytes = 8 << 20;
+};
+struct TakenReceipts {  // the application has consumed up to `sequence`
+  JobId job;
+  std::uint64_t sequence = 0;
+};
+struct WantOutput {  // fetch a large output from its holders; answered by OutputReady
+  JobId job;
+  ContentId content;
+  std::uint64_t length = 0;
+  std::vector<NodeId> holders;
+};
+struct ControlJob {
+  Signed control;
+};
+struct WantStatus {  // of one job, or of all of this submitter's (job zero); answered by
+                     // StatusReady
+  JobId job;
+  NodeId submitter;
+};
+struct WantWorkers {};  // answered by WorkersReady
+struct CloseJob {       // all receipts are taken: sign and send the final snapshot
+  JobId job;
+};
+
+// --- what it tells the application ---
+struct JobAccepted {
+  JobId job;
+  Ticket::Door steward;  // to be remembered with the id
+};
+struct JobRefused {
+  enum class Why : std::uint8_t {
+    kNoPeers,
+    kNoCoordinator,
+    kOtherPool,
+    kQuorumTooLarge,
+    kUnknownKernel,
+    kNotTrusted,
+    kStewardRefused,
+    kUnknownJob
+  };
+  JobId job;
+  Why why = Why::kNoPeers;
+  std::string what;  // a sentence for people: what happened, and what to do
+};
+struct ReceiptReady {  // every signature, seal and proof in it has been checked
+  JobId job;
+  Receipt receipt;
+};
+struct ReceiptBad {  // a steward sent what does not hold; it is skipped and asked for elsewhere
+  JobId job;
+  std::string what;
+};
+struct StatusReady {
+  JobId job;
+  std::vector<JobStatus> jobs;
+};
+struct WorkersReady {
+  struct Seen {
+    NodeRecord record;
+    std::string address;
+    std::optional<WorkerStatus> status;
+  };
+  std::vector<Seen> workers;
+  std::size_t coordinators_up = 0;
+  std::uint64_t nodes_known = 0;
+};
+struct OutputReady {
+  JobId job;
+  ContentId content;
+  std::string error;  // empty: it is complete in the content store
+};
+struct JobClosed {
+  JobId job;
+  Snapshot snapshot;
+};
+struct Notice {  // progress in finding peers, links lost and found again
+  std::string text;
+};
+
+using SubmitterEvent =
+    std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, ContentOpened,
+                 BlockStored, BlockRead, SubmitJob, AttachJob, WantReceipts, TakenReceipts,
+                 WantOutput, ControlJob, WantStatus, WantWorkers, CloseJob>;
+using SubmitterAction = std::variant<Dial, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock,
+                                     JobAccepted, JobRefused, ReceiptReady, ReceiptBad, StatusReady,
+                                     WorkersReady, OutputReady, JobClosed, Notice>;
+using SubmitterActions = std::vector<SubmitterAction>;
+
+// Not thread-safe; never blocks. As Peer.
+class Submitter {
+ public:
+  Submitter(SubmitterConfig, const Signer&, const SignatureChecker&, Rng);
+  ~Submitter();
+  Submitter(Submitter&&) noexcept;
+  [[nodiscard]] SubmitterActions step(Instant now, SubmitterEvent event);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Checks one receipt against its job: ranges, seals, Merkle proofs, signatures, q distinct workers
+// that agree, the submitter's own rules on replicas. Empty: it holds; else what does not.
+std::string receipt_fault(const Manifest&, const JobId&, const Receipt&, const SignatureChecker&);
+
+}  // namespace shoal

@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <utility>
+
+#include "sdk/core/submitter_impl.h"
+
+namespace shoal {
+namespace {
+
+constexpr Duration kStatusPatience = 2s;
+constexpr Duration kWorkersPatience = 3s;
+constexpr std::size_t kAskedMax = 64;
+// Links that stay up after they were needed for a question: the next job is the quicker for them.
+constexpr std::size_t kLinksKept = 16;
+
+bool newer(const JobStatus& a, const JobStatus& b) {
+  return a.verified + a.failed + a.disputed > b.verified + b.failed + b.disputed;
+}
+
+}  // namespace
+
+void Submitter::Impl::on(const WantStatus& want) {
+  Census census;
+  census.kind = CensusKind::kStatus;
+  census.job = want.job;
+  census.submitter = want.submitter;
+  const auto it = jobs.find(want.job);
+  if (it == jobs.end() || it->second.stage != JobStage::kHeld) begin_search();
+  censuses.push_back(std::move(census));
+  review();
+}
+
+void Submitter::Impl::on(const WantWorkers&) {
+  begin_search();
+  censuses.push_back(Census{});
+  review();
+}
+
+bool Submitter::Impl::begin_census(Census& census) {
+  std::vector<NodeId> targets;
+  const auto job = jobs.find(census.job);
+  if (census.kind == CensusKind::kStatus && job != jobs.end() &&
+      job->second.stage == JobStage::kHeld) {
+    targets.push_back(job->second.steward->node);
+  } else {
+    if (!settled()) return false;
+    for (const auto& [node, c] : contacts) {
+      if (targets.size() == kAskedMax) break;
+      if (valid_worker(c) && reachable(c)) targets.push_back(node);
+    }
+  }
+  census.begun = true;
+  census.ends = now + (census.kind == CensusKind::kStatus ? kStatusPatience : kWorkersPatience);
+  census.pending.insert(targets.begin(), targets.end());
+  for (const NodeId& node : targets) {
+    if (contacts[node].linked) {
+      census_ask(census, node);
+    } else {
+      dial(node);
+    }
+  }
+  return true;
+}
+
+void Submitter::Impl::census_ask(Census& census, const NodeId& node) {
+  if (!census.asked.insert(node).second) return;
+  if (census.kind == CensusKind::kStatus) {
+    ask_status(node, census.job, census.submitter);
+  } else {
+    send(node, WorkerStatusRequest{});
+  }
+}
+
+void Submitter::Impl::census_link_up(const NodeId& node) {
+  for (Census& census : censuses) {
+    if (census.begun && census.pending.count(node) > 0) census_ask(census, node);
+  }
+}
+
+void Submitter::Impl::census_link_lost(const NodeId& node) {
+  for (Census& census : censuses) {
+    if (census.begun) census.pending.erase(node);
+  }
+}
+
+void Submitter::Impl::heard(const NodeId& from, JobStatusReply& reply) {
+  auto& questions = contacts[from].status_asked;
+  if (questions.empty()) return;
+  const JobId asked = questions.front();
+  questions.pop_front();
+  for (Census& census : censuses) {
+    if (census.kind != CensusKind::kStatus || census.job != asked ||
+        census.pending.erase(from) == 0) {
+      continue;
+    }
+    for (const JobStatus& status : reply.jobs) {
+      if (!asked.is_zero() && status.job != asked) continue;
+      if (!census.submitter.is_zero() && status.submitter != census.submitter) continue;
+      const auto [it, added] = census.jobs.emplace(status.job, status);
+      if (!added && newer(status, it->second)) it->second = status;
+    }
+  }
+  steward_status(from, asked, reply);
+}
+
+void Submitter::Impl::heard(const NodeId& from, WorkerStatus& status) {
+  status.node = from;  // it speaks for itself alone
+  for (Census& census : censuses) {
+    if (census.kind != CensusKind::kWorkers || census.pending.erase(from) == 0) continue;
+    census.statuses.insert_or_assign(from, status);
+  }
+}
+
+void Submitter::Impl::finish_censuses() {
+  std::vector<Census> done;
+  for (auto it = censuses.begin(); it != censuses.end();) {
+    if (it->begun && (it->pending.empty() || it->ends <= now)) {
+      done.push_back(std::move(*it));
+      it = censuses.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  for (const Census& census : done) {
+    answer(census);
+    drop_strangers(census);
+  }
+}
+
+void Submitter::Impl::answer(const Census& census) {
+  if (census.kind == CensusKind::kStatus) {
+    StatusReady ready{census.job, {}};
+    for (const auto& [id, status] : census.jobs) ready.jobs.push_back(status);
+    out.push_back(std::move(ready));
+    return;
+  }
+  WorkersReady ready;
+  for (const auto& [node, c] : contacts) {
+    if (!valid_worker(c)) continue;
+    WorkersReady::Seen seen;
+    if (c.record) {
+      seen.record = *c.record;
+    } else {
+      seen.record.node = node;
+      seen.record.pool = config.pool;
+    }
+    seen.address = c.address;
+    if (auto it = census.statuses.find(node); it != census.statuses.end()) seen.status = it->second;
+    ready.workers.push_back(std::move(seen));
+  }
+  ready.coordinators_up = coordinators_up.size();
+  ready.nodes_known = nodes_known;
+  out.push_back(std::move(ready));
+}
+
+void Submitter::Impl::drop_strangers(const Census& census) {
+  auto linked = static_cast<std::size_t>(std::count_if(
+      contacts.begin(), contacts.end(), [](const auto& entry) { return entry.second.linked; }));
+  for (const NodeId& node : census.asked) {
+    if (linked <= kLinksKept) return;
+    const bool steward = std::any_of(jobs.begin(), jobs.end(), [&](const auto& entry) {
+      return entry.second.steward && entry.second.steward->node == node;
+    });
+    const bool holder = std::any_of(outputs.begin(), outputs.end(), [&](const auto& entry) {
+      return entry.second.holders.count(node) > 0;
+    });
+    const bool asked_more = std::any_of(censuses.begin(), censuses.end(), [&](const Census& other) {
+      return other.pending.count(node) > 0;
+    });
+    Contact& c = contacts[node];
+    if (steward || holder || asked_more || !c.linked) continue;
+    c.linked = false;
+    c.status_asked.clear();
+    pass(exchange.link_lost(now, node));
+    out.push_back(Drop{node, "answered"});
+    --linked;
+  }
+}
+
+}  // namespace shoal

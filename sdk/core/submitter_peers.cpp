@@ -1,0 +1,264 @@
+#include <algorithm>
+#include <utility>
+
+#include "sdk/core/submitter_impl.h"
+
+namespace shoal {
+namespace {
+
+constexpr Duration kDialPatience = 4s;
+constexpr Duration kAskAgain = 400ms;
+// After the first door has answered, the others get this long before a job is refused for want of
+// what they might have told.
+constexpr Duration kSlowDoors = 300ms;
+constexpr std::uint32_t kSampleCount = 32;
+
+}  // namespace
+
+bool Submitter::Impl::is_door(const NodeId& node) const {
+  return std::any_of(config.doors.begin(), config.doors.end(),
+                     [&](const Ticket::Door& door) { return door.node == node; });
+}
+
+Contact* Submitter::Impl::contact(const NodeId& node) {
+  if (auto it = contacts.find(node); it != contacts.end()) return &it->second;
+  if (contacts.size() >= limits::kKnownPeers) {
+    const auto idle = std::find_if(contacts.begin(), contacts.end(), [&](const auto& entry) {
+      const bool steward = std::any_of(jobs.begin(), jobs.end(), [&](const auto& job) {
+        return job.second.steward && job.second.steward->node == entry.first;
+      });
+      return !entry.second.linked && !entry.second.dial_ends && !steward &&
+             !valid_worker(entry.second);
+    });
+    if (idle == contacts.end()) return nullptr;
+    contacts.erase(idle);
+  }
+  return &contacts[node];
+}
+
+bool Submitter::Impl::reachable(const Contact& c) const {
+  return c.linked || !c.endpoints.empty() || (c.record && !c.record->endpoints.empty());
+}
+
+bool Submitter::Impl::valid_worker(const Contact& c) const {
+  if (!c.record) return c.linked && c.worker;
+  return c.record->role == Role::kWorker &&
+         (c.linked || c.record->sequence + 1000LL * c.record->ttl_s > unix_now());
+}
+
+bool Submitter::Impl::absorb(const Signed& fact) {
+  if (fact.signer == signer.id()) return false;
+  auto record = decode_record(fact.body);
+  if (!record || record->node != fact.signer || record->pool != config.pool ||
+      record->role != Role::kWorker || record->sequence + 1000LL * record->ttl_s <= unix_now()) {
+    return false;
+  }
+  if (auto it = contacts.find(fact.signer); it != contacts.end() && it->second.record &&
+                                            it->second.record->sequence >= record->sequence) {
+    return true;
+  }
+  if (!signature_holds(checker, Purpose::kRecord, fact)) return false;
+  Contact* c = contact(fact.signer);
+  if (!c) return false;
+  c->record = std::move(*record);
+  c->worker = true;
+  return true;
+}
+
+void Submitter::Impl::dial(const NodeId& node) {
+  Contact* c = contact(node);
+  if (!c || c->linked || c->dial_ends) return;
+  // The record is newer than what was remembered; but both are tried, in turn.
+  std::vector<std::string> endpoints;
+  if (c->record) endpoints = c->record->endpoints;
+  for (const std::string& e : c->endpoints) {
+    if (std::find(endpoints.begin(), endpoints.end(), e) == endpoints.end()) endpoints.push_back(e);
+  }
+  if (endpoints.empty()) return;
+  c->dialled = endpoints[c->dials++ % endpoints.size()];
+  out.push_back(Dial{node, c->dialled});
+  c->dial_ends = now + kDialPatience;
+}
+
+void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
+  const auto it = contacts.find(node);
+  if (it == contacts.end() || (!it->second.linked && !it->second.dial_ends)) return;
+  Contact& c = it->second;
+  c.linked = false;
+  c.dial_ends.reset();
+  c.status_asked.clear();
+  if (search.active && is_door(node) && search.answered.find(node) == search.answered.end()) {
+    search.failed.insert(node);
+    search.last_failure = why;
+    if (!search.ask_again) search.ask_again = now + jittered(kAskAgain);
+  }
+  pass(exchange.link_lost(now, node));
+  job_link_lost(node, why);
+  census_link_lost(node);
+  review();
+}
+
+void Submitter::Impl::begin_search() {
+  // Without doors there is nothing to wait for.
+  const Instant ends = config.doors.empty() ? now : now + config.search;
+  if (search.active) {
+    search.ends = ends;
+    return;
+  }
+  search = Search{};
+  search.active = true;
+  search.ends = ends;
+  coordinators_up.clear();
+  nodes_known = 0;
+  ask_doors();
+}
+
+void Submitter::Impl::ask_doors() {
+  search.ask_again.reset();
+  for (const Ticket::Door& door : config.doors) {
+    Contact* c = contact(door.node);
+    if (!c) continue;
+    if (c->endpoints.empty()) c->endpoints.push_back(door.endpoint);
+    if (c->linked) {
+      send(door.node, SampleRequest{kSampleCount, 0});
+    } else {
+      dial(door.node);
+    }
+  }
+}
+
+void Submitter::Impl::end_search() {
+  search.active = false;
+  // Coordinators serve very many: connect, learn, leave.
+  for (const Ticket::Door& door : config.doors) {
+    const auto it = contacts.find(door.node);
+    if (it == contacts.end() || it->second.worker) continue;
+    if (!it->second.linked && !it->second.dial_ends) continue;
+    it->second.linked = false;
+    it->second.dial_ends.reset();
+    out.push_back(Drop{door.node, "learned enough"});
+  }
+}
+
+bool Submitter::Impl::settled() const {
+  if (!search.active) return true;
+  if (search.answered.empty()) return false;
+  if (search.first_answer && now >= *search.first_answer + kSlowDoors) return true;
+  return std::all_of(config.doors.begin(), config.doors.end(), [this](const Ticket::Door& door) {
+    return search.answered.count(door.node) > 0 || search.failed.count(door.node) > 0;
+  });
+}
+
+void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
+  for (const Signed& record : sample.records) absorb(record);
+  nodes_known = std::max(nodes_known, sample.nodes_known);
+  if (search.active && is_door(from)) {
+    if (const auto& c = contacts[from]; !c.worker) coordinators_up.insert(from);
+    search.answered.insert(from);
+    search.failed.erase(from);
+    if (!search.first_answer) search.first_answer = now;
+  }
+  review();
+}
+
+bool Submitter::Impl::somebody_waits() const {
+  return std::any_of(jobs.begin(), jobs.end(),
+                     [](const auto& entry) {
+                       return entry.second.stage == JobStage::kSeeking ||
+                              entry.second.stage == JobStage::kLocating;
+                     }) ||
+         std::any_of(censuses.begin(), censuses.end(),
+                     [](const Census& census) { return !census.begun; });
+}
+
+void Submitter::Impl::review() {
+  std::vector<JobId> seeking;
+  for (const auto& [id, job] : jobs) {
+    if (job.stage == JobStage::kSeeking && !job.timer) seeking.push_back(id);
+  }
+  for (const JobId& id : seeking) {
+    // Refusing one job, or offering it, may end or change the others.
+    if (auto it = jobs.find(id); it != jobs.end() && it->second.stage == JobStage::kSeeking) {
+      place(id, it->second);
+    }
+  }
+  for (auto& [id, job] : jobs) {
+    if (job.stage != JobStage::kLocating) continue;
+    for (auto& [node, c] : contacts) {
+      if (valid_worker(c) && job.tried.size() < 16 && job.tried.insert(node).second) {
+        if (c.linked) {
+          send(node, JobFind{id});
+        } else {
+          dial(node);
+        }
+      }
+    }
+  }
+  for (Census& census : censuses) {
+    if (!census.begun) begin_census(census);
+  }
+  dial_holders();
+  if (!search.active) return;
+  if (settled() && !somebody_waits()) {
+    end_search();
+  } else if (!search.ask_again) {
+    search.ask_again = now + (settled() ? jittered(kAskAgain) : kSlowDoors);
+  }
+}
+
+void Submitter::Impl::search_deadline() {
+  if (!search.active) return;
+  if (search.ask_again && *search.ask_again <= now) {
+    search.ask_again.reset();
+    ask_doors();
+    review();
+  }
+  if (!search.active || search.ends > now) return;
+
+  const auto [why, what] = nobody_found();
+  std::vector<JobId> refused;
+  bool waiting = false;
+  for (auto& [id, job] : jobs) {
+    if (job.stage != JobStage::kSeeking) continue;
+    if (job.wait_for_quorum) {
+      waiting = true;
+    } else if (!job.timer) {
+      refused.push_back(id);
+    }
+  }
+  end_search();
+  for (const JobId& id : refused) refuse(id, why, what);
+  for (Census& census : censuses) {
+    if (!census.begun) begin_census(census);
+  }
+  if (waiting) begin_search();
+}
+
+std::pair<JobRefused::Why, std::string> Submitter::Impl::nobody_found() const {
+  if (config.doors.empty()) {
+    return {JobRefused::Why::kNoCoordinator,
+            "The ticket names no coordinator. Ask whoever runs the pool for a new ticket."};
+  }
+  const std::string seconds =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(config.search).count());
+  if (!search.answered.empty()) {
+    return {JobRefused::Why::kNoPeers,
+            "A coordinator of the pool answered, but no worker is known to it. Start one with "
+            "'shoal worker', then submit again."};
+  }
+  if (search.last_failure.find("other pool") != std::string::npos ||
+      search.last_failure.find("another pool") != std::string::npos) {
+    return {JobRefused::Why::kOtherPool,
+            "The coordinator belongs to another pool than the ticket says (" + search.last_failure +
+                "). Get the ticket of the pool that runs there."};
+  }
+  std::string what = "No coordinator of the pool answered within " + seconds + " s: asked";
+  for (std::size_t i = 0; i < config.doors.size() && i < 3; ++i) {
+    what += (i == 0 ? " " : ", ") + config.doors[i].endpoint;
+  }
+  if (!search.last_failure.empty()) what += " (" + search.last_failure + ")";
+  return {JobRefused::Why::kNoCoordinator,
+          what + ". See that 'shoal coordinator' runs there and that this machine can reach it."};
+}
+
+}  // namespace shoal

@@ -1,0 +1,237 @@
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "shoal/fields.h"
+#include "shoal/values.h"
+
+// A kernel is the function that computes one work unit. It is an ordinary function over plain
+// structs, and one line gives it a name:
+//
+//   struct Params { std::uint64_t start = 0; SHOAL_FIELDS(start) };
+//   struct Output { std::uint32_t steps = 0; SHOAL_FIELDS(steps) };
+//
+//   Output compute(const Params& params, std::uint64_t unit);
+//
+//   const shoal::Kernel<Params, std::uint64_t, Output> kCollatz{"collatz", compute};
+//
+//   int main(int argc, char** argv) { return shoal::run(argc, argv, {kCollatz}, my_main); }
+//
+// There is no registry: the kernel is a value, and you hand it to shoal::run.
+//
+// What a kernel may look like. P, I and O are the structs of parameters, input and output:
+//
+//   O compute(const P&, const I&)                  one unit for each input of a list
+//   O compute(const P&, std::uint64_t unit)        one unit for each index in [0, N)
+//   O compute(shoal::Unit&, const P&, const I&)    either, and with a say in how it runs
+//
+// What a kernel must be. Several workers compute each unit and their outputs are compared byte for
+// byte, so a kernel is a pure function of its parameters and its input: no clock, no random device
+// (seed a generator with the unit's index), no state kept from one unit to the next. Units of one
+// job run at the same time on several threads. Results that differ in the last bits from one
+// processor to another need equivalent(), below.
+//
+// What happens when it fails. A kernel that throws, calls Unit::fail, crashes, or runs past the
+// job's limits fails that unit, on that worker, and nothing else. Whatever it writes to stderr is
+// kept (its end) and comes back with the failure.
+namespace shoal {
+
+// Thrown by Unit::fail. Any other exception that derives from std::exception serves as well.
+class UnitFailure : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The parameters or the input are not what the kernel takes; it was not called.
+class UnitRefused : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// One unit, as it is asked for.
+struct UnitCall {
+  std::uint64_t unit = 0;
+  std::optional<ByteView> input = {};            // encoded; none in a job over an index space
+  const std::atomic<bool>* cancelled = nullptr;  // set when nobody wants the output any more
+};
+
+// A unit while it runs, for a kernel that wants to know or to say something. Safe to use from
+// several threads. Not to be kept beyond the call.
+class Unit {
+ public:
+  explicit Unit(const UnitCall& call) : call_(call) {}
+
+  // Which unit of the job this is, from 0.
+  std::uint64_t index() const { return call_.unit; }
+  // Writes one line to stderr, in one piece. If the unit fails, the end of what was written comes
+  // back with the failure.
+  void log(std::string_view line) const {
+    std::string text = "unit " + std::to_string(call_.unit) + ": ";
+    text.append(line).push_back('\n');
+    std::fwrite(text.data(), 1, text.size(), stderr);
+  }
+  // Ends the unit as failed, with a message for whoever submitted the job.
+  [[noreturn]] void fail(const std::string& message) const { throw UnitFailure(message); }
+  // True when the output is not wanted any more. A kernel that runs for minutes may look now and
+  // then, and return anything.
+  bool cancelled() const {
+    return call_.cancelled != nullptr && call_.cancelled->load(std::memory_order_relaxed);
+  }
+
+ private:
+  const UnitCall& call_;
+};
+
+// A kernel with its parameters already decoded: computes a unit and appends its encoded output to
+// `output`. Throws what the kernel throws; what it has appended by then is of no use. Safe to call
+// from several threads at once.
+using UnitFunction = std::function<void(const UnitCall&, Bytes& output)>;
+
+// Whether two encoded outputs stand for the same result. Throws if they do not decode.
+using EquivalentFunction = std::function<bool(ByteView, ByteView)>;
+
+// A kernel without its types: what an executor runs.
+struct KernelEntry {
+  std::string name;
+  // Decodes the parameters, once for many units. Throws UnitRefused if they do not decode.
+  std::function<UnitFunction(ByteView parameters)> prepare;
+  EquivalentFunction equivalent;  // empty: outputs are equal when their bytes are
+
+  // One unit, all in one go. Throws as `prepare` and the kernel do.
+  Bytes call(ByteView parameters, const UnitCall& unit) const {
+    Bytes output;
+    prepare(parameters)(unit, output);
+    return output;
+  }
+};
+
+namespace detail {
+
+template <class Function, class Params, class Input, class Output>
+concept PlainKernel = requires(const Function& f, const Params& p, const Input& i) {
+  { f(p, i) } -> std::convertible_to<Output>;
+};
+template <class Function, class Params, class Input, class Output>
+concept UnitKernel = requires(const Function& f, Unit& u, const Params& p, const Input& i) {
+  { f(u, p, i) } -> std::convertible_to<Output>;
+};
+
+// The input that a kernel is called with: what the job brought for this unit, or, for a kernel over
+// indices, the unit's number.
+template <class Input>
+Input input_of(const UnitCall& call) {
+  if (call.input) {
+    auto input = decode<Input>(*call.input);
+    if (!input)
+      throw UnitRefused("the unit's input does not fit the kernel: " + input.error().what);
+    return std::move(*input);
+  }
+  if constexpr (std::is_same_v<Input, std::uint64_t>) {
+    return call.unit;
+  } else {
+    throw UnitRefused("this kernel takes an input for each unit, and the job has none");
+  }
+}
+
+}  // namespace detail
+
+template <class Params, class Input, class Output>
+class Kernel {
+  static_assert(Value<Params>, "the parameters cannot travel: see shoal/values.h for what can");
+  static_assert(Value<Input>, "the input cannot travel: see shoal/values.h for what can");
+  static_assert(Value<Output>, "the output cannot travel: see shoal/values.h for what can");
+
+ public:
+  using ParamsType = Params;
+  using InputType = Input;
+  using OutputType = Output;
+
+  // `name` is how jobs refer to the kernel: letters, digits, '_', '-' and '.', at most 64 of them.
+  // `function` is called from several threads at once.
+  template <class Function>
+  requires detail::PlainKernel<Function, Params, Input, Output> ||
+      detail::UnitKernel<Function, Params, Input, Output>
+      Kernel(std::string name, Function function) : name_(std::move(name)) {
+    if constexpr (detail::UnitKernel<Function, Params, Input, Output>) {
+      compute_ = std::move(function);
+    } else {
+      compute_ = [f = std::move(function)](Unit&, const Params& p, const Input& i) -> Output {
+        return f(p, i);
+      };
+    }
+  }
+
+  // The same kernel with a comparison of its own, for outputs that agree within a tolerance only.
+  // It must be symmetric, and must not depend on anything but its two arguments:
+  //
+  //   const auto kIntegrate = shoal::Kernel<Params, Input, double>{"integrate", integrate}
+  //       .equivalent([](const double& a, const double& b) { return std::abs(a - b) < 1e-9; });
+  Kernel equivalent(std::function<bool(const Output&, const Output&)> same) const {
+    Kernel copy = *this;
+    copy.equivalent_ = std::move(same);
+    return copy;
+  }
+
+  const std::string& name() const { return name_; }
+  bool has_equivalent() const { return static_cast<bool>(equivalent_); }
+
+  // Calls the function right here, on this thread. For tests and for a first look.
+  Output operator()(const Params& params, const Input& input, std::uint64_t unit = 0) const {
+    const UnitCall call{unit, std::nullopt, nullptr};
+    Unit view(call);
+    return compute_(view, params, input);
+  }
+
+  // Without its types. Implicit, so that a list of kernels of different types can be written down.
+  operator KernelEntry() const {
+    KernelEntry entry;
+    entry.name = name_;
+    entry.prepare = [compute = compute_](ByteView encoded) -> UnitFunction {
+      // A job written by hand for a kernel without parameters has none at all.
+      const bool none = std::is_same_v<Params, Nothing> && encoded.empty();
+      auto params = none ? tl::expected<Params, DecodeFailure>() : decode<Params>(encoded);
+      if (!params) {
+        throw UnitRefused("the parameters do not fit the kernel: " + params.error().what);
+      }
+      return [compute, shared = std::make_shared<const Params>(std::move(*params))](
+                 const UnitCall& call, Bytes& output) {
+        const Input input = detail::input_of<Input>(call);
+        Unit unit(call);
+        encode_to(output, compute(unit, *shared, input));
+      };
+    };
+    if (equivalent_) {
+      entry.equivalent = [same = equivalent_](ByteView a, ByteView b) {
+        const auto first = decode<Output>(a);
+        const auto second = decode<Output>(b);
+        if (!first) throw UnitRefused("an output does not decode: " + first.error().what);
+        if (!second) throw UnitRefused("an output does not decode: " + second.error().what);
+        return same(*first, *second);
+      };
+    }
+    return entry;
+  }
+
+ private:
+  std::string name_;
+  std::function<Output(Unit&, const Params&, const Input&)> compute_;
+  std::function<bool(const Output&, const Output&)> equivalent_;
+};
+
+template <class P, class I, class O>
+Kernel(std::string, O (*)(const P&, I)) -> Kernel<P, std::remove_cvref_t<I>, O>;
+template <class P, class I, class O>
+Kernel(std::string, O (*)(Unit&, const P&, I)) -> Kernel<P, std::remove_cvref_t<I>, O>;
+
+}  // namespace shoal

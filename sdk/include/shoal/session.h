@@ -1,0 +1,149 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "shoal/error.h"
+#include "shoal/job.h"
+#include "shoal/kernel.h"
+
+// From your program to a pool of workers, or to the cores of this machine:
+//
+//   int my_main(shoal::Session& session) {
+//     auto job = session.map(kCollatz, {.start = 1}, shoal::IndexSpace{1'000'000});
+//     for (const auto& result : job.results()) ...
+//     return 0;
+//   }
+//   int main(int argc, char** argv) { return shoal::run(argc, argv, {kCollatz}, my_main); }
+//
+// The same program is three things. Without a pool it computes right here, on all cores. With a
+// ticket (`--pool shoal1...`) it submits to the pool, and leaves if you let it. And on the workers
+// it serves as the process that runs your kernel: they fetch it from you by its hash.
+namespace shoal {
+
+// Units 0 .. units - 1, without a list of inputs: 10^9 of them cost no more than ten.
+struct IndexSpace {
+  std::uint64_t units = 0;
+};
+
+struct JobOptions {
+  std::string name = {};  // for people, in `shoal job list`
+  // How many distinct workers must agree on every unit's output. 1 believes whoever computes; in a
+  // local session it is always 1.
+  unsigned quorum = 2;
+  // A unit that failed on so many workers has failed.
+  unsigned max_attempts = 3;
+  // A unit that runs longer is stopped, and has failed on that worker.
+  std::chrono::milliseconds unit_wall = std::chrono::hours(1);
+  std::uint64_t unit_memory_bytes = 0;                // 0: what the donors lend
+  std::uint64_t output_bytes_max = 64 * 1024 * 1024;  // one unit's
+  int priority = 0;                                   // among your own jobs
+  // Where the pool has fewer workers than the quorum: wait for more, instead of an error.
+  bool wait_for_quorum = false;
+  // Replicas of a unit go to different networks (/24, /48), against one owner with many workers.
+  bool distinct_blocks = false;
+  // The kernel is one of those that ship with Shoal: workers have it, and trust it, already.
+  bool shipped = false;
+  // Stays with the pool after all results were taken, so that they can be taken again.
+  bool keep = false;
+};
+
+struct SessionOptions {
+  std::string ticket = {};  // "shoal1..."; empty: local
+  unsigned threads = 0;     // of a local session; 0: all that this machine has
+  std::vector<std::string> arguments = {};
+  std::vector<KernelEntry> kernels = {};
+  // Called with a line for people now and then: peers found, links lost. From another thread.
+  std::function<void(const std::string&)> notice = {};
+};
+
+namespace detail {
+
+struct JobRequest {
+  KernelEntry kernel;
+  Bytes parameters;
+  std::uint64_t units = 0;
+  std::optional<std::vector<Bytes>> inputs;
+  JobOptions options;
+};
+
+}  // namespace detail
+
+// A way to a pool, kept open from job to job. Threads may share a session. Calls may throw Error.
+// Jobs and results may outlive their session.
+class Session {
+ public:
+  // You need this only without shoal::run; then only `shipped` kernels can run in a pool.
+  explicit Session(SessionOptions options);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  // One unit for each input. Returns when the pool has taken the job durably: from then on this
+  // process may end. The program and the inputs are fetched from here before that.
+  template <class P, class I, class O>
+  Job<O> map(const Kernel<P, I, O>& kernel, const std::type_identity_t<P>& params,
+             const std::type_identity_t<std::vector<I>>& inputs, const JobOptions& options = {}) {
+    std::vector<Bytes> encoded;
+    encoded.reserve(inputs.size());
+    for (const auto& input : inputs) encoded.push_back(encode<I>(input));
+    const std::uint64_t units = encoded.size();
+    return Job<O>(start({kernel, encode<P>(params), units, std::move(encoded), options}));
+  }
+  // One unit for each index.
+  template <class P, class O>
+  Job<O> map(const Kernel<P, std::uint64_t, O>& kernel, const std::type_identity_t<P>& params,
+             IndexSpace indices, const JobOptions& options = {}) {
+    return Job<O>(start({kernel, encode<P>(params), indices.units, std::nullopt, options}));
+  }
+
+  // A job submitted earlier from this account, by its id (or the first digits of it). All its
+  // results come again, from the first; an older handle to it in this session gets no more.
+  // `keep` is as in JobOptions.
+  template <class P, class I, class O>
+  Job<O> attach(const Kernel<P, I, O>& kernel, const std::string& id, bool keep = false) {
+    return Job<O>(attach_core(kernel.name(), id, keep));
+  }
+  // The same where only the output's type is known.
+  template <class O>
+  Job<O> attach(const std::string& id, bool keep = false) {
+    return Job<O>(attach_core({}, id, keep));
+  }
+
+  // Whether units are computed right here.
+  bool is_local() const;
+  // The command line without the program's name and without what shoal::run took for itself.
+  const std::vector<std::string>& arguments() const;
+
+ private:
+  std::shared_ptr<detail::JobCore> start(detail::JobRequest request);
+  std::shared_ptr<detail::JobCore> attach_core(const std::string& kernel, const std::string& id,
+                                               bool keep);
+
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// To be called first thing in main(), with every kernel that the program's jobs use. On a worker it
+// serves units and never calls `program`. Elsewhere it opens a session, calls `program`, and
+// returns what that returns. It takes these arguments for itself, wherever they stand:
+//
+//   --pool TICKET   the pool to submit to; --pool @FILE reads the ticket from a file
+//   --local         compute here, whatever else is set
+//
+// Without either, the environment's SHOAL_TICKET counts, then the file $XDG_CONFIG_HOME/shoal/pool
+// (~/.config/shoal/pool), which `shoal pool` writes; with none of them the session is local.
+//
+// An Error that leaves `program` is printed to stderr, and the result is 2 for a wrong call, 3 for
+// a cancelled job, 4 for a pool that cannot be reached, 1 otherwise.
+int run(int argc, char** argv, std::vector<KernelEntry> kernels,
+        const std::function<int(Session&)>& program);
+
+}  // namespace shoal

@@ -1,0 +1,456 @@
+#include "sdk/src/client.h"
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "node/state/clock.h"
+#include "node/state/key_file.h"
+#include "sdk/src/submit_loop.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::uint64_t kReceiptCredit = 8 << 20;
+// Longer than the state machine takes to answer, whatever the network does.
+constexpr std::chrono::milliseconds kQuestion{12'000};
+constexpr std::chrono::milliseconds kFarewell{2'000};
+constexpr std::chrono::milliseconds kSettleAfter{1'000};
+
+ClientError state_error(std::string what) {
+  return {ClientError::Kind::kState, std::nullopt, std::move(what)};
+}
+
+}  // namespace
+
+struct Client::Impl {
+  // What has arrived for one job and was not yet taken.
+  struct Desk {
+    std::optional<JobAccepted> accepted;
+    std::optional<JobRefused> refused;
+    std::deque<Receipt> receipts;
+    std::vector<std::string> complaints;
+    std::optional<Snapshot> closed;
+  };
+  template <class T>
+  struct Answer {
+    std::uint64_t count = 0;  // tells a new one from one that another thread had asked for
+    T last{};
+  };
+
+  Impl(KeyPair k, std::filesystem::path folder) : key(std::move(k)), book(std::move(folder)) {}
+
+  void hear(SubmitNews news);
+  void hear_one(SubmitterAction& news);
+  template <class Ready>
+  ClientResult<void> wait(std::unique_lock<std::mutex>& lock, Patience patience, Ready ready);
+  void clear_desk(const JobId& job) {
+    std::lock_guard lock(mutex);
+    desks[job] = Desk{};
+  }
+  ClientResult<JobAccepted> wait_accepted(const JobId& job, Patience patience);
+  void drop_inputs(const JobBook::Entry& entry);
+  void close(const JobId& job, bool wait);
+  void remember_steward(const JobAccepted& accepted);
+  void keep_settling();
+  void book_changed();
+
+  KeyPair key;
+  Ed25519Checker checker;
+  std::unique_ptr<ContentStore> content;
+  std::function<void(const std::string&)> notice;
+
+  std::mutex mutex;  // guards what follows, up to the book
+  std::condition_variable changed;
+  bool interrupted = false;
+  std::map<JobId, Desk> desks;
+  std::map<ContentId, std::optional<std::string>> outputs;  // -> error, once it has come
+  std::map<JobId, Answer<std::vector<JobStatus>>> statuses;
+  Answer<WorkersReady> workers;
+  std::map<JobId, bool> closing;  // -> whether somebody waits for it
+
+  std::mutex book_mutex;  // guards what follows
+  JobBook book;
+  bool book_dirty = false;
+  bool ending = false;
+  std::condition_variable book_changed_;
+  std::thread settler;
+
+  std::unique_ptr<SubmitLoop> loop;  // last: its thread uses all the others
+};
+
+void Client::Impl::hear(SubmitNews news) {
+  {
+    std::lock_guard lock(mutex);
+    for (SubmitterAction& one : news) hear_one(one);
+  }
+  changed.notify_all();
+  if (!notice) return;
+  for (const SubmitterAction& one : news) {
+    if (const auto* line = std::get_if<Notice>(&one)) notice(line->text);
+  }
+}
+
+void Client::Impl::hear_one(SubmitterAction& news) {
+  if (auto* ready = std::get_if<ReceiptReady>(&news)) {
+    desks[ready->job].receipts.push_back(std::move(ready->receipt));
+  } else if (auto* bad = std::get_if<ReceiptBad>(&news)) {
+    desks[bad->job].complaints.push_back(std::move(bad->what));
+  } else if (auto* accepted = std::get_if<JobAccepted>(&news)) {
+    desks[accepted->job].accepted = std::move(*accepted);
+  } else if (auto* refused = std::get_if<JobRefused>(&news)) {
+    closing.erase(refused->job);
+    desks[refused->job].refused = std::move(*refused);
+  } else if (auto* closed = std::get_if<JobClosed>(&news)) {
+    const auto it = closing.find(closed->job);
+    if (it != closing.end() && !it->second) {
+      desks.erase(closed->job);
+    } else {
+      desks[closed->job].closed = closed->snapshot;
+    }
+    if (it != closing.end()) closing.erase(it);
+  } else if (auto* output = std::get_if<OutputReady>(&news)) {
+    outputs[output->content] = std::move(output->error);
+  } else if (auto* status = std::get_if<StatusReady>(&news)) {
+    auto& answer = statuses[status->job];
+    ++answer.count;
+    answer.last = std::move(status->jobs);
+  } else if (auto* seen = std::get_if<WorkersReady>(&news)) {
+    ++workers.count;
+    workers.last = std::move(*seen);
+  }
+}
+
+template <class Ready>
+ClientResult<void> Client::Impl::wait(std::unique_lock<std::mutex>& lock, Patience patience,
+                                      Ready ready) {
+  const auto done = [&] { return interrupted || ready(); };
+  if (patience) {
+    // Patience may be far more than a clock can count.
+    const auto end = std::chrono::steady_clock::now() +
+                     std::min<Duration>(*patience, Duration(3600s * 24 * 365));
+    if (!changed.wait_until(lock, end, done)) {
+      return tl::unexpected(
+          ClientError{ClientError::Kind::kTimeout, std::nullopt,
+                      "No answer within " + std::to_string(patience->count()) + " ms."});
+    }
+  } else {
+    changed.wait(lock, done);
+  }
+  if (!ready()) {
+    return tl::unexpected(
+        ClientError{ClientError::Kind::kInterrupted, std::nullopt, "Interrupted."});
+  }
+  return {};
+}
+
+void Client::Impl::book_changed() {
+  {
+    std::lock_guard lock(book_mutex);
+    book_dirty = true;
+  }
+  book_changed_.notify_one();
+}
+
+void Client::Impl::keep_settling() {
+  std::unique_lock lock(book_mutex);
+  for (;;) {
+    book_changed_.wait(lock, [this] { return book_dirty || ending; });
+    // A little later and all at once: not to be in the way of the job that was just submitted.
+    book_changed_.wait_for(lock, kSettleAfter, [this] { return ending; });
+    book_dirty = false;
+    const auto files = book.take_unsettled();
+    const bool last = ending;
+    lock.unlock();
+    JobBook::settle(files);
+    if (last) return;
+    lock.lock();
+  }
+}
+
+Client::Client() = default;
+
+ClientResult<std::unique_ptr<Client>> Client::open(ClientConfig config) {
+  std::error_code error;
+  std::filesystem::create_directories(config.state, error);
+  if (error) {
+    return tl::unexpected(state_error("Cannot create " + config.state.string() + ": " +
+                                      error.message() +
+                                      ". Make its parent writable, or set XDG_STATE_HOME."));
+  }
+  auto key = load_or_create_key(config.state / "submitter.key");
+  if (!key) return tl::unexpected(state_error(key.error().what));
+  auto content = ContentStore::open(config.state / "content");
+  if (!content) return tl::unexpected(state_error(content.error().what));
+
+  std::unique_ptr<Client> client(new Client());
+  client->impl_ = std::make_unique<Impl>(std::move(key->key), config.state / "jobs");
+  Impl& impl = *client->impl_;
+  impl.content = std::move(*content);
+  impl.notice = std::move(config.notice);
+  impl.settler = std::thread([&impl] { impl.keep_settling(); });
+  auto loop = SubmitLoop::start(config.ticket, impl.key, impl.checker, *impl.content,
+                                [&impl](SubmitNews news) { impl.hear(std::move(news)); });
+  if (!loop) {
+    return tl::unexpected(
+        ClientError{ClientError::Kind::kNetwork, std::nullopt, loop.error().what});
+  }
+  impl.loop = std::move(*loop);
+  return client;
+}
+
+Client::~Client() {
+  if (!impl_) return;
+  if (impl_->loop) {
+    std::unique_lock lock(impl_->mutex);
+    static_cast<void>(impl_->wait(lock, kFarewell, [this] { return impl_->closing.empty(); }));
+  }
+  impl_->loop.reset();
+  {
+    std::lock_guard lock(impl_->book_mutex);
+    impl_->ending = true;
+  }
+  impl_->book_changed_.notify_one();
+  impl_->settler.join();
+}
+
+const KeyPair& Client::key() const { return impl_->key; }
+ContentStore& Client::content() { return *impl_->content; }
+
+JobBook::Entry Client::remembered(const JobId& job) {
+  std::lock_guard lock(impl_->book_mutex);
+  return impl_->book.find(job);
+}
+std::vector<JobId> Client::matching(std::string_view hex_prefix) {
+  std::lock_guard lock(impl_->book_mutex);
+  return impl_->book.matching(hex_prefix);
+}
+void Client::forget(const JobId& job) {
+  std::lock_guard lock(impl_->book_mutex);
+  impl_->book.forget(job);
+}
+
+Signed Client::sign(const Manifest& manifest) const {
+  return sign_fact(impl_->key, Purpose::kManifest, encode(manifest));
+}
+
+ClientResult<JobAccepted> Client::Impl::wait_accepted(const JobId& job, Patience patience) {
+  std::unique_lock lock(mutex);
+  Desk& desk = desks[job];
+  auto waited = wait(lock, patience, [&] { return desk.accepted || desk.refused; });
+  if (!waited) return tl::unexpected(waited.error());
+  if (desk.refused) {
+    ClientError error{ClientError::Kind::kRefused, desk.refused->why, desk.refused->what};
+    desks.erase(job);
+    return tl::unexpected(std::move(error));
+  }
+  return *desk.accepted;
+}
+
+void Client::Impl::remember_steward(const JobAccepted& accepted) {
+  {
+    std::lock_guard lock(book_mutex);
+    // Without it the job is still found, by asking around.
+    static_cast<void>(book.remember_steward(accepted.job, accepted.steward));
+  }
+  book_changed();
+}
+
+ClientResult<JobAccepted> Client::submit(const Signed& manifest, bool wait_for_quorum,
+                                         bool receipts, Patience patience) {
+  const JobId job = job_id_of(manifest.body);
+  impl_->clear_desk(job);
+  impl_->loop->post(SubmitJob{manifest, wait_for_quorum});
+  if (receipts) impl_->loop->post(WantReceipts{job, kReceiptCredit});
+  // While the manifest travels.
+  Result<void, StateError> written;
+  {
+    std::lock_guard lock(impl_->book_mutex);
+    written = impl_->book.remember(job, manifest);
+  }
+  impl_->book_changed();
+  auto accepted = impl_->wait_accepted(job, patience);
+  if (!accepted) {
+    if (accepted.error().kind == ClientError::Kind::kRefused) forget(job);
+    return accepted;
+  }
+  // The job runs, but nobody could ever come back to it: stop it rather than lose it.
+  if (!written) {
+    static_cast<void>(control(job, ControlCommand::kCancel));
+    return tl::unexpected(state_error(written.error().what));
+  }
+  impl_->remember_steward(*accepted);
+  return accepted;
+}
+
+ClientResult<JobAccepted> Client::attach(const JobId& job, bool receipts, Patience patience) {
+  const JobBook::Entry entry = remembered(job);
+  impl_->clear_desk(job);
+  impl_->loop->post(AttachJob{job, entry.manifest, entry.steward});
+  if (receipts) impl_->loop->post(WantReceipts{job, kReceiptCredit});
+  auto accepted = impl_->wait_accepted(job, patience);
+  if (accepted && accepted->steward != entry.steward) impl_->remember_steward(*accepted);
+  return accepted;
+}
+
+ClientResult<std::vector<Receipt>> Client::next_receipts(const JobId& job, Patience patience) {
+  std::vector<Receipt> taken;
+  {
+    std::unique_lock lock(impl_->mutex);
+    auto& desk = impl_->desks[job];
+    auto waited = impl_->wait(lock, patience,
+                              [&] { return !desk.receipts.empty() || desk.refused.has_value(); });
+    if (!waited) return tl::unexpected(waited.error());
+    if (desk.receipts.empty()) {
+      return tl::unexpected(
+          ClientError{ClientError::Kind::kRefused, desk.refused->why, desk.refused->what});
+    }
+    taken.assign(std::make_move_iterator(desk.receipts.begin()),
+                 std::make_move_iterator(desk.receipts.end()));
+    desk.receipts.clear();
+  }
+  impl_->loop->post(TakenReceipts{job, taken.back().sequence});
+  return taken;
+}
+
+std::vector<std::string> Client::take_complaints(const JobId& job) {
+  std::lock_guard lock(impl_->mutex);
+  const auto it = impl_->desks.find(job);
+  return it == impl_->desks.end() ? std::vector<std::string>{}
+                                  : std::exchange(it->second.complaints, {});
+}
+
+void Client::want_output(const JobId& job, const ContentId& output, std::uint64_t length,
+                         const std::vector<NodeId>& holders) {
+  {
+    std::lock_guard lock(impl_->mutex);
+    const auto [it, added] = impl_->outputs.try_emplace(output);
+    const bool failed = it->second && !it->second->empty();
+    if (!added && !failed) return;  // under way, or here
+    it->second.reset();
+  }
+  impl_->loop->post(WantOutput{job, output, length, holders});
+}
+
+ClientResult<void> Client::wait_output(const ContentId& output, Patience patience) {
+  std::unique_lock lock(impl_->mutex);
+  auto& error = impl_->outputs[output];
+  auto waited = impl_->wait(lock, patience, [&] { return error.has_value(); });
+  if (!waited) return waited;
+  if (!error->empty()) {
+    return tl::unexpected(ClientError{ClientError::Kind::kRefused, std::nullopt, *error});
+  }
+  return {};
+}
+
+ClientResult<void> Client::control(const JobId& job, ControlCommand command,
+                                   std::int32_t priority) {
+  bool held = false;
+  {
+    std::lock_guard lock(impl_->mutex);
+    const auto it = impl_->desks.find(job);
+    held = it != impl_->desks.end() && it->second.accepted && !it->second.refused;
+  }
+  if (!held) {
+    auto attached = attach(job, false, kQuestion);
+    if (!attached) return tl::unexpected(attached.error());
+  }
+  const Control will{job, static_cast<std::uint64_t>(unix_ms_now()), command, priority};
+  impl_->loop->post(ControlJob{sign_fact(impl_->key, Purpose::kControl, encode(will))});
+  return {};
+}
+
+ClientResult<std::optional<JobStatus>> Client::status(const JobId& job) {
+  std::unique_lock lock(impl_->mutex);
+  auto& answer = impl_->statuses[job];
+  const std::uint64_t before = answer.count;
+  impl_->loop->post(WantStatus{job, NodeId{}});
+  auto waited = impl_->wait(lock, kQuestion, [&] { return answer.count > before; });
+  if (!waited) return tl::unexpected(waited.error());
+  if (answer.last.empty()) return std::optional<JobStatus>{};
+  return std::optional<JobStatus>(answer.last.front());
+}
+
+ClientResult<std::vector<JobStatus>> Client::jobs() {
+  std::unique_lock lock(impl_->mutex);
+  auto& answer = impl_->statuses[JobId{}];
+  const std::uint64_t before = answer.count;
+  impl_->loop->post(WantStatus{JobId{}, impl_->key.id()});
+  auto waited = impl_->wait(lock, kQuestion, [&] { return answer.count > before; });
+  if (!waited) return tl::unexpected(waited.error());
+  return answer.last;
+}
+
+ClientResult<WorkersReady> Client::workers() {
+  std::unique_lock lock(impl_->mutex);
+  const std::uint64_t before = impl_->workers.count;
+  impl_->loop->post(WantWorkers{});
+  auto waited = impl_->wait(lock, kQuestion, [&] { return impl_->workers.count > before; });
+  if (!waited) return tl::unexpected(waited.error());
+  return impl_->workers.last;
+}
+
+void Client::drop_output(const ContentId& output) {
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->outputs.erase(output);
+  }
+  impl_->content->drop(output);
+}
+
+void Client::Impl::drop_inputs(const JobBook::Entry& entry) {
+  const auto inputs_of = [](const JobBook::Entry& e) -> std::optional<ContentId> {
+    if (!e.manifest) return std::nullopt;
+    const auto manifest = decode_manifest(e.manifest->body);
+    return manifest ? manifest->inputs : std::nullopt;
+  };
+  const auto inputs = inputs_of(entry);
+  if (!inputs) return;
+  for (const JobId& other : book.jobs()) {
+    if (inputs_of(book.find(other)) == inputs) return;
+  }
+  content->drop(*inputs);
+}
+
+void Client::Impl::close(const JobId& job, bool wait_for_it) {
+  {
+    std::lock_guard lock(mutex);
+    closing[job] = wait_for_it;
+  }
+  loop->post(CloseJob{job});
+  std::lock_guard lock(book_mutex);
+  const JobBook::Entry entry = book.find(job);
+  book.forget(job);
+  drop_inputs(entry);
+}
+
+void Client::close_later(const JobId& job) { impl_->close(job, false); }
+
+ClientResult<Snapshot> Client::close(const JobId& job, Patience patience) {
+  impl_->close(job, true);
+  std::unique_lock lock(impl_->mutex);
+  auto& desk = impl_->desks[job];
+  auto waited = impl_->wait(lock, patience, [&] { return desk.closed || desk.refused; });
+  if (!waited) return tl::unexpected(waited.error());
+  if (!desk.closed) {
+    return tl::unexpected(
+        ClientError{ClientError::Kind::kRefused, desk.refused->why, desk.refused->what});
+  }
+  const Snapshot snapshot = *desk.closed;
+  impl_->desks.erase(job);
+  return snapshot;
+}
+
+void Client::interrupt() {
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->interrupted = true;
+  }
+  impl_->changed.notify_all();
+}
+
+}  // namespace shoal

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/content/store/content_store.h"
+#include "node/protocol/keys.h"
+#include "node/protocol/ticket.h"
+#include "sdk/core/submitter.h"
+#include "sdk/src/job_book.h"
+
+// A submitter as blocking calls: what Session and the command line are built on.
+namespace shoal {
+
+struct ClientConfig {
+  Ticket ticket;
+  std::filesystem::path state;  // key, job book and content; see places.h
+  // A line for people. Called on the client's own thread; must not call the client.
+  std::function<void(const std::string&)> notice;
+};
+
+struct ClientError {
+  enum class Kind : std::uint8_t {
+    kState,    // a file or folder of this user's
+    kNetwork,  // sockets of this machine
+    kRefused,  // see `why`
+    kTimeout,
+    kInterrupted,  // by interrupt()
+  };
+  Kind kind = Kind::kRefused;
+  std::optional<JobRefused::Why> why;
+  std::string what;  // a sentence for people
+};
+template <class T>
+using ClientResult = Result<T, ClientError>;
+// Nothing: as long as it takes.
+using Patience = std::optional<std::chrono::milliseconds>;
+
+// Safe to use from several threads; one at a time may take the receipts of a job. Links stay up
+// from call to call.
+class Client {
+ public:
+  static ClientResult<std::unique_ptr<Client>> open(ClientConfig config);
+  // Waits a moment for jobs that are being closed.
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  const KeyPair& key() const;
+  ContentStore& content();
+
+  // --- the book ---
+  JobBook::Entry remembered(const JobId& job);
+  std::vector<JobId> matching(std::string_view hex_prefix);
+  void forget(const JobId& job);
+
+  // --- jobs ---
+  Signed sign(const Manifest& manifest) const;
+  // Program and inputs must be in content() by then, and stay there until the job is accepted. The
+  // job is in the book before this returns. `receipts`: let them come from the start.
+  ClientResult<JobAccepted> submit(const Signed& manifest, bool wait_for_quorum,
+                                   bool receipts = true, Patience patience = {});
+  // A job of the book.
+  ClientResult<JobAccepted> attach(const JobId& job, bool receipts = true, Patience patience = {});
+
+  // All receipts at hand, at least one; each has been checked. Taking them gives the steward credit
+  // for more. kRefused where the steward has lost the job.
+  ClientResult<std::vector<Receipt>> next_receipts(const JobId& job, Patience patience);
+  // What was wrong with receipts that were skipped.
+  std::vector<std::string> take_complaints(const JobId& job);
+
+  // An output above limits::kInlineOutputBytes, fetched into content().
+  void want_output(const JobId& job, const ContentId& output, std::uint64_t length,
+                   const std::vector<NodeId>& holders);
+  ClientResult<void> wait_output(const ContentId& output, Patience patience);
+  void drop_output(const ContentId& output);
+
+  ClientResult<void> control(const JobId& job, ControlCommand command, std::int32_t priority = 0);
+  // Nothing in it where no worker that can be reached leads the job.
+  ClientResult<std::optional<JobStatus>> status(const JobId& job);
+  ClientResult<std::vector<JobStatus>> jobs();  // of this submitter
+  ClientResult<WorkersReady> workers();
+
+  // Every receipt was taken: signs the snapshot, and the job is over. Forgets it, and its inputs.
+  ClientResult<Snapshot> close(const JobId& job, Patience patience);
+  // The same, without waiting for it.
+  void close_later(const JobId& job);
+
+  // Ends all waiting, now and later, with kInterrupted. Not from a signal handler.
+  void interrupt();
+
+ private:
+  Client();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,272 @@
+#include "sdk/src/remote_job.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "node/protocol/limits.h"
+#include "sdk/src/local_run.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::size_t kFetchAhead = 8;  // large outputs on their way at once
+constexpr std::chrono::milliseconds kFirstLook{2'000};
+constexpr std::chrono::milliseconds kLastLook{30'000};
+
+ErrorCode code_of(JobRefused::Why why) {
+  switch (why) {
+    case JobRefused::Why::kNoPeers:
+      return ErrorCode::kNoPeers;
+    case JobRefused::Why::kNoCoordinator:
+      return ErrorCode::kNoCoordinator;
+    case JobRefused::Why::kOtherPool:
+      return ErrorCode::kOtherPool;
+    case JobRefused::Why::kQuorumTooLarge:
+      return ErrorCode::kQuorumTooLarge;
+    case JobRefused::Why::kUnknownKernel:
+      return ErrorCode::kUnknownKernel;
+    case JobRefused::Why::kNotTrusted:
+      return ErrorCode::kNotTrusted;
+    case JobRefused::Why::kStewardRefused:
+      return ErrorCode::kRefused;
+    case JobRefused::Why::kUnknownJob:
+      return ErrorCode::kUnknownJob;
+  }
+  return ErrorCode::kRefused;
+}
+
+FailureReason reason_of(FailureKind kind) {
+  switch (kind) {
+    case FailureKind::kThrew:
+      return FailureReason::kThrew;
+    case FailureKind::kCrashed:
+      return FailureReason::kCrashed;
+    case FailureKind::kTimedOut:
+      return FailureReason::kTimedOut;
+    case FailureKind::kOutOfMemory:
+      return FailureReason::kOutOfMemory;
+    case FailureKind::kBadAnswer:
+      return FailureReason::kBadAnswer;
+    case FailureKind::kRefused:
+      return FailureReason::kRefused;
+  }
+  return FailureReason::kThrew;
+}
+
+void fill_outputs(detail::UnitRun& run, Receipt& receipt) {
+  run.starts.reserve(run.count + 1);
+  run.starts.push_back(0);
+  std::size_t large = 0;
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    const std::uint64_t size = receipt.outputs.sizes[i];
+    if (size > limits::kInlineOutputBytes) {
+      run.large[i] = {to_hex(receipt.outputs.large[large++]), size};
+      run.starts.push_back(run.starts.back());
+    } else {
+      run.starts.push_back(run.starts.back() + size);
+    }
+  }
+  run.bytes = std::move(receipt.outputs.inline_bytes);
+  if (large == 0) return;
+  for (const Support& support : receipt.supports) {
+    run.holders.push_back(to_hex(support.commitment.signer));
+  }
+}
+
+void fill_failures(detail::UnitRun& run, const Receipt& receipt) {
+  run.errors.resize(run.count);
+  for (const Signed& fact : receipt.failures) {
+    const auto failure = decode_failure(fact.body);
+    if (!failure || !receipt.range.contains(failure->unit)) continue;
+    UnitError& error = run.errors[failure->unit - receipt.range.first];
+    ++error.attempts;
+    if (error.attempts > 1) continue;
+    error.kind = reason_of(failure->kind);
+    error.message = failure->message;
+    error.stderr_end = failure->stderr_end;
+  }
+}
+
+void fill_dispute(detail::UnitRun& run, const Receipt& receipt) {
+  fill_failures(run, receipt);
+  for (UnitError& error : run.errors) {
+    error.kind = FailureReason::kDisputed;
+    error.attempts += static_cast<unsigned>(receipt.supports.size());
+    error.message =
+        std::to_string(receipt.supports.size()) + " workers computed it, and too few of them agree";
+  }
+}
+
+}  // namespace
+
+Error to_error(const ClientError& error) {
+  switch (error.kind) {
+    case ClientError::Kind::kState:
+    case ClientError::Kind::kNetwork:
+      return Error(ErrorCode::kState, error.what);
+    case ClientError::Kind::kTimeout:
+      return Error(ErrorCode::kNoPeers, error.what);
+    case ClientError::Kind::kInterrupted:
+      return Error(ErrorCode::kCancelled, error.what);
+    case ClientError::Kind::kRefused:
+      break;
+  }
+  return Error(error.why ? code_of(*error.why) : ErrorCode::kRefused, error.what);
+}
+
+std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt) {
+  auto run = std::make_shared<detail::UnitRun>();
+  run->first = receipt.range.first;
+  run->count = receipt.range.size();
+  run->ok = receipt.end == UnitEnd::kVerified;
+  switch (receipt.end) {
+    case UnitEnd::kVerified:
+      fill_outputs(*run, receipt);
+      break;
+    case UnitEnd::kFailed:
+      fill_failures(*run, receipt);
+      break;
+    case UnitEnd::kDisputed:
+      fill_dispute(*run, receipt);
+      break;
+  }
+  return run;
+}
+
+RemoteJob::~RemoteJob() {
+  if (complete_ && !keep_) client_->close_later(job_);
+  for (const ContentId& output : outputs_) client_->drop_output(output);
+}
+
+void RemoteJob::take(std::vector<Receipt> receipts) {
+  for (Receipt& receipt : receipts) {
+    // After attaching again what was on its way comes twice.
+    if (!taken_.intersection(receipt.range).empty()) continue;
+    taken_.add(receipt.range);
+    switch (receipt.end) {
+      case UnitEnd::kVerified:
+        last_.verified += receipt.range.size();
+        break;
+      case UnitEnd::kFailed:
+        last_.failed += receipt.range.size();
+        break;
+      case UnitEnd::kDisputed:
+        last_.disputed += receipt.range.size();
+        break;
+    }
+    ready_.push_back(run_of(std::move(receipt)));
+  }
+}
+
+std::shared_ptr<const detail::UnitRun> RemoteJob::next() {
+  auto look = kFirstLook;
+  while (ready_.empty()) {
+    if (taken_.size() == units_) {
+      complete_ = true;
+      return nullptr;
+    }
+    auto receipts = client_->next_receipts(job_, look);
+    if (receipts) {
+      take(std::move(*receipts));
+    } else if (receipts.error().kind == ClientError::Kind::kTimeout) {
+      look_whether_cancelled();
+      look = std::min(2 * look, kLastLook);
+    } else {
+      throw to_error(receipts.error());
+    }
+  }
+  auto run = std::move(ready_.front());
+  ready_.pop_front();
+  return run;
+}
+
+void RemoteJob::look_whether_cancelled() {
+  const auto status = client_->status(job_);
+  if (status && *status && (*status)->phase == JobPhase::kCancelled) {
+    throw Error(ErrorCode::kCancelled, "The job " + short_hex(job_) + " was cancelled.");
+  }
+}
+
+ContentId RemoteJob::obtain(const detail::UnitRun& run, std::uint64_t place) {
+  std::vector<NodeId> holders;
+  for (const std::string& hex : run.holders) {
+    if (const auto id = id_from_hex<NodeId>(hex)) holders.push_back(*id);
+  }
+  const auto content_of = [](const detail::UnitRun::Large& large) {
+    const auto id = id_from_hex<ContentId>(large.content);
+    check(id.has_value(), "a content id of ours is unreadable");
+    return *id;
+  };
+  std::size_t ahead = 0;
+  for (auto it = run.large.find(place); it != run.large.end() && ahead < kFetchAhead;
+       ++it, ++ahead) {
+    const ContentId content = content_of(it->second);
+    {
+      std::lock_guard lock(mutex_);
+      outputs_.insert(content);
+    }
+    client_->want_output(job_, content, it->second.bytes, holders);
+  }
+  const ContentId content = content_of(run.large.at(place));
+  if (auto waited = client_->wait_output(content, {}); !waited) {
+    throw Error(ErrorCode::kOutputLost, "The output of unit " + std::to_string(run.first + place) +
+                                            " cannot be fetched: " + waited.error().what);
+  }
+  return content;
+}
+
+Bytes RemoteJob::fetch(const detail::UnitRun& run, std::uint64_t place) {
+  if (run.large.count(place) == 0) {
+    const ByteView bytes = run.inline_output(place);
+    return {bytes.begin(), bytes.end()};
+  }
+  auto bytes = client_->content().read(obtain(run, place));
+  if (!bytes) throw Error(ErrorCode::kOutputLost, bytes.error().what);
+  return std::move(*bytes);
+}
+
+void RemoteJob::save(const detail::UnitRun& run, std::uint64_t place,
+                     const std::filesystem::path& to) {
+  if (run.large.count(place) == 0) {
+    write_output(to, run.inline_output(place));
+    return;
+  }
+  auto path = client_->content().path_of(obtain(run, place));
+  if (!path) throw Error(ErrorCode::kOutputLost, path.error().what);
+  std::error_code error;
+  std::filesystem::copy_file(*path, to, std::filesystem::copy_options::overwrite_existing, error);
+  if (error) {
+    throw Error(ErrorCode::kState, "Cannot write " + to.string() + ": " + error.message() + ".");
+  }
+}
+
+Progress RemoteJob::progress() {
+  Progress progress = last_;
+  progress.units = units_;
+  if (progress.done()) return progress;
+  const auto status = client_->status(job_);
+  if (!status || !*status) {
+    progress.waiting_for = status ? "the steward of the job does not answer" : status.error().what;
+    return progress;
+  }
+  const JobStatus& now = **status;
+  progress.verified = std::max(progress.verified, now.verified);
+  progress.failed = std::max(progress.failed, now.failed);
+  progress.disputed = std::max(progress.disputed, now.disputed);
+  progress.in_work = now.leased + now.committed;
+  progress.workers = now.workers;
+  progress.cancelled = now.phase == JobPhase::kCancelled;
+  progress.waiting_for = now.waiting_for;
+  return progress;
+}
+
+void RemoteJob::cancel() {
+  if (auto sent = client_->control(job_, ControlCommand::kCancel); !sent) {
+    throw to_error(sent.error());
+  }
+  // Messages keep their order: once this is answered, the steward has read the other.
+  static_cast<void>(client_->status(job_));
+}
+
+}  // namespace shoal

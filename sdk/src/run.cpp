@@ -1,0 +1,99 @@
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "node/state/key_file.h"
+#include "sdk/host/host.h"
+#include "sdk/src/places.h"
+#include "shoal/session.h"
+
+namespace shoal {
+namespace {
+
+std::string ticket_from_file(const std::filesystem::path& file) {
+  auto text = read_text_file(file, 64 * 1024);
+  if (!text) {
+    throw Error(ErrorCode::kBadTicket, "The ticket cannot be read: " + text.error().what);
+  }
+  return std::move(*text);
+}
+
+// Takes what is ours out of the command line.
+SessionOptions options_from(int argc, char** argv) {
+  SessionOptions options;
+  std::string pool;
+  bool local = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--local") {
+      local = true;
+    } else if (argument == "--pool") {
+      if (++i == argc) {
+        throw Error(ErrorCode::kUsage, "--pool needs a ticket, or @FILE with one in it.");
+      }
+      pool = argv[i];
+    } else if (argument.starts_with("--pool=")) {
+      pool = argument.substr(7);
+    } else {
+      options.arguments.push_back(argument);
+    }
+  }
+  if (local) return options;
+  if (pool.empty()) {
+    if (const char* text = std::getenv("SHOAL_TICKET")) pool = text;
+  }
+  std::error_code ignored;
+  if (pool.empty() && std::filesystem::exists(default_ticket_file(), ignored)) {
+    pool = "@" + default_ticket_file().string();
+  }
+  options.ticket = pool.starts_with('@') ? ticket_from_file(pool.substr(1)) : pool;
+  return options;
+}
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kUsage:
+    case ErrorCode::kBadTicket:
+      return 2;
+    case ErrorCode::kCancelled:
+      return 3;
+    case ErrorCode::kNoCoordinator:
+    case ErrorCode::kNoPeers:
+    case ErrorCode::kOtherPool:
+      return 4;
+    case ErrorCode::kState:
+    case ErrorCode::kQuorumTooLarge:
+    case ErrorCode::kUnknownKernel:
+    case ErrorCode::kNotTrusted:
+    case ErrorCode::kRefused:
+    case ErrorCode::kUnknownJob:
+    case ErrorCode::kOutputLost:
+    case ErrorCode::kBadOutput:
+      return 1;
+  }
+  return 1;
+}
+
+}  // namespace
+
+int run(int argc, char** argv, std::vector<KernelEntry> kernels,
+        const std::function<int(Session&)>& program) {
+  if (const auto channels = take_host_channels()) return serve_executor(kernels, *channels);
+  try {
+    SessionOptions options = options_from(argc, argv);
+    options.kernels = std::move(kernels);
+    options.notice = [](const std::string& line) {
+      std::fprintf(stderr, "shoal: %s\n", line.c_str());
+    };
+    Session session(std::move(options));
+    return program(session);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return status_of(error.code());
+  }
+}
+
+}  // namespace shoal

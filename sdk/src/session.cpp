@@ -1,0 +1,187 @@
+#include "shoal/session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "node/protocol/input_pack.h"
+#include "node/protocol/limits.h"
+#include "node/state/clock.h"
+#include "sdk/src/client.h"
+#include "sdk/src/local_run.h"
+#include "sdk/src/places.h"
+#include "sdk/src/remote_job.h"
+
+namespace shoal {
+
+struct Session::Impl {
+  SessionOptions options;
+  std::shared_ptr<Client> client;  // none: local
+
+  std::mutex mutex;  // guards what follows
+  std::optional<ContentStore::Named> program;
+
+  void check_request(const detail::JobRequest& request) const;
+  Manifest manifest_of(detail::JobRequest& request);
+  ContentStore::Named this_program();
+};
+
+namespace {
+
+std::shared_ptr<Client> join(const SessionOptions& options) {
+  auto ticket = parse_ticket(options.ticket, Ed25519Checker());
+  if (!ticket) throw Error(ErrorCode::kBadTicket, ticket.error().what);
+  ClientConfig config;
+  config.ticket = std::move(*ticket);
+  config.state = state_folder();
+  config.notice = options.notice;
+  auto client = Client::open(std::move(config));
+  if (!client) throw to_error(client.error());
+  return std::shared_ptr<Client>(std::move(*client));
+}
+
+}  // namespace
+
+Session::Session(SessionOptions options) : impl_(std::make_shared<Impl>()) {
+  impl_->options = std::move(options);
+  if (!impl_->options.ticket.empty()) impl_->client = join(impl_->options);
+}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+bool Session::is_local() const { return impl_->client == nullptr; }
+const std::vector<std::string>& Session::arguments() const { return impl_->options.arguments; }
+
+void Session::Impl::check_request(const detail::JobRequest& request) const {
+  const auto refuse = [](const std::string& what) { throw Error(ErrorCode::kUsage, what); };
+  if (request.options.quorum < 1 || request.options.quorum > limits::kQuorumMax) {
+    refuse("The quorum must be between 1 and " + std::to_string(limits::kQuorumMax) + ", not " +
+           std::to_string(request.options.quorum) + ".");
+  }
+  if (request.units > limits::kUnitsPerJob) {
+    refuse("A job has at most " + std::to_string(limits::kUnitsPerJob) +
+           " units. Make several jobs of it.");
+  }
+  if (request.parameters.size() > limits::kParameterBytes) {
+    refuse("The parameters take " + std::to_string(request.parameters.size()) +
+           " bytes, and no more than " + std::to_string(limits::kParameterBytes) +
+           " may go with every unit. Put what is large into the inputs.");
+  }
+  if (request.options.output_bytes_max > limits::kOutputBytes) {
+    refuse("One unit's output may have at most " + std::to_string(limits::kOutputBytes) +
+           " bytes. Split the unit.");
+  }
+  if (!client || request.options.shipped) return;
+  const auto& kernels = options.kernels;
+  const bool known = std::any_of(kernels.begin(), kernels.end(), [&](const KernelEntry& entry) {
+    return entry.name == request.kernel.name;
+  });
+  if (!known) {
+    refuse("The kernel '" + request.kernel.name +
+           "' was not handed to shoal::run, so that workers would not find it in this program. "
+           "Add it to the list there, or set JobOptions::shipped if it comes with Shoal.");
+  }
+}
+
+ContentStore::Named Session::Impl::this_program() {
+  std::lock_guard lock(mutex);
+  if (!program) {
+    auto put = client->content().put_file("/proc/self/exe");
+    if (!put) throw Error(ErrorCode::kState, put.error().what);
+    program = *put;
+  }
+  return *program;
+}
+
+Manifest Session::Impl::manifest_of(detail::JobRequest& request) {
+  const JobOptions& wishes = request.options;
+  Manifest manifest;
+  for (std::size_t i = 0; i < manifest.nonce.size(); i += sizeof(std::uint64_t)) {
+    const std::uint64_t random = random_seed();
+    std::memcpy(manifest.nonce.data() + i, &random, sizeof random);
+  }
+  manifest.name = wishes.name.empty() ? request.kernel.name : wishes.name;
+  manifest.kernel = request.kernel.name;
+  manifest.parameters = std::move(request.parameters);
+  manifest.units = request.units;
+  manifest.quorum = wishes.quorum;
+  manifest.max_attempts = wishes.max_attempts;
+  manifest.comparison = request.kernel.equivalent ? Comparison::kEquivalent : Comparison::kBytes;
+  manifest.distinct_blocks = wishes.distinct_blocks;
+  manifest.unit_wall_ms =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(1, wishes.unit_wall.count()));
+  manifest.unit_memory_bytes = wishes.unit_memory_bytes;
+  manifest.output_bytes_max = wishes.output_bytes_max;
+  manifest.priority = wishes.priority;
+  manifest.created = unix_ms_now();
+  if (!wishes.shipped) {
+    const ContentStore::Named program_here = this_program();
+    manifest.kernel_kind = KernelKind::kNative;
+    manifest.program = program_here.id;
+    manifest.program_bytes = program_here.length;
+  }
+  if (request.inputs) {
+    const Bytes packed = pack_inputs(*request.inputs);
+    auto put = client->content().put(packed);
+    if (!put) throw Error(ErrorCode::kState, put.error().what);
+    manifest.inputs = *put;
+    manifest.inputs_bytes = packed.size();
+  }
+  return manifest;
+}
+
+std::shared_ptr<detail::JobCore> Session::start(detail::JobRequest request) {
+  impl_->check_request(request);
+  if (!impl_->client || request.units == 0) {
+    try {
+      return std::make_shared<LocalRun>(std::move(request), impl_->options.threads);
+    } catch (const UnitRefused& refused) {
+      throw Error(ErrorCode::kUsage, refused.what());
+    }
+  }
+  const bool wait = request.options.wait_for_quorum;
+  const bool keep = request.options.keep;
+  const std::uint64_t units = request.units;
+  const Signed manifest = impl_->client->sign(impl_->manifest_of(request));
+  auto accepted = impl_->client->submit(manifest, wait);
+  if (!accepted) throw to_error(accepted.error());
+  return std::make_shared<RemoteJob>(impl_->client, accepted->job, units, keep);
+}
+
+std::shared_ptr<detail::JobCore> Session::attach_core(const std::string& kernel,
+                                                      const std::string& id, bool keep) {
+  if (!impl_->client) {
+    throw Error(ErrorCode::kUsage,
+                "There is no job to come back to in a local session. Name the pool with --pool.");
+  }
+  const auto matching = impl_->client->matching(id);
+  if (matching.empty()) {
+    throw Error(ErrorCode::kUnknownJob, "No job of this account starts with '" + id + "' in " +
+                                            (state_folder() / "jobs").string() +
+                                            ". 'shoal job list' shows those that the pool has.");
+  }
+  if (matching.size() > 1) {
+    throw Error(ErrorCode::kUnknownJob, std::to_string(matching.size()) + " jobs start with '" +
+                                            id + "'. Give more digits.");
+  }
+  const JobBook::Entry entry = impl_->client->remembered(matching.front());
+  const auto manifest = entry.manifest
+                            ? decode_manifest(entry.manifest->body)
+                            : Result<Manifest, DecodeError>(tl::unexpected(DecodeError{}));
+  if (!manifest) {
+    throw Error(ErrorCode::kUnknownJob,
+                "The manifest kept for job " + short_hex(matching.front()) + " is damaged.");
+  }
+  if (!kernel.empty() && manifest->kernel != kernel) {
+    throw Error(ErrorCode::kUsage, "The job " + short_hex(matching.front()) +
+                                       " is of the kernel '" + manifest->kernel + "', not of '" +
+                                       kernel + "'.");
+  }
+  auto accepted = impl_->client->attach(matching.front());
+  if (!accepted) throw to_error(accepted.error());
+  return std::make_shared<RemoteJob>(impl_->client, matching.front(), manifest->units, keep);
+}
+
+}  // namespace shoal

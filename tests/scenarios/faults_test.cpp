@@ -1,0 +1,124 @@
+#include <gtest/gtest.h>
+
+#include "tests/sim/pool.h"
+
+// Nodes and links fail, and the job does not.
+namespace shoal::sim {
+namespace {
+
+TEST(Faults, AKilledWorkerCostsOnlyItsLease) {
+  Pool pool;
+  pool.workers(5);
+  JobRun& job = pool.submit(Pool::job_of(300, 200ms));
+  ASSERT_TRUE(pool.run_until_ended(job, 50));
+  const NodeIndex victim = pool.bystander(job);
+  pool.crash(victim);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 300U);
+  // What was leased to it is computed again; what it had committed is not lost with it.
+  EXPECT_LT(pool.units_computed(), 2 * 300 + 300 / 2);
+  pool.restart(victim);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Faults, AStewardThatRestartsFinishesItsJob) {
+  Pool pool;
+  pool.workers(4);
+  JobRun& job = pool.submit(Pool::job_of(200, 200ms));
+  ASSERT_TRUE(pool.run_until_ended(job, 40));
+  pool.crash(*job.steward);
+  pool.run(20s);
+  EXPECT_FALSE(job.done());
+  pool.restart(*job.steward);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 200U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Faults, AStewardThatDiesRightAfterItsPromiseKeepsIt) {
+  Pool pool;
+  pool.workers(4);
+  JobRun& job = pool.submit(Pool::job_of(40, 200ms));
+  ASSERT_TRUE(job.steward.has_value());
+  pool.crash(*job.steward);
+  pool.run(60s);
+  pool.restart(*job.steward);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Faults, TheCoordinatorMayDieAfterTheJoin) {
+  Pool pool;
+  pool.workers(5);
+  pool.run(10s);
+  pool.stop(pool.coordinator());
+  JobSpec spec = Pool::job_of(100, 100ms);
+  pool.run(60s);
+  pool.restart(pool.coordinator());
+  pool.run(240s);
+  JobRun& job = pool.submit(spec);
+  ASSERT_TRUE(pool.run_until_ended(job, 10));
+  pool.stop(pool.coordinator());
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 100U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Faults, ARestartedWorkerRejoinsWithoutAnyCoordinator) {
+  Pool pool;
+  pool.workers(5);
+  JobRun& job = pool.submit(Pool::job_of(400, 200ms));
+  ASSERT_TRUE(pool.run_until_ended(job, 20));
+  pool.stop(pool.coordinator());
+  const NodeIndex victim = pool.bystander(job);
+  pool.stop(victim);
+  pool.run(2s);
+  pool.restart(victim);
+  const std::uint64_t before = pool.world().node(victim).units_computed;
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_GT(pool.world().node(victim).units_computed, before);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Faults, APartitionHealsAndTheJobGoesOn) {
+  Pool pool;
+  pool.workers(6);
+  JobRun& job = pool.submit(Pool::job_of(300, 200ms));
+  ASSERT_TRUE(pool.run_until_ended(job, 30));
+  pool.partition({pool.all_workers()[0], pool.all_workers()[1], pool.all_workers()[2]});
+  pool.run(40s);
+  pool.heal();
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 300U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Faults, ASubmitterThatLeavesFindsItsResultsWhenItComesBack) {
+  Pool pool;
+  pool.workers(4);
+  JobRun& job = pool.submit(Pool::job_of(100, 100ms));
+  ASSERT_TRUE(job.accepted.has_value());
+  pool.stop(pool.submitter());
+  pool.run(60s);
+  EXPECT_EQ(pool.status_at_steward(job).verified, 100U);
+  pool.restart(pool.submitter());
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 100U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Faults, LinksThatBreakAllTheTimeCostTimeAndNoResult) {
+  WorldOptions options;
+  options.network.breaks = 0.02;
+  options.network.loss = 0.05;
+  Pool pool(3, options);
+  pool.workers(5);
+  JobRun& job = pool.submit(Pool::job_of(150, 100ms));
+  ASSERT_TRUE(pool.run_until_finished(1200s));
+  EXPECT_EQ(job.verified.size(), 150U);
+  pool.world().network().set_loss(0, 0);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+}  // namespace
+}  // namespace shoal::sim

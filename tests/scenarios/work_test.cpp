@@ -1,0 +1,142 @@
+#include <gtest/gtest.h>
+
+#include "tests/sim/pool.h"
+
+// Work finds workers, and workers find work.
+namespace shoal::sim {
+namespace {
+
+TEST(Work, AStragglerIsDoubled) {
+  Pool pool;
+  pool.workers(5);
+  WorkerSpec slow;
+  slow.speed = 0.01;
+  pool.worker(slow);
+  JobRun& job = pool.submit(Pool::job_of(300, 200ms));
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 300U);
+  // One unit takes it 20 s; alone with its share of them it would hold up the job for minutes.
+  EXPECT_LT(Pool::seconds_of(job), 60);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, AThiefGetsHalf) {
+  Pool pool;
+  pool.workers(3);
+  JobRun& job = pool.submit(Pool::job_of(600, 200ms));
+  ASSERT_TRUE(pool.run_until_ended(job, 60));
+  // They come late: most of the range is leased, and has to be taken from those who hold it.
+  pool.workers(3);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 600U);
+  std::uint64_t stolen = 0;
+  for (const NodeIndex worker : pool.all_workers()) {
+    stolen += pool.world().node(worker).peer->status().units_stolen;
+  }
+  EXPECT_GT(stolen, 0U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, UnitsComeFromPeersInAPoolOfThree) {
+  Pool pool;
+  pool.workers(3);
+  JobRun& job = pool.submit(Pool::job_of(300, 200ms));
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_GT(pool.status_at_steward(job).moved, 0U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, IdleWorkersHearOfNewWork) {
+  Pool pool;
+  pool.workers(8);
+  pool.run(300s);
+  JobRun& job = pool.submit(Pool::job_of(160, 1s));
+  ASSERT_TRUE(pool.run_until_finished());
+  // 320 s of work: eight workers that hear of it at once need 40 s.
+  EXPECT_LT(Pool::seconds_of(job), 60);
+  for (const NodeIndex worker : pool.all_workers()) {
+    EXPECT_GT(pool.world().node(worker).units_computed, 0U);
+  }
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, CancelReachesWorkers) {
+  Pool pool;
+  pool.workers(4);
+  JobRun& job = pool.submit(Pool::job_of(10'000, 1s));
+  ASSERT_TRUE(pool.run_until_ended(job, 5));
+  pool.world().cancel(job);
+  pool.run(10s);
+  const std::uint64_t computed = pool.units_computed();
+  pool.run(120s);
+  // What was being computed when the word came may have ended; nothing was begun since.
+  EXPECT_LE(pool.units_computed(), computed + 4);
+  EXPECT_EQ(pool.status_at_steward(job).phase, JobPhase::kCancelled);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, AQuorumLargerThanThePoolIsWaitedFor) {
+  Pool pool;
+  pool.workers(2);
+  JobRun& job = pool.submit(Pool::job_of(20, 100ms, 3));
+  pool.run(60s);
+  EXPECT_FALSE(job.done());
+  pool.workers(3);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 20U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, AQuorumLargerThanThePoolIsSaidAtOnce) {
+  Pool pool;
+  pool.workers(2);
+  pool.run(10s);
+  JobSpec spec = Pool::job_of(20, 100ms, 3);
+  spec.wait_for_quorum = false;
+  JobRun& job = pool.world().submit(pool.submitter(), spec);
+  ASSERT_TRUE(pool.world().run_until([&] { return !job.refusals.empty(); }, 30s));
+  EXPECT_EQ(job.refusals.front().why, JobRefused::Why::kQuorumTooLarge);
+}
+
+TEST(Work, UnitsThatCannotBeComputedFailAndTheRestDoesNot) {
+  Pool pool;
+  pool.workers(5);
+  JobSpec spec = Pool::job_of(100, 50ms);
+  spec.kernel.fail_every = 10;
+  JobRun& job = pool.submit(spec);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 90U);
+  EXPECT_EQ(job.failed.size(), 10U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, LargeOutputsProgramsAndInputsMoveBetweenPeers) {
+  Pool pool;
+  pool.workers(4);
+  JobSpec spec = Pool::job_of(20, 100ms);
+  spec.kernel.output_bytes = 300'000;
+  spec.program_bytes = 1'000'000;
+  spec.input_bytes = 1000;
+  JobRun& job = pool.submit(spec);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.fetched, 20U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, ResultsThatDifferWithinTheToleranceAgree) {
+  Pool pool;
+  for (std::uint8_t i = 0; i < 5; ++i) {
+    WorkerSpec spec;
+    spec.noise = i;
+    pool.worker(spec);
+  }
+  JobSpec spec = Pool::job_of(30, 100ms);
+  spec.kernel.noisy = true;
+  JobRun& job = pool.submit(spec);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 30U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+}  // namespace
+}  // namespace shoal::sim

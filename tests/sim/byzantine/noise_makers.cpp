@@ -1,0 +1,68 @@
+#include <algorithm>
+
+#include "tests/sim/byzantine/kinds.h"
+
+// Those who disturb: by old messages, by silence, by noise, by changes on the way.
+namespace shoal::sim {
+
+void Replayer::keep(const Bytes& bytes) {
+  old_.push_back(bytes);
+  if (old_.size() > 64) old_.pop_front();
+}
+
+void Replayer::before(PeerEvent& event) {
+  if (const auto* received = std::get_if<Received>(&event)) keep(received->bytes);
+}
+
+void Replayer::after(PeerActions& actions) {
+  for (const PeerAction& action : actions) {
+    if (const auto* send = std::get_if<Send>(&action)) keep(send->bytes);
+  }
+  if (old_.empty() || !rng_.chance(0.2)) return;
+  if (const auto to = somebody()) actions.push_back(Send{*to, old_[rng_.below(old_.size())]});
+}
+
+void FreeRider::after(PeerActions& actions) {
+  std::erase_if(actions,
+                [](const PeerAction& a) { return std::holds_alternative<StartCompute>(a); });
+}
+
+void Garbage::after(PeerActions& actions) {
+  Bytes model;
+  for (const PeerAction& action : actions) {
+    if (const auto* send = std::get_if<Send>(&action)) model = send->bytes;
+  }
+  if (!rng_.chance(0.2)) return;
+  const auto to = somebody();
+  if (!to) return;
+  if (model.empty() || rng_.chance(0.3)) {
+    model.resize(rng_.below(400));
+    for (std::uint8_t& byte : model) byte = static_cast<std::uint8_t>(rng_.next());
+  } else {
+    for (std::uint64_t i = 1 + rng_.below(8); i > 0; --i) {
+      model[rng_.below(model.size())] = static_cast<std::uint8_t>(rng_.next());
+    }
+    if (rng_.chance(0.3)) model.resize(rng_.below(model.size() + 1));
+  }
+  actions.push_back(Send{*to, std::move(model)});
+}
+
+void Forger::after(PeerActions& actions) {
+  for (PeerAction& action : actions) {
+    auto* send = std::get_if<Send>(&action);
+    if (send == nullptr) continue;
+    auto message = decode(send->bytes);
+    if (!message) continue;
+    auto* results = std::get_if<Results>(&*message);
+    if (results == nullptr) continue;
+    for (Bytes& bytes : results->receipts) {
+      auto receipt = decode_receipt(bytes);
+      if (!receipt || receipt->outputs.sizes.empty()) continue;
+      twist_output(receipt->outputs, 0, 0x55);
+      bytes = encode(*receipt);
+    }
+    send->bytes = encode(*message);
+  }
+}
+
+}  // namespace shoal::sim

@@ -1,0 +1,104 @@
+#include "tests/sim/disk.h"
+
+#include <utility>
+
+namespace shoal::sim {
+
+bool Disk::write(Store group) {
+  const bool idle = syncing_.empty();
+  (idle ? syncing_ : waiting_).push_back(std::move(group));
+  return idle;
+}
+
+std::vector<StoreDone> Disk::synced(bool& more) {
+  std::vector<StoreDone> answers;
+  for (Store& group : syncing_) {
+    StoreDone done;
+    done.token = group.token;
+    if (full_) {
+      done.error = "no space left on the disk";
+    } else if (!lies_) {
+      for (StoredFact& fact : group.facts) keep(std::move(fact));
+    }
+    answers.push_back(std::move(done));
+  }
+  syncing_ = std::exchange(waiting_, {});
+  more = !syncing_.empty();
+  return answers;
+}
+
+void Disk::crash(Rng& rng) {
+  std::size_t survive = 0;
+  if (!full_ && !lies_ && unsynced_groups() != 0 && rng.chance(0.5)) {
+    survive = rng.below(unsynced_groups() + 1);
+  }
+  for (std::deque<Store>* groups : {&syncing_, &waiting_}) {
+    for (Store& group : *groups) {
+      if (survive == 0) break;
+      --survive;
+      for (StoredFact& fact : group.facts) keep(std::move(fact));
+    }
+    groups->clear();
+  }
+}
+
+void Disk::keep(StoredFact fact) {
+  bytes_ += fact.bytes.size();
+  switch (fact.kind) {
+    case FactKind::kReceipt:
+      jobs_[fact.job].receipts[fact.sequence] = std::move(fact.bytes);
+      return;
+    case FactKind::kPeer:
+      peers_[fact.about] = std::move(fact);
+      return;
+    case FactKind::kManifest:
+    case FactKind::kControl:
+    case FactKind::kSnapshot: {
+      const std::pair key(fact.kind, fact.sequence);
+      jobs_[fact.job].others[key] = std::move(fact);
+      return;
+    }
+  }
+}
+
+RecoveredState Disk::recovered() const {
+  RecoveredState state;
+  for (const auto& [job, facts] : jobs_) {
+    for (const auto& [key, fact] : facts.others) state.facts.push_back(fact);
+    for (const auto& [sequence, bytes] : facts.receipts) {
+      StoredFact fact;
+      fact.kind = FactKind::kReceipt;
+      fact.job = job;
+      fact.sequence = sequence;
+      fact.bytes = bytes;
+      state.facts.push_back(std::move(fact));
+    }
+  }
+  for (const auto& [node, fact] : peers_) state.facts.push_back(fact);
+  return state;
+}
+
+bool Disk::holds(FactKind kind, const JobId& job, std::uint64_t sequence) const {
+  const auto found = jobs_.find(job);
+  if (found == jobs_.end()) return false;
+  if (kind == FactKind::kReceipt) return found->second.receipts.contains(sequence);
+  return found->second.others.contains({kind, sequence});
+}
+
+ReceiptsLoaded Disk::perform(const LoadReceipts& load) const {
+  ReceiptsLoaded loaded;
+  loaded.job = load.job;
+  loaded.reader = load.reader;
+  const auto found = jobs_.find(load.job);
+  if (found == jobs_.end()) return loaded;
+  const auto& receipts = found->second.receipts;
+  std::size_t bytes = 0;
+  for (auto at = receipts.upper_bound(load.after); at != receipts.end(); ++at) {
+    if (!loaded.receipts.empty() && bytes + at->second.size() > load.bytes_max) break;
+    bytes += at->second.size();
+    loaded.receipts.push_back(at->second);
+  }
+  return loaded;
+}
+
+}  // namespace shoal::sim

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/protocol/range.h"
+#include "node/protocol/ticket.h"
+#include "sdk/core/submitter.h"
+#include "tests/sim/kernel.h"
+#include "tests/sim/network.h"
+
+namespace shoal::sim {
+
+struct JobSpec {
+  std::uint64_t units = 100;
+  SimKernel kernel{};
+  std::uint32_t quorum = 2;
+  std::uint32_t max_attempts = 3;
+  bool wait_for_quorum = true;
+  bool close_when_done = true;      // sign the snapshot once every unit has ended
+  std::uint64_t program_bytes = 0;  // above 0: a native program of that size
+  std::uint64_t input_bytes = 0;    // above 0: a pack of inputs, so many bytes each
+  std::int32_t priority = 0;
+};
+
+// One job as its submitter's application sees it.
+struct JobRun {
+  std::size_t number = 0;
+  JobSpec spec;
+  JobId id;
+  Manifest manifest;
+  Signed signed_manifest;
+  NodeIndex submitter = 0;
+  Time submitted = 0;
+  std::optional<Time> accepted;
+  std::optional<Ticket::Door> steward_door;
+  std::optional<NodeIndex> steward;
+  std::vector<JobRefused> refusals;
+  std::uint64_t receipts = 0;
+  std::uint64_t bad_receipts = 0;
+  std::uint64_t taken = 0;  // highest sequence delivered
+  RangeSet verified, failed, disputed, ended;
+  std::map<ContentId, WantOutput> fetching;  // large outputs under way
+  std::uint64_t fetched = 0;
+  std::optional<Time> last_receipt;
+  std::optional<Time> finished;  // every unit ended, every large output here
+  std::optional<Snapshot> snapshot;
+  bool cancelled = false;
+  std::uint64_t control_sequence = 0;
+  std::vector<JobStatus> status;  // the last StatusReady
+
+  bool done() const { return finished.has_value(); }
+};
+
+}  // namespace shoal::sim

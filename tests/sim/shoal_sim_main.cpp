@@ -1,0 +1,120 @@
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tests/sim/simulation.h"
+
+namespace shoal::sim {
+namespace {
+
+constexpr const char* kUsage =
+    "shoal-sim: the real peers by the thousand, in one process, on a virtual clock.\n"
+    "\n"
+    "  shoal-sim [--peers N] [--units N] [--seed S] [--quorum Q] [--unit-ms X] [--threads T] ...\n"
+    "      One run. Prints the line that runs it again and one JSON line of figures.\n"
+    "  shoal-sim --seeds A..B [--log | --trace]\n"
+    "      Many small pools with random faults; prints failures only. Exit code 1 if there is "
+    "one.\n"
+    "\n"
+    "Load:    --jobs --units --quorum --unit-ms --spread-permille --output-bytes --program-bytes\n"
+    "         --input-bytes --fail-every --noisy\n"
+    "Nodes:   --peers --threads --speed-min --speed-max --coordinators --unreachable SHARE\n"
+    "         --drift-ppm\n"
+    "Network: --latency-ms X | --latency-ms-min X --latency-ms-max X, --loss P --breaks P\n"
+    "Faults:  --churn CRASHES-A-MINUTE --partitions N --submitter-crashes --coordinator-crashes\n"
+    "         --faults-s SECONDS --byzantine KIND:N (wrong-digest colluder copier equivocator\n"
+    "         replayer free-rider garbage forger)\n"
+    "Output:  --json (the JSON line alone) --log --trace --no-checks --limit-s SECONDS\n";
+
+void print_violations(const SimReport& report) {
+  for (const Violation& violation : report.violations) {
+    std::printf("  %s at %.3f s: %s\n", violation.checker.c_str(),
+                static_cast<double>(violation.at) / 1e9, violation.what.c_str());
+  }
+}
+
+int run_one(const SimOptions& options, bool json_alone) {
+  const auto begin = std::chrono::steady_clock::now();
+  if (!json_alone) {
+    std::printf("seed %llu\nagain: shoal-sim %s\n", static_cast<unsigned long long>(options.seed),
+                flags_of(options).c_str());
+    std::fflush(stdout);
+  }
+  const SimReport report = simulate(options);
+  if (!json_alone) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    std::printf("%.1f virtual seconds in %.1f s\n", report.virtual_s, took.count());
+    print_violations(report);
+  }
+  std::printf("%s\n", json_of(report).c_str());
+  return report.violations.empty() && report.finished ? 0 : 1;
+}
+
+int run_many(std::uint64_t first, std::uint64_t last, const SimOptions& asked) {
+  std::uint64_t failed = 0;
+  for (std::uint64_t seed = first; seed <= last; ++seed) {
+    SimOptions options = random_options(seed);
+    options.log = asked.log;
+    options.trace = asked.trace;
+    // A peer that finds a bug of its own ends the process: its seed must be on the screen then.
+    std::fprintf(stderr, "\rseed %llu ", static_cast<unsigned long long>(seed));
+    const SimReport report = simulate(options);
+    if (report.violations.empty() && report.finished) continue;
+    ++failed;
+    std::printf("seed %llu FAILED\n  again: shoal-sim %s\n", static_cast<unsigned long long>(seed),
+                flags_of(options).c_str());
+    print_violations(report);
+    std::fflush(stdout);
+  }
+  std::fprintf(stderr, "\n");
+  std::printf("%llu seeds, %llu failed\n", static_cast<unsigned long long>(last - first + 1),
+              static_cast<unsigned long long>(failed));
+  return failed == 0 ? 0 : 1;
+}
+
+int wrong_usage(const std::string& why) {
+  std::fprintf(stderr, "shoal-sim: %s\n\n%s", why.c_str(), kUsage);
+  return 2;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  SimOptions options;
+  bool json_alone = false;
+  std::string seeds;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& flag = arguments[i];
+    const std::string value = i + 1 < arguments.size() ? arguments[i + 1] : "";
+    if (flag == "--help") {
+      std::fputs(kUsage, stdout);
+      return 0;
+    }
+    if (flag == "--json") {
+      json_alone = true;
+      continue;
+    }
+    if (flag == "--seeds") {
+      seeds = value;
+      ++i;
+      continue;
+    }
+    std::string error;
+    const int taken = read_flag(flag, value, options, error);
+    if (!error.empty()) return wrong_usage(error);
+    if (taken == 0) return wrong_usage("there is no " + flag);
+    i += static_cast<std::size_t>(taken - 1);
+  }
+  if (seeds.empty()) return run_one(options, json_alone);
+  const std::size_t dots = seeds.find("..");
+  if (dots == std::string::npos) return wrong_usage("--seeds wants A..B");
+  return run_many(std::strtoull(seeds.c_str(), nullptr, 10),
+                  std::strtoull(seeds.c_str() + dots + 2, nullptr, 10), options);
+}
+
+}  // namespace
+}  // namespace shoal::sim
+
+int main(int argc, char** argv) {
+  return shoal::sim::run(std::vector<std::string>(argv + 1, argv + argc));
+}

@@ -1,0 +1,64 @@
+#include <gtest/gtest.h>
+
+#include "tests/sim/simulation.h"
+
+namespace shoal::sim {
+namespace {
+
+constexpr std::uint64_t kSeeds = 300;
+constexpr std::uint64_t kRerunEvery = 20;
+
+class Seeds : public testing::TestWithParam<std::uint64_t> {};
+
+// A tenth of the seeds each, so that they can run side by side.
+TEST_P(Seeds, HoldAllThatMustHold) {
+  for (std::uint64_t seed = GetParam(); seed <= kSeeds; seed += 10) {
+    const SimOptions options = random_options(seed);
+    const SimReport report = simulate(options);
+    for (const Violation& violation : report.violations) {
+      ADD_FAILURE() << violation.checker << ": " << violation.what << "\nagain: shoal-sim "
+                    << flags_of(options);
+    }
+    EXPECT_TRUE(report.finished) << "again: shoal-sim " << flags_of(options);
+    if (seed % kRerunEvery != 0) continue;
+    EXPECT_EQ(simulate(options).hash, report.hash)
+        << "two runs of one seed differ: shoal-sim " << flags_of(options);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Smoke, Seeds, testing::Range<std::uint64_t>(1, 11));
+
+TEST(Flags, SayWhatTheRunWas) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    const SimOptions options = random_options(seed);
+    SimOptions again;
+    const std::string line = flags_of(options) + " ";
+    std::vector<std::string> words;
+    for (std::size_t at = 0; at < line.size();) {
+      const std::size_t end = line.find(' ', at);
+      words.push_back(line.substr(at, end - at));
+      at = end + 1;
+    }
+    for (std::size_t i = 0; i < words.size();) {
+      std::string error;
+      const int taken = read_flag(words[i], i + 1 < words.size() ? words[i + 1] : "", again, error);
+      ASSERT_GT(taken, 0) << words[i];
+      ASSERT_EQ(error, "");
+      i += static_cast<std::size_t>(taken);
+    }
+    EXPECT_EQ(flags_of(again), flags_of(options));
+  }
+}
+
+TEST(Hash, DependsOnTheSeed) {
+  SimOptions options;
+  options.peers = 4;
+  options.units = 20;
+  const std::uint64_t one = simulate(options).hash;
+  EXPECT_EQ(simulate(options).hash, one);
+  options.seed = 2;
+  EXPECT_NE(simulate(options).hash, one);
+}
+
+}  // namespace
+}  // namespace shoal::sim

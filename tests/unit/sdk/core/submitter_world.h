@@ -1,0 +1,212 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "node/protocol/hash.h"
+#include "node/protocol/keys.h"
+#include "node/protocol/messages.h"
+#include "sdk/core/submitter.h"
+
+// A submitter, and a script that plays everybody else: coordinator, workers, time.
+namespace shoal {
+
+inline KeyPair key_of(std::uint8_t n) {
+  std::array<std::uint8_t, KeyPair::kSeedBytes> seed{};
+  seed.fill(n);
+  return KeyPair(seed);
+}
+
+inline PackedOutputs pack(const std::vector<std::string>& outputs) {
+  PackedOutputs packed;
+  for (const std::string& output : outputs) {
+    packed.sizes.push_back(output.size());
+    packed.inline_bytes.insert(packed.inline_bytes.end(), output.begin(), output.end());
+  }
+  return packed;
+}
+
+// What an honest worker signs and shows for `part` of its batch over `range`.
+inline Support support_of(const KeyPair& worker, const JobId& job, Range range,
+                          const PackedOutputs& outputs, Range part) {
+  const auto digests = *digests_of(outputs);
+  Support support;
+  support.salt = commitment_salt(worker, job, range);
+  support.root = merkle_root(digests);
+  const Commitment commitment{job, worker.id(), range,
+                              commitment_seal(job, worker.id(), range, support.salt, support.root)};
+  support.commitment = sign_fact(worker, Purpose::kCommitment, encode(commitment));
+  if (part != range) {
+    support.proof = merkle_range_proof(digests, part.first - range.first, part.last - range.first);
+  }
+  return support;
+}
+
+inline Receipt receipt_of(std::uint64_t sequence, const JobId& job, Range range,
+                          const std::vector<std::string>& outputs,
+                          const std::vector<const KeyPair*>& workers) {
+  Receipt receipt;
+  receipt.sequence = sequence;
+  receipt.range = range;
+  receipt.outputs = pack(outputs);
+  for (const KeyPair* worker : workers) {
+    receipt.supports.push_back(support_of(*worker, job, range, receipt.outputs, range));
+  }
+  return receipt;
+}
+
+class World : public ::testing::Test {
+ protected:
+  static constexpr UnixMs kUnixZero = 1'700'000'000'000;
+
+  KeyPair me = key_of(1), pool = key_of(2), coordinator = key_of(3);
+  std::vector<KeyPair> workers{key_of(11), key_of(12), key_of(13), key_of(14)};
+  Ed25519Checker checker;
+  Instant now{1'000'000'000};
+  SubmitterActions actions;  // not yet looked at
+  std::unique_ptr<Submitter> submitter;
+
+  PoolId pool_id() const { return {pool.id().bytes}; }
+
+  void start(bool with_door = true) {
+    SubmitterConfig config;
+    config.pool = pool_id();
+    if (with_door) config.doors = {{coordinator.id(), "tcp://10.0.0.1:7000"}};
+    config.unix_ms_at_zero = kUnixZero;
+    submitter = std::make_unique<Submitter>(config, me, checker, Rng(7));
+    step(SubmitterStarted{});
+  }
+
+  void step(SubmitterEvent event) {
+    auto more = submitter->step(now, std::move(event));
+    for (auto& action : more) actions.push_back(std::move(action));
+  }
+
+  // Goes on to the next deadline, which must be there.
+  void pass() {
+    const auto next = submitter->next_deadline();
+    ASSERT_TRUE(next.has_value());
+    if (*next > now) now = *next;
+    step(SubmitterDeadline{});
+  }
+  void pass_until(Instant end) {
+    for (int i = 0; i < 10'000; ++i) {
+      const auto next = submitter->next_deadline();
+      if (!next || *next > end) break;
+      pass();
+    }
+    now = end;
+  }
+
+  // The actions of one kind; they are looked at then.
+  template <class A>
+  std::vector<A> take() {
+    std::vector<A> found;
+    SubmitterActions rest;
+    for (auto& action : actions) {
+      if (auto* a = std::get_if<A>(&action)) {
+        found.push_back(std::move(*a));
+      } else {
+        rest.push_back(std::move(action));
+      }
+    }
+    actions = std::move(rest);
+    return found;
+  }
+  template <class A>
+  A only() {
+    auto found = take<A>();
+    EXPECT_EQ(found.size(), 1u);
+    return found.empty() ? A{} : std::move(found.front());
+  }
+  // Messages of one kind that were sent to `node`.
+  template <class M>
+  std::vector<M> sent(const NodeId& node) {
+    std::vector<M> found;
+    SubmitterActions rest;
+    for (auto& action : actions) {
+      if (auto* s = std::get_if<Send>(&action); s && s->peer == node) {
+        auto message = decode(s->bytes);
+        EXPECT_TRUE(message.has_value());
+        if (message) {
+          if (auto* m = std::get_if<M>(&*message)) {
+            found.push_back(std::move(*m));
+            continue;
+          }
+        }
+      }
+      rest.push_back(std::move(action));
+    }
+    actions = std::move(rest);
+    return found;
+  }
+
+  Signed record(const KeyPair& worker, std::uint32_t threads = 4,
+                std::vector<std::string> kernels = {"align", "ising"}) {
+    NodeRecord r;
+    r.node = worker.id();
+    r.pool = pool_id();
+    r.endpoints = {"tcp://10.0.0.9:" + std::to_string(9000 + worker.id().bytes[0])};
+    r.threads = threads;
+    r.kernels = std::move(kernels);
+    r.agent = "test";
+    r.sequence = kUnixZero;
+    r.ttl_s = 600;
+    return sign_fact(worker, Purpose::kRecord, encode(r));
+  }
+
+  void hear(const NodeId& from, const Message& message) { step(Received{from, encode(message)}); }
+  void link(const KeyPair& worker) {
+    step(LinkUp{worker.id(), Role::kWorker, "10.0.0.9", std::nullopt});
+  }
+  // The coordinator comes up and knows these.
+  void introduce(const std::vector<Signed>& records) {
+    step(LinkUp{coordinator.id(), Role::kCoordinator, "10.0.0.1", std::nullopt});
+    EXPECT_EQ(sent<SampleRequest>(coordinator.id()).size(), 1u);
+    hear(coordinator.id(), Sample{records, 1, records.size()});
+  }
+
+  Manifest manifest(std::uint64_t units, std::uint32_t quorum = 2) const {
+    Manifest m;
+    m.name = "test";
+    m.kernel = "align";
+    m.units = units;
+    m.quorum = quorum;
+    return m;
+  }
+  JobId submit(const Manifest& m, bool wait = false) {
+    const Signed fact = sign_fact(me, Purpose::kManifest, encode(m));
+    step(SubmitJob{fact, wait});
+    return job_id_of(fact.body);
+  }
+  const KeyPair& worker_with(const NodeId& id) const {
+    for (const KeyPair& worker : workers) {
+      if (worker.id() == id) return worker;
+    }
+    ADD_FAILURE() << "not a worker of this test";
+    return workers.front();
+  }
+  // Submits to the pool of the first `n` workers; whoever was chosen accepts.
+  std::pair<JobId, NodeId> held(const Manifest& m, std::size_t n = 2) {
+    start();
+    std::vector<Signed> records;
+    for (std::size_t i = 0; i < n; ++i) records.push_back(record(workers[i]));
+    introduce(records);
+    take<Drop>();
+    take<Dial>();
+    const JobId job = submit(m);
+    const NodeId steward = only<Dial>().peer;
+    link(worker_with(steward));
+    EXPECT_EQ(sent<Submit>(steward).size(), 1u);
+    hear(steward, SubmitReply{job, SubmitOutcome::kAccepted, ""});
+    EXPECT_EQ(only<JobAccepted>().steward.node, steward);
+    return {job, steward};
+  }
+};
+
+}  // namespace shoal

@@ -1,0 +1,215 @@
+#include "sdk/src/local_run.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <stdexcept>
+#include <string>
+
+#include "shoal/shoal.h"
+
+namespace shoal {
+namespace {
+
+struct Params {
+  std::uint64_t add = 0;
+  SHOAL_FIELDS(add)
+};
+
+std::uint64_t add(const Params& params, const std::uint64_t& unit) { return unit + params.add; }
+const Kernel<Params, std::uint64_t, std::uint64_t> kAdd{"add", add};
+
+std::string shout(const Nothing&, const std::string& text) {
+  if (text == "boom") throw std::runtime_error("too loud");
+  if (text == "odd") throw 7;
+  return text + "!";
+}
+const Kernel<Nothing, std::string, std::string> kShout{"shout", shout};
+
+Session local(unsigned threads = 2) {
+  SessionOptions options;
+  options.threads = threads;
+  return Session(std::move(options));
+}
+
+TEST(LocalRun, ComputesEveryIndexOnce) {
+  Session session = local();
+  EXPECT_TRUE(session.is_local());
+  auto job = session.map(kAdd, {.add = 5}, IndexSpace{50'000});
+  std::set<std::uint64_t> seen;
+  for (const auto& result : job.results()) {
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result.value(), result.unit() + 5);
+    EXPECT_TRUE(seen.insert(result.unit()).second);
+  }
+  EXPECT_EQ(seen.size(), 50'000u);
+  EXPECT_TRUE(job.progress().done());
+}
+
+TEST(LocalRun, DeliversInOrderWhereAsked) {
+  Session session = local(4);
+  auto job = session.map(kAdd, {}, IndexSpace{20'000});
+  std::uint64_t next = 0;
+  for (const auto& result : job.in_order()) EXPECT_EQ(result.unit(), next++);
+  EXPECT_EQ(next, 20'000u);
+}
+
+TEST(LocalRun, AFailedUnitIsAValueAndEndsNothing) {
+  Session session = local();
+  auto job = session.map(kShout, {}, {"a", "boom", "b", "odd", "c"});
+  std::string all;
+  unsigned failed = 0;
+  for (const auto& result : job.in_order()) {
+    if (result.ok()) {
+      all += result.value();
+      continue;
+    }
+    ++failed;
+    EXPECT_EQ(result.failure().kind, FailureReason::kThrew);
+    EXPECT_EQ(result.failure().attempts, 1u);
+    if (result.unit() == 1) {
+      EXPECT_EQ(result.failure().message, "too loud");
+    }
+    EXPECT_THROW(static_cast<void>(result.value()), Error);
+  }
+  EXPECT_EQ(all, "a!b!c!");
+  EXPECT_EQ(failed, 2u);
+  EXPECT_EQ(job.progress().failed, 2u);
+}
+
+TEST(LocalRun, StartsUnitsOnlyAsResultsAreTaken) {
+  std::atomic<std::uint64_t> started{0};
+  const Kernel<Nothing, std::uint64_t, std::uint64_t> count{
+      "count", [&started](const Nothing&, const std::uint64_t& unit) {
+        ++started;
+        return unit;
+      }};
+  {
+    Session session = local();
+    auto job = session.map(count, {}, IndexSpace{1'000'000'000});
+    std::uint64_t taken = 0;
+    for (const auto& result : job.results()) {
+      if (++taken == 1000 || !result.ok()) break;
+    }
+    EXPECT_EQ(taken, 1000u);
+  }
+  EXPECT_GE(started, 1000u);
+  EXPECT_LT(started, 1'000'000u);
+}
+
+TEST(LocalRun, TakesUpALoopWhereItWasLeft) {
+  Session session = local();
+  auto job = session.map(kAdd, {}, IndexSpace{1000});
+  std::set<std::uint64_t> seen;
+  for (const auto& result : job.results()) {
+    seen.insert(result.unit());
+    if (seen.size() == 10) break;
+  }
+  for (const auto& result : job.results()) EXPECT_TRUE(seen.insert(result.unit()).second);
+  EXPECT_EQ(seen.size(), 1000u);
+}
+
+TEST(LocalRun, WaitsAndThenDelivers) {
+  Session session = local();
+  auto job = session.map(kAdd, {}, IndexSpace{200'000});
+  job.wait();
+  EXPECT_EQ(job.progress().verified, 200'000u);
+  std::uint64_t n = 0;
+  for (const auto& result : job.results()) n += result.ok() ? 1 : 0;
+  EXPECT_EQ(n, 200'000u);
+}
+
+TEST(LocalRun, ResultsOutliveTheirJobAndSession) {
+  UnitResult<std::string> kept;
+  {
+    Session session = local();
+    auto job = session.map(kShout, {}, {"stay"});
+    for (const auto& result : job.results()) kept = result;
+  }
+  EXPECT_EQ(kept.value(), "stay!");
+}
+
+TEST(LocalRun, SavesAnOutputToAFile) {
+  const auto file = std::filesystem::path(testing::TempDir()) / "local_run_output";
+  Session session = local();
+  const Kernel<Nothing, std::uint64_t, Bytes> raw{"raw", [](const Nothing&, const std::uint64_t&) {
+                                                    return Bytes{'h', 'i'};
+                                                  }};
+  auto job = session.map(raw, {}, IndexSpace{1});
+  for (const auto& result : job.results()) result.save(file);
+  std::ifstream in(file);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "hi");
+  EXPECT_THROW(
+      {
+        auto again = session.map(raw, {}, IndexSpace{1});
+        for (const auto& result : again.results()) result.save("/nonexistent/folder/file");
+      },
+      Error);
+}
+
+TEST(LocalRun, CancelEndsTheLoopWithAnError) {
+  Session session = local();
+  auto job = session.map(kAdd, {}, IndexSpace{1'000'000'000});
+  try {
+    for (const auto& result : job.results()) {
+      if (result.unit() >= 10) job.cancel();
+    }
+    FAIL() << "the loop ended as if all were done";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+  }
+  EXPECT_TRUE(job.progress().cancelled);
+}
+
+TEST(LocalRun, ATooLargeOutputFailsItsUnit) {
+  Session session = local();
+  JobOptions options;
+  options.output_bytes_max = 10;
+  auto job = session.map(kShout, {}, {"short", "far too long for ten bytes"}, options);
+  for (const auto& result : job.in_order()) {
+    EXPECT_EQ(result.ok(), result.unit() == 0);
+    if (!result.ok()) {
+      EXPECT_EQ(result.failure().kind, FailureReason::kBadAnswer);
+    }
+  }
+}
+
+TEST(LocalRun, RefusesParametersThatDoNotDecode) {
+  detail::JobRequest request;
+  request.kernel = kAdd;
+  request.parameters = {0xc1};
+  request.units = 1;
+  EXPECT_THROW(LocalRun(request, 1), UnitRefused);
+}
+
+TEST(LocalRun, RefusesWhatCannotBeMeant) {
+  Session session = local();
+  JobOptions options;
+  options.quorum = 0;
+  EXPECT_THROW(session.map(kAdd, {}, IndexSpace{1}, options), Error);
+  options.quorum = 99;
+  EXPECT_THROW(session.map(kAdd, {}, IndexSpace{1}, options), Error);
+  EXPECT_THROW(session.attach(kAdd, "ab"), Error);
+  SessionOptions mistyped;
+  mistyped.ticket = "shoal1abc";
+  try {
+    Session{mistyped};
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kBadTicket);
+  }
+}
+
+TEST(LocalRun, AJobWithoutUnitsHasNoResults) {
+  Session session = local();
+  auto job = session.map(kShout, {}, {});
+  for (const auto& result : job.results()) ADD_FAILURE() << result.unit();
+  EXPECT_TRUE(job.progress().done());
+}
+
+}  // namespace
+}  // namespace shoal

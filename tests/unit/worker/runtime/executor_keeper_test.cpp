@@ -1,0 +1,415 @@
+#include "worker/runtime/executor_keeper.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "node/protocol/hash.h"
+#include "node/protocol/input_pack.h"
+#include "node/protocol/limits.h"
+#include "shoal/values.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// As in hostile_kernels_main.cpp.
+struct Where {
+  std::uint64_t unit = 0;
+  std::string folder;
+  SHOAL_FIELDS(unit, folder)
+};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+class Keeper : public ::testing::Test {
+ protected:
+  Keeper() {
+    std::string name = (fs::temp_directory_path() / "shoal-keeper-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+    contents_ = *ContentStore::open(folder_ / "contents");
+    config_.shipped_executor = SHOAL_HOSTILE_KERNELS;
+    config_.scratch = folder_ / "scratch";
+    config_.threads = 2;
+    start_keeper();
+  }
+  ~Keeper() override {
+    keeper_.reset();
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+
+  void start_keeper() { keeper_ = std::make_unique<ExecutorKeeper>(config_, *contents_); }
+
+  std::shared_ptr<Manifest> manifest(const std::string& kernel, Bytes parameters) {
+    auto made = std::make_shared<Manifest>();
+    made->kernel = kernel;
+    made->parameters = std::move(parameters);
+    made->units = 1'000'000;
+    return made;
+  }
+  // Of its own for each manifest.
+  StartCompute compute(std::shared_ptr<const Manifest> made, Range range) {
+    StartCompute start;
+    start.chunk = ++last_chunk_;
+    start.job.bytes[0] = static_cast<std::uint8_t>(last_chunk_);
+    start.manifest = std::move(made);
+    start.range = range;
+    return start;
+  }
+  StartCompute compute(const std::string& kernel, Range range, Where where = {}) {
+    const bool plain = kernel == "square" || kernel == "noop" || kernel == "sums_in_parallel";
+    return compute(manifest(kernel, plain ? encode(Nothing{}) : encode(where)), range);
+  }
+
+  // One round: waits for the keeper's descriptors or timeout, and takes what has happened.
+  void turn() {
+    std::vector<pollfd> watched;
+    for (int fd : keeper_->descriptors()) watched.push_back({fd, POLLIN, 0});
+    long wait_ms = 20;
+    if (const auto timeout = keeper_->next_timeout()) {
+      wait_ms =
+          std::min<long>(wait_ms, std::chrono::ceil<std::chrono::milliseconds>(*timeout).count());
+    }
+    poll(watched.data(), watched.size(), static_cast<int>(wait_ms));
+    for (KeeperEvent& event : keeper_->collect()) {
+      if (auto* done = std::get_if<ComputeDone>(&event)) done_[done->chunk] = std::move(*done);
+      if (auto* compared = std::get_if<CompareDone>(&event)) compared_.push_back(*compared);
+    }
+  }
+  bool turn_until(const std::function<bool()>& holds) {
+    const auto deadline = Clock::now() + std::chrono::seconds(60);
+    while (!holds()) {
+      if (Clock::now() > deadline) return false;
+      turn();
+    }
+    return true;
+  }
+  // Computes `start` to its end.
+  ComputeDone run(const StartCompute& start) {
+    keeper_->perform(start);
+    EXPECT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
+    return done_[start.chunk];
+  }
+
+  // Every unit of `range` once: a square in `done`, or in `failed`.
+  static void expect_squares_except(const ComputeDone& done, Range range,
+                                    const std::set<UnitIndex>& failed) {
+    std::set<UnitIndex> seen;
+    for (const auto& run : done.done) {
+      ASSERT_EQ(run.outputs.sizes.size(), run.range.size());
+      ByteView bytes = run.outputs.inline_bytes;
+      for (UnitIndex unit = run.range.first; unit < run.range.last; ++unit) {
+        const std::size_t size = run.outputs.sizes[unit - run.range.first];
+        ASSERT_GE(bytes.size(), size);
+        const auto value = decode<std::uint64_t>(bytes.first(size));
+        bytes = bytes.subspan(size);
+        ASSERT_TRUE(value) << value.error().what;
+        EXPECT_EQ(*value, unit * unit);
+        EXPECT_TRUE(seen.insert(unit).second) << "twice: " << unit;
+      }
+      EXPECT_TRUE(bytes.empty());
+    }
+    std::set<UnitIndex> ended;
+    for (const auto& unit : done.failed) ended.insert(unit.unit);
+    EXPECT_EQ(ended, failed);
+    EXPECT_EQ(done.failed.size(), failed.size());
+    for (UnitIndex unit : failed) EXPECT_FALSE(seen.contains(unit));
+    EXPECT_EQ(seen.size() + failed.size(), range.size());
+  }
+  void expect_one_failure(const std::string& kernel, FailureKind kind, const std::string& message) {
+    const ComputeDone done = run(compute(kernel, {0, 40}, {7, ""}));
+    expect_squares_except(done, {0, 40}, {7});
+    ASSERT_EQ(done.failed.size(), 1U);
+    EXPECT_EQ(done.failed[0].kind, kind);
+    EXPECT_NE(done.failed[0].message.find(message), std::string::npos) << done.failed[0].message;
+    // Nothing is left behind: the next chunk runs as if nothing had been.
+    expect_squares_except(run(compute("square", {0, 10})), {0, 10}, {});
+  }
+
+  fs::path folder_;
+  std::unique_ptr<ContentStore> contents_;
+  KeeperConfig config_;
+  std::unique_ptr<ExecutorKeeper> keeper_;
+  std::uint64_t last_chunk_ = 0;
+  std::map<std::uint64_t, ComputeDone> done_;
+  std::vector<CompareDone> compared_;
+};
+
+TEST_F(Keeper, ComputesARangeAsOneRun) {
+  const ComputeDone done = run(compute("square", {100, 20'100}));
+  expect_squares_except(done, {100, 20'100}, {});
+  ASSERT_EQ(done.done.size(), 1U);
+  EXPECT_EQ(done.done[0].range, (Range{100, 20'100}));
+  EXPECT_GT(done.compute_ns, 0U);
+}
+
+TEST_F(Keeper, KeepsSeveralChunksInFlight) {
+  std::vector<StartCompute> starts;
+  for (UnitIndex i = 0; i < 20; ++i) {
+    starts.push_back(compute("square", {1000 * i, 1000 * i + 1000}));
+    keeper_->perform(starts.back());
+  }
+  ASSERT_TRUE(turn_until([&] { return done_.size() == starts.size(); }));
+  for (const auto& start : starts) expect_squares_except(done_[start.chunk], start.range, {});
+}
+
+TEST_F(Keeper, LetsUnitsUseTbb) {
+  const ComputeDone done = run(compute("sums_in_parallel", {0, 50}));
+  ASSERT_EQ(done.done.size(), 1U);
+  ASSERT_TRUE(done.failed.empty());
+  const auto first =
+      decode<std::uint64_t>(ByteView(done.done[0].outputs.inline_bytes)
+                                .first(static_cast<std::size_t>(done.done[0].outputs.sizes[0])));
+  ASSERT_TRUE(first);
+  EXPECT_EQ(*first, 9999U * 10'000U / 2);
+}
+
+TEST_F(Keeper, AThrowFailsItsUnitAndSplitsTheRun) {
+  const ComputeDone done = run(compute("throws", {0, 40}, {7, ""}));
+  expect_squares_except(done, {0, 40}, {7});
+  ASSERT_EQ(done.done.size(), 2U);
+  EXPECT_EQ(done.done[0].range, (Range{0, 7}));
+  EXPECT_EQ(done.done[1].range, (Range{8, 40}));
+  ASSERT_EQ(done.failed.size(), 1U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kThrew);
+  EXPECT_EQ(done.failed[0].message, "no luck with this one");
+  EXPECT_NE(done.failed[0].stderr_end.find("unit 7: about to fail"), std::string::npos);
+}
+
+TEST_F(Keeper, ASegfaultCostsItsUnitAlone) {
+  const ComputeDone done = run(compute("segfaults", {0, 200}, {5, ""}));
+  expect_squares_except(done, {0, 200}, {5});
+  ASSERT_EQ(done.failed.size(), 1U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kCrashed);
+  EXPECT_NE(done.failed[0].stderr_end.find("here it comes"), std::string::npos);
+  if (!kSanitized) {
+    EXPECT_NE(done.failed[0].message.find("SIGSEGV"), std::string::npos);
+  }
+}
+
+TEST_F(Keeper, AStackOverflowCostsItsUnitAlone) {
+  expect_one_failure("overflows_stack", FailureKind::kCrashed, "running this unit alone");
+}
+
+TEST_F(Keeper, AnExitCostsItsUnitAlone) {
+  expect_one_failure("exits", FailureKind::kCrashed, "ended with status 3");
+}
+
+TEST_F(Keeper, GarbageFromAnExecutorCostsItsUnitAlone) {
+  expect_one_failure("writes_garbage", FailureKind::kBadAnswer, "makes no sense");
+}
+
+TEST_F(Keeper, AUnitPastItsTimeIsEnded) {
+  auto made = manifest("spins", encode(Where{7, ""}));
+  made->unit_wall_ms = 300;
+  const ComputeDone done = run(compute(made, {0, 40}));
+  expect_squares_except(done, {0, 40}, {7});
+  ASSERT_EQ(done.failed.size(), 1U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kTimedOut);
+  EXPECT_NE(done.failed[0].message.find("300 ms"), std::string::npos);
+}
+
+TEST_F(Keeper, AUnitThatTakesTooMuchMemoryFails) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers need the address space that the limit takes away";
+  config_.memory_bytes = 1ULL << 30;
+  start_keeper();
+  expect_one_failure("allocates", FailureKind::kOutOfMemory, "out of memory");
+}
+
+TEST_F(Keeper, AKillFromOutsideCostsNoUnitAnAttempt) {
+  const auto start = compute("waits", {0, 8}, {0, folder_.string()});
+  keeper_->perform(start);
+  ASSERT_TRUE(turn_until([&] { return fs::exists(folder_ / "pid-0"); }));
+  pid_t pid = 0;
+  std::ifstream(folder_ / "pid-0") >> pid;
+  ASSERT_GT(pid, 0);
+  ASSERT_EQ(kill(pid, SIGKILL), 0);
+  std::ofstream(folder_ / "go") << "go";
+  ASSERT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
+  expect_squares_except(done_[start.chunk], {0, 8}, {});
+}
+
+TEST_F(Keeper, ACancelledChunkGivesWayEvenIfItsUnitsDoNotStop) {
+  config_.threads = 1;
+  start_keeper();
+  const auto spinning = compute("spins", {3, 4}, {3, ""});
+  keeper_->perform(spinning);
+  turn();
+  keeper_->perform(CancelCompute{spinning.chunk});
+  expect_squares_except(run(compute("square", {0, 100})), {0, 100}, {});
+  EXPECT_FALSE(done_.contains(spinning.chunk));
+}
+
+TEST_F(Keeper, InputsComeFromTheJobsPack) {
+  std::vector<Bytes> inputs;
+  for (std::uint8_t i = 0; i < 10; ++i) inputs.push_back(Bytes(i, i));
+  const auto pack = contents_->put(pack_inputs(inputs));
+  ASSERT_TRUE(pack);
+  auto made = manifest("repeats", encode(Where{2, ""}));
+  made->units = inputs.size();
+  made->inputs = *pack;
+  const ComputeDone done = run(compute(made, {2, 9}));
+  ASSERT_TRUE(done.failed.empty()) << done.failed[0].message;
+  ASSERT_EQ(done.done.size(), 1U);
+  Bytes expected;
+  for (std::uint8_t i = 2; i < 9; ++i) expected.insert(expected.end(), 2U * i, i);
+  EXPECT_EQ(done.done[0].outputs.inline_bytes, expected);
+}
+
+TEST_F(Keeper, LargeOutputsBecomeContent) {
+  const Bytes input(1000, 42);
+  const auto pack = contents_->put(pack_inputs({input, {}, input}));
+  ASSERT_TRUE(pack);
+  auto made = manifest("repeats", encode(Where{3, ""}));
+  made->units = 3;
+  made->inputs = *pack;
+  const ComputeDone done = run(compute(made, {0, 3}));
+  ASSERT_EQ(done.done.size(), 1U);
+  EXPECT_EQ(done.done[0].outputs.sizes, (std::vector<std::uint64_t>{3000, 0, 3000}));
+  EXPECT_TRUE(done.done[0].outputs.inline_bytes.empty());
+  ASSERT_EQ(done.done[0].outputs.large.size(), 2U);
+  const Bytes output(3000, 42);
+  EXPECT_EQ(done.done[0].outputs.large[0], content_id(output));
+  EXPECT_EQ(*contents_->read(done.done[0].outputs.large[0]), output);
+}
+
+TEST_F(Keeper, AnOutputLargerThanTheJobAllowsIsABadAnswer) {
+  const auto pack = contents_->put(pack_inputs({Bytes(10, 1), Bytes(60, 1), Bytes(10, 1)}));
+  ASSERT_TRUE(pack);
+  auto made = manifest("repeats", encode(Where{2, ""}));
+  made->units = 3;
+  made->inputs = *pack;
+  made->output_bytes_max = 100;
+  const ComputeDone done = run(compute(made, {0, 3}));
+  ASSERT_EQ(done.failed.size(), 1U);
+  EXPECT_EQ(done.failed[0].unit, 1U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kBadAnswer);
+  EXPECT_NE(done.failed[0].message.find("120 bytes"), std::string::npos);
+}
+
+TEST_F(Keeper, RefusesAKernelThatNobodyKnows) {
+  const ComputeDone done = run(compute("no_such_kernel", {0, 3}));
+  ASSERT_EQ(done.failed.size(), 3U);
+  EXPECT_TRUE(done.done.empty());
+  for (const auto& unit : done.failed) {
+    EXPECT_EQ(unit.kind, FailureKind::kRefused);
+    EXPECT_NE(unit.message.find("no_such_kernel"), std::string::npos);
+  }
+}
+
+TEST_F(Keeper, RefusesParametersThatDoNotFit) {
+  const ComputeDone done = run(compute(manifest("throws", encode(std::string("what?"))), {0, 2}));
+  ASSERT_EQ(done.failed.size(), 2U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kRefused);
+  EXPECT_NE(done.failed[0].message.find("parameters"), std::string::npos);
+}
+
+TEST_F(Keeper, RefusesInputsThatAreNotHere) {
+  auto made = manifest("repeats", encode(Where{1, ""}));
+  made->inputs = content_id(as_bytes("never stored"));
+  const ComputeDone done = run(compute(made, {0, 2}));
+  ASSERT_EQ(done.failed.size(), 2U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kRefused);
+}
+
+TEST_F(Keeper, AProgramThatDoesNotServeIsRefused) {
+  config_.shipped_executor = "/bin/false";
+  start_keeper();
+  const ComputeDone done = run(compute("square", {0, 2}));
+  ASSERT_EQ(done.failed.size(), 2U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kRefused);
+  EXPECT_NE(done.failed[0].message.find("ended with status 1"), std::string::npos);
+}
+
+TEST_F(Keeper, AProgramThatIsNotThereIsRefused) {
+  config_.shipped_executor = folder_ / "nothing";
+  start_keeper();
+  const ComputeDone done = run(compute("square", {0, 1}));
+  ASSERT_EQ(done.failed.size(), 1U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kRefused);
+  EXPECT_NE(done.failed[0].stderr_end.find("No such file"), std::string::npos);
+}
+
+TEST_F(Keeper, RunsTheSubmittersOwnProgramByItsContent) {
+  const auto program = contents_->put_file(SHOAL_HOSTILE_KERNELS);
+  ASSERT_TRUE(program);
+  config_.shipped_executor = "/bin/false";
+  start_keeper();
+  auto made = manifest("square", encode(Nothing{}));
+  made->kernel_kind = KernelKind::kNative;
+  made->program = program->id;
+  const auto start = compute(made, {0, 100});
+  expect_squares_except(run(start), {0, 100}, {});
+  keeper_->perform(ForgetJob{start.job});
+  EXPECT_EQ(keeper_->next_timeout(), std::nullopt);
+}
+
+TEST_F(Keeper, ComparesOutputsAsTheKernelSays) {
+  StartCompare compare;
+  compare.job.bytes[0] = 200;
+  compare.manifest = manifest("near", encode(Nothing{}));
+  compare.unit = 3;
+  for (std::uint64_t value : {9, 10}) {
+    const Bytes output = encode(value);
+    compare.candidates.sizes.push_back(output.size());
+    compare.candidates.inline_bytes.insert(compare.candidates.inline_bytes.end(), output.begin(),
+                                           output.end());
+  }
+  keeper_->perform(compare);
+  ASSERT_TRUE(turn_until([&] { return compared_.size() == 1; }));
+  EXPECT_EQ(compared_[0].error, "");
+  EXPECT_TRUE(compared_[0].all_match);
+  EXPECT_EQ(compared_[0].unit, 3U);
+  EXPECT_EQ(compared_[0].digests, *digests_of(compare.candidates));
+
+  compare.candidates.inline_bytes.back() = 12;
+  keeper_->perform(compare);
+  ASSERT_TRUE(turn_until([&] { return compared_.size() == 2; }));
+  EXPECT_EQ(compared_[1].error, "");
+  EXPECT_FALSE(compared_[1].all_match);
+}
+
+TEST_F(Keeper, AComparisonThatTheKernelDoesNotHaveIsAnError) {
+  StartCompare compare;
+  compare.job.bytes[0] = 201;
+  compare.manifest = manifest("square", encode(Nothing{}));
+  compare.candidates.sizes = {1, 1};
+  compare.candidates.inline_bytes = {9, 10};
+  keeper_->perform(compare);
+  ASSERT_TRUE(turn_until([&] { return compared_.size() == 1; }));
+  EXPECT_NE(compared_[0].error, "");
+  EXPECT_FALSE(compared_[0].all_match);
+}
+
+TEST_F(Keeper, LeavesNoScratchBehind) {
+  run(compute("square", {0, 10}));
+  EXPECT_FALSE(fs::is_empty(config_.scratch));
+  keeper_.reset();
+  EXPECT_TRUE(fs::is_empty(config_.scratch));
+}
+
+TEST(ShippedKernels, AreAskedFromTheProgram) {
+  const auto names = ExecutorKeeper::shipped_kernels(SHOAL_HOSTILE_KERNELS);
+  ASSERT_TRUE(names) << names.error();
+  EXPECT_TRUE(std::find(names->begin(), names->end(), "square") != names->end());
+  EXPECT_FALSE(ExecutorKeeper::shipped_kernels("/bin/false"));
+  EXPECT_FALSE(ExecutorKeeper::shipped_kernels("/nowhere/at/all"));
+}
+
+}  // namespace
+}  // namespace shoal

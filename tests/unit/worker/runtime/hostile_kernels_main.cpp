@@ -1,0 +1,143 @@
+#include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/parallel_reduce.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "sdk/host/host.h"
+
+// Kernels that do what a worker must survive. Each misbehaves in the one unit that its parameters
+// name, and squares the unit's index in all others.
+namespace {
+
+struct Where {
+  std::uint64_t unit = 0;
+  std::string folder;
+  SHOAL_FIELDS(unit, folder)
+};
+
+using Unit = shoal::Unit;
+
+std::uint64_t square(const shoal::Nothing&, std::uint64_t unit) { return unit * unit; }
+
+shoal::Nothing noop(const shoal::Nothing&, std::uint64_t) { return {}; }
+
+std::uint64_t throws(Unit& unit, const Where& where, std::uint64_t index) {
+  if (index == where.unit) {
+    unit.log("about to fail");
+    unit.fail("no luck with this one");
+  }
+  return index * index;
+}
+
+std::uint64_t segfaults(const Where& where, std::uint64_t index) {
+  if (index == where.unit) {
+    std::fputs("here it comes\n", stderr);
+    volatile int* nowhere = nullptr;
+    *nowhere = 1;
+  }
+  return index * index;
+}
+
+std::uint64_t overflows_stack(const Where& where, std::uint64_t index) {
+  struct Deeper {
+    static int go(volatile int* above) {
+      if (above != nullptr && above[0] == 1 << 30) return 0;  // never: the stack ends long before
+      volatile int here[1024];
+      here[0] = above == nullptr ? 0 : above[0] + 1;
+      return go(here) + here[0];
+    }
+  };
+  if (index == where.unit) return static_cast<std::uint64_t>(Deeper::go(nullptr));
+  return index * index;
+}
+
+std::uint64_t spins(const Where& where, std::uint64_t index) {
+  volatile std::uint64_t turns = 0;
+  while (index == where.unit) turns = turns + 1;
+  return index * index;
+}
+
+std::uint64_t allocates(const Where& where, std::uint64_t index) {
+  if (index != where.unit) return index * index;
+  std::vector<std::vector<char>> hoard;
+  for (;;) hoard.emplace_back(64 << 20);
+}
+
+std::uint64_t writes_garbage(const Where& where, std::uint64_t index) {
+  if (index == where.unit) {
+    const char garbage[] = "\xff\xff\xff\xff this is no frame";
+    // The executor's socket is the third descriptor that it is given.
+    if (write(3, garbage, sizeof garbage) < 0) std::abort();
+  }
+  return index * index;
+}
+
+std::uint64_t exits(const Where& where, std::uint64_t index) {
+  if (index == where.unit) _exit(3);
+  return index * index;
+}
+
+// Says which process it runs in, and waits for the file "go".
+std::uint64_t waits(Unit& unit, const Where& where, std::uint64_t index) {
+  namespace fs = std::filesystem;
+  const fs::path folder = where.folder;
+  {
+    std::ofstream pid(folder / ("writing-" + std::to_string(index)));
+    pid << getpid();
+  }
+  fs::rename(folder / ("writing-" + std::to_string(index)),
+             folder / ("pid-" + std::to_string(index)));
+  while (!fs::exists(folder / "go") && !unit.cancelled()) usleep(1000);
+  return index * index;
+}
+
+std::uint64_t sums_in_parallel(const shoal::Nothing&, std::uint64_t index) {
+  return tbb::parallel_reduce(
+      tbb::blocked_range<std::uint64_t>(0, 10'000), index,
+      [](const auto& range, std::uint64_t sum) {
+        for (std::uint64_t i = range.begin(); i != range.end(); ++i) sum += i;
+        return sum;
+      },
+      [index](std::uint64_t a, std::uint64_t b) { return a + b - index; });
+}
+
+shoal::Bytes repeats(const Where& where, const shoal::Bytes& input) {
+  shoal::Bytes output;
+  for (std::uint64_t i = 0; i < where.unit; ++i) {
+    output.insert(output.end(), input.begin(), input.end());
+  }
+  return output;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<shoal::KernelEntry> kernels = {
+      shoal::Kernel{"square", square},
+      shoal::Kernel{"noop", noop},
+      shoal::Kernel{"throws", throws},
+      shoal::Kernel{"segfaults", segfaults},
+      shoal::Kernel{"overflows_stack", overflows_stack},
+      shoal::Kernel{"spins", spins},
+      shoal::Kernel{"allocates", allocates},
+      shoal::Kernel{"writes_garbage", writes_garbage},
+      shoal::Kernel{"exits", exits},
+      shoal::Kernel{"waits", waits},
+      shoal::Kernel{"sums_in_parallel", sums_in_parallel},
+      shoal::Kernel{"repeats", repeats},
+      shoal::Kernel{"near", square}.equivalent(
+          [](std::uint64_t a, std::uint64_t b) { return a < b ? b - a <= 1 : a - b <= 1; }),
+  };
+  if (argc == 2 && std::strcmp(argv[1], "--list") == 0) {
+    for (const auto& kernel : kernels) std::printf("%s\n", kernel.name.c_str());
+    return 0;
+  }
+  const auto channels = shoal::take_host_channels();
+  return channels ? shoal::serve_executor(kernels, *channels) : 2;
+}

@@ -1,0 +1,220 @@
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "node/protocol/limits.h"
+#include "worker/runtime/executor_keeper_impl.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::int64_t kGreetingNs = 30'000'000'000;
+// That units which nobody wants get to notice it.
+constexpr std::int64_t kCancelledNs = 2'000'000'000;
+constexpr std::int64_t kLongestNs = std::int64_t{1} << 60;
+
+AskedFor in_hand_of(const std::map<std::uint64_t, ExecutorTask>& tasks) {
+  return [&tasks](std::uint64_t number, UnitIndex unit) {
+    const auto task = tasks.find(number);
+    return task != tasks.end() && task->second.range.contains(unit);
+  };
+}
+
+ExecutorTask cut(const ExecutorTask& task, Range range) {
+  ExecutorTask part = task;
+  part.range = range;
+  return part;
+}
+
+}  // namespace
+
+std::int64_t ExecutorKeeper::Impl::unit_wall_ns(const ExecutorTask& task) const {
+  const auto job = jobs.find(task.job);
+  if (job == jobs.end()) return kCancelledNs;
+  constexpr std::uint64_t most_ms = kLongestNs / 1'000'000;
+  const std::uint64_t ms =
+      std::clamp<std::uint64_t>(job->second.manifest->unit_wall_ms, 1, most_ms);
+  return static_cast<std::int64_t>(ms) * 1'000'000;
+}
+
+std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int64_t now_ns) const {
+  if (!living.greeted) return living.started_ns + kGreetingNs;
+  std::int64_t next = std::numeric_limits<std::int64_t>::max();
+  // A unit that has not begun yet cannot be overdue before that.
+  for (const auto& [number, task] : living.in_flight) {
+    next = std::min(next, now_ns + (task.cancelled ? kCancelledNs : unit_wall_ns(task)));
+  }
+  for (const RunningUnit& unit :
+       running_units(living.process->page(), in_hand_of(living.in_flight))) {
+    const ExecutorTask& task = living.in_flight.at(unit.chunk);
+    const auto started = static_cast<std::int64_t>(unit.started_ns);
+    if (started > now_ns) continue;
+    next = std::min(next, started + unit_wall_ns(task));
+  }
+  return next;
+}
+
+void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
+  Living& living = *lane.living;
+  const std::int64_t now = keeper_now_ns();
+  if (living.reason != EndReason::kNone) {
+    living.check_ns = now + kCancelledNs;  // killed already, and about to be reaped
+    return;
+  }
+  if (!living.greeted) {
+    if (now - living.started_ns >= kGreetingNs) {
+      living.reason = EndReason::kOverdue;
+      living.process->kill();
+    }
+    living.check_ns = std::max(next_check_ns(living, now), now + kCancelledNs);
+    return;
+  }
+  bool wanted_runs = false;
+  bool unwanted_runs = false;
+  for (const RunningUnit& unit :
+       running_units(living.process->page(), in_hand_of(living.in_flight))) {
+    const ExecutorTask& task = living.in_flight.at(unit.chunk);
+    (task.cancelled ? unwanted_runs : wanted_runs) = true;
+    const auto started = static_cast<std::int64_t>(unit.started_ns);
+    if (started <= now && now - started >= unit_wall_ns(task)) living.overdue.push_back(unit);
+  }
+  if (!living.overdue.empty()) {
+    living.reason = EndReason::kOverdue;
+  } else if (unwanted_runs && !wanted_runs) {
+    living.reason = EndReason::kCancelled;
+  }
+  if (living.reason != EndReason::kNone) living.process->kill();
+  living.check_ns = std::max(next_check_ns(living, now), now + 1'000'000);
+}
+
+void ExecutorKeeper::Impl::end(ExecutorLane& lane) {
+  if (!lane.living) return;
+  by_token.erase(lane.living->token);
+  const ExecutorProcess& process = *lane.living->process;
+  for (int fd : {process.socket(), process.output(), process.pid_fd()}) {
+    epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, nullptr);
+  }
+  lane.living.reset();
+}
+
+void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane) {
+  // What it managed to answer counts.
+  read_frames(lane, true);
+  lane.living->process->read_output();
+  const Living& living = *lane.living;
+  const std::string how = describe_wait_status(*lane.living->process->reap());
+  const std::string output_end = living.process->output_end();
+  const auto running = running_units(living.process->page(), in_hand_of(living.in_flight));
+
+  for (const RunningUnit& unit : living.overdue) {
+    const ExecutorTask& task = living.in_flight.at(unit.chunk);
+    if (task.cancelled) continue;
+    fail_task(cut(task, {unit.unit, unit.unit + 1}), FailureKind::kTimedOut,
+              "ran longer than the " + std::to_string(unit_wall_ns(task) / 1'000'000) +
+                  " ms that the job allows",
+              output_end);
+  }
+  std::map<std::uint64_t, ExecutorTask> tasks = living.in_flight;
+  std::erase_if(tasks, [&](const auto& entry) {
+    const ExecutorTask& task = entry.second;
+    const bool compared = task.compare && std::any_of(living.overdue.begin(), living.overdue.end(),
+                                                      [&](const RunningUnit& unit) {
+                                                        return unit.chunk == entry.first;
+                                                      });
+    return task.cancelled || compared;
+  });
+  std::vector<ExecutorTask> list;
+  for (const auto& [number, task] : tasks) list.push_back(task);
+
+  if (!living.greeted) {
+    after_failed_start(lane, how, output_end, std::move(list));
+  } else if (lane.solo) {
+    after_death_alone(lane, living, how, std::move(list));
+  } else {
+    after_death_among_others(program, living, running, tasks);
+    tell(LogLevel::kWarning, "an executor " + how + " with " + std::to_string(running.size()) +
+                                 " units running; they are looked at one by one");
+  }
+  end(lane);
+}
+
+void ExecutorKeeper::Impl::after_failed_start(ExecutorLane& lane, const std::string& how,
+                                              const std::string& output_end,
+                                              std::vector<ExecutorTask> tasks) {
+  if (++lane.failed_starts < ExecutorLane::kFailedStartsMax) {
+    lane.waiting.insert(lane.waiting.begin(), tasks.begin(), tasks.end());
+    return;
+  }
+  lane.failed_starts = 0;
+  tasks.insert(tasks.end(), lane.waiting.begin(), lane.waiting.end());
+  lane.waiting.clear();
+  for (const ExecutorTask& task : tasks) {
+    fail_task(task, FailureKind::kRefused,
+              "the program " + how + " instead of asking for units: does it call shoal::run?",
+              output_end);
+  }
+}
+
+void ExecutorKeeper::Impl::after_death_alone(ExecutorLane& lane, const Living& living,
+                                             const std::string& how,
+                                             std::vector<ExecutorTask> tasks) {
+  for (ExecutorTask& task : tasks) {
+    // One that ran before it in the same executor may be to blame.
+    const bool certain = task.alone_from_the_start && living.reason != EndReason::kCancelled;
+    if (!certain) {
+      lane.waiting.push_front(std::move(task));
+      continue;
+    }
+    const bool nonsense = living.reason == EndReason::kNonsense;
+    fail_task(task, nonsense ? FailureKind::kBadAnswer : FailureKind::kCrashed,
+              nonsense ? "the executor sent what makes no sense (" + living.nonsense + ")"
+                       : "the executor " + how + ", running this unit alone",
+              living.process->output_end());
+  }
+}
+
+void ExecutorKeeper::Impl::after_death_among_others(
+    ExecutorProgram& program, const Living& living, const std::vector<RunningUnit>& running,
+    const std::map<std::uint64_t, ExecutorTask>& tasks) {
+  const bool blame = living.reason == EndReason::kNone || living.reason == EndReason::kNonsense;
+  const Suspects suspects = blame ? suspects_among(running) : Suspects{};
+  std::map<std::uint64_t, bool> one_by_one;  // by chunk: counted once, though it has many tasks
+  for (auto entry = tasks.rbegin(); entry != tasks.rend(); ++entry) {
+    const auto& [number, task] = *entry;
+    const auto suspect = [&, n = number](const RunningUnit& unit) { return unit.chunk == n; };
+    if (task.compare) {
+      const bool alone = std::any_of(suspects.units.begin(), suspects.units.end(), suspect);
+      if (alone) {
+        program.solo.waiting.push_back(task);
+      } else {
+        program.lane.waiting.push_front(task);
+      }
+      continue;
+    }
+    const auto work = works.find(task.chunk);
+    if (work == works.end()) continue;
+    RangeSet left = work->second.left().intersection(task.range);
+    for (const RunningUnit& unit : suspects.units) {
+      if (!suspect(unit) || !left.contains(unit.unit)) continue;
+      const Range alone{unit.unit, unit.unit + 1};
+      left.remove(alone);
+      program.solo.waiting.push_back(cut(task, alone));
+    }
+    if (blame && !suspects.caught && !one_by_one.contains(task.chunk)) {
+      one_by_one[task.chunk] = work->second.count_unclear_death();
+    }
+    const auto each = one_by_one.find(task.chunk);
+    const bool all_alone = each != one_by_one.end() && each->second;
+    for (auto run = left.runs().rbegin(); run != left.runs().rend(); ++run) {
+      if (all_alone) {
+        program.solo.waiting.push_back(cut(task, *run));
+      } else {
+        program.lane.waiting.push_front(cut(task, *run));
+      }
+    }
+  }
+}
+
+}  // namespace shoal

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "node/content/store/content_store.h"
+#include "node/protocol/facts.h"
+#include "node/protocol/input_pack.h"
+
+namespace shoal {
+
+// A file's bytes, read where they are touched.
+class MappedFile {
+ public:
+  static Result<std::unique_ptr<MappedFile>, std::string> open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ByteView view() const { return bytes_; }
+
+ private:
+  explicit MappedFile(ByteView bytes) : bytes_(bytes) {}
+  ByteView bytes_;
+};
+
+// What the keeper holds of a job for as long as its chunks come.
+struct JobInUse {
+  std::shared_ptr<const Manifest> manifest;
+  std::uint64_t setup = 0;  // its number in the executors
+  std::filesystem::path program;
+  std::optional<ContentId> content;  // the program's; none: the shipped executor
+  std::unique_ptr<MappedFile> inputs_file;
+  std::optional<InputPack> inputs;
+  unsigned threads = 1;  // so few that as many units have the memory that the job asks for
+  std::string unusable;  // not empty: why none of its units can run here
+};
+
+struct Lent {
+  std::filesystem::path shipped_executor;
+  unsigned threads = 1;
+  std::uint64_t memory_bytes = 0;
+};
+JobInUse open_job(std::shared_ptr<const Manifest> manifest, const Lent& lent,
+                  ContentStore& contents);
+
+// The inputs of `units`, which lie one after another in the pack.
+ByteView inputs_of(const InputPack& pack, Range units);
+
+}  // namespace shoal

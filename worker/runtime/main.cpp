@@ -1,0 +1,209 @@
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "node/content/store/content_store.h"
+#include "node/link/link.h"
+#include "node/state/clock.h"
+#include "node/state/key_file.h"
+#include "worker/runtime/endpoints.h"
+#include "worker/runtime/executor_keeper.h"
+#include "worker/runtime/ledger_store.h"
+#include "worker/runtime/options.h"
+#include "worker/runtime/worker_loop.h"
+
+namespace {
+
+using namespace shoal;
+namespace fs = std::filesystem;
+
+constexpr rlim_t kOpenFilesWanted = 65536;  // a link is a descriptor
+
+int fail(const std::string& what) {
+  log_line(LogLevel::kError, what);
+  return kExitError;
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+void start_log(LogLevel level) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool plain = no_color != nullptr && *no_color != '\0';
+  auto logger = spdlog::stderr_color_mt(
+      "shoal-worker", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic);
+  logger->set_level(spdlog_level(level));
+  logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  logger->flush_on(spdlog::level::debug);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+// Before any thread is started: threads inherit the mask. The descriptor that tells of the signals.
+int prepare_process() {
+  ::umask(077);
+  // A child that has died shows as an error of the write; so does a file that may not grow.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);  // a core would hold the node's key
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < kOpenFilesWanted) {
+    files.rlim_cur = std::min(files.rlim_max, kOpenFilesWanted);
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  sigset_t ending;
+  ::sigemptyset(&ending);
+  ::sigaddset(&ending, SIGTERM);
+  ::sigaddset(&ending, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  return ::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// From now on a second signal ends the process at once, whatever it is still waiting for.
+void let_signals_through(int signal_fd) {
+  signalfd_siginfo taken{};
+  while (::read(signal_fd, &taken, sizeof taken) == sizeof taken) {
+  }
+  sigset_t ending;
+  ::sigemptyset(&ending);
+  ::sigaddset(&ending, SIGTERM);
+  ::sigaddset(&ending, SIGINT);
+  ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
+}
+
+std::uint64_t physical_memory() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  const long page = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0
+             ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page)
+             : 0;
+}
+
+NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
+                     std::vector<std::string> endpoints, std::vector<std::string> kernels) {
+  NodeRecord record;
+  record.node = node;
+  record.pool = options.ticket.pool;
+  record.role = Role::kWorker;
+  record.endpoints = std::move(endpoints);
+  record.threads = options.threads;
+  record.memory_bytes = options.memory_bytes != 0 ? options.memory_bytes : physical_memory();
+  if (kernels.size() > limits::kKernelNames) kernels.resize(limits::kKernelNames);
+  record.kernels = std::move(kernels);
+  record.runs_native_from_anyone = options.ticket.native_from_anyone;
+  record.agent = "shoal/" SHOAL_VERSION;
+  record.ttl_s = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
+  return record;
+}
+
+int run(const WorkerOptions& options, int signal_fd) {
+  auto lock = lock_folder(options.state);
+  if (!lock) return fail(lock.error().what);
+  auto identity = load_or_create_key(options.state / "node.key");
+  if (!identity) return fail(identity.error().what);
+  const KeyPair& key = identity->key;
+  auto contents = ContentStore::open(options.state / "content");
+  if (!contents) return fail(contents.error().what);
+  auto ledger = LedgerStore::open(options.state / "ledger.sqlite3");
+  if (!ledger) return fail(ledger.error().what);
+  auto recovered = (*ledger)->recover();
+  if (!recovered) return fail(recovered.error().what);
+
+  std::error_code unknown;
+  const fs::path program = fs::read_symlink("/proc/self/exe", unknown);
+  auto executor = find_executor(options.executor, program.parent_path());
+  if (!executor) return fail(executor.error());
+  auto kernels = ExecutorKeeper::shipped_kernels(*executor);
+  if (!kernels) return fail(kernels.error());
+
+  LinkConfig link_config;
+  link_config.pool = options.ticket.pool;
+  link_config.role = Role::kWorker;
+  link_config.listen = options.listen;
+  auto link = Link::open(link_config, key);
+  if (!link) return fail(link.error().what);
+  auto listening = split_endpoint(options.listen);
+  check(listening.has_value(), "the options let a wrong endpoint through");
+  listening->port = (*link)->port();
+  const auto endpoints =
+      endpoints_to_advertise(*listening, options.advertise, options.ticket.doors,
+                             interface_addresses(listening->host.find(':') != std::string::npos));
+
+  KeeperConfig keeper_config;
+  keeper_config.shipped_executor = *executor;
+  keeper_config.scratch = options.state / "scratch";
+  keeper_config.threads = options.threads;
+  keeper_config.memory_bytes = options.memory_bytes;
+  ExecutorKeeper keeper(keeper_config, **contents);
+
+  PeerConfig peer_config;
+  peer_config.pool = options.ticket.pool;
+  peer_config.doors = options.ticket.doors;
+  peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
+  peer_config.trusted_submitters = options.trusted_submitters;
+  peer_config.native_from_anyone = options.ticket.native_from_anyone;
+  peer_config.unix_ms_at_zero = unix_ms_at_zero();
+  const NodeRecord record = peer_config.record;
+  const Ed25519Checker checker;
+  Peer peer(std::move(peer_config), key, checker, Rng(random_seed()), std::move(*recovered));
+
+  const std::string shown = endpoints.empty() ? join_endpoint(*listening) : endpoints.front();
+  std::printf("ready %s %s\n", to_hex(key.id()).c_str(), shown.c_str());
+  std::fflush(stdout);
+  log_line(LogLevel::kInfo, "worker " + short_hex(key.id()) + " of pool '" + options.ticket.name +
+                                "' at " + shown + ", " + std::to_string(options.threads) +
+                                " threads, state in " + options.state.string());
+  WorkerLoop loop({**link, **contents, **ledger, keeper, peer, key, record, signal_fd});
+  loop.run();
+  let_signals_through(signal_fd);
+  log_line(LogLevel::kInfo, "ending");
+  return kExitClean;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int signal_fd = prepare_process();
+  const auto environment = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+  };
+  const auto options = parse_worker_options(std::vector<std::string>(argv + 1, argv + argc),
+                                            environment, SHOAL_VERSION);
+  if (!options) {
+    std::fputs(options.error().out.c_str(), stdout);
+    std::fputs(options.error().err.c_str(), stderr);
+    return options.error().exit_code;
+  }
+  start_log(options->log_level);
+  if (signal_fd < 0)
+    return fail("cannot receive signals: raise the limit on open files (ulimit -n)");
+  return run(*options, signal_fd);
+}

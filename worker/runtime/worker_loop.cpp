@@ -1,0 +1,138 @@
+#include "worker/runtime/worker_loop.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "node/protocol/limits.h"
+#include "node/state/clock.h"
+
+namespace shoal {
+
+namespace {
+
+// Long enough to cost nothing, short enough that an error in a deadline heals.
+constexpr Duration kLongestWait = 60s;
+
+}  // namespace
+
+void log_line(LogLevel level, std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  switch (level) {
+    case LogLevel::kDebug:
+      spdlog::debug("{}", text);
+      return;
+    case LogLevel::kInfo:
+      spdlog::info("{}", text);
+      return;
+    case LogLevel::kWarning:
+      spdlog::warn("{}", text);
+      return;
+    case LogLevel::kError:
+      spdlog::error("{}", text);
+      return;
+  }
+}
+
+WorkerLoop::WorkerLoop(WorkerParts parts) : parts_(std::move(parts)) {}
+
+void WorkerLoop::run() {
+  refresh_record();
+  step(Started{});
+  step_answers();
+  parts_.ledger.flush();
+  std::vector<bool> readable;
+  while (true) {
+    std::vector<int> fds{parts_.signal_fd, parts_.ledger.descriptor()};
+    for (const int fd : parts_.keeper.descriptors()) fds.push_back(fd);
+    const auto timeout = time_to_wait();
+    keeper_called_ = false;
+    for (LinkEvent& event : parts_.link.wait(timeout, fds, readable)) {
+      std::visit([this](auto& what) { step(std::move(what)); }, event);
+      step_answers();
+    }
+    if (readable.at(0)) return;
+    if (readable.at(1)) {
+      for (LedgerEvent& event : parts_.ledger.collect()) {
+        if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
+        if (auto* done = std::get_if<StoreDone>(&event)) step(std::move(*done));
+        if (auto* loaded = std::get_if<ReceiptsLoaded>(&event)) step(std::move(*loaded));
+      }
+    }
+    for (KeeperEvent& event : parts_.keeper.collect()) {
+      if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
+      if (auto* done = std::get_if<ComputeDone>(&event)) step(std::move(*done));
+      if (auto* done = std::get_if<CompareDone>(&event)) step(std::move(*done));
+    }
+    const auto deadline = parts_.peer.next_deadline();
+    if (deadline && *deadline <= boottime_now()) step(DeadlineReached{});
+    if (refresh_record_at_ <= boottime_now()) refresh_record();
+    step_answers();
+    parts_.ledger.flush();
+  }
+}
+
+void WorkerLoop::step(PeerEvent event) {
+  for (PeerAction& action : parts_.peer.step(boottime_now(), std::move(event))) {
+    perform(std::move(action));
+  }
+}
+
+void WorkerLoop::step_answers() {
+  while (!answers_.empty()) {
+    PeerEvent answer = std::move(answers_.front());
+    answers_.pop_front();
+    step(std::move(answer));
+  }
+}
+
+void WorkerLoop::perform(PeerAction action) {
+  std::visit(
+      [this](auto& what) {
+        using Action = std::decay_t<decltype(what)>;
+        if constexpr (std::is_same_v<Action, Dial> || std::is_same_v<Action, Send> ||
+                      std::is_same_v<Action, Drop>) {
+          parts_.link.perform(what);
+        } else if constexpr (std::is_same_v<Action, Tell>) {
+          log_line(what.level, std::move(what.text));
+        } else if constexpr (std::is_same_v<Action, Store> ||
+                             std::is_same_v<Action, LoadReceipts>) {
+          parts_.ledger.perform(std::move(what));
+        } else if constexpr (std::is_same_v<Action, OpenContent> ||
+                             std::is_same_v<Action, StoreBlock> ||
+                             std::is_same_v<Action, ReadBlock>) {
+          answers_.emplace_back(parts_.contents.perform(what));
+        } else {
+          static_assert(std::is_same_v<Action, StartCompute> ||
+                        std::is_same_v<Action, CancelCompute> ||
+                        std::is_same_v<Action, StartCompare> || std::is_same_v<Action, ForgetJob>);
+          parts_.keeper.perform(what);
+          keeper_called_ = true;
+        }
+      },
+      action);
+}
+
+// Peers that meet this node later must see a record that has not run out.
+void WorkerLoop::refresh_record() {
+  parts_.record.sequence = unix_ms_now();
+  parts_.link.set_record(sign_fact(parts_.key, Purpose::kRecord, encode(parts_.record)));
+  refresh_record_at_ = boottime_now() + limits::kAnnounceEvery;
+}
+
+std::chrono::nanoseconds WorkerLoop::time_to_wait() {
+  if (keeper_called_) return std::chrono::nanoseconds(0);
+  const Instant now = boottime_now();
+  Duration wait = std::min(kLongestWait, refresh_record_at_ - now);
+  if (const auto deadline = parts_.peer.next_deadline()) wait = std::min(wait, *deadline - now);
+  if (const auto timeout = parts_.keeper.next_timeout()) wait = std::min(wait, *timeout);
+  return std::max(wait, Duration(0));
+}
+
+}  // namespace shoal

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "node/content/store/content_store.h"
+#include "node/link/link.h"
+#include "node/protocol/keys.h"
+#include "worker/core/peer.h"
+#include "worker/runtime/executor_keeper.h"
+#include "worker/runtime/ledger_store.h"
+
+namespace shoal {
+
+// The parts of a running worker; all of them outlive the loop.
+struct WorkerParts {
+  Link& link;
+  ContentStore& contents;
+  LedgerStore& ledger;
+  ExecutorKeeper& keeper;
+  Peer& peer;
+  const KeyPair& key;
+  NodeRecord record;   // as others should see this node; sequence and signature are the loop's
+  int signal_fd = -1;  // readable: a signal asks the worker to end
+};
+
+// Drives the peer on the network thread: turns what happens into events, and performs the actions
+// that the peer answers with, in their order. Sleeps while there is nothing to do.
+class WorkerLoop {
+ public:
+  explicit WorkerLoop(WorkerParts parts);
+  // Until a signal asks for the end.
+  void run();
+
+ private:
+  void step(PeerEvent event);
+  void perform(PeerAction action);
+  // Contents are stored and read at once; what the peer makes of it comes in its turn.
+  void step_answers();
+  void refresh_record();
+  std::chrono::nanoseconds time_to_wait();
+
+  WorkerParts parts_;
+  std::deque<PeerEvent> answers_;
+  bool keeper_called_ = false;  // it may have something to tell though no descriptor says so
+  Instant refresh_record_at_;
+};
+
+// Logs one line; what a peer or a kernel wrote cannot start another one or move the cursor.
+void log_line(LogLevel level, std::string text);
+
+}  // namespace shoal
