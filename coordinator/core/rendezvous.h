@@ -11,9 +11,9 @@
 #include "node/protocol/time.h"
 #include "node/protocol/transport.h"
 
-// A coordinator as a state machine: it keeps the signed, expiring records of a pool's nodes and gives
-// out random samples of them. It holds no job, unit, result or content, and loses nothing of worth
-// when it is killed: nodes announce themselves again.
+// A coordinator as a state machine: it keeps the signed, expiring records of a pool's nodes and
+// gives out random samples of them. It holds no job, unit, result or content, and loses nothing of
+// worth when it is killed: nodes announce themselves again.
 namespace shoal {
 
 struct RendezvousConfig {

@@ -7,10 +7,10 @@
 namespace shoal {
 
 enum class DecodeFault : std::uint8_t {
-  kMalformed,   // not a message of ours at all
-  kTooLarge,    // a field or the whole is past a limit
-  kBadValue,    // a field's value is outside its domain
-  kUnknown,     // a newer kind of message: to be ignored, not punished
+  kMalformed,  // not a message of ours at all
+  kTooLarge,   // a field or the whole is past a limit
+  kBadValue,   // a field's value is outside its domain
+  kUnknown,    // a newer kind of message: to be ignored, not punished
 };
 
 struct DecodeError {

@@ -41,9 +41,9 @@ struct NodeRecord {
   std::uint64_t memory_bytes = 0;      // that the donor lends
   std::vector<std::string> kernels;    // names of the shipped kernels it runs
   bool runs_native_from_anyone = false;
-  std::string agent;         // "shoal/0.1.0"
-  UnixMs sequence = 0;       // when it was signed
-  std::uint32_t ttl_s = 0;   // how long after that it may be believed
+  std::string agent;        // "shoal/0.1.0"
+  UnixMs sequence = 0;      // when it was signed
+  std::uint32_t ttl_s = 0;  // how long after that it may be believed
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
 };
 
@@ -53,22 +53,23 @@ enum class KernelKind : std::uint8_t {
 };
 enum class Comparison : std::uint8_t { kBytes = 0, kEquivalent = 1 };
 
-// A job (Purpose::kManifest, signed by its submitter). Immutable; its id is the SHA-256 of the body.
+// A job (Purpose::kManifest, signed by its submitter). Immutable; its id is the SHA-256 of the
+// body.
 struct Manifest {
   std::array<std::uint8_t, 16> nonce{};  // two submissions of the same work are two jobs
   std::string name;                      // for people
   KernelKind kernel_kind = KernelKind::kShipped;
-  std::string kernel;                  // the name it was registered under
-  std::optional<ContentId> program;    // kNative: the executable
+  std::string kernel;                // the name it was registered under
+  std::optional<ContentId> program;  // kNative: the executable
   std::uint64_t program_bytes = 0;
-  Bytes parameters;                    // handed to the kernel with every unit
-  std::uint64_t units = 0;             // N
-  std::optional<ContentId> inputs;     // a pack of N inputs (input_pack.h); none: a unit is its index
+  Bytes parameters;                 // handed to the kernel with every unit
+  std::uint64_t units = 0;          // N
+  std::optional<ContentId> inputs;  // a pack of N inputs (input_pack.h); none: a unit is its index
   std::uint64_t inputs_bytes = 0;
   std::uint32_t quorum = 2;
-  std::uint32_t max_attempts = 3;      // failures on as many workers end a unit
+  std::uint32_t max_attempts = 3;  // failures on as many workers end a unit
   Comparison comparison = Comparison::kBytes;
-  bool distinct_blocks = false;        // replicas from different address blocks (/24, /48)
+  bool distinct_blocks = false;  // replicas from different address blocks (/24, /48)
   std::uint64_t unit_wall_ms = 3'600'000;
   std::uint64_t unit_memory_bytes = 0;  // 0: the donor's limit
   std::uint64_t output_bytes_max = 64ULL << 20;
@@ -93,12 +94,12 @@ Hash256 commitment_seal(const JobId&, const NodeId& worker, Range, const Hash256
 Hash256 commitment_salt(const Signer&, const JobId&, Range);
 
 enum class FailureKind : std::uint8_t {
-  kThrew = 0,         // the kernel reported an error or threw
-  kCrashed = 1,       // a signal
-  kTimedOut = 2,      // past unit_wall_ms
+  kThrew = 0,     // the kernel reported an error or threw
+  kCrashed = 1,   // a signal
+  kTimedOut = 2,  // past unit_wall_ms
   kOutOfMemory = 3,
-  kBadAnswer = 4,     // the executor answered garbage, or too much
-  kRefused = 5,       // the kernel or its input could not be used at all
+  kBadAnswer = 4,  // the executor answered garbage, or too much
+  kRefused = 5,    // the kernel or its input could not be used at all
 };
 
 // A unit that failed on a worker (Purpose::kFailure).

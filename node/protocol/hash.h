@@ -29,12 +29,12 @@ ContentId content_id_from_root(std::uint64_t length, const Hash256& root);
 // A binary Merkle tree: parent = SHA-256(0x03 | left | right); the last node of an odd level moves
 // up unchanged. One leaf is its own root; no leaf at all is the zero hash.
 Hash256 merkle_root(std::span<const Hash256> leaves);
-// The siblings that prove leaves [first, last) of the tree, bottom up, left before right. Empty when
-// the run is the whole tree. 0 <= first < last <= leaves.size().
+// The siblings that prove leaves [first, last) of the tree, bottom up, left before right. Empty
+// when the run is the whole tree. 0 <= first < last <= leaves.size().
 std::vector<Hash256> merkle_range_proof(std::span<const Hash256> leaves, std::uint64_t first,
                                         std::uint64_t last);
-// The root that `part` (leaves [first, first + part.size()) of a tree of `count` leaves) and `proof`
-// lead to; nothing where the proof does not have the shape that such a run needs.
+// The root that `part` (leaves [first, first + part.size()) of a tree of `count` leaves) and
+// `proof` lead to; nothing where the proof does not have the shape that such a run needs.
 std::optional<Hash256> merkle_root_of_range(std::uint64_t count, std::uint64_t first,
                                             std::span<const Hash256> part,
                                             std::span<const Hash256> proof);

@@ -6,9 +6,9 @@
 
 namespace shoal {
 
-// The inputs of a job as one content: a header of 16 bytes ("shoalin1", N as 8 little-endian bytes),
-// N + 1 offsets of 8 bytes counted from the end of the table, then the inputs one after another. An
-// index at the front lets a worker read one unit's input without the rest.
+// The inputs of a job as one content: a header of 16 bytes ("shoalin1", N as 8 little-endian
+// bytes), N + 1 offsets of 8 bytes counted from the end of the table, then the inputs one after
+// another. An index at the front lets a worker read one unit's input without the rest.
 class InputPack {
  public:
   // Checks the table against the size. Keeps no copy: `bytes` must outlive the pack.

@@ -44,7 +44,8 @@ class SignatureChecker {
 class KeyPair final : public Signer {
  public:
   static constexpr std::size_t kSeedBytes = 32;
-  // The pair that follows from a 32-byte seed; the caller supplies the randomness and keeps it safe.
+  // The pair that follows from a 32-byte seed; the caller supplies the randomness and keeps it
+  // safe.
   explicit KeyPair(const std::array<std::uint8_t, kSeedBytes>& seed);
   ~KeyPair() override;
   KeyPair(const KeyPair&) = default;
@@ -69,8 +70,8 @@ class Ed25519Checker final : public SignatureChecker {
   bool holds(const NodeId& signer, Purpose, ByteView body, const Signature&) const override;
 };
 
-// The CURVE key of a node. Nothing where `id` is not a valid point. The map drops a sign bit, so two
-// ids may share a CURVE key: the first message on a link therefore names the id itself.
+// The CURVE key of a node. Nothing where `id` is not a valid point. The map drops a sign bit, so
+// two ids may share a CURVE key: the first message on a link therefore names the id itself.
 std::optional<CurveKey> curve_key_of(const NodeId& id);
 
 }  // namespace shoal

@@ -11,12 +11,12 @@ namespace shoal::limits {
 
 // Messages.
 inline constexpr std::size_t kMessageBytes = 1024 * 1024 + 4096;
-inline constexpr std::size_t kTextBytes = 4096;        // any one text field
-inline constexpr std::size_t kEndpoints = 8;           // a record's
+inline constexpr std::size_t kTextBytes = 4096;  // any one text field
+inline constexpr std::size_t kEndpoints = 8;     // a record's
 inline constexpr std::size_t kEndpointBytes = 256;
-inline constexpr std::size_t kKernelNames = 64;        // a record's
-inline constexpr std::size_t kRecordBytes = 4096;      // one encoded record
-inline constexpr std::size_t kSampleRecords = 64;      // one sample's
+inline constexpr std::size_t kKernelNames = 64;    // a record's
+inline constexpr std::size_t kRecordBytes = 4096;  // one encoded record
+inline constexpr std::size_t kSampleRecords = 64;  // one sample's
 inline constexpr std::size_t kManifestBytes = 512 * 1024;
 inline constexpr std::size_t kParameterBytes = 256 * 1024;
 inline constexpr std::size_t kRangesPerMessage = 4096;
@@ -27,17 +27,17 @@ inline constexpr std::size_t kReceiptsPerMessage = 64;
 // Units and results.
 inline constexpr std::uint64_t kUnitsPerJob = 1'000'000'000'000;
 inline constexpr std::uint64_t kUnitsPerBatch = 16'384;
-inline constexpr std::size_t kInlineOutputBytes = 1024;          // larger outputs are content
-inline constexpr std::size_t kBatchInlineBytes = 512 * 1024;     // inline outputs of one batch
-inline constexpr std::uint64_t kOutputBytes = 1ULL << 30;        // one unit's output
+inline constexpr std::size_t kInlineOutputBytes = 1024;       // larger outputs are content
+inline constexpr std::size_t kBatchInlineBytes = 512 * 1024;  // inline outputs of one batch
+inline constexpr std::uint64_t kOutputBytes = 1ULL << 30;     // one unit's output
 inline constexpr std::uint64_t kContentBytes = 1ULL << 40;
-inline constexpr std::size_t kFailureTextBytes = 2048;           // message and stderr, each
+inline constexpr std::size_t kFailureTextBytes = 2048;  // message and stderr, each
 inline constexpr unsigned kQuorumMax = 16;
 inline constexpr unsigned kExtraReplicas = 3;  // q + this many without agreement: disputed
 inline constexpr unsigned kAttemptsDefault = 3;
 
 // Content.
-inline constexpr std::size_t kBlockLeaves = 16;  // one request: 256 KiB
+inline constexpr std::size_t kBlockLeaves = 16;   // one request: 256 KiB
 inline constexpr std::size_t kContentWindow = 8;  // blocks in flight from one source
 
 // Peers.

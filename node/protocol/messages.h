@@ -12,7 +12,8 @@
 // envelope (message.capnp). The sender is known from the link's CURVE key, never from the payload.
 namespace shoal {
 
-// --- Rendezvous -----------------------------------------------------------------------------------
+// --- Rendezvous
+// -----------------------------------------------------------------------------------
 
 // First on every link, from both sides. The receiver checks `node` against the link's CURVE key and
 // `pool` against its own; either wrong: Refused, and the link is dropped.
@@ -26,7 +27,12 @@ struct Hello {
 };
 
 enum class RefusalReason : std::uint8_t {
-  kOtherPool = 0, kOtherVersion = 1, kWrongKey = 2, kTooBusy = 3, kNotAllowed = 4, kBadMessage = 5,
+  kOtherPool = 0,
+  kOtherVersion = 1,
+  kWrongKey = 2,
+  kTooBusy = 3,
+  kNotAllowed = 4,
+  kBadMessage = 5,
 };
 struct Refused {
   RefusalReason reason = RefusalReason::kBadMessage;
@@ -58,15 +64,20 @@ struct Leave {  // "forget my record"
   friend bool operator==(const Leave&, const Leave&) = default;
 };
 
-// --- Jobs -----------------------------------------------------------------------------------------
+// --- Jobs
+// -----------------------------------------------------------------------------------------
 
 struct Submit {  // submitter to a steward
   Signed manifest;
   friend bool operator==(const Submit&, const Submit&) = default;
 };
 enum class SubmitOutcome : std::uint8_t {
-  kAccepted = 0,       // durable: the submitter may leave
-  kInvalid = 1, kUnknownKernel = 2, kNotTrusted = 3, kFull = 4, kStorageFailed = 5,
+  kAccepted = 0,  // durable: the submitter may leave
+  kInvalid = 1,
+  kUnknownKernel = 2,
+  kNotTrusted = 3,
+  kFull = 4,
+  kStorageFailed = 5,
 };
 struct SubmitReply {
   JobId job;
@@ -76,7 +87,11 @@ struct SubmitReply {
 };
 
 enum class JobPhase : std::uint8_t {
-  kFetching = 0, kRunning = 1, kPaused = 2, kDone = 3, kCancelled = 4,
+  kFetching = 0,
+  kRunning = 1,
+  kPaused = 2,
+  kDone = 3,
+  kCancelled = 4,
 };
 struct JobStatus {
   JobId job;
@@ -86,9 +101,9 @@ struct JobStatus {
   std::uint64_t leased = 0;     // units in somebody's lease, first replica
   std::uint32_t workers = 0;    // that hold a lease or committed in the last minute
   std::uint64_t moved = 0;      // units that came to their worker from a peer, not from the steward
-  std::uint64_t recomputed = 0; // unit replicas beyond the quorum
+  std::uint64_t recomputed = 0;  // unit replicas beyond the quorum
   std::uint64_t unblinded = 0;
-  std::string waiting_for;      // why nothing moves, in one line; empty if it moves
+  std::string waiting_for;  // why nothing moves, in one line; empty if it moves
   std::string name;
   NodeId submitter;
   UnixMs created = 0;
@@ -117,7 +132,8 @@ struct JobFound {
   friend bool operator==(const JobFound&, const JobFound&) = default;
 };
 
-// --- Work -----------------------------------------------------------------------------------------
+// --- Work
+// -----------------------------------------------------------------------------------------
 
 // There is work in `job`: to peers that asked and got nothing, who pass it on, once a job, to those
 // that asked them.
@@ -132,7 +148,7 @@ struct WorkAvailable {
 struct WorkRequest {
   std::optional<JobId> job;
   std::uint32_t threads = 0;
-  std::uint64_t unit_ns = 0;     // its measured time a unit and thread in this job; 0: unknown
+  std::uint64_t unit_ns = 0;        // its measured time a unit and thread in this job; 0: unknown
   std::uint64_t backlog_units = 0;  // still unstarted here, so that asking early is no greed
   friend bool operator==(const WorkRequest&, const WorkRequest&) = default;
 };
@@ -154,8 +170,8 @@ struct LeaseGrant {
 // Nothing to lease now; the leader remembers the asker. `holders` have units that may be stolen.
 struct NoWork {
   std::optional<JobId> job;
-  std::vector<Signed> holders;       // NodeRecords, most units first
-  std::vector<WorkAvailable> jobs;   // from a peer that leads nothing: jobs it has heard of
+  std::vector<Signed> holders;      // NodeRecords, most units first
+  std::vector<WorkAvailable> jobs;  // from a peer that leads nothing: jobs it has heard of
   friend bool operator==(const NoWork&, const NoWork&) = default;
 };
 struct LeaseReport {  // holder to leader: what is still held of each lease; the rest returns
@@ -201,15 +217,16 @@ struct TransferReply {  // leader to thief: what of it moved; the rest must not 
   friend bool operator==(const TransferReply&, const TransferReply&) = default;
 };
 
-// --- Verification ---------------------------------------------------------------------------------
+// --- Verification
+// ---------------------------------------------------------------------------------
 
-struct CommitNotice {  // worker to leader
+struct CommitNotice {               // worker to leader
   std::vector<Signed> commitments;  // Commitment; all of one job
   JobId job;
-  std::uint64_t compute_ns = 0;     // thread time spent on them
+  std::uint64_t compute_ns = 0;  // thread time spent on them
   friend bool operator==(const CommitNotice&, const CommitNotice&) = default;
 };
-struct FailureNotice {  // worker to leader
+struct FailureNotice {           // worker to leader
   std::vector<Signed> failures;  // Failure
   friend bool operator==(const FailureNotice&, const FailureNotice&) = default;
 };
@@ -246,10 +263,10 @@ struct Reveal {
   Range part;
   Hash256 salt;
   Hash256 root;
-  std::vector<Hash256> digests;         // kDigests
+  std::vector<Hash256> digests;          // kDigests
   std::optional<PackedOutputs> outputs;  // kOutputs
-  std::vector<Hash256> proof;  // of `part` within `range`; empty when they are equal
-  bool lapsed = false;         // the worker no longer has this batch
+  std::vector<Hash256> proof;            // of `part` within `range`; empty when they are equal
+  bool lapsed = false;                   // the worker no longer has this batch
   friend bool operator==(const Reveal&, const Reveal&) = default;
 };
 // Job with `equivalent`, and digests differ: leader to one of the verifiers.
@@ -264,7 +281,8 @@ struct CompareReply {
   friend bool operator==(const CompareReply&, const CompareReply&) = default;
 };
 
-// --- Results --------------------------------------------------------------------------------------
+// --- Results
+// --------------------------------------------------------------------------------------
 
 enum class UnitEnd : std::uint8_t { kVerified = 0, kDisputed = 1, kFailed = 2 };
 
@@ -283,16 +301,17 @@ struct Receipt {
   std::uint64_t sequence = 0;  // the leader's count, from 1: a cursor for delivery, nothing more
   Range range;
   UnitEnd end = UnitEnd::kVerified;
-  PackedOutputs outputs;               // kVerified
-  std::vector<Support> supports;       // kVerified: at least q that agree; kDisputed: all there are
-  std::vector<Signed> failures;        // kFailed: Failure
-  std::vector<Signed> comparisons;     // ComparisonVerdict, where digests differ within tolerance
+  PackedOutputs outputs;            // kVerified
+  std::vector<Support> supports;    // kVerified: at least q that agree; kDisputed: all there are
+  std::vector<Signed> failures;     // kFailed: Failure
+  std::vector<Signed> comparisons;  // ComparisonVerdict, where digests differ within tolerance
   friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 Bytes encode(const Receipt&);  // as it is stored and sent
 Result<Receipt, DecodeError> decode_receipt(ByteView);
 
-struct ResultsRequest {  // submitter to steward: receipts after `cursor`, at most `credit` bytes ahead
+struct ResultsRequest {  // submitter to steward: receipts after `cursor`, at most `credit` bytes
+                         // ahead
   JobId job;
   std::uint64_t cursor = 0;
   std::uint64_t credit_bytes = 0;
@@ -308,7 +327,8 @@ struct JobOver {  // submitter to steward: Snapshot
   friend bool operator==(const JobOver&, const JobOver&) = default;
 };
 
-// --- Content --------------------------------------------------------------------------------------
+// --- Content
+// --------------------------------------------------------------------------------------
 
 struct BlockRequest {
   ContentId content;
@@ -325,7 +345,8 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
-// --- Workers as people see them -------------------------------------------------------------------
+// --- Workers as people see them
+// -------------------------------------------------------------------
 
 struct WorkerStatusRequest {
   friend bool operator==(const WorkerStatusRequest&, const WorkerStatusRequest&) = default;
@@ -334,13 +355,13 @@ struct WorkerStatus {
   NodeId node;
   std::string agent;
   std::uint32_t threads = 0;
-  std::uint32_t peers = 0;          // links up
+  std::uint32_t peers = 0;  // links up
   std::uint64_t units_computed = 0;
-  std::uint64_t units_stolen = 0;   // that came from a peer other than the steward
+  std::uint64_t units_stolen = 0;  // that came from a peer other than the steward
   std::uint64_t units_failed = 0;
   std::uint64_t jobs_led = 0;
   std::uint64_t backlog_units = 0;
-  std::string doing;                // one line
+  std::string doing;  // one line
   friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
 };
 

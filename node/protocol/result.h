@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <source_location>
 #include <tl/expected.hpp>
 
 namespace shoal {
@@ -13,11 +12,11 @@ template <class T, class E>
 using Result = tl::expected<T, E>;
 
 // A bug of ours, in release builds too: says where, and ends the process.
-inline void check(bool holds, const char* what,
-                  std::source_location at = std::source_location::current()) {
+// (The builtins are what std::source_location is made of; clang 14 has no other name for them.)
+inline void check(bool holds, const char* what, const char* file = __builtin_FILE(),
+                  unsigned line = __builtin_LINE()) {
   if (holds) return;
-  std::fprintf(stderr, "%s:%u: internal error: %s\n", at.file_name(),
-               static_cast<unsigned>(at.line()), what);
+  std::fprintf(stderr, "%s:%u: internal error: %s\n", file, line, what);
   std::abort();
 }
 

@@ -27,12 +27,12 @@ struct Ticket {
 };
 
 enum class TicketFault : std::uint8_t {
-  kNotATicket,       // does not start with "shoal1"
-  kBadCharacter,     // a character that no ticket holds
-  kTooShort,         // cut off
-  kBadChecksum,      // mistyped
-  kBadSignature,     // changed after the pool signed it
-  kBadBody,          // checksum holds, contents do not: made by a newer or a broken program
+  kNotATicket,    // does not start with "shoal1"
+  kBadCharacter,  // a character that no ticket holds
+  kTooShort,      // cut off
+  kBadChecksum,   // mistyped
+  kBadSignature,  // changed after the pool signed it
+  kBadBody,       // checksum holds, contents do not: made by a newer or a broken program
 };
 struct TicketError {
   TicketFault fault;

@@ -43,6 +43,7 @@ struct JobRun {
   std::uint64_t bad_receipts = 0;
   std::uint64_t taken = 0;  // highest sequence delivered
   RangeSet verified, failed, disputed, ended;
+  RangeSet ended_in_session;                 // since the submitter's process last attached
   std::map<ContentId, WantOutput> fetching;  // large outputs under way
   std::uint64_t fetched = 0;
   std::optional<Time> last_receipt;

@@ -116,6 +116,8 @@ void Network::handle(NetEvent event) {
                    if (!dial.open) return;
                    dial.open = false;
                    nodes_[dial.from].dials.erase(dial.wanted);
+                   // The other side's dial came through meanwhile: there is a link after all.
+                   if (dial.to && nodes_[dial.from].links.contains(*dial.to)) return;
                    host_.deliver(dial.from, LinkLost{dial.wanted, std::move(e.why)});
                  },
                  [&](SideUp& e) { side_up(e); },

@@ -270,10 +270,23 @@ SimOptions random_options(std::uint64_t seed) {
     options.byzantine[behaviour] = 1;
     --left;
   }
+  // A replayer repeats its own reveals to anybody: a copier beside it would accuse the honest.
+  if (options.byzantine.contains(Behaviour::kReplayer)) {
+    options.byzantine.erase(Behaviour::kCopier);
+  }
   std::uint32_t hostile = 0;
-  for (const auto& [behaviour, count] : options.byzantine) hostile += count;
+  bool liars = false;
+  for (const auto& [behaviour, count] : options.byzantine) {
+    hostile += count;
+    liars |= count > 0 && lies_about_results(behaviour);
+  }
   const std::uint32_t quorum_max = std::clamp<std::uint32_t>(options.peers - hostile - 1, 1, 3);
   options.quorum = 1 + static_cast<std::uint32_t>(rng.below(quorum_max));
+  // Large outputs are fetched from those who computed them, who must be within reach.
+  if (options.output_bytes > limits::kInlineOutputBytes) options.unreachable = 0;
+  // Nobody holds the content that a lone liar names: with a quorum of one it could never be
+  // fetched.
+  if (options.quorum == 1 && liars) options.output_bytes = 8;
   return options;
 }
 

@@ -294,6 +294,7 @@ void World::perform(Node& node, JobAccepted accepted) {
     return violated("world", "a job was accepted that nobody submitted");
   }
   const bool first = !job->accepted;
+  job->ended_in_session = {};
   if (first) job->accepted = now_;
   job->steward_door = accepted.steward;
   job->steward = index_of(accepted.steward.node);
@@ -342,6 +343,7 @@ void World::perform(Node& node, ReceiptReady ready) {
   job->taken = std::max(job->taken, receipt.sequence);
   const bool news = !job->ended.contains(receipt.range);
   job->ended.add(receipt.range);
+  job->ended_in_session.add(receipt.range);
   switch (receipt.end) {
     case UnitEnd::kVerified:
       job->verified.add(receipt.range);
@@ -367,6 +369,11 @@ void World::perform(Node& node, ReceiptReady ready) {
     }
   }
   settle(*job);
+  // A submitter that died between the last result and the end of the closing closes again.
+  if (job->finished && *job->finished < now_ && !job->snapshot && job->spec.close_when_done &&
+      job->ended_in_session.size() == job->manifest.units) {
+    inject(node, Duration{}, SubmitterEvent(CloseJob{job->id}));
+  }
 }
 
 void World::settle(JobRun& job) {

@@ -17,9 +17,7 @@ Batch* Batches::find(std::uint64_t id) {
   return it == batches_.end() ? nullptr : &it->second;
 }
 
-const Batch* Batches::find(std::uint64_t id) const {
-  return const_cast<Batches*>(this)->find(id);
-}
+const Batch* Batches::find(std::uint64_t id) const { return const_cast<Batches*>(this)->find(id); }
 
 Batch* Batches::find(const NodeId& worker, Range range, std::uint64_t* id) {
   auto it = by_worker_.find({worker, range.first});

@@ -54,7 +54,8 @@ class Batches {
   std::uint64_t next_ = 1;
 };
 
-// Takes in what a worker shows of its batch. Empty: it holds, and `batch` has it; else what is wrong.
+// Takes in what a worker shows of its batch. Empty: it holds, and `batch` has it; else what is
+// wrong.
 std::string open_batch(Batch& batch, const JobId& job, Reveal reveal);
 
 // The evidence of `batch` for `range` within it, for a receipt. `digests_shown`: the digests of the

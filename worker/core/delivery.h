@@ -23,7 +23,7 @@ class Delivery {
 
  private:
   struct Reader {
-    std::uint64_t sent = 0;                        // the last sequence sent
+    std::uint64_t sent = 0;  // the last sequence sent
     std::uint64_t credit_bytes = 0;
     std::uint64_t ahead_bytes = 0;                 // sent and not acknowledged
     std::map<std::uint64_t, std::uint64_t> ahead;  // sequence -> bytes

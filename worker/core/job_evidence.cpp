@@ -36,8 +36,8 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   for (Range run : units_.open_runs(what->range)) {
     units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
       const Replica* own = segment.find(from);
-      granted |= own != nullptr && (own->state == ReplicaState::kLeased ||
-                                    own->state == ReplicaState::kLapsed);
+      granted |= own != nullptr &&
+                 (own->state == ReplicaState::kLeased || own->state == ReplicaState::kLapsed);
     });
   }
   if (!granted) return;
@@ -56,8 +56,8 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   for (Range run : units_.open_runs(what->range)) {
     units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
       Replica* own = segment.find(from);
-      if (own == nullptr || (own->state != ReplicaState::kLeased &&
-                             own->state != ReplicaState::kLapsed)) {
+      if (own == nullptr ||
+          (own->state != ReplicaState::kLeased && own->state != ReplicaState::kLapsed)) {
         return;
       }
       if (own->state == ReplicaState::kLeased) {
@@ -108,7 +108,9 @@ bool JobLed::request_reveals(Instant now, UnitIndex first, const UnitMap::Segmen
   }
   bool all_open = true;
   for (const Replica& replica : segment.replicas) {
-    if (replica.state != ReplicaState::kCommitted) continue;
+    if (replica.state != ReplicaState::kCommitted && replica.state != ReplicaState::kCompared) {
+      continue;
+    }
     const Batch& batch = *batches_.find(replica.batch);
     if (outputs_of == nullptr) {
       ask_reveal(now, replica.batch, RevealDetail::kOutputs, out);
@@ -125,8 +127,8 @@ bool JobLed::request_reveals(Instant now, UnitIndex first, const UnitMap::Segmen
       continue;
     }
     // A root that is not the reference's tells only that something differs: ask what.
-    const bool same_as_reference = outputs_of->opened && outputs_of->range == batch.range &&
-                                   outputs_of->root == batch.root;
+    const bool same_as_reference =
+        outputs_of->opened && outputs_of->range == batch.range && outputs_of->root == batch.root;
     if (batch.digests.empty() && !same_as_reference) {
       if (outputs_of->opened) ask_reveal(now, replica.batch, RevealDetail::kOutputs, out);
       all_open = false;
@@ -141,8 +143,8 @@ void JobLed::ask_reveal(Instant now, std::uint64_t id, RevealDetail detail, Outb
   const bool comes_unasked = manifest_->quorum == 1 && !batch.asked;
   batches_.mark_asked(id, detail, now);
   if (comes_unasked) return;  // with nobody to copy from, workers show as they commit
-  out.send(batch.worker, RevealRequest{.job = id_, .range = batch.range, .part = batch.range,
-                                       .detail = detail});
+  out.send(batch.worker,
+           RevealRequest{.job = id_, .range = batch.range, .part = batch.range, .detail = detail});
 }
 
 void JobLed::on_reveal(Instant now, const NodeId& from, Reveal reveal, Outbox& out) {
@@ -151,23 +153,29 @@ void JobLed::on_reveal(Instant now, const NodeId& from, Reveal reveal, Outbox& o
   if (batch == nullptr) return;
   if (!batch->asked) return;
   const Range range = batch->range;
-  batches_.mark_answered(id);
   if (reveal.lapsed) {
-    reject_batch(id, ReplicaState::kLapsed);
+    reject_batch(now, id, ReplicaState::kLapsed, out);
   } else if (std::string fault = open_batch(*batch, id_, std::move(reveal)); !fault.empty()) {
     out.tell(LogLevel::kWarning, "worker " + short_hex(from) + " showed a batch of job " +
                                      short_hex(id_) + " that does not hold: " + fault);
-    reject_batch(id, ReplicaState::kRejected);
+    reject_batch(now, id, ReplicaState::kRejected, out);
   } else {
+    // An earlier, shorter answer does not settle a later, longer question.
+    if (batch->outputs || *batch->asked == RevealDetail::kRoot ||
+        (*batch->asked == RevealDetail::kDigests && !batch->digests.empty())) {
+      batches_.mark_answered(id);
+    }
     open_or_compare(now, range, out);
   }
   serve_hungry(now, out);
 }
 
-void JobLed::reject_batch(std::uint64_t id, ReplicaState state) {
+// The others may be enough without it.
+void JobLed::reject_batch(Instant now, std::uint64_t id, ReplicaState state, Outbox& out) {
   const Batch* batch = batches_.find(id);
   if (batch == nullptr) return;
-  for (Range run : units_.open_runs(batch->range)) {
+  const Range range = batch->range;
+  for (Range run : units_.open_runs(range)) {
     units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
       for (Replica& replica : segment.replicas) {
         const bool of_batch = replica.batch == id && (replica.state == ReplicaState::kCommitted ||
@@ -179,6 +187,7 @@ void JobLed::reject_batch(std::uint64_t id, ReplicaState state) {
     });
   }
   batches_.remove(id);
+  open_or_compare(now, range, out);
 }
 
 void JobLed::compare(Instant now, Range run, Outbox& out) {
@@ -286,7 +295,7 @@ void JobLed::settle_run(Instant now, Range run, const std::vector<std::uint64_t>
       ask_reveal(now, id, RevealDetail::kOutputs, out);
       all_outputs = false;
     }
-    if (all_outputs) ask_equivalence(run, batches, out);
+    if (all_outputs) ask_equivalence(now, run, batches, out);
     return;
   }
   need_another(run, batches, static_cast<std::uint32_t>(best_size), out);
@@ -313,9 +322,10 @@ void JobLed::need_another(Range run, const std::vector<std::uint64_t>& batches,
 }
 
 // Has a verifier judge, unit by unit, whether all outputs match the one with the least digest.
-void JobLed::ask_equivalence(Range run, const std::vector<std::uint64_t>& batches, Outbox& out) {
+void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
+                             Outbox& out) {
   for (UnitIndex unit = run.first; unit < run.last; ++unit) {
-    if (!comparing_.insert(unit).second) continue;
+    if (!comparing_.emplace(unit, now).second) continue;
     struct Candidate {
       Hash256 digest;
       PackedOutputs output;
@@ -333,8 +343,8 @@ void JobLed::ask_equivalence(Range run, const std::vector<std::uint64_t>& batche
       if (i > 0 && candidates[i].digest == candidates[i - 1].digest) continue;
       append(request.candidates, candidates[i].output);
     }
-    // The last to commit judges: at random from those who computed it, and not the leader if another
-    // is there.
+    // The last to commit judges: at random from those who computed it, and not the leader if
+    // another is there.
     std::vector<NodeId> judges;
     for (std::uint64_t id : batches) {
       const NodeId& worker = batches_.find(id)->worker;
@@ -360,20 +370,25 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
   std::vector<std::uint64_t> batches;
   std::uint64_t reference = 0;
   bool judged_all = true;
+  bool by_supporter = false;
   for (const Replica& replica : segment.replicas) {
     if (replica.state != ReplicaState::kCommitted && replica.state != ReplicaState::kCompared) {
       continue;
     }
     const Batch& batch = *batches_.find(replica.batch);
+    if (batch.digests.empty()) continue;  // committed since, and not open yet: no part of this
     const Hash256& digest = batch.digests[what->unit - batch.range.first];
-    judged_all &= std::find(what->digests.begin(), what->digests.end(), digest) !=
-                  what->digests.end();
+    by_supporter |= replica.worker == from;
+    judged_all &=
+        std::find(what->digests.begin(), what->digests.end(), digest) != what->digests.end();
     if (!what->digests.empty() && digest == what->digests.front()) reference = replica.batch;
     batches.push_back(replica.batch);
   }
-  if (what->all_match && judged_all && reference != 0 && batches.size() >= manifest_->quorum &&
-      batches_.find(reference)->outputs) {
+  if (what->all_match && judged_all && by_supporter && reference != 0 &&
+      batches.size() >= manifest_->quorum && batches_.find(reference)->outputs) {
     accept(run, batches, reference, {verdict}, out);
+  } else if (!judged_all || !by_supporter) {
+    open_or_compare(now, run, out);  // the evidence has changed since the judge was asked
   } else {
     need_another(run, batches, manifest_->quorum - 1, out);
   }
@@ -381,14 +396,27 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
   serve_hungry(now, out);
 }
 
+// Somebody who was to decide these units will not: what there is is weighed once more, and ends
+// where nobody is left to ask.
+void JobLed::weigh_again(Instant now, Range range, Outbox& out) {
+  for (Range run : units_.open_runs(range)) {
+    units_.update(run, [](UnitIndex, UnitMap::Segment& segment) {
+      segment.agreed = 0;
+      for (Replica& replica : segment.replicas) {
+        if (replica.state == ReplicaState::kCompared) replica.state = ReplicaState::kCommitted;
+      }
+    });
+  }
+  open_or_compare(now, range, out);
+}
+
 void JobLed::accept(Range run, const std::vector<std::uint64_t>& agreeing,
                     std::uint64_t outputs_from, std::vector<Signed> comparisons, Outbox& out) {
   const Batch& shown = *batches_.find(outputs_from);
   Receipt receipt = next_receipt(run, UnitEnd::kVerified);
-  receipt.outputs = run == shown.range
-                        ? *shown.outputs
-                        : slice(*shown.outputs, run.first - shown.range.first,
-                                run.last - shown.range.first);
+  receipt.outputs = run == shown.range ? *shown.outputs
+                                       : slice(*shown.outputs, run.first - shown.range.first,
+                                               run.last - shown.range.first);
   receipt.comparisons = std::move(comparisons);
   bool unblinded = false;
   for (std::uint64_t id : agreeing) {
@@ -408,19 +436,25 @@ void JobLed::accept(Range run, const std::vector<std::uint64_t>& agreeing,
   end_run(run, std::move(receipt), out);
 }
 
-void JobLed::dispute(Range run, const std::vector<std::uint64_t>& batches, Outbox& out) {
-  Receipt receipt = next_receipt(run, UnitEnd::kDisputed);
-  for (std::uint64_t id : batches) {
-    const Batch& batch = *batches_.find(id);
-    const auto& digests = batch.digests;
-    Support support = support_of(batch, run, digests);
-    support.digests.assign(
-        digests.begin() + static_cast<std::ptrdiff_t>(run.first - batch.range.first),
-        digests.begin() + static_cast<std::ptrdiff_t>(run.last - batch.range.first));
-    receipt.supports.push_back(std::move(support));
+// A disputed receipt shows every replica's digests: long runs are cut to what one message holds.
+void JobLed::dispute(Range run, const std::vector<std::uint64_t>& ids, Outbox& out) {
+  constexpr std::size_t kDigestBytes = limits::kMessageBytes / 2;
+  const std::uint64_t most = std::max<std::uint64_t>(1, kDigestBytes / (32 * ids.size()));
+  // The batches outlive the first parts only as long as they have open units: look them up anew.
+  for (Range part{run.first, run.first}; part.last < run.last; part.first = part.last) {
+    part.last = std::min(run.last, part.first + most);
+    Receipt receipt = next_receipt(part, UnitEnd::kDisputed);
+    for (std::uint64_t id : ids) {
+      const Batch& batch = *batches_.find(id);
+      Support support = support_of(batch, part, batch.digests);
+      support.digests.assign(
+          batch.digests.begin() + static_cast<std::ptrdiff_t>(part.first - batch.range.first),
+          batch.digests.begin() + static_cast<std::ptrdiff_t>(part.last - batch.range.first));
+      receipt.supports.push_back(std::move(support));
+    }
+    disputed_ += part.size();
+    end_run(part, std::move(receipt), out);
   }
-  disputed_ += run.size();
-  end_run(run, std::move(receipt), out);
 }
 
 void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox& out) {
@@ -434,8 +468,8 @@ void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, 
   bool counted = false;
   units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
     Replica* own = segment.find(from);
-    if (own == nullptr || (own->state != ReplicaState::kLeased &&
-                           own->state != ReplicaState::kLapsed)) {
+    if (own == nullptr ||
+        (own->state != ReplicaState::kLeased && own->state != ReplicaState::kLapsed)) {
       return;
     }
     if (own->state == ReplicaState::kLeased) leases_.release(own->lease, {first, segment.last});
@@ -447,11 +481,10 @@ void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, 
   failures.push_back(failure);
   // Fewer workers than attempts: who is here has had its turn, and the unit must still end.
   const UnitMap::Segment& segment = units_.segments().at(what->unit);
-  const bool anyone_left =
-      std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
-        return entry.second.linked && entry.second.asked &&
-               eligible(segment, entry.first, entry.second);
-      });
+  const bool anyone_left = std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
+    return entry.second.linked && entry.second.asked &&
+           eligible(segment, entry.first, entry.second);
+  });
   if (failures.size() >= manifest_->max_attempts ||
       (!anyone_left && segment.count(ReplicaState::kLeased) == 0)) {
     Receipt receipt = next_receipt(run, UnitEnd::kFailed);
@@ -487,6 +520,7 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
     });
   }
   units_.end(run);
+  comparing_.erase(comparing_.lower_bound(run.first), comparing_.lower_bound(run.last));
   for (auto [batch, units] : settled) batches_.settle(batch, units);
   for (UnitIndex unit = run.first; !failures_.empty() && unit < run.last;) {
     auto it = failures_.lower_bound(unit);

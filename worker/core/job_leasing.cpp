@@ -47,21 +47,22 @@ std::uint64_t JobLed::units_for(const Member& member, Duration work) const {
   return std::max<std::uint64_t>(per_thread, 1) * member.threads;
 }
 
-std::uint64_t JobLed::threads_here() const {
-  std::uint64_t threads = 0;
-  for (const auto& [_, member] : members_) {
-    if (member.linked) threads += member.threads;
+void JobLed::count_members() {
+  threads_here_ = 0;
+  askers_ = others_here_ = 0;
+  for (const auto& [id, member] : members_) {
+    if (!member.linked) continue;
+    threads_here_ += member.threads;
+    if (id == context_.self) continue;
+    ++others_here_;
+    if (member.asked) ++askers_;
   }
-  return std::max<std::uint64_t>(threads, 1);
+  threads_here_ = std::max<std::uint64_t>(threads_here_, 1);
 }
 
 // Enough workers besides the leader that it never needs to verify in its own job.
 bool JobLed::blind_verifiers_suffice() const {
-  std::uint32_t others = 0;
-  for (const auto& [id, member] : members_) {
-    if (member.linked && (member.asked || settling_until_) && id != context_.self) ++others;
-  }
-  return others >= manifest_->quorum;
+  return (settling_until_ ? others_here_ : askers_) >= manifest_->quorum;
 }
 
 bool JobLed::eligible(const UnitMap::Segment& segment, const NodeId& worker,
@@ -89,8 +90,7 @@ bool JobLed::leader_must_verify(const UnitMap::Segment& segment) const {
 JobLed::Pick JobLed::pick_fresh(const NodeId& worker, const Member& member) {
   Pick pick{.kind = LeaseKind::kPrimary, .ranges = {}, .units = 0};
   std::uint64_t budget = kProbeUnitsPerThread * member.threads;
-  const std::uint64_t fair =
-      units_.fresh_units() * member.threads / (2 * threads_here()) + 1;
+  const std::uint64_t fair = units_.fresh_units() * member.threads / (2 * threads_here_) + 1;
   if (unit_ns_of(member) != 0) {
     budget = std::clamp(fair, units_for(member, kLeastPrimaryWork),
                         std::max(units_for(member, context_.config.lease / 2),
@@ -125,7 +125,7 @@ JobLed::Pick JobLed::pick_verify(const NodeId& worker, const Member& member) {
   const bool leader_helps = leader && !blind_verifiers_suffice();
   std::uint64_t budget = unit_ns_of(member) == 0 ? kProbeUnitsPerThread * member.threads
                                                  : units_for(member, kVerifyWork);
-  budget = std::min(budget, units_.verifiable_units() * member.threads / threads_here() + 1);
+  budget = std::min(budget, units_.verifiable_units() * member.threads / threads_here_ + 1);
   // From a random place, so that no worker can tell or choose what it will be asked to verify.
   const UnitIndex low = *shelf.begin();
   auto it = shelf.lower_bound(low + rng_.below(*shelf.rbegin() - low + 1));
@@ -143,7 +143,7 @@ JobLed::Pick JobLed::pick_verify(const NodeId& worker, const Member& member) {
 }
 
 // A second worker on what a first one holds and has not come to: taken from the far end.
-JobLed::Pick JobLed::pick_half_leased(const NodeId& worker, const Member& member) {
+JobLed::Pick JobLed::pick_half_leased(Instant now, const NodeId& worker, const Member& member) {
   Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
   if (worker == context_.self && blind_verifiers_suffice()) return pick;
   const std::uint64_t budget =
@@ -153,8 +153,11 @@ JobLed::Pick JobLed::pick_half_leased(const NodeId& worker, const Member& member
   for (auto it = shelf.rbegin(); it != shelf.rend() && ++scanned <= kScanRuns; ++it) {
     const auto& segment = units_.segments().at(*it);
     if (!eligible(segment, worker, member)) continue;
-    // The leader's own would end up committed after another's.
-    if (segment.find(context_.self) != nullptr && blind_verifiers_suffice()) continue;
+    // The leader's own would end up committed after another's; unless it never will be.
+    if (segment.find(context_.self) != nullptr && blind_verifiers_suffice() &&
+        !all_late(now, segment)) {
+      continue;
+    }
     const std::uint64_t half = (segment.last - *it + 1) / 2;
     const std::uint64_t size = std::min(budget, half);
     pick.ranges.push_back({segment.last - size, segment.last});
@@ -164,23 +167,30 @@ JobLed::Pick JobLed::pick_half_leased(const NodeId& worker, const Member& member
   return pick;
 }
 
+// None of those who hold the run has moved in it for longer than its units should take.
+bool JobLed::all_late(Instant now, const UnitMap::Segment& segment) const {
+  const Duration patience = job_unit_ns_ == 0 ? context_.config.lease / 2
+                                              : std::max<Duration>(1s, Duration(3 * job_unit_ns_));
+  return std::all_of(segment.replicas.begin(), segment.replicas.end(), [&](const Replica& replica) {
+    if (replica.state != ReplicaState::kLeased) return true;
+    const Lease* lease = leases_.find(replica.lease);
+    return lease != nullptr && now - std::max(lease->granted, lease->progressed) > patience;
+  });
+}
+
+// What others hold and have not moved for long is computed once more, by one worker at a time.
 JobLed::Pick JobLed::pick_straggling(Instant now, const NodeId& worker, const Member& member) {
   Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
-  if (job_unit_ns_ == 0) return pick;
-  if (worker == context_.self && manifest_->quorum > 1 && blind_verifiers_suffice()) return pick;
-  const Duration patience = std::max<Duration>(1s, Duration(3 * job_unit_ns_));
   std::size_t scanned = 0;
   for (UnitIndex first : units_.covered()) {
     if (pick.units >= member.threads || ++scanned > kScanRuns) break;
     const auto& segment = units_.segments().at(first);
     if (!eligible(segment, worker, member)) continue;
-    const bool late = std::any_of(
-        segment.replicas.begin(), segment.replicas.end(), [&](const Replica& replica) {
-          if (replica.state != ReplicaState::kLeased) return false;
-          const Lease* lease = leases_.find(replica.lease);
-          return lease != nullptr && now - std::max(lease->granted, lease->progressed) > patience;
-        });
-    if (!late || segment.count(ReplicaState::kLeased) > 1) continue;
+    if (!all_late(now, segment)) continue;
+    if (worker == context_.self && manifest_->quorum > 1 && blind_verifiers_suffice() &&
+        !leader_must_verify(segment)) {
+      continue;
+    }
     const std::uint64_t size = std::min(segment.last - first, member.threads - pick.units);
     pick.ranges.push_back({first, first + size});
     pick.units += size;
@@ -203,7 +213,7 @@ JobLed::Pick JobLed::pick_for(Instant now, const NodeId& worker, const Member& m
     if (pick = pick_fresh(worker, member); pick.units > 0) return pick;
   }
   if (primaries_last || member.sent_to_steal) {
-    if (pick = pick_half_leased(worker, member); pick.units > 0) return pick;
+    if (pick = pick_half_leased(now, worker, member); pick.units > 0) return pick;
   }
   if (primaries_last) {
     if (pick = pick_fresh(worker, member); pick.units > 0) return pick;
@@ -238,15 +248,15 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
   replicas_ += pick.units;
   member.hungry = false;
   member.sent_to_steal = false;
-  LeaseGrant message{.job = id_,
-                     .epoch = epoch_,
-                     .lease = id,
-                     .kind = pick.kind,
-                     .ranges = pick.ranges,
-                     .duration_ms = static_cast<std::uint64_t>(
-                         std::chrono::duration_cast<std::chrono::milliseconds>(context_.config.lease)
-                             .count()),
-                     .manifest = std::nullopt};
+  LeaseGrant message{
+      .job = id_,
+      .epoch = epoch_,
+      .lease = id,
+      .kind = pick.kind,
+      .ranges = pick.ranges,
+      .duration_ms = static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(context_.config.lease).count()),
+      .manifest = std::nullopt};
   if (!member.knows_manifest) message.manifest = signed_manifest_;
   member.knows_manifest = true;
   out.send(worker, std::move(message));
@@ -306,11 +316,13 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
     return;
   }
   Member& member = members_[from];
+  const std::uint32_t threads = std::max<std::uint32_t>(request.threads, 1);
+  const bool changed = !member.asked || !member.linked || member.threads != threads;
   member.asked = true;
   member.linked = true;
-  member.threads = std::max<std::uint32_t>(request.threads, 1);
+  member.threads = threads;
+  if (changed) count_members();
   if (request.unit_ns != 0) member.unit_ns = request.unit_ns;
-  const bool was_hungry = member.hungry;
   if (phase_ == JobPhase::kRunning) {
     if (serve(now, from, member, out)) {
       serve_hungry(now, out);
@@ -320,7 +332,7 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
   }
   member.hungry = true;
   member.sent_to_steal = true;
-  if (!was_hungry) hungry_.push_back(from);
+  if (std::find(hungry_.begin(), hungry_.end(), from) == hungry_.end()) hungry_.push_back(from);
   if (!next_straggler_look_) next_straggler_look_ = now + kStragglerLook;
   out.send(from, NoWork{.job = id_, .holders = {}, .jobs = {}});
   // Its coming may be what others waited for: a verifier more.
@@ -384,8 +396,25 @@ void JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
     }
     if (!returned.empty()) lapse(id, returned);
   }
+  reject_stalled(now, from, out);
   leases_.renew(from, now + context_.config.lease);
   serve_hungry(now, out);
+}
+
+// Who holds units for longer than any unit may take, and commits none, does not compute them.
+void JobLed::reject_stalled(Instant now, const NodeId& worker, Outbox& out) {
+  const Duration most = Duration(1ms) * manifest_->unit_wall_ms + context_.config.lease;
+  for (std::uint64_t id : leases_.of(worker)) {
+    const Lease lease = *leases_.find(id);
+    if (now - std::max(lease.granted, lease.progressed) <= most) continue;
+    lapse(id, lease.held);
+    for (Range range : lease.held.runs()) {
+      units_.update(range, [&](UnitIndex, UnitMap::Segment& segment) {
+        if (Replica* own = segment.find(worker)) own->state = ReplicaState::kRejected;
+      });
+      weigh_again(now, range, out);
+    }
+  }
 }
 
 void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& notice,
@@ -396,16 +425,17 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
     return;
   }
   auto refuse = [&] {
-    out.send(from, TransferReply{.job = id_, .lease = transfer->lease, .new_lease = 0, .ranges = {},
-                                 .duration_ms = 0});
+    out.send(
+        from,
+        TransferReply{
+            .job = id_, .lease = transfer->lease, .new_lease = 0, .ranges = {}, .duration_ms = 0});
   };
   const bool own_victim = transfer->from == context_.self;
   const bool own_thief = from == context_.self;
   if (transfer->epoch != epoch_ || phase_ != JobPhase::kRunning ||
-      (!own_victim &&
-       !signature_holds(context_.checker, Purpose::kTransfer, notice.by_victim)) ||
-      (!own_thief && !context_.checker.holds(from, Purpose::kTransfer, notice.by_victim.body,
-                                             notice.by_thief))) {
+      (!own_victim && !signature_holds(context_.checker, Purpose::kTransfer, notice.by_victim)) ||
+      (!own_thief &&
+       !context_.checker.holds(from, Purpose::kTransfer, notice.by_victim.body, notice.by_thief))) {
     return refuse();
   }
   Member& member = members_[from];
@@ -456,8 +486,8 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
                                .lease = transfer->lease,
                                .new_lease = id,
                                .ranges = lease.held.runs(),
-                               .duration_ms = static_cast<std::uint64_t>(
-                                   context_.config.lease / Duration(1ms))});
+                               .duration_ms = static_cast<std::uint64_t>(context_.config.lease /
+                                                                         Duration(1ms))});
   if (!stranded.empty()) serve_hungry(now, out);
 }
 
@@ -465,10 +495,11 @@ void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std:
                          const std::optional<Signed>& record) {
   Member& member = members_[worker];
   member.linked = true;
-  member.lost.reset();
   member.threads = std::max<std::uint32_t>(threads, 1);
   if (!address.empty()) member.address = address;
   if (record) member.record = record;
+  lost_.erase(worker);
+  count_members();
 }
 
 void JobLed::worker_gone(Instant now, const NodeId& worker) {
@@ -477,7 +508,8 @@ void JobLed::worker_gone(Instant now, const NodeId& worker) {
   it->second.linked = false;
   it->second.hungry = false;
   it->second.knows_manifest = false;
-  it->second.lost = now;
+  lost_[worker] = now;
+  count_members();
 }
 
 void JobLed::on_deadline(Instant now, Outbox& out) {
@@ -492,26 +524,36 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
     lapse(id, lease.held);
     returned = true;
   }
-  for (auto& [id, member] : members_) {
-    if (!member.lost || now - *member.lost < kLinkGrace) continue;
-    member.lost.reset();
-    lapse_all(id);
+  for (auto it = lost_.begin(); it != lost_.end();) {
+    if (now - it->second < kLinkGrace) {
+      ++it;
+      continue;
+    }
+    lapse_all(it->first);
+    it = lost_.erase(it);
     returned = true;
   }
   for (std::uint64_t batch : batches_.unanswered_since(now - limits::kRevealTimeout)) {
-    reject_batch(batch, ReplicaState::kLapsed);
+    reject_batch(now, batch, ReplicaState::kLapsed, out);
     returned = true;
+  }
+  std::vector<UnitIndex> unjudged;
+  for (const auto& [unit, since] : comparing_) {
+    if (now - since >= limits::kRevealTimeout) unjudged.push_back(unit);
+  }
+  for (UnitIndex unit : unjudged) {  // the judge is gone: another may be asked
+    comparing_.erase(unit);
+    open_or_compare(now, {unit, unit + 1}, out);
   }
   if (next_straggler_look_ && *next_straggler_look_ <= now) {
     next_straggler_look_.reset();
     returned = true;
   }
   if (returned) serve_hungry(now, out);
-  const bool anyone_hungry =
-      std::any_of(hungry_.begin(), hungry_.end(), [&](const NodeId& id) {
-        auto it = members_.find(id);
-        return it != members_.end() && it->second.linked && it->second.hungry;
-      });
+  const bool anyone_hungry = std::any_of(hungry_.begin(), hungry_.end(), [&](const NodeId& id) {
+    auto it = members_.find(id);
+    return it != members_.end() && it->second.linked && it->second.hungry;
+  });
   if (!next_straggler_look_ && anyone_hungry && !leases_.empty()) {
     next_straggler_look_ = now + kStragglerLook;
   }
@@ -525,9 +567,8 @@ std::optional<Instant> JobLed::next_deadline() const {
   };
   consider(settling_until_);
   consider(leases_.next_expiry());
-  for (const auto& [_, member] : members_) {
-    if (member.lost) consider(*member.lost + kLinkGrace);
-  }
+  for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
+  for (const auto& [_, since] : comparing_) consider(since + limits::kRevealTimeout);
   if (auto asked = batches_.oldest_unanswered()) consider(*asked + limits::kRevealTimeout);
   if (!leases_.empty()) consider(next_straggler_look_);
   return next;

@@ -77,11 +77,10 @@ class JobLed {
     std::string address;
     std::optional<Signed> record;
     bool linked = false;
-    bool asked = false;           // has asked for units of this job
+    bool asked = false;  // has asked for units of this job
     bool knows_manifest = false;
-    bool hungry = false;          // went away empty-handed
-    bool sent_to_steal = false;   // and was told whom to ask, since it was last given units
-    std::optional<Instant> lost;  // since when, while it still holds leases
+    bool hungry = false;         // went away empty-handed
+    bool sent_to_steal = false;  // and was told whom to ask, since it was last given units
   };
   // A run of ranges that is about to be leased to one worker.
   struct Pick {
@@ -96,7 +95,8 @@ class JobLed {
   Pick pick_for(Instant now, const NodeId& worker, const Member& member);
   Pick pick_fresh(const NodeId& worker, const Member& member);
   Pick pick_verify(const NodeId& worker, const Member& member);
-  Pick pick_half_leased(const NodeId& worker, const Member& member);
+  Pick pick_half_leased(Instant now, const NodeId& worker, const Member& member);
+  bool all_late(Instant now, const UnitMap::Segment&) const;
   Pick pick_straggling(Instant now, const NodeId& worker, const Member& member);
   void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
   void introduce(const NodeId& worker, Member& member, Outbox& out);
@@ -105,10 +105,11 @@ class JobLed {
   bool leader_must_verify(const UnitMap::Segment&) const;
   bool blind_verifiers_suffice() const;
   void lapse(std::uint64_t lease, const RangeSet& units);
+  void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
   void lapse_all(const NodeId& worker);
   std::uint64_t unit_ns_of(const Member&) const;
   std::uint64_t units_for(const Member&, Duration) const;
-  std::uint64_t threads_here() const;
+  void count_members();
 
   // --- evidence (job_evidence.cpp) ---
   void commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
@@ -119,17 +120,19 @@ class JobLed {
   void settle_run(Instant now, Range run, const std::vector<std::uint64_t>& batches,
                   const std::vector<std::size_t>& group, std::size_t best, std::size_t best_size,
                   Outbox& out);
-  void ask_equivalence(Range run, const std::vector<std::uint64_t>& batches, Outbox& out);
+  void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
+                       Outbox& out);
   void fill_digests(const std::vector<Batch*>& batches);
   void compare_units(Instant now, Range run, const std::vector<std::uint64_t>& ids,
                      const std::vector<Batch*>& batches, Outbox& out);
   void need_another(Range run, const std::vector<std::uint64_t>& batches, std::uint32_t agreed,
                     Outbox& out);
+  void weigh_again(Instant now, Range range, Outbox& out);
   Receipt next_receipt(Range run, UnitEnd end);
   void accept(Range run, const std::vector<std::uint64_t>& agreeing, std::uint64_t outputs_from,
               std::vector<Signed> comparisons, Outbox& out);
   void dispute(Range run, const std::vector<std::uint64_t>& batches, Outbox& out);
-  void reject_batch(std::uint64_t batch, ReplicaState state);
+  void reject_batch(Instant now, std::uint64_t batch, ReplicaState state, Outbox& out);
   void end_run(Range run, Receipt receipt, Outbox& out);
   void finish_if_done(Outbox& out);
 
@@ -144,9 +147,13 @@ class JobLed {
   Batches batches_;
   Delivery delivery_;
   std::map<NodeId, Member> members_;
-  std::vector<NodeId> hungry_;  // in the order in which they went away
+  std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back
+  std::uint64_t threads_here_ = 1;  // of all members that are linked
+  std::uint32_t askers_ = 0;        // members other than the leader that are linked and have asked
+  std::uint32_t others_here_ = 0;   // the same, whether they have asked or not
+  std::vector<NodeId> hungry_;      // in the order in which they went away
   std::map<UnitIndex, std::vector<Signed>> failures_;
-  std::set<UnitIndex> comparing_;  // units whose outputs a verifier judges at the moment
+  std::map<UnitIndex, Instant> comparing_;  // units whose outputs a verifier judges, since
   std::uint64_t epoch_ = 1;
   std::uint64_t next_sequence_ = 1;
   std::uint64_t control_sequence_ = 0;

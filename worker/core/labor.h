@@ -15,13 +15,17 @@ namespace shoal {
 
 // How long a victim may take to answer before the next one is asked.
 inline constexpr Duration kStealPatience = 3s;
+inline constexpr std::size_t kChunksMax = 256;
+// Outputs that were committed and may have to be shown: past this, one job starts no more.
+inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 
 // What a worker does with units: asks leaders for leases, feeds its executor, commits what it
 // computed and shows it when asked, takes half of what others hold when it has run dry, and gives
 // half of its own away. Rules (why each is there):
 //
 // - Verifying comes before first replicas: it ends units, and it is bound to this worker.
-// - One finished chunk is one commitment. Chunks hold about `batch_target` of one thread's work, so a
+// - One finished chunk is one commitment. Chunks hold about `batch_target` of one thread's work, so
+// a
 //   crash costs little and a signature covers much; their bounds lie on powers of two, so that two
 //   workers' batches tend to match.
 // - It asks for more before it runs dry, and remembers who asked it in vain.
@@ -35,7 +39,7 @@ class Labor {
   std::vector<WorkAvailable> jobs_heard_of() const;
   std::optional<NodeId> leader_of(const JobId&) const;
   // `job`'s content is here, or never will be.
-  void on_content(const ContentId&, const std::string& error, Outbox&);
+  void on_content(Instant now, const ContentId&, const std::string& error, Outbox&);
   // Which contents a granted job needs; the peer fetches them.
   struct ContentNeed {
     ContentId id;
@@ -68,6 +72,9 @@ class Labor {
   void check_invariants() const;
 
  private:
+  // A submitter that lost its steward before the acknowledgement may have given one job to two:
+  // they cost double work, so a job is known by its leader too.
+  using JobKey = std::pair<JobId, NodeId>;
   // A run of units that has not been started.
   struct Item {
     Range range;
@@ -85,39 +92,52 @@ class Labor {
     JobId id;
     NodeId leader;
     Signed leader_record;
+    NodeId submitter;
     State state = State::kHeardOf;
     std::shared_ptr<const Manifest> manifest;
     std::set<ContentId> missing;
     std::uint64_t epoch = 0;
-    std::deque<Item> bound;       // to verify, or doubles
-    std::deque<Item> primaries;   // may be stolen from the far end
-    std::map<std::uint64_t, RangeSet> leases;  // what is still held of each
+    std::deque<Item> bound;                       // to verify, or doubles
+    std::deque<Item> primaries;                   // may be stolen from the far end
+    std::map<std::uint64_t, RangeSet> leases;     // what is still held of each
     std::map<std::uint64_t, RangeSet> unsettled;  // stolen, not confirmed: victim's lease -> ranges
     std::map<UnitIndex, Held> batches;
     std::uint64_t held_bytes = 0;
     std::uint64_t unit_ns = 0;
     std::uint64_t unit_bytes = 0;
     std::uint64_t chunk_units = 1;
-    std::size_t running = 0;            // chunks
-    std::optional<Instant> asked;       // the leader, not answered yet
-    bool hungry = false;                // the leader knows that we wait
-    std::vector<NodeId> victims;        // still to be asked for half of what they hold
-    std::optional<Instant> stealing;    // from victims.back(), since
-    std::vector<NodeId> thieves;        // who went away from here empty-handed
-    std::deque<Message> for_leader;     // until the link is there
+    std::size_t running = 0;          // chunks
+    std::optional<Instant> asked;     // the leader, not answered yet
+    bool hungry = false;              // the leader knows that we wait
+    std::vector<NodeId> victims;      // still to be asked for half of what they hold
+    std::optional<Instant> stealing;  // from victims.back(), since
+    std::vector<NodeId> thieves;      // who went away from here empty-handed
+    std::deque<Message> for_leader;   // until the link is there
     Instant report_at;
+    JobKey key() const { return {id, leader}; }
     std::uint64_t unstarted() const;
   };
   struct Chunk {
-    JobId job;
+    JobKey job;
     Item item;
     bool cancelled = false;
   };
 
-  Job* find(const JobId&);
-  Job* led_by(const JobId&, const NodeId& from);
+  Job* find(const JobKey&);
+  Job* led_by(const JobId& id, const NodeId& leader) { return find({id, leader}); }
+  // Of several leaders of one job the first; nothing where `fits` holds for none.
+  template <class Fits>
+  Job* find_any(const JobId& id, Fits fits) {
+    for (auto it = jobs_.lower_bound({id, NodeId{}}); it != jobs_.end() && it->first.first == id;
+         ++it) {
+      if (fits(it->second)) return &it->second;
+    }
+    return nullptr;
+  }
+  void drop_cancelled(Job&);
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, Outbox&);
+  void fetch_contents(Job&);
   std::string refusal_of(const Signed&, const Manifest&) const;
   void give_back(Job&, std::uint64_t lease, Outbox&);
   void drop_job(Job&, Outbox&);
@@ -142,12 +162,12 @@ class Labor {
   const Signer& signer_;
   Membership& membership_;
   Rng rng_;
-  std::map<JobId, Job> jobs_;
-  std::deque<JobId> over_;  // the latest that ended, so that old news does not bring them back
+  std::map<JobKey, Job> jobs_;
+  std::deque<JobKey> over_;  // the latest that ended, so that old news does not bring them back
   std::map<std::uint64_t, Chunk> chunks_;
   std::uint64_t next_chunk_ = 1;
   std::vector<ContentNeed> needs_;
-  std::optional<JobId> last_run_;
+  std::optional<JobKey> last_run_;
   std::uint64_t computed_ = 0, stolen_ = 0, failed_ = 0;
 };
 

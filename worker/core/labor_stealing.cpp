@@ -46,9 +46,8 @@ void Labor::try_next_victim(Instant now, Job& job, Outbox& out) {
   }
 }
 
-void Labor::on_steal_request(const NodeId& from, const StealRequest& request,
-                             Outbox& out) {
-  Job* job = find(request.job);
+void Labor::on_steal_request(const NodeId& from, const StealRequest& request, Outbox& out) {
+  Job* job = find_any(request.job, [](const Job& j) { return j.state == State::kReady; });
   if (job != nullptr && give_half(*job, from, out)) return;
   if (job != nullptr && job->thieves.size() < kThievesRemembered &&
       std::find(job->thieves.begin(), job->thieves.end(), from) == job->thieves.end()) {
@@ -113,9 +112,13 @@ void Labor::feed_thieves(Job& job, Outbox& out) {
 }
 
 void Labor::on_steal_reply(Instant now, const NodeId& from, const StealReply& reply, Outbox& out) {
-  Job* job = find(reply.job);
-  if (job == nullptr || job->state != State::kReady) return;
-  const bool asked = job->stealing && !job->victims.empty() && job->victims.back() == from;
+  auto asked_it = [&](const Job& j) {
+    return j.stealing && !j.victims.empty() && j.victims.back() == from;
+  };
+  Job* job = find_any(reply.job, asked_it);
+  if (job == nullptr) job = find_any(reply.job, [](const Job&) { return true; });
+  if (job == nullptr || (job->state != State::kReady && job->state != State::kFetching)) return;
+  const bool asked = asked_it(*job);
   if (!reply.transfer) {
     if (asked) try_next_victim(now, *job, out);
     return;
@@ -167,20 +170,14 @@ void Labor::on_transfer_reply(const NodeId& from, const TransferReply& reply, Ou
   }
   job->primaries = std::move(kept);
   for (auto& [id, chunk] : chunks_) {
-    if (chunk.job != job->id || chunk.item.lease != reply.lease) continue;
+    if (chunk.job != job->key() || chunk.item.lease != reply.lease) continue;
     if (chunk.item.kind != LeaseKind::kPrimary) continue;
     chunk.item.lease = reply.new_lease;
-    if (!rest.intersection(chunk.item.range).empty()) chunk.cancelled = true;
+    if (rest.intersection(chunk.item.range).empty()) continue;
+    chunk.cancelled = true;
+    out.act(CancelCompute{id});
   }
-  for (auto chunk = chunks_.begin(); chunk != chunks_.end();) {
-    if (chunk->second.cancelled && chunk->second.job == job->id) {
-      out.act(CancelCompute{chunk->first});
-      job->running -= 1;
-      chunk = chunks_.erase(chunk);
-    } else {
-      ++chunk;
-    }
-  }
+  drop_cancelled(*job);
 }
 
 }  // namespace shoal

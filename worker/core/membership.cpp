@@ -35,8 +35,8 @@ UnixMs Membership::unix_ms(Instant now) const {
 }
 
 Duration Membership::jittered(Duration d) {
-  return Duration(static_cast<std::int64_t>(static_cast<double>(d.count()) *
-                                            (0.75 + 0.5 * rng_.unit())));
+  return Duration(
+      static_cast<std::int64_t>(static_cast<double>(d.count()) * (0.75 + 0.5 * rng_.unit())));
 }
 
 Signed Membership::own_record(Instant now) {
@@ -76,9 +76,9 @@ void Membership::dial_doors(Instant now, Outbox& out) {
   for (auto& [node, contact] : contacts_) {
     if (contact.door) dial(node, contact, out);
   }
-  const Duration wait = door_failures_ == 0
-                            ? config_.announce_every
-                            : std::min(config_.announce_every, backoff(kDoorRetryLeast, door_failures_));
+  const Duration wait = door_failures_ == 0 ? config_.announce_every
+                                            : std::min(config_.announce_every,
+                                                       backoff(kDoorRetryLeast, door_failures_));
   announce_at_ = now + jittered(wait);
 }
 

@@ -11,10 +11,10 @@
 
 namespace shoal {
 
-// Which other nodes this one knows, and which it is linked to. A node dials a coordinator, announces
-// itself, learns a sample and leaves; it keeps links to a handful of workers, and dials others when
-// there is something to say to them. Peers found once are remembered, so that a node finds its way
-// back when every coordinator is gone.
+// Which other nodes this one knows, and which it is linked to. A node dials a coordinator,
+// announces itself, learns a sample and leaves; it keeps links to a handful of workers, and dials
+// others when there is something to say to them. Peers found once are remembered, so that a node
+// finds its way back when every coordinator is gone.
 class Membership {
  public:
   struct LinkState {

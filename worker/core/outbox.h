@@ -7,8 +7,8 @@
 
 namespace shoal {
 
-// Gathers the actions of one step. Parts of a peer speak to each other as peers do, by message; what
-// a node sends to itself never leaves it.
+// Gathers the actions of one step. Parts of a peer speak to each other as peers do, by message;
+// what a node sends to itself never leaves it.
 class Outbox {
  public:
   explicit Outbox(NodeId self) : self_(self) {}

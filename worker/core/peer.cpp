@@ -117,8 +117,8 @@ struct Peer::Impl {
     auto message = decode(received.bytes);
     if (message) return hear(received.peer, std::move(*message));
     if (message.error().fault == DecodeFault::kUnknown) return;
-    out.tell(LogLevel::kWarning,
-             "peer " + short_hex(received.peer) + " sent what is no message: " + message.error().what);
+    out.tell(LogLevel::kWarning, "peer " + short_hex(received.peer) +
+                                     " sent what is no message: " + message.error().what);
     out.act(Drop{received.peer, "bad message: " + message.error().what});
   }
   void on(const StoreDone& done) {
@@ -258,7 +258,7 @@ struct Peer::Impl {
     for (auto& action : actions) {
       std::visit(Overloaded{[&](ContentArrived& arrived) {
                               stewardship.on_content(now, arrived.id, arrived.error, out);
-                              labor.on_content(arrived.id, arrived.error, out);
+                              labor.on_content(now, arrived.id, arrived.error, out);
                             },
                             [&](auto& other) { out.act(std::move(other)); }},
                  action);
@@ -312,8 +312,8 @@ struct Peer::Impl {
 
 Peer::Peer(PeerConfig config, const Signer& signer, const SignatureChecker& checker, Rng rng,
            RecoveredState recovered)
-    : impl_(std::make_unique<Impl>(std::move(config), signer, checker, rng,
-                                   std::move(recovered))) {}
+    : impl_(std::make_unique<Impl>(std::move(config), signer, checker, rng, std::move(recovered))) {
+}
 Peer::~Peer() = default;
 Peer::Peer(Peer&&) noexcept = default;
 
@@ -327,9 +327,9 @@ PeerActions Peer::step(Instant now, PeerEvent event) {
 
 std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
-  for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
-                  impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
-                  impl_->store_again_at}) {
+  for (auto at :
+       {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
+        impl_->labor.next_deadline(), impl_->exchange.next_deadline(), impl_->store_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;

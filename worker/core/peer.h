@@ -92,9 +92,9 @@ struct CompareDone {
   bool all_match = false;
   std::string error;  // not empty: the comparison itself failed
 };
-using PeerEvent = std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, StoreDone,
-                               ReceiptsLoaded, ComputeDone, CompareDone, ContentOpened, BlockStored,
-                               BlockRead>;
+using PeerEvent =
+    std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, StoreDone, ReceiptsLoaded,
+                 ComputeDone, CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone
@@ -107,7 +107,8 @@ struct LoadReceipts {  // of `job`, sequences above `after`, about `bytes_max`, 
   std::uint64_t after = 0;
   std::size_t bytes_max = 0;
 };
-struct StartCompute {  // `range` of the job; its program and inputs are complete in the content store
+struct StartCompute {  // `range` of the job; its program and inputs are complete in the content
+                       // store
   std::uint64_t chunk = 0;
   JobId job;
   std::shared_ptr<const Manifest> manifest;
@@ -125,9 +126,9 @@ struct StartCompare {
 struct ForgetJob {  // this node has no more part in it: executors and caches may go
   JobId job;
 };
-using PeerAction = std::variant<Dial, Send, Drop, Tell, Store, LoadReceipts, StartCompute,
-                                CancelCompute, StartCompare, ForgetJob, OpenContent, StoreBlock,
-                                ReadBlock>;
+using PeerAction =
+    std::variant<Dial, Send, Drop, Tell, Store, LoadReceipts, StartCompute, CancelCompute,
+                 StartCompare, ForgetJob, OpenContent, StoreBlock, ReadBlock>;
 using PeerActions = std::vector<PeerAction>;
 
 // Not thread-safe. Never blocks, reads a clock, opens a socket, or starts a thread. One call of

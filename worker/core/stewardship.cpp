@@ -88,8 +88,8 @@ std::pair<SubmitOutcome, std::string> Stewardship::objection(const Signed& manif
       if (!config_.native_from_anyone &&
           std::find(config_.trusted_submitters.begin(), config_.trusted_submitters.end(),
                     manifest.signer) == config_.trusted_submitters.end()) {
-        return {SubmitOutcome::kNotTrusted,
-                "native programs of submitter " + to_hex(manifest.signer) + " are not trusted here"};
+        return {SubmitOutcome::kNotTrusted, "native programs of submitter " +
+                                                to_hex(manifest.signer) + " are not trusted here"};
       }
       break;
   }
@@ -158,8 +158,10 @@ void Stewardship::on_content(Instant now, const ContentId& id, const std::string
       for (const NodeId& to : entry.to_answer) {
         answer(to, job, SubmitOutcome::kStorageFailed, error, out);
       }
-      if (!entry.durable) failed.push_back(job);
-      else entry.job->storage_trouble(error);
+      if (!entry.durable)
+        failed.push_back(job);
+      else
+        entry.job->storage_trouble(error);
     } else if (entry.missing.empty()) {
       if (entry.durable) {
         begin(now, entry, out);
@@ -249,8 +251,7 @@ void Stewardship::on_status_request(const NodeId& from, const JobStatusRequest& 
   JobStatusReply reply;
   for (const auto& [id, entry] : jobs_) {
     if (!request.job.is_zero() && id != request.job) continue;
-    if (!request.submitter.is_zero() &&
-        entry.job->signed_manifest().signer != request.submitter) {
+    if (!request.submitter.is_zero() && entry.job->signed_manifest().signer != request.submitter) {
       continue;
     }
     if (reply.jobs.size() == kStatusesPerReply) break;

@@ -51,8 +51,8 @@ class Stewardship {
   struct Entry {
     std::unique_ptr<JobLed> job;
     std::set<ContentId> missing;
-    bool durable = false;             // its manifest is on disk
-    std::vector<NodeId> to_answer;    // submitters that wait for the acknowledgement
+    bool durable = false;           // its manifest is on disk
+    std::vector<NodeId> to_answer;  // submitters that wait for the acknowledgement
     std::optional<Signed> snapshot;
   };
   Entry* entry(const JobId&);

@@ -40,8 +40,8 @@ std::uint32_t UnitMap::need(const Segment& segment) const {
 std::set<UnitIndex>* UnitMap::shelf_of(const Segment& segment) {
   const bool leased = segment.count(ReplicaState::kLeased) > 0;
   if (need(segment) == 0) return leased ? &covered_ : nullptr;
-  const bool seen = segment.count(ReplicaState::kCommitted) > 0 ||
-                    segment.count(ReplicaState::kCompared) > 0;
+  const bool seen =
+      segment.count(ReplicaState::kCommitted) > 0 || segment.count(ReplicaState::kCompared) > 0;
   if (seen) return &verifiable_;
   return leased ? &half_leased_ : &fresh_;
 }

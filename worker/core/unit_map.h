@@ -72,8 +72,8 @@ class UnitMap {
   std::uint64_t units() const { return units_; }
   bool all_ended() const { return ended_.size() == units_; }
 
-  // Calls `change(first, segment)` for each run that has not ended within `range`, after cutting runs
-  // at its ends, and keeps the indices true to what was changed.
+  // Calls `change(first, segment)` for each run that has not ended within `range`, after cutting
+  // runs at its ends, and keeps the indices true to what was changed.
   template <class Change>
   void update(Range range, Change change) {
     for (auto it = cut(range); it != segments_.end() && it->first < range.last; ++it) {

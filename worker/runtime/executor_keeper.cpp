@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include "node/protocol/limits.h"
-#include "worker/executor/launch.h"
 #include "worker/runtime/executor_keeper_impl.h"
+#include "worker/runtime/launch.h"
 
 namespace shoal {
 namespace {

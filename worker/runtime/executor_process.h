@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "node/protocol/executor_messages.h"
-#include "worker/executor/launch.h"
+#include "worker/runtime/launch.h"
 
 namespace shoal {
 

@@ -81,7 +81,7 @@ std::string advice_for(LedgerFault fault, const std::string& file) {
   return "";
 }
 
-void bind(sqlite3_stmt* statement, int at, ByteView bytes) {
+void bind_value(sqlite3_stmt* statement, int at, ByteView bytes) {
   // An empty vector's null pointer would bind NULL.
   const void* data = bytes.empty() ? static_cast<const void*>("") : bytes.data();
   sqlite3_bind_blob64(statement, at, data, bytes.size(), SQLITE_STATIC);
@@ -216,10 +216,10 @@ Result<void, LedgerError> LedgerDatabase::insert(const StoredFact& fact) {
   sqlite3_stmt* statement = insert_.get();
   const ResetAtEnd reset{statement};
   sqlite3_bind_int(statement, 1, static_cast<int>(fact.kind));
-  bind(statement, 2, fact.job.view());
-  bind(statement, 3, fact.about.view());
+  bind_value(statement, 2, fact.job.view());
+  bind_value(statement, 3, fact.about.view());
   sqlite3_bind_int64(statement, 4, static_cast<sqlite3_int64>(fact.sequence));
-  bind(statement, 5, fact.bytes);
+  bind_value(statement, 5, fact.bytes);
   const int code = sqlite3_step(statement);
   if (code != SQLITE_DONE) return tl::unexpected(error_of(code, "write to"));
   return {};
@@ -249,8 +249,8 @@ Result<std::vector<Bytes>, LedgerError> LedgerDatabase::receipts(const LoadRecei
   const ResetAtEnd reset{statement};
   const NodeId nobody;
   sqlite3_bind_int(statement, 1, static_cast<int>(FactKind::kReceipt));
-  bind(statement, 2, wanted.job.view());
-  bind(statement, 3, nobody.view());
+  bind_value(statement, 2, wanted.job.view());
+  bind_value(statement, 3, nobody.view());
   sqlite3_bind_int64(statement, 4, static_cast<sqlite3_int64>(wanted.after));
   std::vector<Bytes> receipts;
   std::size_t bytes = 0;

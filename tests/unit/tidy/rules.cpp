@@ -36,7 +36,7 @@ const std::vector<Arrow>& arrows() {
       {"sdk/core/", {"node/protocol/", "node/content/core/"}},
       // The SDK's library also is the unit process of the program that links it: hence sdk/host.
       {"sdk/src/", {"sdk/include/", "sdk/core/", "sdk/host/", "node/"}},
-      {"sdk/cli/", {"sdk/include/", "node/"}},
+      {"sdk/cli/", {"sdk/include/", "sdk/src/", "sdk/core/", "node/"}},
       {"tasks/", {"sdk/include/"}},
       {"examples/", {"sdk/include/"}},
   };

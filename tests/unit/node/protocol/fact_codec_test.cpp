@@ -5,7 +5,7 @@
 #include "node/protocol/facts.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
-#include "unit/node/protocol/specimens.h"
+#include "tests/unit/node/protocol/specimens.h"
 
 namespace shoal {
 namespace {

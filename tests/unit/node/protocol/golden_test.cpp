@@ -9,7 +9,7 @@
 #include <string>
 
 #include "node/protocol/ids.h"
-#include "unit/node/protocol/specimens.h"
+#include "tests/unit/node/protocol/specimens.h"
 
 // Messages as earlier versions sent them, in hex, must go on meaning what they meant. The files are
 // written by this test when SHOAL_WRITE_GOLDEN=1, once for each new message; a file that is there

@@ -7,7 +7,7 @@
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
-#include "unit/node/protocol/specimens.h"
+#include "tests/unit/node/protocol/specimens.h"
 
 namespace shoal {
 namespace {

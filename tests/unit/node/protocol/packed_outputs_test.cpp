@@ -4,7 +4,7 @@
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
 #include "node/protocol/rng.h"
-#include "unit/node/protocol/specimens.h"
+#include "tests/unit/node/protocol/specimens.h"
 
 namespace shoal {
 namespace {

@@ -1,4 +1,4 @@
-#include "unit/node/protocol/specimens.h"
+#include "tests/unit/node/protocol/specimens.h"
 
 #include <utility>
 

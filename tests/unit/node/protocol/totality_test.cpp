@@ -10,7 +10,7 @@
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
 #include "node/protocol/rng.h"
-#include "unit/node/protocol/specimens.h"
+#include "tests/unit/node/protocol/specimens.h"
 
 // Whatever bytes arrive, a decoder returns: a value that it can encode again, or an error.
 namespace shoal {

@@ -31,8 +31,9 @@ void expect_true_outputs(const Pool& pool) {
     std::size_t at = 0;
     for (UnitIndex unit = receipt.range.first; unit < receipt.range.last; ++unit) {
       const std::size_t size = receipt.outputs.sizes[unit - receipt.range.first];
-      const Bytes got(receipt.outputs.inline_bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                      receipt.outputs.inline_bytes.begin() + static_cast<std::ptrdiff_t>(at + size));
+      const Bytes got(
+          receipt.outputs.inline_bytes.begin() + static_cast<std::ptrdiff_t>(at),
+          receipt.outputs.inline_bytes.begin() + static_cast<std::ptrdiff_t>(at + size));
       EXPECT_EQ(got, true_output(unit));
       at += size;
     }
@@ -280,8 +281,8 @@ TEST(Peer, GarbageEndsTheLinkAndNothingElse) {
   Pool pool(2);
   const JobId job = pool.submit(1, pool.manifest(100, 2));
   pool.want_receipts(1, job);
-  const auto actions = pool.peer(1).step(
-      Instant{2'000'000'000}, Received{.peer = pool.id(2), .bytes = Bytes(100, 0xff)});
+  const auto actions = pool.peer(1).step(Instant{2'000'000'000},
+                                         Received{.peer = pool.id(2), .bytes = Bytes(100, 0xff)});
   EXPECT_TRUE(std::any_of(actions.begin(), actions.end(), [&](const PeerAction& action) {
     const Drop* drop = std::get_if<Drop>(&action);
     return drop != nullptr && drop->peer == pool.id(2);

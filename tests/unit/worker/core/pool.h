@@ -95,8 +95,10 @@ class Pool {
   }
 
   void link(std::size_t a, std::size_t b) {
-    step(a, LinkUp{.peer = id(b), .role = Role::kWorker, .address = "127.0.0.1", .record = record(b)});
-    step(b, LinkUp{.peer = id(a), .role = Role::kWorker, .address = "127.0.0.1", .record = record(a)});
+    step(a,
+         LinkUp{.peer = id(b), .role = Role::kWorker, .address = "127.0.0.1", .record = record(b)});
+    step(b,
+         LinkUp{.peer = id(a), .role = Role::kWorker, .address = "127.0.0.1", .record = record(a)});
   }
   Signed record(std::size_t n) {
     NodeRecord record = config().record;
@@ -132,7 +134,8 @@ class Pool {
   }
   JobId submit(std::size_t steward, const Manifest& manifest) {
     const Signed fact = sign_fact(submitter_, Purpose::kManifest, encode(manifest));
-    step(steward, LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+    step(steward,
+         LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
     say(steward, Submit{fact});
     settle();
     return job_id_of(fact.body);
@@ -223,9 +226,9 @@ class Pool {
     return found;
   }
 
-  std::vector<Message> heard;                        // by the submitter
+  std::vector<Message> heard;  // by the submitter
   std::map<std::size_t, std::vector<UnitIndex>> computed;
-  std::map<std::string, std::size_t> sent;           // between workers, by kind
+  std::map<std::string, std::size_t> sent;  // between workers, by kind
   std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
 
  private:

@@ -1,4 +1,4 @@
-#include "worker/executor/launch.h"
+#include "worker/runtime/launch.h"
 
 #include <fcntl.h>
 #include <poll.h>

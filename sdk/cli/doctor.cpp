@@ -1,0 +1,250 @@
+#include "sdk/cli/doctor.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "node/state/clock.h"
+#include "sdk/cli/commands.h"
+#include "sdk/cli/explain.h"
+#include "sdk/cli/pool_access.h"
+#include "sdk/cli/probe.h"
+#include "sdk/cli/programs.h"
+#include "sdk/cli/schema.h"
+#include "sdk/src/places.h"
+
+// shoal doctor
+namespace shoal::cli {
+namespace {
+
+using Level = Finding::Level;
+
+constexpr std::chrono::milliseconds kDialPatience{2'000};
+// Records are dated by their makers: one from the future says that two clocks differ.
+constexpr UnixMs kClockToleranceMs = 30'000;
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::kFact:
+      return "note";
+    case Level::kGood:
+      return "good";
+    case Level::kDoubtful:
+      return "doubtful";
+    case Level::kBad:
+      return "bad";
+  }
+  return "note";
+}
+
+Colour colour_of(Level level) {
+  switch (level) {
+    case Level::kFact:
+      return Colour::kNone;
+    case Level::kGood:
+      return Colour::kGreen;
+    case Level::kDoubtful:
+      return Colour::kYellow;
+    case Level::kBad:
+      return Colour::kRed;
+  }
+  return Colour::kNone;
+}
+
+void look_at_programs(Diagnosis& diagnosis) {
+  std::string missing;
+  for (const char* name : {"shoal-coordinator", "shoal-worker", "shoal-executor"}) {
+    if (!can_run(program_folder() / name))
+      missing += (missing.empty() ? "" : ", ") + std::string(name);
+  }
+  const std::string folder = program_folder().string();
+  if (missing.empty()) {
+    diagnosis.add(Level::kGood, "programs", "all in " + folder);
+  } else {
+    // A machine that only submits needs none of them.
+    diagnosis.add(Level::kDoubtful, "programs",
+                  missing + " not in " + folder + ": this machine can only submit");
+  }
+  std::string tasks;
+  for (const std::string& task : tasks_there()) tasks += (tasks.empty() ? "" : ", ") + task;
+  diagnosis.add(Level::kFact, "tasks", tasks.empty() ? "none installed" : tasks);
+}
+
+void look_at_folders(Diagnosis& diagnosis) {
+  const std::string config = folder_fault(config_folder());
+  diagnosis.add(config.empty() ? Level::kGood : Level::kDoubtful, "config folder",
+                config_folder().string() + (config.empty() ? "" : ": " + config));
+  const std::string state = folder_fault(state_folder());
+  if (state.empty()) {
+    diagnosis.add(Level::kGood, "state folder", state_folder().string());
+    return;
+  }
+  diagnosis.blame("state folder", state_folder().string() + ": " + state,
+                  "the state folder cannot be written: mend that, or set XDG_STATE_HOME", kError);
+}
+
+void look_at_machine(Diagnosis& diagnosis) {
+  diagnosis.add(Level::kFact, "user namespaces", user_namespaces());
+  diagnosis.add(Level::kFact, "landlock", landlock());
+}
+
+std::size_t look_at_doors(Diagnosis& diagnosis, const Ticket& ticket) {
+  std::size_t listening = 0;
+  for (const Ticket::Door& door : ticket.doors) {
+    const std::string fault = dial_fault(door.endpoint, kDialPatience);
+    if (fault.empty()) ++listening;
+    diagnosis.add(fault.empty() ? Level::kGood : Level::kDoubtful, "coordinator",
+                  door.endpoint + (fault.empty() ? " accepts connections" : ": " + fault));
+  }
+  return listening;
+}
+
+void look_at_pool(Diagnosis& diagnosis, const Settings& settings, const Ticket& ticket) {
+  const std::size_t listening = look_at_doors(diagnosis, ticket);
+  Settings quiet = settings;
+  quiet.quiet = true;
+  auto pool = join_pool(quiet, ticket, state_folder());
+  if (!pool) {
+    diagnosis.blame("pool", pool.error().what, pool.error().what, pool.error().exit_code);
+    return;
+  }
+  const auto seen = pool->client->workers();
+  if (!seen) {
+    const Failure failure = pool->failure(seen.error());
+    diagnosis.blame("pool", failure.what, failure.what, failure.exit_code);
+    return;
+  }
+  judge_pool(diagnosis, *seen, ticket.doors.size(), listening, unix_ms_now());
+  if (seen->workers.empty()) return;
+  if (const auto jobs = pool->client->jobs()) judge_jobs(diagnosis, *jobs);
+}
+
+Outcome run_doctor(const Settings& settings) {
+  Diagnosis diagnosis;
+  look_at_programs(diagnosis);
+  look_at_folders(diagnosis);
+  look_at_machine(diagnosis);
+  if (const auto ticket = ticket_of(settings)) {
+    diagnosis.add(Level::kGood, "ticket",
+                  "pool '" + ticket->name + "' (" + short_hex(ticket->pool) + "), " +
+                      std::to_string(ticket->doors.size()) + " coordinators, from " +
+                      settings.ticket_origin);
+    look_at_pool(diagnosis, settings, *ticket);
+  } else {
+    diagnosis.blame("ticket", ticket.error().what, ticket.error().what, kUsage);
+  }
+  if (settings.json) {
+    print(json_line(diagnosis_json(diagnosis)));
+    return diagnosis.exit_code;
+  }
+  const bool colour = wants_colour(STDOUT_FILENO, process_environment());
+  for (const Finding& finding : diagnosis.findings) {
+    std::string level(name_of(finding.level));
+    const std::string space(9 - level.size(), ' ');
+    if (colour) level = painted(level, colour_of(finding.level));
+    print(level + space + finding.what + ": " + finding.text);
+  }
+  print(last_line(diagnosis));
+  return diagnosis.exit_code;
+}
+
+}  // namespace
+
+void Diagnosis::add(Level level, std::string what, std::string text) {
+  findings.push_back({level, std::move(what), std::move(text)});
+}
+
+void Diagnosis::blame(std::string what, std::string text, const std::string& advice, int code) {
+  add(Level::kBad, std::move(what), std::move(text));
+  if (!reason.empty()) return;
+  reason = advice;
+  exit_code = code;
+}
+
+void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,
+                std::size_t listening, UnixMs now) {
+  const std::string up = std::to_string(seen.coordinators_up) + " of " + std::to_string(doors);
+  if (seen.coordinators_up == 0 && seen.workers.empty()) {
+    diagnosis.blame("coordinators", up + " answer",
+                    listening == 0
+                        ? "no coordinator can be reached: start one with 'shoal coordinator', or "
+                          "see whether the network or a firewall is in the way"
+                        : "what listens there is no coordinator of this pool: the ticket is of "
+                          "another pool, or the coordinator has another key",
+                    kUnreachable);
+    return;
+  }
+  diagnosis.add(seen.coordinators_up == doors ? Level::kGood : Level::kDoubtful, "coordinators",
+                up + " answer, and know " + std::to_string(seen.nodes_known) + " nodes");
+  if (seen.workers.empty()) {
+    diagnosis.blame("workers", "none can be seen",
+                    seen.nodes_known > 0
+                        ? "the coordinator knows nodes, but none is a worker whose record is "
+                          "valid by the clock of this machine: start workers, and set the clock"
+                        : "no worker has joined the pool: start one with 'shoal worker'",
+                    kUnreachable);
+    return;
+  }
+  std::size_t answering = 0;
+  std::uint64_t threads = 0;
+  UnixMs ahead = 0;
+  for (const auto& worker : seen.workers) {
+    answering += worker.status ? 1 : 0;
+    threads += worker.record.threads;
+    ahead = std::max(ahead, worker.record.sequence - now);
+  }
+  const std::string count = std::to_string(answering) + " of " +
+                            std::to_string(seen.workers.size()) + " answer, with " +
+                            std::to_string(threads) + " threads";
+  if (answering == 0) {
+    diagnosis.blame("workers", count,
+                    "workers are known, but none of them can be reached from here: see whether a "
+                    "firewall or address translation is in the way",
+                    kUnreachable);
+  } else {
+    diagnosis.add(Level::kGood, "workers", count);
+  }
+  if (ahead > kClockToleranceMs) {
+    diagnosis.add(Level::kDoubtful, "clock",
+                  "a worker's clock is " + std::to_string(ahead / 1000) +
+                      " s ahead of this machine's: set both by NTP");
+  } else {
+    diagnosis.add(Level::kGood, "clock", "no worker's is ahead of this machine's");
+  }
+}
+
+void judge_jobs(Diagnosis& diagnosis, const std::vector<JobStatus>& jobs) {
+  for (const JobStatus& job : jobs) {
+    const std::string why = explanation(job, std::nullopt);
+    const bool waits = why.starts_with("It waits");
+    diagnosis.add(waits ? Level::kDoubtful : Level::kGood, "job " + short_hex(job.job), why);
+    if (waits && diagnosis.reason.empty()) {
+      diagnosis.reason = "job " + short_hex(job.job) + ": " + why;
+    }
+  }
+}
+
+std::string last_line(const Diagnosis& diagnosis) {
+  if (!diagnosis.reason.empty()) return "Most likely: " + diagnosis.reason;
+  return "Nothing is in the way as far as can be seen from here.";
+}
+
+nlohmann::json diagnosis_json(const Diagnosis& diagnosis) {
+  nlohmann::json findings = nlohmann::json::array();
+  for (const Finding& finding : diagnosis.findings) {
+    findings.push_back(
+        {{"level", name_of(finding.level)}, {"what", finding.what}, {"text", finding.text}});
+  }
+  return {{"schema", kSchema}, {"findings", std::move(findings)}, {"reason", diagnosis.reason}};
+}
+
+void add_doctor(CLI::App& app, Chosen& chosen) {
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Look for what is in the way; the last line is the most likely reason");
+  add_ticket(*doctor, chosen);
+  add_common(*doctor, chosen);
+  doctor->callback([&chosen] { chosen.run = run_doctor; });
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/protocol/time.h"
+#include "sdk/core/submitter.h"
+
+namespace shoal::cli {
+
+struct Finding {
+  enum class Level : std::uint8_t { kFact, kGood, kDoubtful, kBad };
+  Level level = Level::kFact;
+  std::string what;  // "ticket", "state folder"
+  std::string text;
+};
+
+// What `shoal doctor` has learned. The reason that it names is the first one in the order in which
+// things must work for a job to be computed.
+struct Diagnosis {
+  std::vector<Finding> findings;
+  std::string reason;  // the most likely one why nothing happens; empty: none was seen
+  int exit_code = 0;
+
+  void add(Finding::Level level, std::string what, std::string text);
+  // `what` is bad; and where nothing before it was, it is the reason.
+  void blame(std::string what, std::string text, const std::string& advice, int exit_code);
+};
+
+// What the pool has answered. `listening`: how many of the doors accept connections at all.
+void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,
+                std::size_t listening, UnixMs now);
+void judge_jobs(Diagnosis& diagnosis, const std::vector<JobStatus>& jobs);
+std::string last_line(const Diagnosis& diagnosis);
+nlohmann::json diagnosis_json(const Diagnosis& diagnosis);
+
+}  // namespace shoal::cli

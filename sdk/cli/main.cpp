@@ -1,0 +1,83 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sdk/cli/commands.h"
+#include "sdk/cli/output.h"
+#include "sdk/cli/programs.h"
+
+namespace {
+
+using namespace shoal::cli;
+
+constexpr const char* kFooter = R"(
+Settings come from a TOML file, the environment and flags; a flag wins over the environment, and the
+environment over the file. The file is $XDG_CONFIG_HOME/shoal/config.toml, or what --config names:
+
+  ticket = "shoal1..."   # SHOAL_TICKET; "@FILE" reads it from a file
+  quorum = 2             # SHOAL_QUORUM
+  timeout = 3600.0       # SHOAL_TIMEOUT, in seconds
+  progress = true        # SHOAL_PROGRESS
+  quiet = false          # SHOAL_QUIET
+
+Where none of them names a pool, it is the one that `shoal pool use` has set.
+stdout carries data; progress and notices go to stderr. --json prints objects with a "schema" number.
+
+Exit codes: 0 all units verified, 1 some failed or are disputed, or another error, 2 usage,
+3 cancelled, 4 the pool cannot be reached, 124 timeout, 130 Ctrl-C (the job goes on).)";
+
+// `shoal worker` and `shoal coordinator` hand all that follows to the program of that name.
+bool is_handed_on(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return false;
+  if (arguments[0] == "coordinator") return true;
+  return arguments[0] == "worker" && !(arguments.size() > 1 && arguments[1] == "list");
+}
+
+int report(const Failure& failure) {
+  say("error: " + failure.what);
+  return failure.exit_code;
+}
+
+int run(const Chosen& chosen) {
+  const auto settings = load_settings(chosen.flags, process_environment(), usual_locations());
+  if (!settings) return report(settings.error());
+  const Outcome outcome = chosen.run(*settings);
+  // Even a command that failed may have printed some of what was asked for.
+  const auto written = flush_output();
+  if (!outcome) return report(outcome.error());
+  if (!written) return report(written.error());
+  return *outcome;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  if (is_handed_on(arguments)) {
+    return report(become("shoal-" + arguments[0], {arguments.begin() + 1, arguments.end()}));
+  }
+  Chosen chosen;
+  CLI::App app("A volunteer computing grid: pools, jobs, and what becomes of them.", "shoal");
+  app.footer(kFooter);
+  app.set_version_flag("--version", "shoal " SHOAL_VERSION);
+  app.require_subcommand(1);
+  add_pool(app, chosen);
+  app.add_subcommand("coordinator", "Help the nodes of a pool find each other (shoal-coordinator)");
+  add_worker(app, chosen);
+  add_submit(app, chosen);
+  add_job(app, chosen);
+  add_demo(app, chosen);
+  add_doctor(app, chosen);
+  add_paths(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // --help and --version are 0; the rest of CLI11's codes are its own.
+    return app.exit(error, std::cout, std::cerr) == 0 ? kSuccess : kUsage;
+  }
+  shoal::check(static_cast<bool>(chosen.run), "a command was read, but nothing is to be done");
+  return run(chosen);
+}

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+
+// What this machine and its network are like, for `shoal doctor`.
+namespace shoal::cli {
+
+// Empty: something accepts connections there. Else why not, in a few words.
+std::string dial_fault(const std::string& endpoint, std::chrono::milliseconds patience);
+// Empty: files can be made in the folder, or it can be made. Else why not.
+std::string folder_fault(const std::filesystem::path& folder);
+std::string user_namespaces();
+std::string landlock();
+
+}  // namespace shoal::cli

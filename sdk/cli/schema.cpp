@@ -1,0 +1,147 @@
+#include "sdk/cli/schema.h"
+
+#include <utility>
+
+namespace shoal::cli {
+
+using nlohmann::json;
+
+std::string_view name_of(JobPhase phase) {
+  switch (phase) {
+    case JobPhase::kFetching:
+      return "fetching";
+    case JobPhase::kRunning:
+      return "running";
+    case JobPhase::kPaused:
+      return "paused";
+    case JobPhase::kDone:
+      return "done";
+    case JobPhase::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(FailureReason reason) {
+  switch (reason) {
+    case FailureReason::kThrew:
+      return "threw";
+    case FailureReason::kCrashed:
+      return "crashed";
+    case FailureReason::kTimedOut:
+      return "timed_out";
+    case FailureReason::kOutOfMemory:
+      return "out_of_memory";
+    case FailureReason::kBadAnswer:
+      return "bad_answer";
+    case FailureReason::kRefused:
+      return "refused";
+    case FailureReason::kDisputed:
+      return "disputed";
+  }
+  return "unknown";
+}
+
+Tally tally_of(const JobStatus& status) {
+  return {status.units, status.verified, status.failed, status.disputed};
+}
+
+JobStatus unknown_status(const JobId& job, const Manifest& manifest) {
+  JobStatus status;
+  status.job = job;
+  status.units = manifest.units;
+  status.name = manifest.name;
+  status.created = manifest.created;
+  status.waiting_for = "no worker that can be reached leads it";
+  return status;
+}
+
+json job_json(const JobStatus& status, bool found) {
+  return {{"schema", kSchema},
+          {"job", to_hex(status.job)},
+          {"name", status.name},
+          {"state", found ? name_of(status.phase) : "unreachable"},
+          {"units", status.units},
+          {"verified", status.verified},
+          {"failed", status.failed},
+          {"disputed", status.disputed},
+          {"committed", status.committed},
+          {"leased", status.leased},
+          {"workers", status.workers},
+          {"moved", status.moved},
+          {"recomputed", status.recomputed},
+          {"unblinded", status.unblinded},
+          {"waiting_for", status.waiting_for},
+          {"submitter", to_hex(status.submitter)},
+          {"created_unix_ms", status.created}};
+}
+
+namespace {
+
+json worker_json(const WorkersReady::Seen& seen) {
+  json status = nullptr;
+  if (seen.status) {
+    status = {{"peers", seen.status->peers},
+              {"units_computed", seen.status->units_computed},
+              {"units_stolen", seen.status->units_stolen},
+              {"units_failed", seen.status->units_failed},
+              {"jobs_led", seen.status->jobs_led},
+              {"backlog_units", seen.status->backlog_units},
+              {"doing", seen.status->doing}};
+  }
+  return {{"node", to_hex(seen.record.node)},
+          {"address", seen.address},
+          {"endpoints", seen.record.endpoints},
+          {"threads", seen.record.threads},
+          {"memory_bytes", seen.record.memory_bytes},
+          {"kernels", seen.record.kernels},
+          {"agent", seen.record.agent},
+          {"status", std::move(status)}};
+}
+
+}  // namespace
+
+json workers_json(const WorkersReady& seen) {
+  json workers = json::array();
+  for (const auto& one : seen.workers) workers.push_back(worker_json(one));
+  return {{"schema", kSchema},
+          {"coordinators_up", seen.coordinators_up},
+          {"nodes_known", seen.nodes_known},
+          {"workers", std::move(workers)}};
+}
+
+json result_json(std::uint64_t unit, json value) {
+  return {{"schema", kSchema},
+          {"type", "result"},
+          {"unit", unit},
+          {"ok", true},
+          {"value", std::move(value)}};
+}
+
+json failure_json(std::uint64_t unit, const UnitError& error) {
+  return {{"schema", kSchema},
+          {"type", "result"},
+          {"unit", unit},
+          {"ok", false},
+          {"error",
+           {{"kind", name_of(error.kind)},
+            {"message", error.message},
+            {"attempts", error.attempts},
+            {"stderr_end", error.stderr_end}}}};
+}
+
+json submitted_json(const JobId& job, std::uint64_t units, unsigned quorum) {
+  return {{"schema", kSchema},
+          {"type", "submitted"},
+          {"job", to_hex(job)},
+          {"units", units},
+          {"quorum", quorum}};
+}
+
+json summary_json(const JobId& job, const Tally& tally) {
+  return {{"schema", kSchema},         {"type", "summary"},          {"job", to_hex(job)},
+          {"units", tally.units},      {"verified", tally.verified}, {"failed", tally.failed},
+          {"disputed", tally.disputed}};
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "sdk/cli/output.h"
+#include "sdk/src/client.h"
+#include "shoal/job.h"
+
+// The JSON that `--json` prints. Each object on a line of its own carries this number; it rises
+// when a key is renamed, removed, or changes its meaning. New keys may be added without that.
+namespace shoal::cli {
+
+inline constexpr int kSchema = 1;
+
+std::string_view name_of(JobPhase phase);
+std::string_view name_of(FailureReason reason);
+
+Tally tally_of(const JobStatus& status);
+// Of a job that this account has submitted, but that no worker at hand leads.
+JobStatus unknown_status(const JobId& job, const Manifest& manifest);
+
+nlohmann::json job_json(const JobStatus& status, bool found = true);
+nlohmann::json workers_json(const WorkersReady& seen);
+// One unit's end; `value` as in json_values.h.
+nlohmann::json result_json(std::uint64_t unit, nlohmann::json value);
+nlohmann::json failure_json(std::uint64_t unit, const UnitError& error);
+// What comes first, when a job was handed over, and what comes last.
+nlohmann::json submitted_json(const JobId& job, std::uint64_t units, unsigned quorum);
+nlohmann::json summary_json(const JobId& job, const Tally& tally);
+
+}  // namespace shoal::cli

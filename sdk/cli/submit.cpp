@@ -1,0 +1,288 @@
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <utility>
+
+#include "node/protocol/input_pack.h"
+#include "node/protocol/limits.h"
+#include "node/state/key_file.h"
+#include "sdk/cli/commands.h"
+#include "sdk/cli/job_results.h"
+#include "sdk/cli/json_values.h"
+#include "sdk/cli/pool_access.h"
+#include "sdk/cli/programs.h"
+#include "sdk/cli/schema.h"
+
+// shoal submit
+namespace shoal::cli {
+namespace {
+
+struct Wish {
+  std::string kernel;
+  std::string name;
+  std::string parameters = "{}";
+  std::uint64_t units = 0;
+  std::string inputs_file;
+  std::string lines_file;
+  unsigned max_attempts = limits::kAttemptsDefault;
+  bool detach = false;
+  bool wait_for_quorum = false;
+  bool keep = false;
+  std::vector<std::string> task;  // a task's name and what follows it
+};
+
+constexpr const char* kFooter = R"(
+With the name of a task, that task's own program is started with all that follows, and submits to the
+pool: `shoal submit align --help` says what it takes.
+
+With --kernel, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines of a
+file, and each unit's result is printed as one line of JSON as soon as it is verified. Parameters and
+inputs are JSON: an object for a struct, null for a kernel without parameters. In results a struct is
+the list of its fields, and a run of numbers {"hex": ...}.
+
+  shoal submit --kernel mandelbrot --params '{"pixels_x": 256, "pixels_y": 192}' --units 12
+  seq 2 200 | shoal submit --kernel lucas_lehmer --inputs -)";
+
+bool asks_for_no_pool(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--local" || argument == "--help" || argument == "-h" || argument == "--pool" ||
+        argument.starts_with("--pool=")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Outcome run_task(const Wish& wish, const Settings& settings) {
+  const std::string& name = wish.task.front();
+  if (name.starts_with('-')) {
+    return fail(kUsage,
+                "There is no flag '" + name + "' here. 'shoal submit --help' lists the flags.");
+  }
+  const std::string program = task_program(name);
+  if (name.find('/') != std::string::npos || !can_run(program_folder() / program)) {
+    std::string known;
+    for (const std::string& task : tasks_there()) known += (known.empty() ? "" : ", ") + task;
+    return fail(kUsage, "There is no task '" + name + "' (" +
+                            (program_folder() / program).string() + "). " +
+                            (known.empty() ? "None is installed." : "There are: " + known + "."));
+  }
+  if (!asks_for_no_pool(wish.task)) {
+    const auto ticket = ticket_of(settings);
+    if (!ticket) return tl::unexpected(ticket.error());
+    // The task looks for its pool there, whatever else is set.
+    ::setenv("SHOAL_TICKET", settings.ticket->c_str(), 1);
+  }
+  return tl::unexpected(become(program, {wish.task.begin() + 1, wish.task.end()}));
+}
+
+// Hands each line that is not empty to `take`, which says what is wrong with it.
+Result<void, Failure> each_line(const std::string& file,
+                                const std::function<Result<void, std::string>(std::string)>& take) {
+  std::ifstream opened;
+  if (file != "-") opened.open(file);
+  std::istream& lines = file == "-" ? std::cin : opened;
+  if (!lines) {
+    return fail(kUsage, file + " cannot be read (" + std::strerror(errno) +
+                            "). Name a file with one input a line, or - for stdin.");
+  }
+  std::string line;
+  for (std::uint64_t number = 1; std::getline(lines, line); ++number) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.empty()) continue;
+    if (auto taken = take(std::move(line)); !taken) {
+      return fail(kUsage, file + ", line " + std::to_string(number) + ": " + taken.error());
+    }
+  }
+  if (lines.bad()) return fail(kError, file + " cannot be read to its end.");
+  return {};
+}
+
+Result<std::vector<Bytes>, Failure> read_inputs(const Wish& wish) {
+  std::vector<Bytes> inputs;
+  const bool json = !wish.inputs_file.empty();
+  auto read = each_line(json ? wish.inputs_file : wish.lines_file,
+                        [&](std::string line) -> Result<void, std::string> {
+                          if (!json) {
+                            inputs.push_back(bytes_of_text(line));
+                            return {};
+                          }
+                          auto bytes = bytes_of_json(line);
+                          if (!bytes) return tl::unexpected(bytes.error());
+                          inputs.push_back(std::move(*bytes));
+                          return {};
+                        });
+  if (!read) return tl::unexpected(read.error());
+  if (inputs.empty()) return fail(kUsage, "There are no inputs: the file has no line.");
+  return inputs;
+}
+
+Result<Manifest, Failure> manifest_of(const Wish& wish, const Settings& settings) {
+  std::string text = wish.parameters;
+  if (text.starts_with('@')) {
+    auto read = read_text_file(text.substr(1));
+    if (!read) return fail(kUsage, "The parameters cannot be read: " + read.error().what + ".");
+    text = std::move(*read);
+  }
+  auto parameters = bytes_of_json(text);
+  if (!parameters) return fail(kUsage, "--params is not JSON: " + parameters.error());
+  if (parameters->size() > limits::kParameterBytes) {
+    return fail(kUsage, "The parameters take " + std::to_string(parameters->size()) +
+                            " bytes, and at most " + std::to_string(limits::kParameterBytes) +
+                            " may go with every unit. Put what is large into the inputs.");
+  }
+  if (wish.name.size() > limits::kTextBytes || wish.kernel.size() > limits::kTextBytes) {
+    return fail(kUsage, "The name is too long: at most " + std::to_string(limits::kTextBytes) +
+                            " bytes fit.");
+  }
+  Manifest manifest = new_manifest(wish.kernel, std::move(*parameters));
+  if (!wish.name.empty()) manifest.name = wish.name;
+  manifest.units = wish.units;
+  manifest.quorum = settings.quorum;
+  manifest.max_attempts = wish.max_attempts;
+  return manifest;
+}
+
+Result<void, Failure> put_inputs(PoolAccess& pool, const std::vector<Bytes>& inputs,
+                                 Manifest& manifest) {
+  const Bytes packed = pack_inputs(inputs);
+  auto put = pool.client->content().put(packed);
+  if (!put) return fail(kError, "The inputs cannot be kept: " + put.error().what + ".");
+  manifest.inputs = *put;
+  manifest.inputs_bytes = packed.size();
+  manifest.units = inputs.size();
+  return {};
+}
+
+Outcome follow(PoolAccess& pool, const JobId& job, const Manifest& manifest, const Wish& wish,
+               const Settings& settings) {
+  auto tally = print_results(pool, job, manifest.units, settings);
+  if (!tally) {
+    Failure failure = tally.error();
+    if (failure.exit_code != kCancelled) failure.what += "\n" + way_back(job);
+    return tl::unexpected(std::move(failure));
+  }
+  if (settings.json) print(json_line(summary_json(job, *tally)));
+  if (auto written = flush_output(); !written) {
+    return fail(written.error().exit_code, written.error().what + "\n" + way_back(job));
+  }
+  if (!wish.keep) close_job(pool, job);
+  if (!settings.quiet) say(manifest.kernel + ": " + tally_text(*tally));
+  return tally->exit_code();
+}
+
+Outcome run_kernel(const Wish& wish, const Settings& settings) {
+  if (!ticket_of(settings)) return tl::unexpected(ticket_of(settings).error());
+  auto manifest = manifest_of(wish, settings);
+  if (!manifest) return tl::unexpected(manifest.error());
+  std::vector<Bytes> inputs;
+  const bool listed = !wish.inputs_file.empty() || !wish.lines_file.empty();
+  if (listed) {
+    auto read = read_inputs(wish);
+    if (!read) return tl::unexpected(read.error());
+    inputs = std::move(*read);
+  }
+  auto pool = join_pool(settings);
+  if (!pool) return tl::unexpected(pool.error());
+  if (listed) {
+    if (auto put = put_inputs(*pool, inputs, *manifest); !put) return tl::unexpected(put.error());
+    inputs = {};
+  }
+  const Signed signed_manifest = pool->client->sign(*manifest);
+  const JobId job = job_id_of(signed_manifest.body);
+  auto accepted = pool->client->submit(signed_manifest, wish.wait_for_quorum, !wish.detach);
+  if (!accepted) {
+    Failure failure = pool->failure(accepted.error());
+    if (accepted.error().kind == ClientError::Kind::kInterrupted) {
+      failure.what +=
+          " No worker has acknowledged the job yet; if one takes it all the same, "
+          "'shoal job list' shows " +
+          short_hex(job) + ".";
+    } else if (accepted.error().why == JobRefused::Why::kQuorumTooLarge) {
+      failure.what += " Here that is --quorum N or --wait-for-quorum.";
+    }
+    return tl::unexpected(std::move(failure));
+  }
+  if (settings.json) {
+    print(json_line(submitted_json(job, manifest->units, manifest->quorum)));
+  } else if (wish.detach) {
+    print(to_hex(job));
+  }
+  if (auto written = flush_output(); !written) return tl::unexpected(written.error());
+  if (!settings.quiet) {
+    say(wish.kernel + ": " + std::to_string(manifest->units) + " units, job " + to_hex(job));
+  }
+  if (wish.detach) {
+    if (!settings.quiet) say(way_back(job));
+    return kSuccess;
+  }
+  return follow(*pool, job, *manifest, wish, settings);
+}
+
+Outcome run_submit(const Wish& wish, const Settings& settings) {
+  if (wish.kernel.empty()) {
+    if (!wish.task.empty()) return run_task(wish, settings);
+    return fail(kUsage,
+                "Say what to submit: the name of a task, or --kernel with --units, --inputs or "
+                "--each-line. 'shoal submit --help' has examples.");
+  }
+  if (!wish.task.empty()) {
+    return fail(kUsage, "'" + wish.task.front() + "' is not expected after --kernel.");
+  }
+  const int sources = (wish.units > 0 ? 1 : 0) + (wish.inputs_file.empty() ? 0 : 1) +
+                      (wish.lines_file.empty() ? 0 : 1);
+  if (sources != 1) {
+    return fail(kUsage,
+                "Say what the units are, in one way: --units N (above 0), --inputs FILE, or "
+                "--each-line FILE.");
+  }
+  if (wish.units > limits::kUnitsPerJob) {
+    return fail(kUsage, "A job has at most " + std::to_string(limits::kUnitsPerJob) +
+                            " units. Make several jobs of it.");
+  }
+  return run_kernel(wish, settings);
+}
+
+}  // namespace
+
+void add_submit(CLI::App& app, Chosen& chosen) {
+  CLI::App* submit =
+      app.add_subcommand("submit", "Hand a job to the pool: submit TASK ARGS..., or --kernel K");
+  submit->footer(kFooter);
+  submit->prefix_command();
+  auto wish = std::make_shared<Wish>();
+  submit->add_option("--kernel", wish->kernel, "A kernel that ships with Shoal");
+  submit->add_option("--params", wish->parameters, "Its parameters, or @FILE with them")
+      ->type_name("JSON")
+      ->capture_default_str();
+  submit->add_option("--units", wish->units, "Units 0 to N - 1")->type_name("N");
+  submit->add_option("--inputs", wish->inputs_file, "One unit for each line, which is JSON")
+      ->type_name("FILE");
+  submit->add_option("--each-line", wish->lines_file, "One unit for each line, which is text")
+      ->type_name("FILE");
+  submit->add_option("--name", wish->name, "For people, in `shoal job list`");
+  submit
+      ->add_option("--quorum", chosen.flags.quorum,
+                   "Workers that must agree on every unit (default 2)")
+      ->type_name("N");
+  submit->add_flag("--wait-for-quorum", wish->wait_for_quorum,
+                   "Where the pool has fewer workers than that, wait for more");
+  submit->add_option("--max-attempts", wish->max_attempts, "Workers a unit may fail on")
+      ->check(CLI::Range(1U, 64U))
+      ->capture_default_str();
+  submit->add_flag("--detach", wish->detach, "Print the job's id and leave it to the pool");
+  submit->add_flag("--keep", wish->keep, "Leave the job's results in the pool");
+  add_ticket(*submit, chosen);
+  add_timeout(*submit, chosen);
+  add_common(*submit, chosen);
+  submit->callback([wish, submit, &chosen] {
+    wish->task = submit->remaining();
+    chosen.run = [wish](const Settings& settings) { return run_submit(*wish, settings); };
+  });
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/cluster/process.h"
+
+// A pool of real processes on loopback, with folders and an environment of its own.
+namespace shoal::cluster {
+
+using Line = std::vector<std::string>;
+
+class Cluster {
+ public:
+  // Makes the pool; nothing runs yet.
+  Cluster();
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  const std::filesystem::path& folder() const { return folder_; }
+  const std::string& ticket() const { return ticket_; }
+  const std::string& endpoint() const { return endpoint_; }
+  Variables environment() const;
+
+  // Waits until it is ready. A name that was used before has the same state, and is the same node.
+  Process& start_coordinator();
+  Process& start_worker(const std::string& name, const Line& more = {});
+  Process& worker(const std::string& name) { return *workers_.at(name); }
+  // Ends it as power failures do.
+  void kill_worker(const std::string& name);
+  std::vector<std::string> workers() const;
+  // Waits until `shoal worker list` shows so many that answer.
+  void await_workers(std::size_t count);
+
+  // `shoal ARGUMENTS...`, in this pool unless they say otherwise.
+  std::unique_ptr<Process> start(const Line& arguments, const Variables& more = {}) const;
+  struct Ended {
+    int exit_code = -1;
+    std::string out, err;
+  };
+  Ended run(const Line& arguments, const Variables& more = {}) const;
+  // Any program, by its path.
+  Ended run_command(const Line& command, const Variables& more = {}) const;
+  // Of the one JSON object that it prints.
+  nlohmann::json json(const Line& arguments) const;
+
+  // The coordinator's figures, asked for by SIGUSR1.
+  nlohmann::json coordinator_figures();
+  // The name of the worker that leads a job.
+  std::string steward();
+  // The executors that the worker has started.
+  static std::vector<pid_t> executors_of(const Process& worker);
+
+ private:
+  std::filesystem::path state_of(const std::string& worker) const { return folder_ / worker; }
+
+  std::filesystem::path folder_;
+  std::string endpoint_;
+  std::string ticket_;
+  std::unique_ptr<Process> coordinator_;
+  std::map<std::string, std::unique_ptr<Process>> workers_;
+};
+
+std::filesystem::path program(const std::string& name);
+// A port of loopback that was free a moment ago.
+std::uint16_t free_port();
+// Each line of text as JSON.
+std::vector<nlohmann::json> json_lines(const std::string& text);
+std::size_t count_lines(const std::string& text);
+
+}  // namespace shoal::cluster

@@ -1,0 +1,147 @@
+// Real processes, and what befalls them in the middle of a job.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "tests/cluster/cluster.h"
+#include "tests/cluster/mersenne.h"
+
+namespace shoal::cluster {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::size_t kSomeResults = 5;
+
+class FaultsTest : public ::testing::Test {
+ protected:
+  void start_pool(std::size_t workers) {
+    cluster_.start_coordinator();
+    for (std::size_t i = 1; i <= workers; ++i) {
+      cluster_.start_worker("worker-" + std::to_string(i));
+    }
+    cluster_.await_workers(workers);
+  }
+  // A worker that is not the steward of the job that runs.
+  std::string follower() {
+    const std::string steward = cluster_.steward();
+    for (const std::string& name : cluster_.workers()) {
+      if (name != steward) return name;
+    }
+    ADD_FAILURE() << "there is only one worker";
+    return steward;
+  }
+  void expect_finished(Process& submit) {
+    EXPECT_EQ(submit.exit_code(), 0) << submit.err();
+    job_.expect_right(submit.out());
+  }
+
+  Cluster cluster_;
+  // A few seconds of work, of which the first results come at once.
+  Mersenne job_{cluster_.folder(), 4001, 6000};
+};
+
+TEST_F(FaultsTest, ThreeWorkersShareAJobAndTheCoordinatorCarriesNothingOfIt) {
+  start_pool(3);
+  const auto submit = cluster_.start(job_.submission({"--json", "--keep"}));
+  EXPECT_EQ(submit->exit_code(), 0) << submit->err();
+  job_.expect_right(submit->out());
+
+  const auto lines = json_lines(submit->out());
+  ASSERT_GE(lines.size(), 2U);
+  const std::string job = lines.front()["job"];
+  const auto& summary = lines.back();
+  EXPECT_EQ(summary["type"], "summary");
+  EXPECT_EQ(summary["verified"], job_.exponents().size());
+
+  const auto shown = cluster_.json({"job", "show", job, "--json"});
+  EXPECT_EQ(shown["verified"], job_.exponents().size());
+  EXPECT_GT(shown["moved"], 0) << "no unit went from worker to worker: " << shown.dump(2);
+  std::uint64_t computed = 0;
+  for (const auto& worker : cluster_.json({"worker", "list", "--json"})["workers"]) {
+    EXPECT_GT(worker["status"]["units_computed"], 0) << worker.dump(2);
+    computed += worker["status"]["units_computed"].get<std::uint64_t>();
+  }
+  EXPECT_GE(computed, 2 * job_.exponents().size()) << "each unit is computed by two workers";
+
+  const auto figures = cluster_.coordinator_figures();
+  EXPECT_EQ(figures["job_bytes"], 0) << figures.dump(2);
+  EXPECT_GT(figures["announcements"], 0) << figures.dump(2);
+}
+
+TEST_F(FaultsTest, AnExecutorThatIsKilledCostsNothingButTime) {
+  start_pool(3);
+  const auto submit = cluster_.start(job_.submission());
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  const auto executors = Cluster::executors_of(cluster_.worker(follower()));
+  ASSERT_FALSE(executors.empty());
+  for (const pid_t executor : executors) ::kill(executor, SIGKILL);
+  expect_finished(*submit);
+}
+
+TEST_F(FaultsTest, AWorkerThatIsKilledIsDoneWithout) {
+  start_pool(3);
+  const auto submit = cluster_.start(job_.submission());
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  cluster_.kill_worker(follower());
+  expect_finished(*submit);
+}
+
+TEST_F(FaultsTest, TheCoordinatorIsNotNeededOnceNodesKnowEachOther) {
+  Process& coordinator = cluster_.start_coordinator();
+  for (const char* name : {"worker-1", "worker-2", "worker-3"}) cluster_.start_worker(name);
+  cluster_.await_workers(3);
+  const auto submit = cluster_.start(job_.submission());
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  coordinator.kill();
+  expect_finished(*submit);
+}
+
+TEST_F(FaultsTest, AStewardThatWasKilledTakesItsJobUpAgain) {
+  start_pool(3);
+  const auto submit = cluster_.start(job_.submission());
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  const std::string steward = cluster_.steward();
+  cluster_.kill_worker(steward);
+  cluster_.start_worker(steward);
+  expect_finished(*submit);
+}
+
+TEST_F(FaultsTest, WhoeverLeavesWithCtrlCIsToldHowToComeBack) {
+  start_pool(2);
+  const auto submit = cluster_.start(job_.submission({"--json"}));
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  const std::string job = json_lines(submit->out().substr(0, submit->out().find('\n')))[0]["job"];
+  submit->signal(SIGINT);
+  EXPECT_EQ(submit->exit_code(), 130);
+  EXPECT_THAT(submit->err(), HasSubstr("shoal job results " + job.substr(0, 16)));
+
+  const auto results = cluster_.run({"job", "results", job.substr(0, 16), "--close"});
+  EXPECT_EQ(results.exit_code, 0) << results.err;
+  job_.expect_right(results.out);
+}
+
+TEST_F(FaultsTest, ATimeoutLeavesTheJobRunning) {
+  start_pool(2);
+  const auto submit = cluster_.run(job_.submission({"--json", "--timeout", "1"}));
+  EXPECT_EQ(submit.exit_code, 124) << submit.err;
+  EXPECT_THAT(submit.err, HasSubstr("shoal job"));
+}
+
+TEST_F(FaultsTest, ACancelledJobEndsForItsSubmitterToo) {
+  start_pool(2);
+  const auto submit = cluster_.start(job_.submission({"--json"}));
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  const std::string job = json_lines(submit->out().substr(0, submit->out().find('\n')))[0]["job"];
+  const auto cancel = cluster_.run({"job", "cancel", job.substr(0, 8)});
+  EXPECT_EQ(cancel.exit_code, 0) << cancel.err;
+  EXPECT_EQ(submit->exit_code(), 3) << submit->err();
+  const auto explained = cluster_.run({"job", "explain", job.substr(0, 8)});
+  EXPECT_EQ(explained.exit_code, 0) << explained.err;
+  EXPECT_THAT(explained.out, HasSubstr("cancelled"));
+  EXPECT_EQ(count_lines(explained.out), 1U);
+}
+
+}  // namespace
+}  // namespace shoal::cluster

@@ -1,0 +1,122 @@
+#include "tests/cluster/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace shoal::cluster {
+namespace {
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (std::string& text : texts) list.push_back(text.data());
+  list.push_back(nullptr);
+  return list;
+}
+
+}  // namespace
+
+Process::Process(const std::vector<std::string>& command, const Variables& environment) {
+  std::vector<std::string> arguments = command;
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : environment) {
+    variables.push_back(std::string(name).append("=").append(value));
+  }
+  std::array<int, 2> out{}, err{};
+  if (::pipe2(out.data(), O_CLOEXEC) != 0 || ::pipe2(err.data(), O_CLOEXEC) != 0) std::abort();
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+  ::posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+  const int error = ::posix_spawn(&pid_, arguments[0].c_str(), &actions, nullptr,
+                                  pointers(arguments).data(), pointers(variables).data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(out[1]);
+  ::close(err[1]);
+  if (error != 0) {
+    std::fprintf(stderr, "cannot start %s\n", arguments[0].c_str());
+    std::abort();
+  }
+  out_fd_ = out[0];
+  err_fd_ = err[0];
+  ended_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+  if (ended_ < 0) std::abort();
+  out_reader_ = std::thread([this] { read_all(out_fd_, out_); });
+  err_reader_ = std::thread([this] { read_all(err_fd_, err_); });
+}
+
+Process::~Process() {
+  kill();
+  ::close(ended_);
+}
+
+void Process::read_all(int fd, std::string& text) {
+  std::array<char, 65536> piece{};
+  for (;;) {
+    const ssize_t got = ::read(fd, piece.data(), piece.size());
+    std::lock_guard lock(mutex_);
+    if (got > 0) text.append(piece.data(), static_cast<std::size_t>(got));
+    if (got <= 0) --open_pipes_;
+    changed_.notify_all();
+    if (got <= 0) return;
+  }
+}
+
+void Process::signal(int number) {
+  if (exit_code_ < 0) ::kill(pid_, number);
+}
+
+void Process::kill() {
+  signal(SIGKILL);
+  exit_code();
+}
+
+int Process::exit_code(std::chrono::milliseconds patience) {
+  if (exit_code_ >= 0) return exit_code_;
+  pollfd waiting{ended_, POLLIN, 0};
+  if (::poll(&waiting, 1, static_cast<int>(patience.count())) < 1) return -1;
+  int status = 0;
+  ::waitpid(pid_, &status, 0);
+  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  out_reader_.join();
+  err_reader_.join();
+  ::close(out_fd_);
+  ::close(err_fd_);
+  return exit_code_;
+}
+
+std::string Process::out() const {
+  std::lock_guard lock(mutex_);
+  return out_;
+}
+
+std::string Process::err() const {
+  std::lock_guard lock(mutex_);
+  return err_;
+}
+
+bool Process::await(const std::string& text, const Holds& holds,
+                    std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [&] { return holds(text) || open_pipes_ == 0; });
+  return holds(text);
+}
+
+bool Process::await_out(const Holds& holds, std::chrono::milliseconds patience) {
+  return await(out_, holds, patience);
+}
+bool Process::await_err(const Holds& holds, std::chrono::milliseconds patience) {
+  return await(err_, holds, patience);
+}
+
+}  // namespace shoal::cluster

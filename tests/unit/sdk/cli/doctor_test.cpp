@@ -1,0 +1,123 @@
+#include "sdk/cli/doctor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sdk/cli/explain.h"
+#include "sdk/cli/outcome.h"
+
+namespace shoal::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr UnixMs kNow = 1'700'000'000'000;
+
+WorkersReady pool_of(std::size_t workers, bool answering = true) {
+  WorkersReady seen;
+  seen.coordinators_up = 1;
+  seen.nodes_known = workers;
+  seen.workers.resize(workers);
+  for (auto& worker : seen.workers) {
+    worker.record.threads = 4;
+    worker.record.sequence = kNow - 1000;
+    if (answering) worker.status = WorkerStatus{};
+  }
+  return seen;
+}
+
+TEST(DoctorTest, APoolThatIsWellIsNotBlamed) {
+  Diagnosis diagnosis;
+  judge_pool(diagnosis, pool_of(3), 1, 1, kNow);
+  judge_jobs(diagnosis, {});
+  EXPECT_EQ(diagnosis.reason, "");
+  EXPECT_EQ(diagnosis.exit_code, kSuccess);
+  EXPECT_THAT(last_line(diagnosis), Not(HasSubstr("Most likely")));
+}
+
+TEST(DoctorTest, ACoordinatorThatIsAwayAndOneOfAnotherPoolAreToldApart) {
+  Diagnosis away;
+  judge_pool(away, {}, 1, 0, kNow);
+  EXPECT_THAT(last_line(away), HasSubstr("no coordinator can be reached"));
+  EXPECT_EQ(away.exit_code, kUnreachable);
+  Diagnosis other;
+  judge_pool(other, {}, 1, 1, kNow);
+  EXPECT_THAT(last_line(other), HasSubstr("another pool"));
+}
+
+TEST(DoctorTest, MissingWorkersAndAWrongClockAreToldApart) {
+  Diagnosis none;
+  judge_pool(none, pool_of(0), 1, 1, kNow);
+  EXPECT_THAT(last_line(none), HasSubstr("shoal worker"));
+  WorkersReady invisible = pool_of(0);
+  invisible.nodes_known = 5;
+  Diagnosis clock;
+  judge_pool(clock, invisible, 1, 1, kNow);
+  EXPECT_THAT(last_line(clock), HasSubstr("clock"));
+}
+
+TEST(DoctorTest, WorkersThatDoNotAnswerAreTheReason) {
+  Diagnosis diagnosis;
+  judge_pool(diagnosis, pool_of(2, false), 1, 1, kNow);
+  EXPECT_THAT(last_line(diagnosis), HasSubstr("none of them can be reached"));
+}
+
+TEST(DoctorTest, ARecordFromTheFutureIsAboutClocks) {
+  WorkersReady seen = pool_of(2);
+  seen.workers[1].record.sequence = kNow + 120'000;
+  Diagnosis diagnosis;
+  judge_pool(diagnosis, seen, 1, 1, kNow);
+  EXPECT_EQ(diagnosis.findings.back().what, "clock");
+  EXPECT_EQ(diagnosis.findings.back().level, Finding::Level::kDoubtful);
+}
+
+TEST(DoctorTest, TheFirstThingThatIsWrongIsTheReason) {
+  Diagnosis diagnosis;
+  diagnosis.blame("state folder", "read-only", "make it writable", kError);
+  diagnosis.blame("ticket", "cut off", "give all of it", kUsage);
+  EXPECT_EQ(diagnosis.reason, "make it writable");
+  EXPECT_EQ(diagnosis.exit_code, kError);
+  EXPECT_EQ(diagnosis.findings.size(), 2U);
+}
+
+TEST(DoctorTest, AJobThatWaitsIsTheReasonWhereNothingElseIs) {
+  JobStatus job;
+  job.units = 10;
+  job.waiting_for = "each unit needs 2 workers";
+  Diagnosis diagnosis;
+  judge_pool(diagnosis, pool_of(1), 1, 1, kNow);
+  judge_jobs(diagnosis, {job});
+  EXPECT_THAT(last_line(diagnosis), HasSubstr("each unit needs 2 workers"));
+}
+
+TEST(ExplainTest, OneLineForEachState) {
+  JobStatus job;
+  job.units = 10;
+  const auto explained = [&] { return explanation(job, std::nullopt); };
+  EXPECT_THAT(explained(), HasSubstr("no worker computes"));
+  job.workers = 2;
+  EXPECT_THAT(explained(), HasSubstr("It moves: 2 workers"));
+  job.waiting_for = "the disk is full";
+  EXPECT_THAT(explained(), HasSubstr("the disk is full"));
+  job.phase = JobPhase::kPaused;
+  EXPECT_THAT(explained(), HasSubstr("paused"));
+  job.phase = JobPhase::kCancelled;
+  EXPECT_THAT(explained(), HasSubstr("cancelled"));
+  job.phase = JobPhase::kDone;
+  job.verified = 9;
+  job.failed = 1;
+  EXPECT_THAT(explained(), HasSubstr("1 failed"));
+  job.verified = 10;
+  job.failed = 0;
+  EXPECT_THAT(explained(), HasSubstr("all 10 units are verified"));
+}
+
+TEST(ExplainTest, AJobThatNobodyLeadsIsExplainedByWhoIsThere) {
+  EXPECT_THAT(explanation(std::nullopt, WorkersReady{}), HasSubstr("no coordinator"));
+  EXPECT_THAT(explanation(std::nullopt, pool_of(0)), HasSubstr("no worker"));
+  EXPECT_THAT(explanation(std::nullopt, pool_of(2)), HasSubstr("No worker that can be reached"));
+}
+
+}  // namespace
+}  // namespace shoal::cli

@@ -1,0 +1,60 @@
+#include "sdk/cli/output.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+namespace shoal::cli {
+namespace {
+
+TEST(TableTest, ColumnsStandUnderTheirHeadings) {
+  Table table({"worker", "doing"});
+  table.add({"ab", "nothing"});
+  table.add({"größere", "ising"});
+  EXPECT_EQ(table.text(),
+            "worker   doing\n"
+            "ab       nothing\n"
+            "größere  ising");
+}
+
+TEST(TableTest, TextOfOthersDoesNotSteerTheTerminal) {
+  Table table({"doing"});
+  table.add({"a\x1b[31mb\nc"});
+  EXPECT_EQ(table.text(), "doing\na [31mb c");
+}
+
+TEST(ProgressTest, TheBarFillsUp) {
+  EXPECT_EQ(progress_text({10, 5, 0, 0}, 2.04),
+            "[" + std::string(15, '#') + std::string(15, ' ') + "] 5/10 verified, 0 not, 2.0 s");
+  EXPECT_EQ(progress_text({10, 8, 1, 1}, 3),
+            "[" + std::string(30, '#') + "] 8/10 verified, 2 not, 3.0 s");
+  EXPECT_EQ(progress_text({}, 0), "[" + std::string(30, '#') + "] 0/0 verified, 0 not, 0.0 s");
+}
+
+TEST(TallyTest, OnlyAJobWithEveryUnitVerifiedIsASuccess) {
+  EXPECT_EQ((Tally{10, 10, 0, 0}.exit_code()), kSuccess);
+  EXPECT_EQ((Tally{10, 9, 1, 0}.exit_code()), kError);
+  EXPECT_EQ((Tally{10, 9, 0, 1}.exit_code()), kError);
+}
+
+TEST(ColourTest, NoneWithoutATerminalOrWithNoColor) {
+  const auto none = [](const std::string&) { return std::optional<std::string>(); };
+  const auto no_color = [](const std::string& name) {
+    return name == "NO_COLOR" ? std::optional<std::string>("1") : std::nullopt;
+  };
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  EXPECT_FALSE(wants_colour(pipe_ends[1], none));
+  ::close(pipe_ends[0]);
+  ::close(pipe_ends[1]);
+
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0) GTEST_SKIP() << "this machine gives no terminal";
+  EXPECT_TRUE(wants_colour(terminal, none));
+  EXPECT_FALSE(wants_colour(terminal, no_color));
+  ::close(terminal);
+}
+
+}  // namespace
+}  // namespace shoal::cli

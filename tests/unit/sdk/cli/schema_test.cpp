@@ -1,0 +1,125 @@
+// The keys of the JSON that `--json` prints. A key that is renamed or removed, or that changes its
+// meaning, needs another kSchema: others' programs read this.
+#include "sdk/cli/schema.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sdk/cli/doctor.h"
+
+namespace shoal::cli {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::vector<std::string> keys(const nlohmann::json& object) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object.items()) names.push_back(name);
+  return names;  // sorted, as nlohmann::json keeps them
+}
+
+TEST(SchemaTest, TheNumberIsOne) { EXPECT_EQ(kSchema, 1); }
+
+TEST(SchemaTest, AJob) {
+  JobStatus status;
+  status.name = "garden";
+  status.phase = JobPhase::kPaused;
+  status.units = 7;
+  status.moved = 3;
+  const auto json = job_json(status);
+  EXPECT_THAT(keys(json),
+              ElementsAre("committed", "created_unix_ms", "disputed", "failed", "job", "leased",
+                          "moved", "name", "recomputed", "schema", "state", "submitter",
+                          "unblinded", "units", "verified", "waiting_for", "workers"));
+  EXPECT_EQ(json["schema"], 1);
+  EXPECT_EQ(json["job"], std::string(64, '0'));
+  EXPECT_EQ(json["state"], "paused");
+  EXPECT_EQ(json["units"], 7);
+  EXPECT_EQ(json["moved"], 3);
+  EXPECT_EQ(job_json(status, false)["state"], "unreachable");
+}
+
+TEST(SchemaTest, StatesAreTheseWords) {
+  EXPECT_EQ(name_of(JobPhase::kFetching), "fetching");
+  EXPECT_EQ(name_of(JobPhase::kRunning), "running");
+  EXPECT_EQ(name_of(JobPhase::kPaused), "paused");
+  EXPECT_EQ(name_of(JobPhase::kDone), "done");
+  EXPECT_EQ(name_of(JobPhase::kCancelled), "cancelled");
+}
+
+TEST(SchemaTest, Workers) {
+  WorkersReady seen;
+  seen.coordinators_up = 1;
+  seen.nodes_known = 2;
+  seen.workers.resize(2);
+  seen.workers[0].record.kernels = {"ising"};
+  seen.workers[0].status = WorkerStatus{};
+  seen.workers[0].status->units_stolen = 5;
+  const auto json = workers_json(seen);
+  EXPECT_THAT(keys(json), ElementsAre("coordinators_up", "nodes_known", "schema", "workers"));
+  EXPECT_EQ(json["schema"], 1);
+  const auto& worker = json["workers"][0];
+  EXPECT_THAT(keys(worker), ElementsAre("address", "agent", "endpoints", "kernels", "memory_bytes",
+                                        "node", "status", "threads"));
+  EXPECT_THAT(keys(worker["status"]),
+              ElementsAre("backlog_units", "doing", "jobs_led", "peers", "units_computed",
+                          "units_failed", "units_stolen"));
+  EXPECT_EQ(worker["status"]["units_stolen"], 5);
+  EXPECT_TRUE(json["workers"][1]["status"].is_null()) << "it does not answer";
+}
+
+TEST(SchemaTest, AUnit) {
+  const auto good = result_json(4, {{"x", 1}});
+  EXPECT_THAT(keys(good), ElementsAre("ok", "schema", "type", "unit", "value"));
+  EXPECT_EQ(good["unit"], 4);
+  EXPECT_EQ(good["ok"], true);
+  EXPECT_EQ(good["type"], "result");
+
+  const auto bad = failure_json(5, {FailureReason::kOutOfMemory, "no room", 3, "oops"});
+  EXPECT_THAT(keys(bad), ElementsAre("error", "ok", "schema", "type", "unit"));
+  EXPECT_EQ(bad["ok"], false);
+  EXPECT_THAT(keys(bad["error"]), ElementsAre("attempts", "kind", "message", "stderr_end"));
+  EXPECT_EQ(bad["error"]["kind"], "out_of_memory");
+  EXPECT_EQ(bad["error"]["attempts"], 3);
+}
+
+TEST(SchemaTest, FailuresAreTheseWords) {
+  EXPECT_EQ(name_of(FailureReason::kThrew), "threw");
+  EXPECT_EQ(name_of(FailureReason::kCrashed), "crashed");
+  EXPECT_EQ(name_of(FailureReason::kTimedOut), "timed_out");
+  EXPECT_EQ(name_of(FailureReason::kOutOfMemory), "out_of_memory");
+  EXPECT_EQ(name_of(FailureReason::kBadAnswer), "bad_answer");
+  EXPECT_EQ(name_of(FailureReason::kRefused), "refused");
+  EXPECT_EQ(name_of(FailureReason::kDisputed), "disputed");
+}
+
+TEST(SchemaTest, TheFirstAndTheLastLineOfASubmission) {
+  const auto first = submitted_json(JobId{}, 10, 2);
+  EXPECT_THAT(keys(first), ElementsAre("job", "quorum", "schema", "type", "units"));
+  EXPECT_EQ(first["type"], "submitted");
+  const auto last = summary_json(JobId{}, {10, 7, 2, 1});
+  EXPECT_THAT(keys(last),
+              ElementsAre("disputed", "failed", "job", "schema", "type", "units", "verified"));
+  EXPECT_EQ(last["type"], "summary");
+  EXPECT_EQ(last["verified"], 7);
+  EXPECT_EQ(last["failed"], 2);
+  EXPECT_EQ(last["disputed"], 1);
+}
+
+TEST(SchemaTest, ADiagnosis) {
+  Diagnosis diagnosis;
+  diagnosis.blame("ticket", "it is cut off", "give the whole ticket", kUsage);
+  const auto json = diagnosis_json(diagnosis);
+  EXPECT_THAT(keys(json), ElementsAre("findings", "reason", "schema"));
+  EXPECT_THAT(keys(json["findings"][0]), ElementsAre("level", "text", "what"));
+  EXPECT_EQ(json["reason"], "give the whole ticket");
+}
+
+TEST(SchemaTest, TextOfOthersThatIsNotUtf8DoesNotStopTheOutput) {
+  JobStatus status;
+  status.name = "\xff\xfe";
+  EXPECT_FALSE(nlohmann::json::parse(json_line(job_json(status)), nullptr, false).is_discarded());
+}
+
+}  // namespace
+}  // namespace shoal::cli

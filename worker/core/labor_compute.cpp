@@ -1,0 +1,272 @@
+#include <algorithm>
+
+#include "node/protocol/hash.h"
+#include "worker/core/labor.h"
+
+// Chunks to the executor; what comes back is committed, kept, and shown when it is asked for.
+namespace shoal {
+namespace {
+
+constexpr Duration kShortChunk = 200ms;  // such chunks are queued one ahead of each thread
+// Receipts of such jobs carry every replica's digests: smaller batches keep them within a message.
+constexpr std::uint64_t kUnitsPerEquivalentBatch = 512;
+constexpr std::uint64_t kChunkGrowth = 8;
+
+std::uint64_t power_of_two_below(std::uint64_t n) {
+  std::uint64_t p = 1;
+  while (p <= n / 2) p *= 2;
+  return p;
+}
+
+}  // namespace
+
+std::size_t Labor::chunks_wanted(const Job& job) const {
+  const std::size_t threads = std::max<std::uint32_t>(config_.record.threads, 1);
+  const bool is_short = job.unit_ns == 0 || job.unit_ns * job.chunk_units <
+                                                static_cast<std::uint64_t>(kShortChunk.count());
+  return std::min(kChunksMax, is_short ? 2 * threads : threads);
+}
+
+Labor::Job* Labor::next_to_run() {
+  Job* best = nullptr;
+  auto better = [&](Job& job) {
+    if (best == nullptr) return true;
+    if (job.manifest->priority != best->manifest->priority) {
+      return job.manifest->priority > best->manifest->priority;
+    }
+    if (job.bound.empty() != best->bound.empty()) return best->bound.empty();
+    return last_run_ == best->key();
+  };
+  for (auto& [_, job] : jobs_) {
+    if (job.state != State::kReady || (job.bound.empty() && job.primaries.empty())) continue;
+    if (job.held_bytes > kHeldBytesMax) continue;
+    if (better(job)) best = &job;
+  }
+  return best;
+}
+
+void Labor::start_chunks(Instant, Outbox& out) {
+  while (Job* job = next_to_run()) {
+    if (chunks_.size() >= chunks_wanted(*job) || !start_one(*job, out)) return;
+    last_run_ = job->key();
+  }
+}
+
+// Cuts the next chunk from the front item of the queue.
+Range Labor::cut_chunk(Job& job, std::deque<Item>& queue, Item& item) {
+  item = queue.front();
+  std::uint64_t most = limits::kUnitsPerBatch;
+  if (job.manifest->comparison == Comparison::kEquivalent) most = kUnitsPerEquivalentBatch;
+  if (job.unit_bytes > 0) {
+    most = std::clamp<std::uint64_t>(limits::kBatchInlineBytes / job.unit_bytes, 1, most);
+  }
+  std::uint64_t size = job.chunk_units;
+  if (item.kind == LeaseKind::kVerify) {
+    // The bounds of the batch to be verified are worth more than a short chunk.
+    size = std::max(size, item.range.size());
+  } else {
+    const std::uint64_t queued = job.unstarted();
+    size = std::min(size, std::max<std::uint64_t>(1, queued / 4));
+    size = power_of_two_below(size);
+  }
+  size = std::min(size, most);
+  UnitIndex last = item.range.first + size;
+  if (item.kind != LeaseKind::kVerify) last -= last % size;
+  item.range.last = std::min(last, item.range.last);
+  if (item.range.last == queue.front().range.last) {
+    queue.pop_front();
+  } else {
+    queue.front().range.first = item.range.last;
+  }
+  return item.range;
+}
+
+bool Labor::start_one(Job& job, Outbox& out) {
+  auto& queue = !job.bound.empty() ? job.bound : job.primaries;
+  Item item;
+  cut_chunk(job, queue, item);
+  const std::uint64_t id = next_chunk_++;
+  chunks_.emplace(id, Chunk{.job = job.key(), .item = item, .cancelled = false});
+  job.running += 1;
+  out.act(StartCompute{.chunk = id, .job = job.id, .manifest = job.manifest, .range = item.range});
+  return true;
+}
+
+void Labor::learn_speed(Job& job, std::uint64_t units, std::uint64_t bytes,
+                        std::uint64_t compute_ns) {
+  if (units == 0) return;
+  const std::uint64_t unit_ns = std::max<std::uint64_t>(compute_ns / units, 1);
+  job.unit_ns = job.unit_ns == 0 ? unit_ns : (3 * job.unit_ns + unit_ns) / 4;
+  job.unit_bytes = std::max(job.unit_bytes - job.unit_bytes / 8, bytes / units + 1);
+  const std::uint64_t target =
+      static_cast<std::uint64_t>(config_.batch_target.count()) / job.unit_ns;
+  job.chunk_units = std::clamp<std::uint64_t>(
+      target, 1, std::min(job.chunk_units * kChunkGrowth, limits::kUnitsPerBatch));
+}
+
+void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
+  auto it = chunks_.find(done.chunk);
+  if (it == chunks_.end()) return;
+  const Chunk chunk = it->second;
+  chunks_.erase(it);
+  Job* job = find(chunk.job);
+  if (job == nullptr) return;
+  job->running -= 1;
+  std::uint64_t units = 0, bytes = 0;
+  for (const auto& run : done.done) {
+    units += run.range.size();
+    bytes += run.outputs.inline_bytes.size() + 32 * run.outputs.large.size();
+  }
+  computed_ += units;
+  failed_ += done.failed.size();
+  learn_speed(*job, units, bytes, done.compute_ns);
+  commit(now, *job, chunk.item, std::move(done.done), done.compute_ns, out);
+  if (done.failed.empty()) return;
+  FailureNotice notice;
+  for (auto& failed : done.failed) {
+    release(*job, {failed.unit, failed.unit + 1});
+    notice.failures.push_back(
+        sign_fact(signer_, Purpose::kFailure,
+                  encode(Failure{.job = job->id,
+                                 .worker = signer_.id(),
+                                 .unit = failed.unit,
+                                 .kind = failed.kind,
+                                 .message = std::move(failed.message),
+                                 .stderr_end = std::move(failed.stderr_end)})));
+    if (notice.failures.size() == limits::kBatchesPerMessage / 2) {
+      to_leader(now, *job, std::exchange(notice, {}), out);
+    }
+  }
+  if (!notice.failures.empty()) to_leader(now, *job, std::move(notice), out);
+}
+
+void Labor::commit(Instant now, Job& job, const Item&, std::vector<ComputeDone::Run> runs,
+                   std::uint64_t compute_ns, Outbox& out) {
+  if (runs.empty()) return;
+  CommitNotice notice{.commitments = {}, .job = job.id, .compute_ns = compute_ns};
+  std::vector<Message> shown;
+  for (auto& run : runs) {
+    // A commitment must fit into one message when it is opened.
+    std::uint64_t at = 0;
+    const std::uint64_t size = run.range.size();
+    while (at < size) {
+      std::uint64_t end = at;
+      std::size_t bytes = 0;
+      while (end < size && end - at < limits::kUnitsPerBatch) {
+        const std::uint64_t unit_bytes = run.outputs.sizes[end];
+        const std::size_t more = unit_bytes <= limits::kInlineOutputBytes ? unit_bytes : 32;
+        if (end > at && bytes + more > limits::kBatchInlineBytes) break;
+        bytes += more;
+        ++end;
+      }
+      PackedOutputs part =
+          at == 0 && end == size ? std::move(run.outputs) : slice(run.outputs, at, end);
+      const Range range{run.range.first + at, run.range.first + end};
+      notice.commitments.push_back(commit_run(job, range, std::move(part), out, shown));
+      at = end;
+      if (notice.commitments.size() == limits::kBatchesPerMessage) {
+        to_leader(
+            now, job,
+            std::exchange(notice, CommitNotice{.commitments = {}, .job = job.id, .compute_ns = 0}),
+            out);
+      }
+    }
+  }
+  to_leader(now, job, std::move(notice), out);
+  for (Message& message : shown) to_leader(now, job, std::move(message), out);
+}
+
+Signed Labor::commit_run(Job& job, Range range, PackedOutputs outputs, Outbox&,
+                         std::vector<Message>& shown) {
+  auto digests = digests_of(outputs);
+  check(digests.has_value() && digests->size() == range.size(), "an executor's outputs do not fit");
+  Held held{.range = range,
+            .salt = commitment_salt(signer_, job.id, range),
+            .root = merkle_root(*digests),
+            .outputs = std::move(outputs)};
+  Signed commitment =
+      sign_fact(signer_, Purpose::kCommitment,
+                encode(Commitment{
+                    .job = job.id,
+                    .worker = signer_.id(),
+                    .range = range,
+                    .sealed = commitment_seal(job.id, signer_.id(), range, held.salt, held.root)}));
+  release(job, range);
+  if (job.manifest->quorum == 1) {
+    // Nobody is there to copy: what is shown at once saves a round trip.
+    shown.push_back(Reveal{.job = job.id,
+                           .range = range,
+                           .part = range,
+                           .salt = held.salt,
+                           .root = held.root,
+                           .digests = {},
+                           .outputs = std::move(held.outputs),
+                           .proof = {},
+                           .lapsed = false});
+    return commitment;
+  }
+  job.held_bytes += held.outputs.inline_bytes.size() + 8 * held.outputs.sizes.size();
+  job.batches[range.first] = std::move(held);
+  return commitment;
+}
+
+void Labor::on_reveal_request(const NodeId& from, const RevealRequest& request, Outbox& out) {
+  Reveal reveal;
+  reveal.job = request.job;
+  reveal.range = request.range;
+  reveal.part = request.range;
+  const Job* job = led_by(request.job, from);
+  const Held* found = nullptr;
+  if (job != nullptr) {
+    auto it = job->batches.find(request.range.first);
+    if (it != job->batches.end() && it->second.range == request.range) found = &it->second;
+  }
+  if (found == nullptr) {
+    reveal.lapsed = true;
+    return out.send(from, std::move(reveal));
+  }
+  const Held& held = *found;
+  reveal.salt = held.salt;
+  reveal.root = held.root;
+  switch (request.detail) {
+    case RevealDetail::kRoot:
+      break;
+    case RevealDetail::kDigests:
+      reveal.digests = *digests_of(held.outputs);
+      break;
+    case RevealDetail::kOutputs:
+      reveal.outputs = held.outputs;
+      break;
+  }
+  out.send(from, std::move(reveal));
+}
+
+void Labor::on_compare_request(const NodeId& from, const CompareRequest& request, Outbox& out) {
+  Job* job = led_by(request.job, from);
+  if (job == nullptr || !job->manifest) return;
+  out.act(StartCompare{.job = job->id,
+                       .manifest = job->manifest,
+                       .unit = request.unit,
+                       .candidates = request.candidates});
+}
+
+void Labor::on_compare_done(const CompareDone& done, Outbox& out) {
+  if (!done.error.empty()) {
+    out.tell(LogLevel::kWarning, "could not compare two outputs of unit " +
+                                     std::to_string(done.unit) + " of job " + short_hex(done.job) +
+                                     ": " + done.error);
+  }
+  const ComparisonVerdict verdict{.job = done.job,
+                                  .worker = signer_.id(),
+                                  .unit = done.unit,
+                                  .digests = done.digests,
+                                  .all_match = done.all_match && done.error.empty()};
+  const Signed fact = sign_fact(signer_, Purpose::kComparison, encode(verdict));
+  // Whoever leads the job and did not ask ignores it.
+  find_any(done.job, [&](Job& job) {
+    out.send(job.leader, CompareReply{fact});
+    return false;
+  });
+}
+
+}  // namespace shoal
