@@ -171,6 +171,7 @@ JobRun& World::submit(NodeIndex submitter, const JobSpec& spec) {
   manifest.parameters = encode_kernel(spec.kernel);
   manifest.units = spec.units;
   manifest.quorum = spec.quorum;
+  manifest.unit_wall_ms = 600'000;
   manifest.max_attempts = spec.max_attempts;
   manifest.priority = spec.priority;
   manifest.created = unix_now();

@@ -9,6 +9,8 @@ namespace {
 // How many runs one request may look at before it is answered with what was found: a leader with
 // many small batches must stay quick.
 constexpr std::size_t kScanRuns = 512;
+// Commitments that wait for verifiers: past this, nothing new is begun.
+constexpr std::size_t kOpenBatchesMax = 32'768;
 constexpr std::size_t kHungryServedAtOnce = 16;
 constexpr std::size_t kHoldersOffered = 3;
 // A first grant to a worker whose speed in this job is unknown.
@@ -89,6 +91,7 @@ bool JobLed::leader_must_verify(const UnitMap::Segment& segment) const {
 
 JobLed::Pick JobLed::pick_fresh(const NodeId& worker, const Member& member) {
   Pick pick{.kind = LeaseKind::kPrimary, .ranges = {}, .units = 0};
+  if (batches_.size() >= kOpenBatchesMax) return pick;
   std::uint64_t budget = kProbeUnitsPerThread * member.threads;
   const std::uint64_t fair = units_.fresh_units() * member.threads / (2 * threads_here_) + 1;
   if (unit_ns_of(member) != 0) {

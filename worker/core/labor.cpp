@@ -10,6 +10,8 @@ constexpr Duration kPrefetchWork = 300ms;
 constexpr Duration kAnswerPatience = 10s;
 constexpr std::size_t kJobsOverKept = 4096;
 constexpr std::size_t kForLeaderMax = 4096;
+// So that one node cannot fill the table with jobs that it made up.
+constexpr std::size_t kJobsOfOneLeader = 256;
 
 }  // namespace
 
@@ -33,6 +35,10 @@ bool Labor::hear_of(Instant now, const WorkAvailable& news) {
   const JobKey key{news.job, news.leader.signer};
   if (jobs_.contains(key) || jobs_.size() >= limits::kJobsKnown) return false;
   if (std::find(over_.begin(), over_.end(), key) != over_.end()) return false;
+  const auto led = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+    return entry.first.second == key.second;
+  });
+  if (static_cast<std::size_t>(led) >= kJobsOfOneLeader) return false;
   Job& job = jobs_[key];
   job.id = news.job;
   job.leader = news.leader.signer;
@@ -56,11 +62,13 @@ std::optional<NodeId> Labor::leader_of(const JobId& id) const {
   return it->second.leader;
 }
 
+bool Labor::leader_linked(const Job& job) const {
+  return job.leader == signer_.id() || membership_.linked(job.leader);
+}
+
+// Kept until the link is back, if it is away.
 void Labor::to_leader(Instant now, Job& job, Message message, Outbox& out) {
-  if (job.leader == signer_.id() || membership_.linked(job.leader)) {
-    out.send(job.leader, std::move(message));
-    return;
-  }
+  if (leader_linked(job)) return out.send(job.leader, std::move(message));
   if (job.for_leader.size() < kForLeaderMax) job.for_leader.push_back(std::move(message));
   membership_.reach(now, job.leader, out);
 }
@@ -266,13 +274,14 @@ void Labor::on_link_lost(Instant now, const NodeId& peer, Outbox& out) {
 
 void Labor::report(Instant now, Job& job, Outbox& out) {
   job.report_at = now + config_.lease / 3;
+  if (!leader_linked(job)) return membership_.reach(now, job.leader, out);
   LeaseReport report{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
   for (const auto& [id, held] : job.leases) {
     if (held.runs().size() <= limits::kRangesPerMessage) {
       report.leases.push_back({id, held.runs()});
     }
   }
-  to_leader(now, job, std::move(report), out);
+  out.send(job.leader, std::move(report));
 }
 
 bool Labor::running_dry() const {
@@ -294,12 +303,15 @@ void Labor::ask_for_work(Instant now, Outbox& out) {
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
     if (job.held_bytes > kHeldBytesMax) continue;
     job.asked = now;
-    to_leader(now, job,
-              WorkRequest{.job = job.id,
-                          .threads = config_.record.threads,
-                          .unit_ns = job.unit_ns,
-                          .backlog_units = job.unstarted()},
-              out);
+    // Not kept for a leader that is away: on_link_up() clears `asked`, and we ask anew.
+    if (!leader_linked(job)) {
+      membership_.reach(now, job.leader, out);
+      continue;
+    }
+    out.send(job.leader, WorkRequest{.job = job.id,
+                                     .threads = config_.record.threads,
+                                     .unit_ns = job.unit_ns,
+                                     .backlog_units = job.unstarted()});
   }
 }
 

@@ -135,6 +135,7 @@ class Labor {
     return nullptr;
   }
   void drop_cancelled(Job&);
+  bool leader_linked(const Job&) const;
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, Outbox&);
   void fetch_contents(Job&);

@@ -229,8 +229,11 @@ struct Peer::Impl {
     JobLed* job = what ? stewardship.find(what->job) : nullptr;
     if (job != nullptr) job->on_verdict(now, from, m.verdict, out);
   }
+  // Results are the submitter's: nobody else is given any.
   void hear(const NodeId& from, const ResultsRequest& m) {
-    if (JobLed* job = stewardship.find(m.job)) job->delivery().request(from, m, out);
+    JobLed* job = stewardship.find(m.job);
+    if (job == nullptr || job->signed_manifest().signer != from) return;
+    job->delivery().request(from, m, out);
   }
   void hear(const NodeId& from, const JobOver& m) { stewardship.on_job_over(from, m, out); }
   void hear(const NodeId& from, const BlockRequest& m) {

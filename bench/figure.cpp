@@ -1,0 +1,118 @@
+#include "bench/figure.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+
+namespace shoal::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kRowFormat = "%-30s %12s %-10s %12s %8s  %-10s %-10s %s\n";
+
+bool keeps(const Bound& bound, double number) {
+  return bound.sense == Sense::kAtLeast ? number >= bound.bound : number <= bound.bound;
+}
+
+std::string short_number(double number) {
+  std::array<char, 40> text{};
+  const double size = std::abs(number);
+  const char* format = size >= 1000 ? "%.0f" : size >= 10 ? "%.1f" : "%.3f";
+  std::snprintf(text.data(), text.size(), format, number);
+  return text.data();
+}
+
+std::string shown(const json& figure, const char* field) {
+  const json& number = figure.at(field);
+  return number.is_number() ? short_number(number.get<double>()) : "-";
+}
+
+std::string shown_bound(const json& figure, const char* field) {
+  const json& number = figure.at(field);
+  if (!number.is_number()) return "-";
+  const bool at_least = figure.at("sense") == "at_least";
+  // Three digits where the bound has as many.
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), "%s %g", at_least ? ">=" : "<=", number.get<double>());
+  return text.data();
+}
+
+std::string row(const std::array<std::string, 8>& cells) {
+  std::array<char, 512> text{};
+  std::snprintf(text.data(), text.size(), kRowFormat, cells[0].c_str(), cells[1].c_str(),
+                cells[2].c_str(), cells[3].c_str(), cells[4].c_str(), cells[5].c_str(),
+                cells[6].c_str(), cells[7].c_str());
+  return text.data();
+}
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+json to_json(const Figure& figure) {
+  json out = failed_figure(figure.name, "");
+  out["error"] = nullptr;
+  out["unit"] = figure.unit;
+  out["values"] = figure.values;
+  out["references"] = figure.references;
+  if (figure.values.empty()) return failed_figure(figure.name, "it was never measured");
+  const double value = median(figure.values);
+  out["value"] = value;
+  std::optional<double> ratio;
+  if (!figure.references.empty()) {
+    const double reference = median(figure.references);
+    out["reference"] = reference;
+    out["reference_is"] = figure.reference_is;
+    if (reference > 0) ratio = value / reference;
+    if (ratio) out["ratio"] = *ratio;
+  }
+  if (!figure.bound) return out;
+  const Bound& bound = *figure.bound;
+  const bool on_ratio = bound.judged == Judged::kRatio;
+  out["judged"] = on_ratio ? "ratio" : "value";
+  out["sense"] = bound.sense == Sense::kAtLeast ? "at_least" : "at_most";
+  out["bound"] = bound.bound;
+  if (bound.fine) out["fine"] = *bound.fine;
+  if (on_ratio && !ratio) {
+    out["met"] = false;
+  } else {
+    out["met"] = keeps(bound, on_ratio ? *ratio : value);
+  }
+  return out;
+}
+
+json failed_figure(const std::string& name, const std::string& error) {
+  return {{"name", name},         {"value", nullptr},         {"unit", ""},
+          {"reference", nullptr}, {"reference_is", nullptr},  {"ratio", nullptr},
+          {"judged", nullptr},    {"sense", nullptr},         {"bound", nullptr},
+          {"fine", nullptr},      {"met", nullptr},           {"values", json::array()},
+          {"error", error},       {"references", json::array()}};
+}
+
+bool is_measured(const json& figure) { return figure.at("error").is_null(); }
+
+bool is_met(const json& figure) {
+  return is_measured(figure) && (figure.at("met").is_null() || figure.at("met").get<bool>());
+}
+
+std::string table_head() {
+  return row({"figure", "value", "unit", "reference", "ratio", "bound", "fine", ""});
+}
+
+std::string table_row(const json& figure) {
+  const std::string name = figure.at("name").get<std::string>();
+  if (!is_measured(figure)) return name + ": " + figure.at("error").get<std::string>() + "\n";
+  const json& met = figure.at("met");
+  return row({name, shown(figure, "value"), figure.at("unit").get<std::string>(),
+              shown(figure, "reference"), shown(figure, "ratio"), shown_bound(figure, "bound"),
+              shown_bound(figure, "fine"), met.is_null() ? "" : met.get<bool>() ? "met" : "MISSED"});
+}
+
+}  // namespace shoal::bench

@@ -1,0 +1,189 @@
+#include "bench/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <thread>
+
+namespace shoal::bench {
+namespace {
+
+constexpr std::chrono::seconds kGrace{5};
+constexpr std::chrono::milliseconds kLookEvery{5};
+
+// In the child: only what may be called between fork and exec.
+[[noreturn]] void become(char* const* argv, int out, int log, pid_t parent, const cpu_set_t* core) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(1);
+  if (core != nullptr) ::sched_setaffinity(0, sizeof *core, core);
+  ::dup2(out, STDOUT_FILENO);
+  if (log >= 0) ::dup2(log, STDERR_FILENO);
+  ::execv(argv[0], argv);
+  ::_exit(127);
+}
+
+// PID (NAME) STATE PARENT ...: a name may hold anything, so the last parenthesis counts.
+pid_t parent_of(const std::filesystem::path& proc_folder) {
+  std::ifstream file(proc_folder / "stat");
+  std::string stat;
+  std::getline(file, stat);
+  const std::size_t close = stat.rfind(')');
+  if (close == std::string::npos) return 0;  // it has ended
+  std::istringstream rest(stat.substr(close + 1));
+  char state = 0;
+  pid_t parent = 0;
+  rest >> state >> parent;
+  return parent;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Process>, std::string> Process::start(const Wish& wish) {
+  std::string name = wish.program.string();
+  std::vector<std::string> texts = wish.arguments;
+  std::vector<char*> argv{name.data()};
+  for (std::string& text : texts) argv.push_back(text.data());
+  argv.push_back(nullptr);
+  cpu_set_t core;
+  CPU_ZERO(&core);
+  if (wish.core) CPU_SET(*wish.core, &core);
+
+  const auto failed = [&] { return tl::unexpected(name + ": " + std::strerror(errno)); };
+  if (::access(name.c_str(), X_OK) != 0) return failed();
+  int log = -1;
+  if (!wish.log.empty()) {
+    log = ::open(wish.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0) return failed();
+  }
+  std::array<int, 2> out{-1, -1};
+  pid_t pid = -1;
+  const pid_t parent = ::getpid();
+  if (::pipe2(out.data(), O_CLOEXEC) == 0) pid = ::fork();
+  if (pid == 0) become(argv.data(), out[1], log, parent, wish.core ? &core : nullptr);
+  const int error = errno;
+  if (log >= 0) ::close(log);
+  if (out[1] >= 0) ::close(out[1]);
+  if (pid < 0) {
+    if (out[0] >= 0) ::close(out[0]);
+    errno = error;
+    return failed();
+  }
+  return std::unique_ptr<Process>(new Process(pid, out[0]));
+}
+
+Process::~Process() {
+  end();
+  ::close(out_);
+}
+
+void Process::signal(int number) const {
+  if (!status_) ::kill(pid_, number);
+}
+
+Process::Read Process::read_line(std::string& line, Deadline deadline) {
+  for (;;) {
+    if (const std::size_t end = read_.find('\n'); end != std::string::npos) {
+      line = read_.substr(0, end);
+      read_.erase(0, end + 1);
+      return Read::kLine;
+    }
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return Read::kLate;
+    pollfd waiting{out_, POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(left.count())) < 1) continue;
+    std::array<char, 4096> piece{};
+    const ssize_t got = ::read(out_, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return Read::kEnded;
+    read_.append(piece.data(), static_cast<std::size_t>(got));
+  }
+}
+
+int Process::end() {
+  if (status_) return *status_;
+  int status = 0;
+  const auto give_up = std::chrono::steady_clock::now() + kGrace;
+  bool gone = ::waitpid(pid_, &status, WNOHANG) != 0;
+  if (!gone) ::kill(pid_, SIGTERM);
+  while (!gone && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(kLookEvery);
+    gone = ::waitpid(pid_, &status, WNOHANG) != 0;
+  }
+  if (!gone) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, &status, 0);
+  }
+  status_ = status;
+  return status;
+}
+
+std::chrono::nanoseconds cpu_time(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
+    return std::chrono::nanoseconds(0);
+  }
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+std::vector<pid_t> family(pid_t pid) {
+  std::multimap<pid_t, pid_t> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string number = entry.path().filename().string();
+    if (number.find_first_not_of("0123456789") != std::string::npos) continue;
+    children.emplace(parent_of(entry.path()), static_cast<pid_t>(std::stol(number)));
+  }
+  std::vector<pid_t> all{pid};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto [first, last] = children.equal_range(all[i]);
+    for (auto it = first; it != last; ++it) all.push_back(it->second);
+  }
+  return all;
+}
+
+std::uint64_t memory_field(pid_t pid, const std::string& field) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(field + ":")) continue;
+    std::istringstream text(line.substr(field.size() + 1));
+    std::uint64_t kib = 0;
+    text >> kib;
+    return kib * 1024;
+  }
+  return 0;
+}
+
+std::vector<int> usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    for (int core = 0; core < CPU_SETSIZE; ++core) {
+      if (CPU_ISSET(core, &set)) cores.push_back(core);
+    }
+  }
+  if (cores.empty()) cores.push_back(0);
+  return cores;
+}
+
+void use_cores(const std::vector<int>& cores) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int core : cores) CPU_SET(core, &set);
+  ::sched_setaffinity(0, sizeof set, &set);
+}
+
+}  // namespace shoal::bench
