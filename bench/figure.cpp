@@ -11,8 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kRowFormat = "%-30s %12s %-10s %12s %8s  %-10s %-10s %s\n";
-
 bool keeps(const Bound& bound, double number) {
   return bound.sense == Sense::kAtLeast ? number >= bound.bound : number <= bound.bound;
 }
@@ -20,8 +18,8 @@ bool keeps(const Bound& bound, double number) {
 std::string short_number(double number) {
   std::array<char, 40> text{};
   const double size = std::abs(number);
-  const char* format = size >= 1000 ? "%.0f" : size >= 10 ? "%.1f" : "%.3f";
-  std::snprintf(text.data(), text.size(), format, number);
+  const int digits = size >= 1000 ? 0 : size >= 10 ? 1 : 3;
+  std::snprintf(text.data(), text.size(), "%.*f", digits, number);
   return text.data();
 }
 
@@ -34,7 +32,6 @@ std::string shown_bound(const json& figure, const char* field) {
   const json& number = figure.at(field);
   if (!number.is_number()) return "-";
   const bool at_least = figure.at("sense") == "at_least";
-  // Three digits where the bound has as many.
   std::array<char, 40> text{};
   std::snprintf(text.data(), text.size(), "%s %g", at_least ? ">=" : "<=", number.get<double>());
   return text.data();
@@ -42,9 +39,9 @@ std::string shown_bound(const json& figure, const char* field) {
 
 std::string row(const std::array<std::string, 8>& cells) {
   std::array<char, 512> text{};
-  std::snprintf(text.data(), text.size(), kRowFormat, cells[0].c_str(), cells[1].c_str(),
-                cells[2].c_str(), cells[3].c_str(), cells[4].c_str(), cells[5].c_str(),
-                cells[6].c_str(), cells[7].c_str());
+  std::snprintf(text.data(), text.size(), "%-28s %10s %-9s %10s %7s  %-8s %-8s %s\n",
+                cells[0].c_str(), cells[1].c_str(), cells[2].c_str(), cells[3].c_str(),
+                cells[4].c_str(), cells[5].c_str(), cells[6].c_str(), cells[7].c_str());
   return text.data();
 }
 
@@ -89,11 +86,20 @@ json to_json(const Figure& figure) {
 }
 
 json failed_figure(const std::string& name, const std::string& error) {
-  return {{"name", name},         {"value", nullptr},         {"unit", ""},
-          {"reference", nullptr}, {"reference_is", nullptr},  {"ratio", nullptr},
-          {"judged", nullptr},    {"sense", nullptr},         {"bound", nullptr},
-          {"fine", nullptr},      {"met", nullptr},           {"values", json::array()},
-          {"error", error},       {"references", json::array()}};
+  return {{"name", name},
+          {"value", nullptr},
+          {"unit", ""},
+          {"reference", nullptr},
+          {"reference_is", nullptr},
+          {"ratio", nullptr},
+          {"judged", nullptr},
+          {"sense", nullptr},
+          {"bound", nullptr},
+          {"fine", nullptr},
+          {"met", nullptr},
+          {"values", json::array()},
+          {"error", error},
+          {"references", json::array()}};
 }
 
 bool is_measured(const json& figure) { return figure.at("error").is_null(); }
@@ -112,7 +118,10 @@ std::string table_row(const json& figure) {
   const json& met = figure.at("met");
   return row({name, shown(figure, "value"), figure.at("unit").get<std::string>(),
               shown(figure, "reference"), shown(figure, "ratio"), shown_bound(figure, "bound"),
-              shown_bound(figure, "fine"), met.is_null() ? "" : met.get<bool>() ? "met" : "MISSED"});
+              shown_bound(figure, "fine"),
+              met.is_null()     ? ""
+              : met.get<bool>() ? "met"
+                                : "MISSED"});
 }
 
 }  // namespace shoal::bench

@@ -3,6 +3,8 @@
 # Generates C++ from schemas of the current folder; they are included by their path from the top,
 # "node/protocol/work.capnp.h". CapnProto's own capnp_generate_cpp() is not used because it does not
 # know that a schema depends on those that it imports, and would leave stale code behind.
+find_program(CAPNP_EXECUTABLE capnp REQUIRED)
+find_program(CAPNPC_CXX_EXECUTABLE capnpc-c++ REQUIRED)
 set(SHOAL_GENERATED_DIR "${PROJECT_BINARY_DIR}/generated")
 file(MAKE_DIRECTORY "${SHOAL_GENERATED_DIR}")
 

@@ -2,15 +2,14 @@
 # shoalConfig.cmake, so that the two cannot come apart.
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
-find_package(CapnProto REQUIRED)
 find_package(TBB REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
-# Debian ships no CMake file for these.
+# Debian ships no CMake file for these; Cap'n Proto's works only where the language C is enabled.
 find_package(PkgConfig REQUIRED)
-foreach(module IN ITEMS libzmq libsodium sqlite3)
+foreach(module IN ITEMS capnp libzmq libsodium sqlite3)
   if(NOT TARGET PkgConfig::${module})
     pkg_check_modules(${module} REQUIRED IMPORTED_TARGET GLOBAL ${module})
   endif()

@@ -12,6 +12,8 @@ namespace {
 
 // How wrong a volunteer's clock may be before its record is of no use to others.
 constexpr UnixMs kClockSlackMs = 10 * 60 * 1000;
+// Whose requests are counted at once: past this, newcomers wait for the next window.
+constexpr std::size_t kAddressesWatched = limits::kCoordinatorRecords;
 constexpr Duration kRateWindow = 60s;
 
 std::uint32_t whole_seconds(Duration d) { return static_cast<std::uint32_t>(d / 1s); }
@@ -184,7 +186,7 @@ bool Rendezvous::Impl::within_rate(Instant now, const std::string& address) {
   if (is_exempt(address)) return true;
   const auto found = requests.find(address);
   if (found == requests.end()) {
-    if (requests.size() >= config.records_max) return false;
+    if (requests.size() >= kAddressesWatched) return false;
     requests.emplace(address, 1);
     return config.requests_per_address_per_minute > 0;
   }
@@ -225,7 +227,7 @@ RendezvousFigures Rendezvous::figures() const {
 
 void Rendezvous::check_invariants() const {
   check(impl_->actions.empty(), "all actions are handed out");
-  check(impl_->requests.size() <= impl_->config.records_max, "more addresses than there may be");
+  check(impl_->requests.size() <= kAddressesWatched, "more addresses than there may be");
   if (impl_->records) impl_->records->check_invariants();
 }
 

@@ -20,7 +20,7 @@ namespace shoal {
 
 using TransportId = std::uint64_t;
 
-inline constexpr std::size_t kBacklogMessages = 4096;  // of one peer, behind the high-water mark
+inline constexpr std::size_t kBacklogMessages = 65'536;  // of one peer, behind the high-water mark
 inline constexpr std::size_t kBacklogBytes = 64ULL << 20;  // of one peer
 inline constexpr std::size_t kBacklogBytesAll = 512ULL << 20;
 inline constexpr std::uint64_t kFloodBytes = 8ULL << 20;  // received and never delivered

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "node/link/endpoint.h"
 #include "node/link/zap.h"
 #include "node/protocol/limits.h"
 
@@ -154,7 +155,8 @@ Result<void, LinkError> Sockets::bind(const std::string& listen) {
             LinkFault::kBadEndpoint,
             what + "; it must look like tcp://0.0.0.0:4242, with an address of this machine"});
       default:
-        return tl::unexpected(LinkError{LinkFault::kSystem, what});
+        return tl::unexpected(LinkError{
+            parse_endpoint(listen) ? LinkFault::kSystem : LinkFault::kBadEndpoint, what});
     }
   }
   std::array<char, 256> bound{};

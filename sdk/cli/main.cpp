@@ -24,7 +24,8 @@ environment over the file. The file is $XDG_CONFIG_HOME/shoal/config.toml, or wh
   quiet = false          # SHOAL_QUIET
 
 Where none of them names a pool, it is the one that `shoal pool use` has set.
-stdout carries data; progress and notices go to stderr. --json prints objects with a "schema" number.
+stdout carries data; progress and notices go to stderr. --json prints objects with a "schema"
+number.
 
 Exit codes: 0 all units verified, 1 some failed or are disputed, or another error, 2 usage,
 3 cancelled, 4 the pool cannot be reached, 124 timeout, 130 Ctrl-C (the job goes on).)";

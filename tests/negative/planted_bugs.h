@@ -155,9 +155,9 @@ class ChattyWorker final : public PlainWorker {
     } else if (const auto* lost = std::get_if<LinkLost>(&event)) {
       linked_.erase(lost->peer);
     }
-    const bool wakes = std::holds_alternative<DeadlineReached>(event);
+    const bool worked = std::holds_alternative<ComputeDone>(event);
     PeerActions actions = PlainWorker::step(now, std::move(event));
-    if (!wakes || linked_.empty()) return actions;
+    if (!worked || linked_.empty()) return actions;
     for (int i = 0; i < 500; ++i) {
       actions.push_back(Send{*linked_.begin(), encode(Message(WorkerStatusRequest{}))});
     }

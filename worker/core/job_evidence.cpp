@@ -15,8 +15,8 @@ void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& noti
   }
   if (units > 0 && notice.compute_ns > 0) {
     // Its word, but no unit may take longer than its limit.
-    const std::uint64_t unit_ns = std::clamp<std::uint64_t>(notice.compute_ns / units, 1,
-                                                            manifest_->unit_wall_ms * 1'000'000 + 1);
+    const std::uint64_t most = manifest_->unit_wall_ms * 1'000'000 + 1;
+    const std::uint64_t unit_ns = std::clamp<std::uint64_t>(notice.compute_ns / units, 1, most);
     job_unit_ns_ = job_unit_ns_ == 0 ? unit_ns : (7 * job_unit_ns_ + unit_ns) / 8;
     if (auto it = members_.find(from); it != members_.end()) {
       auto& own = it->second.unit_ns;

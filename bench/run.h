@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "bench/figure.h"
+#include "node/protocol/result.h"
+
+namespace shoal::bench {
+
+// Each group of figures is measured in a process of its own, so that none inherits another's heap
+// or threads, and one that hangs or dies takes no other with it. This is what a group is given.
+struct Run {
+  std::filesystem::path folder;    // empty, and its own; removed afterwards
+  std::filesystem::path programs;  // where the programs are
+  std::vector<int> cores;          // that may be used
+  std::function<bool(const std::string& name)> wants;
+  // As soon as a figure is known. Figures that are not wanted are dropped.
+  std::function<void(const Figure& figure)> report;
+};
+
+// The error is a sentence for people.
+using Measured = Result<void, std::string>;
+
+// One job over the units of a kernel, by the raw library and by pools: units of `unit_ms`.
+Measured measure_efficiency(const Run& run, int unit_ms);
+std::vector<std::string> efficiency_figures(int unit_ms);
+
+// Units that compute nothing: rate, flatness, the steward's memory, the coordinator's silence.
+Measured measure_noop(const Run& run);
+// One unit, there and back.
+Measured measure_one_unit(const Run& run);
+// Workers that have nothing to do.
+Measured measure_idle(const Run& run);
+// A coordinator's table with very many records, in this process.
+Measured measure_held_records(const Run& run);
+// A coordinator's visitors, over CURVE.
+Measured measure_announcements(const Run& run);
+
+}  // namespace shoal::bench
