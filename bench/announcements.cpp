@@ -18,7 +18,6 @@ constexpr std::size_t kVisitors = 4;
 constexpr std::size_t kAnnouncements = 5'000;  // of each visitor, in a run
 constexpr std::size_t kWindow = 32;            // of each visitor
 constexpr std::size_t kVisits = 150;           // of each visitor, in a run
-constexpr std::uint64_t kRawVisits = 300;
 constexpr int kVerifies = 10'000;
 // Of a record, about.
 constexpr std::size_t kVerifiedBytes = 320;
@@ -81,7 +80,7 @@ double wire_bytes(const nlohmann::json& told) {
 
 Measured visit_once(Pool& pool, const Visitors& visitors, CurveEcho& echo, Figure& figure,
                     Figure& bytes) {
-  figure.references.push_back(echo.visits_per_second(kRawVisits));
+  figure.references.push_back(echo.visits_per_second(visitors.size(), kVisits));
   const auto signed_before = sign_all(visitors, kVisits);
   const auto before = pool.coordinator_figures();
   if (!before) return tl::unexpected(before.error());
@@ -120,7 +119,7 @@ Measured measure_announcements(const Run& run) {
   }
   auto pool = Pool::start(run, wish);
   if (!pool) return tl::unexpected(pool.error());
-  auto echo = CurveEcho::start();
+  auto echo = CurveEcho::start(wish.coordinator_core);
   if (!echo) return tl::unexpected(echo.error());
   Visitors visitors;
   for (std::size_t i = 0; i < kVisitors; ++i) {

@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "bench/process.h"
+
 namespace shoal::bench {
 namespace {
 
@@ -60,7 +62,8 @@ struct CurveEcho::Impl {
   std::string endpoint;
   std::thread server;
 
-  Result<void, std::string> open();
+  Result<void, std::string> open(std::optional<int> server_core);
+  Result<void, std::string> open_server();
   void* connect();
   void send(void* socket) {
     const std::array<char, kMessageBytes> payload{};
@@ -73,9 +76,24 @@ struct CurveEcho::Impl {
   }
 };
 
-Result<void, std::string> CurveEcho::Impl::open() {
-  server_context = zmq_ctx_new();
+Result<void, std::string> CurveEcho::Impl::open(std::optional<int> server_core) {
   client_context = zmq_ctx_new();
+  // Threads start with the cores of the thread that starts them, and a context's with its first
+  // socket.
+  const std::vector<int> cores = usable_cores();
+  if (server_core) use_cores({*server_core});
+  auto opened = open_server();
+  if (server_core) use_cores(cores);
+  if (!opened) return opened;
+  dealer = connect();
+  // The handshake is done once this has come back.
+  send(dealer);
+  receive(dealer);
+  return {};
+}
+
+Result<void, std::string> CurveEcho::Impl::open_server() {
+  server_context = zmq_ctx_new();
   router = zmq_socket(server_context, ZMQ_ROUTER);
   set(router, ZMQ_LINGER, 0);
   set(router, ZMQ_CURVE_SERVER, 1);
@@ -88,10 +106,6 @@ Result<void, std::string> CurveEcho::Impl::open() {
   }
   endpoint = bound.data();
   server = std::thread([socket = router] { echo(socket); });
-  dealer = connect();
-  // The handshake is done once this has come back.
-  send(dealer);
-  receive(dealer);
   return {};
 }
 
@@ -106,10 +120,10 @@ void* CurveEcho::Impl::connect() {
   return socket;
 }
 
-Result<std::unique_ptr<CurveEcho>, std::string> CurveEcho::start() {
+Result<std::unique_ptr<CurveEcho>, std::string> CurveEcho::start(std::optional<int> server_core) {
   std::unique_ptr<CurveEcho> echo(new CurveEcho());
   echo->impl_ = std::make_unique<Impl>();
-  if (auto opened = echo->impl_->open(); !opened) return tl::unexpected(opened.error());
+  if (auto opened = echo->impl_->open(server_core); !opened) return tl::unexpected(opened.error());
   return echo;
 }
 
@@ -146,16 +160,21 @@ std::chrono::nanoseconds CurveEcho::idle_round_trip() {
   return std::chrono::steady_clock::now() - start;
 }
 
-double CurveEcho::visits_per_second(std::uint64_t visits) {
+double CurveEcho::visits_per_second(std::uint64_t at_once, std::uint64_t visits) {
+  const auto come_and_go = [&] {
+    for (std::uint64_t i = 0; i < visits; ++i) {
+      void* socket = impl_->connect();
+      impl_->send(socket);
+      impl_->receive(socket);
+      zmq_close(socket);
+    }
+  };
+  std::vector<std::thread> clients;
   const auto start = std::chrono::steady_clock::now();
-  for (std::uint64_t i = 0; i < visits; ++i) {
-    void* socket = impl_->connect();
-    impl_->send(socket);
-    impl_->receive(socket);
-    zmq_close(socket);
-  }
+  for (std::uint64_t i = 0; i < at_once; ++i) clients.emplace_back(come_and_go);
+  for (std::thread& client : clients) client.join();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  return static_cast<double>(visits) / took.count();
+  return static_cast<double>(at_once * visits) / took.count();
 }
 
 }  // namespace shoal::bench

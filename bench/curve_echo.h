@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,9 @@ namespace shoal::bench {
 // that talks over CURVE is measured against. One thread only.
 class CurveEcho {
  public:
-  static Result<std::unique_ptr<CurveEcho>, std::string> start();
+  // `server_core`: the only one that the echoing side may use; nothing: all.
+  static Result<std::unique_ptr<CurveEcho>, std::string> start(
+      std::optional<int> server_core = std::nullopt);
   ~CurveEcho();
   CurveEcho(const CurveEcho&) = delete;
   CurveEcho& operator=(const CurveEcho&) = delete;
@@ -24,8 +27,9 @@ class CurveEcho {
   double requests_per_second(std::uint64_t requests, std::uint64_t window);
   // One request and its answer, after a pause in which all threads involved have gone to sleep.
   std::chrono::nanoseconds idle_round_trip();
-  // A second's worth of: connect, prove the key, one request, its answer, leave.
-  double visits_per_second(std::uint64_t visits);
+  // A visit: connect, prove the key, one request, its answer, leave. `at_once` clients come so many
+  // times each, on as many threads.
+  double visits_per_second(std::uint64_t at_once, std::uint64_t visits);
 
  private:
   CurveEcho() = default;

@@ -95,7 +95,10 @@ Measured run_once(const Run& run, CurveEcho& echo, Figures& figures) {
   figures.flatness.values.push_back(*rate);
   const auto told = (*pool)->coordinator_figures();
   if (!told) return tl::unexpected(told.error());
-  figures.job_bytes.values.push_back(told->value("job_bytes", -1.0));
+  if (!told->contains("job_bytes")) {
+    return tl::unexpected(std::string("the coordinator does not count the bytes of jobs"));
+  }
+  figures.job_bytes.values.push_back((*told)["job_bytes"].get<double>());
   return {};
 }
 

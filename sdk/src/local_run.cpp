@@ -1,5 +1,7 @@
 #include "sdk/src/local_run.h"
 
+#include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
@@ -24,15 +26,23 @@ std::uint64_t elapsed_ns(std::chrono::steady_clock::time_point since) {
 
 }  // namespace
 
+// oneTBB starts one thread less than there are processors, as it counts on the one that calls it.
+// That one hands out results here and enqueued tasks never run on it: without the control a
+// processor would idle, and oneTBB would warn that it ignores what the arena asks for. Where its
+// own threads suffice there is none, since it would hold for the whole program.
 struct LocalRun::Arena {
-  explicit Arena(int threads) : arena(threads, 0) {}
-  tbb::task_arena arena;
+  explicit Arena(unsigned threads) : arena(static_cast<int>(threads), 0) {
+    if (threads < static_cast<unsigned>(tbb::info::default_concurrency())) return;
+    control.emplace(tbb::global_control::max_allowed_parallelism, threads + 1);
+  }
+  std::optional<tbb::global_control> control;
+  tbb::task_arena arena;  // after the control: it asks for its threads when it is first used
 };
 
 LocalRun::LocalRun(detail::JobRequest request, unsigned threads) : request_(std::move(request)) {
   function_ = request_.kernel.prepare(request_.parameters);
-  const int wanted = threads == 0 ? tbb::task_arena::automatic : static_cast<int>(threads);
-  arena_ = std::make_unique<Arena>(wanted);
+  const auto all = static_cast<unsigned>(std::max(1, tbb::info::default_concurrency()));
+  arena_ = std::make_unique<Arena>(threads == 0 ? all : threads);
   arena_->arena.initialize();
   threads_ = static_cast<unsigned>(std::max(1, arena_->arena.max_concurrency()));
   std::lock_guard lock(mutex_);

@@ -10,7 +10,8 @@
 namespace shoal {
 namespace {
 
-constexpr std::size_t kFetchAhead = 8;  // large outputs on their way at once
+constexpr std::size_t kFetchAhead = 8;      // large outputs on their way at once
+constexpr std::size_t kWorkerLists = 4096;  // that are kept to be shared
 constexpr std::chrono::milliseconds kFirstLook{2'000};
 constexpr std::chrono::milliseconds kLastLook{30'000};
 
@@ -68,10 +69,29 @@ void fill_outputs(detail::UnitRun& run, Receipt& receipt) {
     }
   }
   run.bytes = std::move(receipt.outputs.inline_bytes);
-  if (large == 0) return;
-  for (const Support& support : receipt.supports) {
-    run.holders.push_back(to_hex(support.commitment.signer));
+}
+
+bool judged_equal(const Receipt& receipt, UnitIndex unit, const Hash256& output,
+                  const Hash256& other) {
+  return std::any_of(receipt.comparisons.begin(), receipt.comparisons.end(),
+                     [&](const Signed& fact) {
+                       const auto verdict = decode_comparison_verdict(fact.body);
+                       if (!verdict || verdict->unit != unit || !verdict->all_match) return false;
+                       const auto& digests = verdict->digests;
+                       return !digests.empty() && digests.front() == output &&
+                              std::find(digests.begin(), digests.end(), other) != digests.end();
+                     });
+}
+
+bool agrees(const Receipt& receipt, const Support& support, const std::vector<Hash256>& outputs) {
+  if (support.digests.size() != outputs.size()) return false;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (support.digests[i] != outputs[i] &&
+        !judged_equal(receipt, receipt.range.first + i, outputs[i], support.digests[i])) {
+      return false;
+    }
   }
+  return true;
 }
 
 void fill_failures(detail::UnitRun& run, const Receipt& receipt) {
@@ -115,8 +135,73 @@ Error to_error(const ClientError& error) {
   return Error(error.why ? code_of(*error.why) : ErrorCode::kRefused, error.what);
 }
 
-std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt) {
+std::vector<NodeId> agreeing_workers(const Receipt& receipt) {
+  std::vector<NodeId> workers;
+  if (receipt.end != UnitEnd::kVerified) return workers;
+  std::optional<std::vector<Hash256>> outputs;  // hashed only where somebody shows others
+  for (const Support& support : receipt.supports) {
+    if (!support.digests.empty()) {
+      if (!outputs) outputs = digests_of(receipt.outputs);
+      if (!outputs || !agrees(receipt, support, *outputs)) continue;
+    }
+    workers.push_back(support.commitment.signer);
+  }
+  std::sort(workers.begin(), workers.end());
+  return workers;
+}
+
+WorkerLists::List WorkerLists::of(const std::vector<NodeId>& workers) {
+  if (workers.empty()) return nullptr;
+  const auto found = lists_.find(workers);
+  if (found != lists_.end()) return found->second;
+  // In a large pool there is no end of sets. Whoever has a list keeps it.
+  if (lists_.size() >= kWorkerLists) lists_.clear();
+  auto list = std::make_shared<std::vector<std::string>>();
+  list->reserve(workers.size());
+  for (const NodeId& worker : workers) list->push_back(to_hex(worker));
+  return lists_.emplace(workers, std::move(list)).first->second;
+}
+
+void KnownProgress::take(const Receipt& receipt, const std::vector<NodeId>& workers) {
+  workers_.insert(workers.begin(), workers.end());
+  switch (receipt.end) {
+    case UnitEnd::kVerified:
+      taken_.verified += receipt.range.size();
+      break;
+    case UnitEnd::kFailed:
+      taken_.failed += receipt.range.size();
+      break;
+    case UnitEnd::kDisputed:
+      taken_.disputed += receipt.range.size();
+      break;
+  }
+}
+
+Progress KnownProgress::hear(const JobStatus& now) {
+  if (now.workers != 0) told_workers_ = now.workers;
+  taken_.moved = std::max(taken_.moved, now.moved);
+  taken_.recomputed = std::max(taken_.recomputed, now.recomputed);
+  Progress progress = taken_;
+  progress.verified = std::max(progress.verified, now.verified);
+  progress.failed = std::max(progress.failed, now.failed);
+  progress.disputed = std::max(progress.disputed, now.disputed);
+  progress.in_work = now.leased + now.committed;
+  progress.workers = now.workers;
+  progress.cancelled = now.phase == JobPhase::kCancelled;
+  progress.waiting_for = now.waiting_for;
+  return progress;
+}
+
+Progress KnownProgress::alone() const {
+  Progress progress = taken_;
+  // The steward may have been asked last when most had not begun.
+  progress.workers = std::max(told_workers_, static_cast<unsigned>(workers_.size()));
+  return progress;
+}
+
+std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers) {
   auto run = std::make_shared<detail::UnitRun>();
+  run->workers = std::move(workers);
   run->first = receipt.range.first;
   run->count = receipt.range.size();
   run->ok = receipt.end == UnitEnd::kVerified;
@@ -144,18 +229,12 @@ void RemoteJob::take(std::vector<Receipt> receipts) {
     // After attaching again what was on its way comes twice.
     if (!taken_.intersection(receipt.range).empty()) continue;
     taken_.add(receipt.range);
-    switch (receipt.end) {
-      case UnitEnd::kVerified:
-        last_.verified += receipt.range.size();
-        break;
-      case UnitEnd::kFailed:
-        last_.failed += receipt.range.size();
-        break;
-      case UnitEnd::kDisputed:
-        last_.disputed += receipt.range.size();
-        break;
+    const std::vector<NodeId> workers = agreeing_workers(receipt);
+    {
+      std::lock_guard lock(mutex_);
+      known_.take(receipt, workers);
     }
-    ready_.push_back(run_of(std::move(receipt)));
+    ready_.push_back(run_of(std::move(receipt), worker_lists_.of(workers)));
   }
 }
 
@@ -189,8 +268,9 @@ void RemoteJob::look_whether_cancelled() {
 }
 
 ContentId RemoteJob::obtain(const detail::UnitRun& run, std::uint64_t place) {
+  check(run.workers != nullptr, "a verified run of a pool without its workers");
   std::vector<NodeId> holders;
-  for (const std::string& hex : run.holders) {
+  for (const std::string& hex : *run.workers) {
     if (const auto id = id_from_hex<NodeId>(hex)) holders.push_back(*id);
   }
   const auto content_of = [](const detail::UnitRun::Large& large) {
@@ -242,22 +322,16 @@ void RemoteJob::save(const detail::UnitRun& run, std::uint64_t place,
 }
 
 Progress RemoteJob::progress() {
-  Progress progress = last_;
-  progress.units = units_;
-  if (progress.done()) return progress;
-  const auto status = client_->status(job_);
-  if (!status || !*status) {
-    progress.waiting_for = status ? "the steward of the job does not answer" : status.error().what;
-    return progress;
+  {
+    std::lock_guard lock(mutex_);
+    if (known_.done()) return known_.alone();
   }
-  const JobStatus& now = **status;
-  progress.verified = std::max(progress.verified, now.verified);
-  progress.failed = std::max(progress.failed, now.failed);
-  progress.disputed = std::max(progress.disputed, now.disputed);
-  progress.in_work = now.leased + now.committed;
-  progress.workers = now.workers;
-  progress.cancelled = now.phase == JobPhase::kCancelled;
-  progress.waiting_for = now.waiting_for;
+  const auto status = client_->status(job_);
+  std::lock_guard lock(mutex_);
+  if (status && *status) return known_.hear(**status);
+  Progress progress = known_.alone();
+  if (progress.done()) return progress;  // meanwhile
+  progress.waiting_for = status ? "the steward of the job does not answer" : status.error().what;
   return progress;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -14,15 +15,48 @@
 namespace shoal {
 
 Error to_error(const ClientError& error);
+
+// The workers of a receipt that agree on its outputs, sorted; none unless it is kVerified. The
+// receipt must hold, see receipt_check.h: here only those are left out whom the others outvoted.
+std::vector<NodeId> agreeing_workers(const Receipt& receipt);
+
+// Lists of workers as the public API shows them. Few sets of workers stand under many runs, so that
+// each is written out once for all of its runs.
+class WorkerLists {
+ public:
+  using List = std::shared_ptr<const std::vector<std::string>>;
+  List of(const std::vector<NodeId>& workers);
+
+ private:
+  std::map<std::vector<NodeId>, List> lists_;
+};
+
 // A verified, failed or disputed run, as the public API shows it.
-std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt);
+std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers);
+
+// What is known here about how far a job is: from the receipts that were taken, and from what its
+// steward said last. It is still good for an answer when the steward is not asked any more.
+class KnownProgress {
+ public:
+  explicit KnownProgress(std::uint64_t units) { taken_.units = units; }
+
+  void take(const Receipt& receipt, const std::vector<NodeId>& workers);
+  bool done() const { return taken_.done(); }
+  Progress hear(const JobStatus& now);  // the steward's answer
+  Progress alone() const;               // without one
+
+ private:
+  Progress taken_;
+  std::set<NodeId> workers_;  // that verified what was taken
+  unsigned told_workers_ = 0;
+};
 
 // A job in a pool. All but next() may be called from several threads: results fetch their outputs
 // whenever they are looked at.
 class RemoteJob final : public detail::JobCore {
  public:
   RemoteJob(std::shared_ptr<Client> client, JobId job, std::uint64_t units, bool keep)
-      : client_(std::move(client)), job_(job), units_(units), keep_(keep) {}
+      : client_(std::move(client)), job_(job), units_(units), keep_(keep), known_(units) {}
   // Closes the job where all of it was taken; else leaves it to go on.
   ~RemoteJob() override;
 
@@ -46,9 +80,10 @@ class RemoteJob final : public detail::JobCore {
   RangeSet taken_;
   std::deque<std::shared_ptr<const detail::UnitRun>> ready_;
   bool complete_ = false;
-  Progress last_;  // of what was taken here
+  WorkerLists worker_lists_;
 
   std::mutex mutex_;  // guards what follows
+  KnownProgress known_;
   std::set<ContentId> outputs_;
 };
 

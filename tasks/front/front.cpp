@@ -159,9 +159,9 @@ void Front::begin(const std::string& job, std::uint64_t units, const Progress& s
                static_cast<unsigned long long>(units), job.c_str());
 }
 
-void Front::verified() {
+void Front::verified(const std::vector<std::string>& workers) {
   ++state_.verified;
-  report_.verified(seconds());
+  report_.verified(seconds(), workers);
   show_progress(false);
 }
 

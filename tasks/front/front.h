@@ -67,7 +67,7 @@ class Front {
       }
       try {
         take(unit, result.value());
-        verified();
+        verified(result.workers());
       } catch (const Error& error) {
         if (error.code() != ErrorCode::kOutputLost && error.code() != ErrorCode::kBadOutput) throw;
         failed(unit, UnitError{FailureReason::kBadAnswer, error.what(), 0, {}});
@@ -85,7 +85,7 @@ class Front {
   JobOptions options() const;
   void started(bool local);
   void begin(const std::string& job, std::uint64_t units, const Progress& state);
-  void verified();
+  void verified(const std::vector<std::string>& workers);
   void failed(std::uint64_t unit, const UnitError& error);
   void end(const Progress& state);
   void show_progress(bool last);

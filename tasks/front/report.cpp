@@ -22,11 +22,15 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
        background: var(--line); }
 .bar span { display: block; } .ok { background: var(--ok); } .bad { background: var(--bad); }
 .open { background: var(--open); } pre { margin: 0; white-space: pre-wrap; font-size: .8rem; }
+.total { fill: none; stroke: currentColor; stroke-width: 1.5; opacity: .6; }
 .facts td:first-child { opacity: .7; } code { overflow-wrap: anywhere; }
 </style>
 )";
 
 constexpr std::size_t kRowsShown = 200;  // of one table
+constexpr std::size_t kIdDigits = 8;     // of a worker's id, as `shoal workers` shows it
+constexpr double kChartWidth = 900;
+constexpr double kChartHeight = 160;
 
 std::string number(double value) {
   std::array<char, 32> text{};
@@ -121,7 +125,10 @@ Report::Step& Report::step_at(double seconds) {
   return steps_[index];
 }
 
-void Report::verified(double seconds) { ++step_at(seconds).verified; }
+void Report::verified(double seconds, const std::vector<std::string>& workers) {
+  ++step_at(seconds).verified;
+  for (const std::string& worker : workers) ++replicas_[worker];
+}
 
 void Report::failed(double seconds, std::uint64_t unit, const UnitError& error) {
   ++step_at(seconds).failed;
@@ -151,35 +158,71 @@ std::string Report::states(const Progress& progress) const {
   return bar + "</div>\n" + html;
 }
 
+std::string Report::workers() const {
+  if (replicas_.empty()) return {};
+  std::vector<std::pair<std::string, std::uint64_t>> by_count(replicas_.begin(), replicas_.end());
+  std::stable_sort(by_count.begin(), by_count.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::uint64_t all = 0;
+  for (const auto& [worker, count] : by_count) all += count;
+  Table table{"Units by worker", {"worker", "verified replicas", "share"}, {}, {false, true, true}};
+  for (const auto& [worker, count] : by_count) {
+    const double share = 100.0 * static_cast<double>(count) / static_cast<double>(all);
+    table.rows.push_back(
+        {worker.substr(0, kIdDigits), std::to_string(count), number(share) + " %"});
+  }
+  return table_html(table) + "<p>" + std::to_string(by_count.size()) +
+         " workers. Each verified unit counts once for every worker that signed for its "
+         "output.</p>\n";
+}
+
+// All that had ended by each moment, as a line from nothing to `ended` at the top.
+std::string Report::running_total(std::uint64_t ended) const {
+  const double column = kChartWidth / static_cast<double>(steps_.size());
+  std::string points = "0," + number(kChartHeight);
+  std::uint64_t so_far = 0;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    so_far += steps_[i].verified + steps_[i].failed;
+    const double share = static_cast<double>(so_far) / static_cast<double>(ended);
+    points += " " + number(column * static_cast<double>(i + 1)) + "," +
+              number(kChartHeight * (1 - share));
+  }
+  return "<polyline class=\"total\" points=\"" + points + "\"/>";
+}
+
 std::string Report::chart() const {
   if (steps_.empty()) return {};
-  constexpr double width = 900;
-  constexpr double height = 160;
   std::uint64_t highest = 1;
-  for (const Step& step : steps_) highest = std::max(highest, step.verified + step.failed);
-  const double column = width / static_cast<double>(steps_.size());
-  const double scale = height / static_cast<double>(highest);
+  std::uint64_t ended = 0;
+  for (const Step& step : steps_) {
+    highest = std::max(highest, step.verified + step.failed);
+    ended += step.verified + step.failed;
+  }
+  const double column = kChartWidth / static_cast<double>(steps_.size());
+  const double scale = kChartHeight / static_cast<double>(highest);
   std::string svg =
       "<h2>Units by time</h2>\n<svg viewBox=\"0 0 900 180\" width=\"100%\" role=\"img\" "
       "aria-label=\"units that ended, over time\">";
   const auto rectangle = [&](std::size_t i, double from, double size, const char* colour) {
     if (size <= 0) return;
     svg += "<rect x=\"" + number(column * static_cast<double>(i)) + "\" y=\"" +
-           number(height - from - size) + "\" width=\"" + number(column * 0.9) + "\" height=\"" +
-           number(size) + "\" style=\"fill:var(" + colour + ")\"/>";
+           number(kChartHeight - from - size) + "\" width=\"" + number(column * 0.9) +
+           "\" height=\"" + number(size) + "\" style=\"fill:var(" + colour + ")\"/>";
   };
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     const double good = static_cast<double>(steps_[i].verified) * scale;
     rectangle(i, 0, good, "--ok");
     rectangle(i, good, static_cast<double>(steps_[i].failed) * scale, "--bad");
   }
+  svg += running_total(ended);
   const double seconds = step_seconds_ * static_cast<double>(steps_.size());
   svg += "<text x=\"0\" y=\"176\" font-size=\"12\" fill=\"currentColor\">0 s</text>";
   svg += "<text x=\"900\" y=\"176\" font-size=\"12\" text-anchor=\"end\" fill=\"currentColor\">" +
          number(seconds) + " s</text></svg>\n";
   return svg + "<p>Each column is " + number(step_seconds_) +
          " s, counted where the results arrive; the highest has " + std::to_string(highest) +
-         " units.</p>\n";
+         " units. The line is all that had ended by then, " + std::to_string(ended) +
+         " at its top.</p>\n";
 }
 
 std::string Report::failures() const {
@@ -213,7 +256,7 @@ std::string Report::html(const Progress& progress) const {
   for (const auto& [name, value] : facts_) {
     html += "<tr><td>" + escaped(name) + "</td><td><code>" + escaped(value) + "</code></td></tr>\n";
   }
-  html += "</table>\n" + states(progress) + chart() + failures();
+  html += "</table>\n" + states(progress) + workers() + chart() + failures();
   for (const Table& table : tables_) html += table_html(table);
   return html + "</body></html>\n";
 }

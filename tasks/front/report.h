@@ -27,7 +27,8 @@ class Report {
   explicit Report(std::string title) : title_(std::move(title)) {}
 
   // `seconds` since the job was handed over, not falling from call to call.
-  void verified(double seconds);
+  // `workers` as UnitResult::workers() has them.
+  void verified(double seconds, const std::vector<std::string>& workers = {});
   void failed(double seconds, std::uint64_t unit, const UnitError& error);
   void fact(std::string name, std::string value) {
     facts_.emplace_back(std::move(name), std::move(value));
@@ -49,7 +50,9 @@ class Report {
 
   Step& step_at(double seconds);
   std::string states(const Progress& progress) const;
+  std::string workers() const;
   std::string chart() const;
+  std::string running_total(std::uint64_t ended) const;
   std::string failures() const;
 
   std::string title_;
@@ -57,6 +60,7 @@ class Report {
   std::vector<Table> tables_;
   std::vector<Step> steps_;
   double step_seconds_ = 0.05;
+  std::map<std::string, std::uint64_t> replicas_;  // that were verified, by worker
   std::vector<Failure> failures_;
   std::uint64_t failure_count_ = 0;
   std::map<FailureReason, std::uint64_t> reasons_;

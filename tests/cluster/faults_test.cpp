@@ -59,7 +59,8 @@ TEST_F(FaultsTest, ThreeWorkersShareAJobAndTheCoordinatorCarriesNothingOfIt) {
   EXPECT_EQ(shown["verified"], job_.exponents().size());
   EXPECT_GT(shown["moved"], 0) << "no unit went from worker to worker: " << shown.dump(2);
   std::uint64_t computed = 0;
-  for (const auto& worker : cluster_.json({"worker", "list", "--json"})["workers"]) {
+  const auto listed = cluster_.json({"worker", "list", "--json"});
+  for (const auto& worker : listed["workers"]) {
     EXPECT_GT(worker["status"]["units_computed"], 0) << worker.dump(2);
     computed += worker["status"]["units_computed"].get<std::uint64_t>();
   }

@@ -8,6 +8,9 @@ namespace {
 constexpr Duration kRedialLeast = 200ms;
 constexpr Duration kRedialMost = 60s;
 constexpr Duration kDoorRetryLeast = 1s;
+// A link that breaks sooner is as bad as none: dialling a peer that cuts us off at once, again and
+// again, would keep two machines busy with nothing.
+constexpr Duration kLastingLink = 10s;
 constexpr Duration kLookForPeers = 5s;
 constexpr std::uint32_t kSampleCount = 32;
 // A record from a clock that is ahead of ours is still believed.
@@ -87,8 +90,7 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   link = LinkState{.role = up.role, .address = up.address};
   if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
     it->second.dialling = false;
-    it->second.failures = 0;
-    it->second.not_before = now;
+    it->second.up_since = now;
   }
   if (up.record && up.record->signer == up.peer) learn(now, *up.record, out);
   const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
@@ -108,15 +110,15 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
   auto it = contacts_.find(lost.peer);
   if (it == contacts_.end()) return;
   Contact& contact = it->second;
-  const bool dial_failed = contact.dialling && !was_up;
   contact.dialling = false;
-  if (!dial_failed) {
-    contact.not_before = now;
-    if (!active_at_) active_at_ = now;
+  // A coordinator is left as soon as it has answered; any other link is meant to last.
+  const bool lasted = was_up && (contact.door || now - contact.up_since >= kLastingLink);
+  contact.failures = lasted ? 0 : contact.failures + 1;
+  contact.not_before = lasted ? now : now + jittered(backoff(kRedialLeast, contact.failures));
+  if (was_up) {
+    if (!active_at_) active_at_ = contact.not_before;
     return;
   }
-  contact.failures += 1;
-  contact.not_before = now + jittered(backoff(kRedialLeast, contact.failures));
   if (contact.door) {
     door_failures_ += 1;
     const Instant retry = now + jittered(backoff(kDoorRetryLeast, door_failures_));

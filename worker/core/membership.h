@@ -56,7 +56,8 @@ class Membership {
     NodeRecord what;  // of the record; for a door without one, only endpoints
     bool door = false;
     bool dialling = false;
-    std::uint32_t failures = 0;  // in a row
+    std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
+    Instant up_since;
     Instant not_before;          // when it may be dialled again
   };
   UnixMs unix_ms(Instant now) const;

@@ -52,7 +52,12 @@ struct Progress {
   std::uint64_t failed = 0;
   std::uint64_t disputed = 0;
   std::uint64_t in_work = 0;  // with some worker, or waiting for a second opinion
-  unsigned workers = 0;       // that take part
+  // That take part; once the job is done, or its steward does not answer: as many as were last
+  // known.
+  unsigned workers = 0;
+  // As the steward last said; both only ever seen while units are open, and 0 in a local session.
+  std::uint64_t moved = 0;       // units that went from worker to worker, not through the steward
+  std::uint64_t recomputed = 0;  // computed once more than the quorum demands
   bool cancelled = false;
   std::string waiting_for;  // why nothing moves, in one line; empty if it moves
   bool done() const { return verified + failed + disputed >= units; }
@@ -73,8 +78,10 @@ struct UnitRun {
   std::vector<std::uint64_t> starts;  // of the outputs in `bytes`; count + 1
   Bytes bytes;
   std::map<std::uint64_t, Large> large;  // by the unit's place in the run
-  std::vector<std::string> holders;      // of the large ones: node ids, in hexadecimal
-  std::vector<UnitError> errors;         // not ok: one a unit
+  // Who verified the run, and holds its large outputs: node ids, in hexadecimal. None where nobody
+  // but this process did. Shared by all runs that the same workers verified.
+  std::shared_ptr<const std::vector<std::string>> workers;
+  std::vector<UnitError> errors;  // not ok: one a unit
 
   ByteView inline_output(std::uint64_t i) const {
     return ByteView(bytes).subspan(starts[i], starts[i + 1] - starts[i]);
@@ -156,6 +163,13 @@ class UnitResult {
   }
   // Only if not ok().
   const UnitError& failure() const { return run_->errors.at(place_); }
+  // Who stands for the output: the ids (64 hexadecimal digits) of the workers whose signed
+  // commitments to it were checked here, at least as many as the quorum. Empty if not ok(), and in
+  // a local session. Costs nothing; valid as long as this result or a copy of it.
+  const std::vector<std::string>& workers() const {
+    static const std::vector<std::string> nobody;
+    return run_->workers ? *run_->workers : nobody;
+  }
 
  private:
   Output decoded(ByteView bytes) const {
