@@ -7,8 +7,12 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <new>
+#include <string_view>
 #include <utility>
+
+#include "node/protocol/limits.h"
 
 namespace shoal {
 namespace {
@@ -23,6 +27,26 @@ std::uint64_t elapsed_ns(std::chrono::steady_clock::time_point since) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - since)
           .count());
 }
+
+// The last of what a unit has logged, from any of its threads.
+class LogEnd {
+ public:
+  void hear(std::string_view line) {
+    std::lock_guard lock(mutex_);
+    text_.append(line);
+    if (text_.size() > limits::kFailureTextBytes) {
+      text_.erase(0, text_.size() - limits::kFailureTextBytes);
+    }
+  }
+  std::string take() {
+    std::lock_guard lock(mutex_);
+    return std::move(text_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string text_;
+};
 
 }  // namespace
 
@@ -98,6 +122,11 @@ std::optional<UnitError> LocalRun::compute_one(std::uint64_t unit, Bytes& output
   call.unit = unit;
   call.cancelled = &cancelled_;
   if (request_.inputs) call.input = ByteView((*request_.inputs)[unit]);
+  LogEnd log;
+  const std::function<void(std::string_view)> heard = [&log](std::string_view line) {
+    log.hear(line);
+  };
+  call.heard = &heard;
   const std::size_t before = output.size();
   UnitError error;
   error.attempts = 1;
@@ -121,6 +150,7 @@ std::optional<UnitError> LocalRun::compute_one(std::uint64_t unit, Bytes& output
     error.message = "the kernel threw something that is not a std::exception";
   }
   output.resize(before);
+  error.stderr_end = log.take();
   return error;
 }
 

@@ -40,9 +40,11 @@ enum class FailureReason {
 
 struct UnitError {
   FailureReason kind = FailureReason::kThrew;
-  std::string message;     // as the kernel put it
-  unsigned attempts = 0;   // workers that tried
-  std::string stderr_end;  // the last lines that the kernel wrote to stderr
+  std::string message;    // as the kernel put it
+  unsigned attempts = 0;  // workers that tried
+  // The last lines that the kernel wrote to stderr; in a local session, those of Unit::log alone,
+  // since there the kernel shares stderr with the whole program.
+  std::string stderr_end;
 };
 
 // How far a job is.
@@ -52,12 +54,12 @@ struct Progress {
   std::uint64_t failed = 0;
   std::uint64_t disputed = 0;
   std::uint64_t in_work = 0;  // with some worker, or waiting for a second opinion
-  // That take part; once the job is done, or its steward does not answer: as many as were last
-  // known.
+  // Workers that take part; when the job is done, or its steward cannot be asked, as many as were
+  // known of last.
   unsigned workers = 0;
-  // As the steward last said; both only ever seen while units are open, and 0 in a local session.
-  std::uint64_t moved = 0;       // units that went from worker to worker, not through the steward
-  std::uint64_t recomputed = 0;  // computed once more than the quorum demands
+  // As the steward said when it was last asked; 0 in a local session.
+  std::uint64_t moved = 0;       // units that came to their worker from another one
+  std::uint64_t recomputed = 0;  // replicas beyond the quorum
   bool cancelled = false;
   std::string waiting_for;  // why nothing moves, in one line; empty if it moves
   bool done() const { return verified + failed + disputed >= units; }

@@ -64,6 +64,8 @@ struct UnitCall {
   std::uint64_t unit = 0;
   std::optional<ByteView> input = {};            // encoded; none in a job over an index space
   const std::atomic<bool>* cancelled = nullptr;  // set when nobody wants the output any more
+  // Told every line that Unit::log writes, from whichever thread calls that. May be none.
+  const std::function<void(std::string_view)>* heard = nullptr;
 };
 
 // A unit while it runs, for a kernel that wants to know or to say something. Safe to use from
@@ -80,6 +82,7 @@ class Unit {
     std::string text = "unit " + std::to_string(call_.unit) + ": ";
     text.append(line).push_back('\n');
     std::fwrite(text.data(), 1, text.size(), stderr);
+    if (call_.heard != nullptr) (*call_.heard)(text);
   }
   // Ends the unit as failed, with a message for whoever submitted the job.
   [[noreturn]] void fail(const std::string& message) const { throw UnitFailure(message); }
@@ -188,7 +191,7 @@ class Kernel {
 
   // Calls the function right here, on this thread. For tests and for a first look.
   Output operator()(const Params& params, const Input& input, std::uint64_t unit = 0) const {
-    const UnitCall call{unit, std::nullopt, nullptr};
+    const UnitCall call{unit, std::nullopt, nullptr, nullptr};
     Unit view(call);
     return compute_(view, params, input);
   }

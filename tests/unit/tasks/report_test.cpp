@@ -58,6 +58,37 @@ TEST(Report, ShowsUnitsByStateAndReason) {
   EXPECT_THAT(html, AllOf(HasSubstr("crashed"), HasSubstr("signal 11")));
 }
 
+TEST(Report, ShowsVerifiedReplicasByWorker) {
+  Report report("x");
+  const std::string one(64, 'a');
+  const std::string two(64, 'b');
+  report.verified(0.1, {one, two});
+  report.verified(0.2, {two, std::string(64, 'c')});
+  const std::string html = report.html(ended(2, 0));
+  const auto row = [](const char* id, const char* rest) {
+    return std::string("<tr><td>") + id + "</td><td class=\"n\">" + rest;
+  };
+  EXPECT_THAT(html, AllOf(HasSubstr("Units by worker"), HasSubstr("3 workers"),
+                          HasSubstr(row("bbbbbbbb", "2</td><td class=\"n\">50 %</td>")),
+                          HasSubstr(row("aaaaaaaa", "1</td><td class=\"n\">25 %</td>"))));
+  EXPECT_LT(html.find("bbbbbbbb"), html.find("aaaaaaaa"));
+}
+
+TEST(Report, SaysNothingOfWorkersWhereThereWereNone) {
+  Report report("x");
+  report.verified(0.1);
+  EXPECT_THAT(report.html(ended(1, 0)), Not(HasSubstr("Units by worker")));
+}
+
+TEST(Report, DrawsTheRunningTotal) {
+  Report report("x");
+  report.verified(0.01);
+  report.failed(0.06, 1, {FailureReason::kThrew, "no", 1, ""});
+  report.verified(0.07);
+  report.verified(0.12);
+  EXPECT_THAT(report.html(ended(3, 1)), HasSubstr("points=\"0,160 300,120 600,40 900,0\"/>"));
+}
+
 TEST(Report, StaysSmallHoweverLongTheJobIs) {
   Report report("x");
   for (int i = 0; i < 100'000; ++i) report.verified(i * 1.0);

@@ -3,12 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "shoal/shoal.h"
 
@@ -44,10 +49,35 @@ TEST(LocalRun, ComputesEveryIndexOnce) {
   for (const auto& result : job.results()) {
     ASSERT_TRUE(result.ok());
     EXPECT_EQ(result.value(), result.unit() + 5);
+    EXPECT_TRUE(result.workers().empty());
     EXPECT_TRUE(seen.insert(result.unit()).second);
   }
   EXPECT_EQ(seen.size(), 50'000u);
   EXPECT_TRUE(job.progress().done());
+}
+
+// Two units that wait for each other: one thread less than asked for would never end them.
+TEST(LocalRun, HasAsManyThreadsAsAskedForAndSaysNothing) {
+  std::mutex mutex;
+  std::condition_variable met;
+  std::map<unsigned, unsigned> here;
+  const Kernel<Params, std::uint64_t, bool> meet{
+      "meet", [&](const Params& params, const std::uint64_t&) {
+        const auto threads = static_cast<unsigned>(params.add);
+        std::unique_lock lock(mutex);
+        ++here[threads];
+        met.notify_all();
+        return met.wait_for(lock, std::chrono::seconds(20),
+                            [&] { return here[threads] == threads; });
+      }};
+  testing::internal::CaptureStderr();
+  for (const unsigned threads : {1u, 2u, std::thread::hardware_concurrency() + 1}) {
+    here.clear();
+    Session session = local(threads);
+    auto job = session.map(meet, {.add = threads}, IndexSpace{threads});
+    for (const auto& result : job.results()) EXPECT_TRUE(result.value()) << threads;
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(LocalRun, DeliversInOrderWhereAsked) {
@@ -79,6 +109,29 @@ TEST(LocalRun, AFailedUnitIsAValueAndEndsNothing) {
   EXPECT_EQ(all, "a!b!c!");
   EXPECT_EQ(failed, 2u);
   EXPECT_EQ(job.progress().failed, 2u);
+}
+
+TEST(LocalRun, AFailureBringsTheEndOfItsOwnLog) {
+  const Kernel<Nothing, std::uint64_t, std::uint64_t> chatty{
+      "chatty", [](Unit& unit, const Nothing&, const std::uint64_t& index) -> std::uint64_t {
+        for (int i = 0; i < 100; ++i) unit.log("of many lines one, and with some length");
+        unit.log("about to fail");
+        if (index == 1) unit.fail("as it said");
+        return index;
+      }};
+  Session session = local();
+  testing::internal::CaptureStderr();
+  auto job = session.map(chatty, {}, IndexSpace{3});
+  for (const auto& result : job.in_order()) {
+    EXPECT_EQ(result.ok(), result.unit() != 1);
+    if (result.ok()) continue;
+    const std::string& end = result.failure().stderr_end;
+    EXPECT_TRUE(end.ends_with("unit 1: about to fail\n")) << end;
+    EXPECT_EQ(end.find("unit 0:"), std::string::npos);
+    EXPECT_LT(end.size(), 4096u);
+  }
+  // It is still there for people to see as it happens.
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("unit 0: about"), std::string::npos);
 }
 
 TEST(LocalRun, StartsUnitsOnlyAsResultsAreTaken) {

@@ -1,0 +1,129 @@
+#include "sdk/src/remote_job.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "sdk/core/receipt_check.h"
+#include "tests/unit/sdk/core/submitter_world.h"
+
+namespace shoal {
+namespace {
+
+using testing::ElementsAreArray;
+using testing::IsEmpty;
+
+class RemoteRuns : public ::testing::Test {
+ protected:
+  Receipt receipt(Range range, const std::vector<std::string>& outputs,
+                  const std::vector<const KeyPair*>& by) const {
+    return receipt_of(1, job, range, outputs, by);
+  }
+  std::shared_ptr<const detail::UnitRun> run(const Receipt& receipt) {
+    return run_of(receipt, lists.of(agreeing_workers(receipt)));
+  }
+  static std::vector<std::string> hex(const std::vector<const KeyPair*>& keys) {
+    std::vector<NodeId> ids;
+    for (const KeyPair* key : keys) ids.push_back(key->id());
+    std::sort(ids.begin(), ids.end());
+    std::vector<std::string> text;
+    for (const NodeId& id : ids) text.push_back(to_hex(id));
+    return text;
+  }
+
+  KeyPair one = key_of(21), two = key_of(22), three = key_of(23);
+  JobId job = job_id_of(Bytes{1});
+  WorkerLists lists;
+};
+
+TEST_F(RemoteRuns, EveryVerifiedUnitNamesItsWorkers) {
+  const auto small = run(receipt({0, 2}, {"\x01", "\x02"}, {&one, &two}));
+  for (std::uint64_t place = 0; place < small->count; ++place) {
+    const UnitResult<std::uint64_t> result(nullptr, small, place);
+    EXPECT_EQ(result.value(), place + 1);
+    EXPECT_THAT(result.workers(), ElementsAreArray(hex({&one, &two})));
+  }
+}
+
+TEST_F(RemoteRuns, RunsOfTheSameWorkersShareOneList) {
+  const auto a = run(receipt({0, 1}, {"\x01"}, {&one, &two}));
+  const auto b = run(receipt({1, 2}, {"\x02"}, {&two, &one}));
+  const auto c = run(receipt({2, 3}, {"\x03"}, {&two, &three}));
+  EXPECT_EQ(a->workers.get(), b->workers.get());
+  EXPECT_NE(a->workers.get(), c->workers.get());
+}
+
+TEST_F(RemoteRuns, WhoeverWasOutvotedIsNotAmongThem) {
+  Receipt mixed = receipt({0, 1}, {"\x01"}, {&one, &two});
+  const PackedOutputs other = pack({"\x07"});
+  Support liar = support_of(three, job, {0, 1}, other, {0, 1});
+  liar.digests = *digests_of(other);
+  mixed.supports.insert(mixed.supports.begin(), liar);
+  Manifest manifest;
+  manifest.units = 1;
+  ASSERT_EQ(receipt_fault(manifest, job, mixed, Ed25519Checker()), "");
+  EXPECT_THAT(*run(mixed)->workers, ElementsAreArray(hex({&one, &two})));
+}
+
+TEST_F(RemoteRuns, WhoeverWasJudgedEquivalentIsAmongThem) {
+  Receipt near = receipt({0, 1}, {"\x01"}, {&one});
+  const PackedOutputs other = pack({"\x02"});
+  Support second = support_of(two, job, {0, 1}, other, {0, 1});
+  second.digests = *digests_of(other);
+  near.supports.push_back(second);
+  ComparisonVerdict verdict;
+  verdict.job = job;
+  verdict.worker = one.id();
+  verdict.digests = {digests_of(near.outputs)->front(), second.digests.front()};
+  verdict.all_match = true;
+  near.comparisons.push_back(sign_fact(one, Purpose::kComparison, encode(verdict)));
+  EXPECT_THAT(*run(near)->workers, ElementsAreArray(hex({&one, &two})));
+  near.comparisons.clear();
+  EXPECT_THAT(*run(near)->workers, ElementsAreArray(hex({&one})));
+}
+
+TEST_F(RemoteRuns, AFailedUnitHasNone) {
+  Receipt failed;
+  failed.range = {4, 5};
+  failed.end = UnitEnd::kFailed;
+  const UnitResult<std::uint64_t> result(nullptr, run(failed), 0);
+  EXPECT_FALSE(result.ok());
+  EXPECT_THAT(result.workers(), IsEmpty());
+}
+
+TEST_F(RemoteRuns, ProgressOfADoneJobKeepsWhatWasKnown) {
+  KnownProgress known(3);
+  JobStatus now;
+  now.verified = 1;
+  now.leased = 2;
+  now.workers = 5;
+  now.moved = 2;
+  now.recomputed = 1;
+  const Progress told = known.hear(now);
+  EXPECT_EQ(told.workers, 5u);
+  EXPECT_EQ(told.in_work, 2u);
+  const Receipt all = receipt({0, 3}, {"\x01", "\x02", "\x03"}, {&one, &two});
+  known.take(all, agreeing_workers(all));
+  const Progress done = known.alone();
+  EXPECT_TRUE(known.done());
+  EXPECT_EQ(done.verified, 3u);
+  EXPECT_EQ(done.workers, 5u);
+  EXPECT_EQ(done.moved, 2u);
+  EXPECT_EQ(done.recomputed, 1u);
+  EXPECT_EQ(done.in_work, 0u);
+}
+
+// A short job is over before its steward was asked even once.
+TEST_F(RemoteRuns, ProgressCountsTheWorkersOfReceiptsWhereNobodySaidHowMany) {
+  KnownProgress known(2);
+  known.hear(JobStatus{});
+  for (std::uint64_t unit = 0; unit < 2; ++unit) {
+    const Receipt part = receipt({unit, unit + 1}, {"\x01"}, {&one, unit == 0 ? &two : &three});
+    known.take(part, agreeing_workers(part));
+  }
+  EXPECT_EQ(known.alone().workers, 3u);
+}
+
+}  // namespace
+}  // namespace shoal
