@@ -63,7 +63,7 @@ Result<PoolAccess, Failure> join_pool(const Settings& settings, Ticket ticket,
   if (!client) return tl::unexpected(failure_of(client.error()));
   pool.client = std::shared_ptr<Client>(std::move(*client));
   pool.interrupts->on_interrupt([held = std::weak_ptr<Client>(pool.client)] {
-    if (const auto client = held.lock()) client->interrupt();
+    if (const auto alive = held.lock()) alive->interrupt();
   });
   return pool;
 }

@@ -1,18 +1,27 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "tests/sim/simulation.h"
 
 namespace shoal::sim {
 namespace {
 
-constexpr std::uint64_t kSeeds = 300;
+constexpr std::uint64_t kSeedsInASmoke = 300;
 constexpr std::uint64_t kRerunEvery = 20;
+
+// The preset sim-nightly asks for more.
+std::uint64_t seeds() {
+  const char* asked = std::getenv("SHOAL_SIM_SEEDS");
+  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : kSeedsInASmoke;
+}
 
 class Seeds : public testing::TestWithParam<std::uint64_t> {};
 
 // A tenth of the seeds each, so that they can run side by side.
 TEST_P(Seeds, HoldAllThatMustHold) {
-  for (std::uint64_t seed = GetParam(); seed <= kSeeds; seed += 10) {
+  const std::uint64_t last = seeds();
+  for (std::uint64_t seed = GetParam(); seed <= last; seed += 10) {
     const SimOptions options = random_options(seed);
     const SimReport report = simulate(options);
     for (const Violation& violation : report.violations) {
