@@ -63,7 +63,7 @@ Front::Front(std::string kernel, const std::string& about, const std::string& ex
   // shoal::run takes these two. They are declared for --help and for the check of the line.
   group(app_.add_option("--pool")->type_name("TICKET")->description(
       "Submit to this pool (@FILE reads the ticket from a file). Without it: "
-      "$SHOAL_TICKET, then the pool that `shoal pool` has set, then here"));
+      "$SHOAL_TICKET, then the pool that `shoal pool use` has set, then here"));
   group(app_.add_flag("--local")->description("Compute here, whatever else is set"));
   group(app_.add_option("--quorum", quorum_, "Workers that must agree on every unit")
             ->check(CLI::Range(1, 16))

@@ -139,7 +139,7 @@ class Session {
 //   --local         compute here, whatever else is set
 //
 // Without either, the environment's SHOAL_TICKET counts, then the file $XDG_CONFIG_HOME/shoal/pool
-// (~/.config/shoal/pool), which `shoal pool` writes; with none of them the session is local.
+// (~/.config/shoal/pool), which `shoal pool use` writes; with none of them the session is local.
 //
 // An Error that leaves `program` is printed to stderr, and the result is 2 for a wrong call, 3 for
 // a cancelled job, 4 for a pool that cannot be reached, 1 otherwise.
