@@ -87,7 +87,8 @@ struct Link::Impl {
   void read_greeting(Transport& t, ByteView payload);
   void link_up(Transport& t, const Hello& hello);
   void refuse(Transport& t, RefusalReason reason, const std::string& detail);
-  void lose_link(const NodeId& peer, const std::string& why);
+  // By value: the peer's name may stand in a transport that this ends.
+  void lose_link(NodeId peer, const std::string& why);
   void fail_dial(TransportId id, const std::string& why);
   // Gives messages that were sent before a moment to leave, where `graceful`.
   void close(TransportId id, bool graceful);

@@ -147,7 +147,7 @@ void Link::Impl::refuse(Transport& t, RefusalReason reason, const std::string& d
   if (!peers_.contains(peer)) tell_lost(peer, why_refused({reason, detail}));
 }
 
-void Link::Impl::lose_link(const NodeId& peer, const std::string& why) {
+void Link::Impl::lose_link(NodeId peer, const std::string& why) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   const std::vector<TransportId> transports = std::move(found->second.transports);

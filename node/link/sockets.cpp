@@ -155,8 +155,8 @@ Result<void, LinkError> Sockets::bind(const std::string& listen) {
             LinkFault::kBadEndpoint,
             what + "; it must look like tcp://0.0.0.0:4242, with an address of this machine"});
       default:
-        return tl::unexpected(LinkError{
-            parse_endpoint(listen) ? LinkFault::kSystem : LinkFault::kBadEndpoint, what});
+        return tl::unexpected(
+            LinkError{parse_endpoint(listen) ? LinkFault::kSystem : LinkFault::kBadEndpoint, what});
     }
   }
   std::array<char, 256> bound{};

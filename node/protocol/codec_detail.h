@@ -315,6 +315,10 @@ void read_list(List from, std::vector<Signed>& to, Reading& reading, const char*
   for (unsigned i = 0; i < from.size(); ++i) read(from[i], to[i], reading, field, body_max);
 }
 
+// A frame may carry words that nothing refers to. A fact is kept and sent on as it came, so that
+// one which is padded would fill the messages and tables of others.
+inline constexpr std::size_t kSmallFactBytes = 512;
+
 // A fact or receipt by itself: a frame whose root is `Wire`.
 template <class Wire, class T>
 Bytes encode_root(const T& from, std::size_t bytes_guess = 0) {

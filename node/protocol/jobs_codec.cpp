@@ -238,7 +238,7 @@ Result<Manifest, DecodeError> decode_manifest(ByteView bytes) {
   return codec::decode_root<wire::Manifest, Manifest>(bytes, "manifest", limits::kManifestBytes);
 }
 Result<Control, DecodeError> decode_control(ByteView bytes) {
-  return codec::decode_root<wire::Control, Control>(bytes, "control");
+  return codec::decode_root<wire::Control, Control>(bytes, "control", codec::kSmallFactBytes);
 }
 
 }  // namespace shoal

@@ -145,7 +145,7 @@ Result<Receipt, DecodeError> decode_receipt(ByteView bytes) {
   return codec::decode_root<wire::Receipt, Receipt>(bytes, "receipt", codec::kReceiptBytes);
 }
 Result<Snapshot, DecodeError> decode_snapshot(ByteView bytes) {
-  return codec::decode_root<wire::Snapshot, Snapshot>(bytes, "snapshot");
+  return codec::decode_root<wire::Snapshot, Snapshot>(bytes, "snapshot", codec::kSmallFactBytes);
 }
 
 }  // namespace shoal

@@ -263,13 +263,16 @@ Bytes encode(const ComparisonVerdict& verdict) {
 }
 
 Result<Commitment, DecodeError> decode_commitment(ByteView bytes) {
-  return codec::decode_root<wire::Commitment, Commitment>(bytes, "commitment");
+  return codec::decode_root<wire::Commitment, Commitment>(bytes, "commitment",
+                                                          codec::kSmallFactBytes);
 }
 Result<Failure, DecodeError> decode_failure(ByteView bytes) {
-  return codec::decode_root<wire::Failure, Failure>(bytes, "failure");
+  return codec::decode_root<wire::Failure, Failure>(
+      bytes, "failure", 2 * limits::kFailureTextBytes + codec::kSmallFactBytes);
 }
 Result<ComparisonVerdict, DecodeError> decode_comparison_verdict(ByteView bytes) {
-  return codec::decode_root<wire::ComparisonVerdict, ComparisonVerdict>(bytes, "comparison");
+  return codec::decode_root<wire::ComparisonVerdict, ComparisonVerdict>(
+      bytes, "comparison", 32 * limits::kBatchesPerMessage + codec::kSmallFactBytes);
 }
 
 }  // namespace shoal

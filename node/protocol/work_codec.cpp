@@ -257,7 +257,8 @@ Bytes encode(const Transfer& transfer) {
   return codec::encode_root<wire::Transfer>(transfer, codec::wire_bytes(transfer.ranges) + 256);
 }
 Result<Transfer, DecodeError> decode_transfer(ByteView bytes) {
-  return codec::decode_root<wire::Transfer, Transfer>(bytes, "transfer");
+  return codec::decode_root<wire::Transfer, Transfer>(
+      bytes, "transfer", 16 * limits::kRangesPerMessage + codec::kSmallFactBytes);
 }
 
 }  // namespace shoal

@@ -155,10 +155,16 @@ std::string Examination::evidence_fault() {
 
 bool Examination::judged_equal(UnitIndex unit, const Hash256& reference,
                                const Hash256& other) const {
-  return std::any_of(verdicts.begin(), verdicts.end(), [&](const ComparisonVerdict& v) {
-    return v.unit == unit && v.all_match && !v.digests.empty() && v.digests.front() == reference &&
-           std::find(v.digests.begin(), v.digests.end(), other) != v.digests.end();
-  });
+  // By one judge alone it would be the word of one who may be wrong himself.
+  std::set<NodeId> judges;
+  for (const ComparisonVerdict& v : verdicts) {
+    if (v.unit == unit && v.all_match && !v.digests.empty() && v.digests.front() == reference &&
+        std::is_sorted(v.digests.begin(), v.digests.end()) &&
+        std::find(v.digests.begin(), v.digests.end(), other) != v.digests.end()) {
+      judges.insert(v.worker);
+    }
+  }
+  return judges.size() >= manifest.quorum;
 }
 
 bool Examination::agrees(const Opened& support) const {

@@ -74,6 +74,12 @@ std::string open_batch(Batch& batch, const JobId& job, Reveal reveal) {
   if (commitment_seal(job, batch.worker, batch.range, reveal.salt, reveal.root) != batch.sealed) {
     return "salt and root do not fit the commitment";
   }
+  // What an honest worker commits to fits into a receipt.
+  if (reveal.outputs && batch.range.size() > 1 &&
+      reveal.outputs->inline_bytes.size() + 32 * reveal.outputs->large.size() >
+          limits::kBatchInlineBytes + limits::kInlineOutputBytes) {
+    return "it holds more than a batch may";
+  }
   std::vector<Hash256> digests = std::move(reveal.digests);
   if (reveal.outputs) {
     auto computed = digests_of(*reveal.outputs);

@@ -39,7 +39,9 @@ void Delivery::request(const NodeId& id, const ResultsRequest& request, Outbox& 
     it->second.sent = request.cursor;
   }
   Reader& reader = it->second;
-  if (request.cursor > reader.sent || (request.credit_bytes > 0 && reader.ahead.empty())) {
+  // What is being loaded follows `sent`: until it is here, that stays.
+  if (!reader.loading &&
+      (request.cursor > reader.sent || (request.credit_bytes > 0 && reader.ahead.empty()))) {
     reader.sent = request.cursor;
   }
   reader.credit_bytes = request.credit_bytes;
@@ -50,7 +52,18 @@ void Delivery::request(const NodeId& id, const ResultsRequest& request, Outbox& 
   pump(id, reader, out);
 }
 
+void Delivery::reader_lost(const NodeId& id) {
+  auto it = readers_.find(id);
+  if (it == readers_.end()) return;
+  if (it->second.loading) stale_loads_[id] += 1;
+  readers_.erase(it);
+}
+
 void Delivery::loaded(const NodeId& id, std::vector<Bytes> receipts, Outbox& out) {
+  if (auto stale = stale_loads_.find(id); stale != stale_loads_.end()) {
+    if (--stale->second == 0) stale_loads_.erase(stale);
+    return;
+  }
   auto it = readers_.find(id);
   if (it == readers_.end()) return;
   Reader& reader = it->second;

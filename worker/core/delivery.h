@@ -19,7 +19,7 @@ class Delivery {
   void stored(std::uint64_t sequence, Outbox& out);
   void request(const NodeId& reader, const ResultsRequest& request, Outbox& out);
   void loaded(const NodeId& reader, std::vector<Bytes> receipts, Outbox& out);
-  void reader_lost(const NodeId& reader) { readers_.erase(reader); }
+  void reader_lost(const NodeId& reader);
 
  private:
   struct Reader {
@@ -37,6 +37,8 @@ class Delivery {
   std::map<std::uint64_t, Bytes> recent_;
   std::size_t recent_bytes_ = 0;
   std::map<NodeId, Reader> readers_;
+  // Loads still under way for readers that have gone: their answers are not the next reader's.
+  std::map<NodeId, std::uint32_t> stale_loads_;
 };
 
 }  // namespace shoal

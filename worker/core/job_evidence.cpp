@@ -66,6 +66,10 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
         if (Lease* lease = leases_.find(own->lease)) lease->progressed = now;
         leases_.release(own->lease, {first, segment.last});
       }
+      if (has_enough(segment)) {
+        own->state = ReplicaState::kRejected;
+        return;
+      }
       unblinded |= from == context_.self && (segment.count(ReplicaState::kCommitted) > 0 ||
                                              segment.count(ReplicaState::kCompared) > 0);
       own->state = ReplicaState::kCommitted;
@@ -73,6 +77,7 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
       open += segment.last - first;
     });
   }
+  if (open == 0) return batches_.remove(id);
   Batch& added = *batches_.find(id);
   added.open_units = open;
   added.unblinded = unblinded;
@@ -189,7 +194,7 @@ void JobLed::reject_batch(Instant now, std::uint64_t id, ReplicaState state, Out
     });
   }
   batches_.remove(id);
-  open_or_compare(now, range, out);
+  weigh_again(now, range, out);
 }
 
 void JobLed::compare(Instant now, Range run, Outbox& out) {
@@ -306,28 +311,25 @@ void JobLed::settle_run(Instant now, Range run, const std::vector<std::uint64_t>
 // Agreement was not enough: another replica, unless there were too many or nobody is left to ask.
 void JobLed::need_another(Range run, const std::vector<std::uint64_t>& batches,
                           std::uint32_t agreed, Outbox& out) {
-  bool anyone_left = false;
+  bool hope = false;
   units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
     segment.agreed = agreed;
     for (Replica& replica : segment.replicas) {
       if (replica.state == ReplicaState::kCommitted) replica.state = ReplicaState::kCompared;
     }
-    anyone_left |= segment.count(ReplicaState::kLeased) > 0;
-    for (const auto& [id, member] : members_) {
-      if (anyone_left) break;
-      anyone_left = member.linked && eligible(segment, id, member);
-    }
+    hope |= segment.count(ReplicaState::kLeased) > 0 || anyone_left(segment);
   });
-  if (!anyone_left || batches.size() >= manifest_->quorum + limits::kExtraReplicas) {
+  if (!hope || batches.size() >= manifest_->quorum + limits::kExtraReplicas) {
     dispute(run, batches, out);
   }
 }
 
-// Has a verifier judge, unit by unit, whether all outputs match the one with the least digest.
+// Has everybody who computed them judge, unit by unit, whether all outputs match the one with the
+// least digest.
 void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
                              Outbox& out) {
   for (UnitIndex unit = run.first; unit < run.last; ++unit) {
-    if (!comparing_.emplace(unit, now).second) continue;
+    if (!comparing_.emplace(unit, Judging{.since = now, .verdicts = {}}).second) continue;
     struct Candidate {
       Hash256 digest;
       PackedOutputs output;
@@ -345,15 +347,7 @@ void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint
       if (i > 0 && candidates[i].digest == candidates[i - 1].digest) continue;
       append(request.candidates, candidates[i].output);
     }
-    // The last to commit judges: at random from those who computed it, and not the leader if
-    // another is there.
-    std::vector<NodeId> judges;
-    for (std::uint64_t id : batches) {
-      const NodeId& worker = batches_.find(id)->worker;
-      if (worker != context_.self) judges.push_back(worker);
-    }
-    if (judges.empty()) judges.push_back(context_.self);
-    out.send(judges[rng_.below(judges.size())], std::move(request));
+    for (std::uint64_t id : batches) out.send(batches_.find(id)->worker, request);
   }
 }
 
@@ -364,9 +358,7 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
   if (from != context_.self && !signature_holds(context_.checker, Purpose::kComparison, verdict)) {
     return;
   }
-  comparing_.erase(what->unit);
   const Range run{what->unit, what->unit + 1};
-  if (units_.open_runs(run).empty()) return;
   units_.update(run, [](UnitIndex, UnitMap::Segment&) {});  // cuts the unit out of its run
   const UnitMap::Segment& segment = units_.segments().at(what->unit);
   std::vector<std::uint64_t> batches;
@@ -386,16 +378,57 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
     if (!what->digests.empty() && digest == what->digests.front()) reference = replica.batch;
     batches.push_back(replica.batch);
   }
-  if (what->all_match && judged_all && by_supporter && reference != 0 &&
-      batches.size() >= manifest_->quorum && batches_.find(reference)->outputs) {
-    accept(run, batches, reference, {verdict}, out);
-  } else if (!judged_all || !by_supporter) {
-    open_or_compare(now, run, out);  // the evidence has changed since the judge was asked
-  } else {
+  if (!by_supporter) return;
+  Judging& judging = comparing_.at(what->unit);
+  if (!judged_all || reference == 0 ||
+      !std::is_sorted(what->digests.begin(), what->digests.end())) {
+    comparing_.erase(what->unit);
+    weigh_again(now, run, out);  // the evidence has changed since the judges were asked
+  } else if (!what->all_match) {
+    comparing_.erase(what->unit);
     need_another(run, batches, manifest_->quorum - 1, out);
+  } else {
+    judging.verdicts[from] = verdict;
+    if (judging.verdicts.size() < manifest_->quorum || !batches_.find(reference)->outputs) return;
+    std::vector<Signed> verdicts;
+    for (auto& [_, one] : judging.verdicts) verdicts.push_back(std::move(one));
+    comparing_.erase(what->unit);
+    accept(run, batches, reference, std::move(verdicts), out);
   }
   finish_if_done(out);
   serve_hungry(now, out);
+}
+
+// A worker that may still be given these units; at first, those who have not asked may yet.
+bool JobLed::anyone_left(const UnitMap::Segment& segment) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
+    const auto& [id, member] = entry;
+    return member.linked && (member.asked || settling_until_) && eligible(segment, id, member);
+  });
+}
+
+// Who has not judged in time is gone, or says nothing: its evidence is replaced by another's.
+void JobLed::judges_are_late(Instant now, UnitIndex unit, Outbox& out) {
+  auto judging = comparing_.extract(unit);
+  const auto it = units_.first_overlapping({unit, unit + 1});
+  std::vector<std::uint64_t> silent;
+  for (const Replica& replica : it->second.replicas) {
+    if (replica.batch != 0 && !judging.mapped().verdicts.contains(replica.worker)) {
+      silent.push_back(replica.batch);
+    }
+  }
+  for (std::uint64_t batch : silent) reject_batch(now, batch, ReplicaState::kLapsed, out);
+  weigh_again(now, {unit, unit + 1}, out);
+}
+
+// Fewer workers are here than were hoped for: what waits for one more may wait in vain.
+void JobLed::weigh_stuck(Instant now, Outbox& out) {
+  std::vector<Range> stuck;
+  for (UnitIndex first : units_.verifiable()) {
+    const UnitMap::Segment& segment = units_.segments().at(first);
+    if (segment.count(ReplicaState::kCompared) > 0) stuck.push_back({first, segment.last});
+  }
+  for (Range run : stuck) weigh_again(now, run, out);
 }
 
 // Somebody who was to decide these units will not: what there is is weighed once more, and ends
@@ -483,12 +516,8 @@ void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, 
   failures.push_back(failure);
   // Fewer workers than attempts: who is here has had its turn, and the unit must still end.
   const UnitMap::Segment& segment = units_.segments().at(what->unit);
-  const bool anyone_left = std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
-    return entry.second.linked && entry.second.asked &&
-           eligible(segment, entry.first, entry.second);
-  });
   if (failures.size() >= manifest_->max_attempts ||
-      (!anyone_left && segment.count(ReplicaState::kLeased) == 0)) {
+      (!anyone_left(segment) && segment.count(ReplicaState::kLeased) == 0)) {
     Receipt receipt = next_receipt(run, UnitEnd::kFailed);
     receipt.failures = std::move(failures);
     failed_ += 1;

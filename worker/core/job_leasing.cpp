@@ -13,6 +13,8 @@ constexpr std::size_t kScanRuns = 512;
 constexpr std::size_t kOpenBatchesMax = 32'768;
 constexpr std::size_t kHungryServedAtOnce = 16;
 constexpr std::size_t kHoldersOffered = 3;
+// A worker says how many it has; nobody has more.
+constexpr std::uint32_t kThreadsMax = 1024;
 // A first grant to a worker whose speed in this job is unknown.
 constexpr std::uint64_t kProbeUnitsPerThread = 64;
 constexpr Duration kVerifyWork = 1s;
@@ -319,7 +321,7 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
     return;
   }
   Member& member = members_[from];
-  const std::uint32_t threads = std::max<std::uint32_t>(request.threads, 1);
+  const std::uint32_t threads = std::clamp<std::uint32_t>(request.threads, 1, kThreadsMax);
   const bool changed = !member.asked || !member.linked || member.threads != threads;
   member.asked = true;
   member.linked = true;
@@ -344,10 +346,7 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
 
 void JobLed::serve_hungry(Instant now, Outbox& out) {
   if (phase_ != JobPhase::kRunning || hungry_.empty()) return;
-  if (units_.fresh().empty() && units_.verifiable().empty() && units_.half_leased().empty() &&
-      units_.covered().empty()) {
-    return;
-  }
+  if (!units_.anything_to_lease()) return;
   std::size_t tries = std::min(hungry_.size(), kHungryServedAtOnce);
   std::vector<NodeId> still;
   std::size_t at = 0;
@@ -409,11 +408,13 @@ void JobLed::reject_stalled(Instant now, const NodeId& worker, Outbox& out) {
   const Duration most = Duration(1ms) * manifest_->unit_wall_ms + context_.config.lease;
   for (std::uint64_t id : leases_.of(worker)) {
     const Lease lease = *leases_.find(id);
-    if (now - std::max(lease.granted, lease.progressed) <= most) continue;
+    // Past its end it lapses anyway: this leader may have slept, not its worker.
+    if (lease.expires <= now || now - std::max(lease.granted, lease.progressed) <= most) continue;
     lapse(id, lease.held);
     for (Range range : lease.held.runs()) {
       units_.update(range, [&](UnitIndex, UnitMap::Segment& segment) {
-        if (Replica* own = segment.find(worker)) own->state = ReplicaState::kRejected;
+        Replica* own = segment.find(worker);
+        if (own != nullptr) own->state = ReplicaState::kRejected;
       });
       weigh_again(now, range, out);
     }
@@ -444,14 +445,16 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   Member& member = members_[from];
   std::vector<Range> moved;
   RangeSet stranded;  // signed away by the victim, and not for this thief
-  for (Range range : transfer->ranges) {
-    for (Range run : units_.open_runs(intersect(range, {0, units_.units()}))) {
+  RangeSet named;     // they may overlap: each unit is looked at once
+  for (Range range : transfer->ranges) named.add(intersect(range, {0, units_.units()}));
+  for (Range range : named.runs()) {
+    for (Range run : units_.open_runs(range)) {
       units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
         Replica* victim = segment.find(transfer->from);
         const bool held = victim != nullptr && victim->state == ReplicaState::kLeased &&
                           victim->lease == transfer->lease && victim->kind == LeaseKind::kPrimary;
         if (!held) return;
-        if (!eligible(segment, from, member) ||
+        if (moved.size() >= limits::kRangesPerMessage || !eligible(segment, from, member) ||
             (own_thief && segment.replicas.size() > 1 && blind_verifiers_suffice())) {
           stranded.add(Range{first, segment.last});
           return;
@@ -498,7 +501,7 @@ void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std:
                          const std::optional<Signed>& record) {
   Member& member = members_[worker];
   member.linked = true;
-  member.threads = std::max<std::uint32_t>(threads, 1);
+  member.threads = std::clamp<std::uint32_t>(threads, 1, kThreadsMax);
   if (!address.empty()) member.address = address;
   if (record) member.record = record;
   lost_.erase(worker);
@@ -518,9 +521,10 @@ void JobLed::worker_gone(Instant now, const NodeId& worker) {
 void JobLed::on_deadline(Instant now, Outbox& out) {
   if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) return;
   bool returned = false;
+  bool fewer = false;  // workers than were hoped for
   if (settling_until_ && *settling_until_ <= now) {
     settling_until_.reset();
-    returned = true;
+    returned = fewer = true;
   }
   for (std::uint64_t id : leases_.expired(now)) {
     const Lease lease = *leases_.find(id);
@@ -533,20 +537,23 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
       continue;
     }
     lapse_all(it->first);
+    if (auto gone = members_.find(it->first); gone != members_.end() && !gone->second.asked) {
+      members_.erase(gone);
+    }
     it = lost_.erase(it);
-    returned = true;
+    returned = fewer = true;
   }
+  if (fewer) weigh_stuck(now, out);
   for (std::uint64_t batch : batches_.unanswered_since(now - limits::kRevealTimeout)) {
     reject_batch(now, batch, ReplicaState::kLapsed, out);
     returned = true;
   }
   std::vector<UnitIndex> unjudged;
-  for (const auto& [unit, since] : comparing_) {
-    if (now - since >= limits::kRevealTimeout) unjudged.push_back(unit);
+  for (const auto& [unit, judging] : comparing_) {
+    if (now - judging.since >= limits::kRevealTimeout) unjudged.push_back(unit);
   }
-  for (UnitIndex unit : unjudged) {  // the judge is gone: another may be asked
-    comparing_.erase(unit);
-    open_or_compare(now, {unit, unit + 1}, out);
+  for (UnitIndex unit : unjudged) {
+    if (comparing_.contains(unit)) judges_are_late(now, unit, out);
   }
   if (next_straggler_look_ && *next_straggler_look_ <= now) {
     next_straggler_look_.reset();
@@ -557,7 +564,7 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
     auto it = members_.find(id);
     return it != members_.end() && it->second.linked && it->second.hungry;
   });
-  if (!next_straggler_look_ && anyone_hungry && !leases_.empty()) {
+  if (!next_straggler_look_ && anyone_hungry && units_.anything_to_lease()) {
     next_straggler_look_ = now + kStragglerLook;
   }
 }
@@ -571,9 +578,9 @@ std::optional<Instant> JobLed::next_deadline() const {
   consider(settling_until_);
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
-  for (const auto& [_, since] : comparing_) consider(since + limits::kRevealTimeout);
+  for (const auto& [_, judging] : comparing_) consider(judging.since + limits::kRevealTimeout);
   if (auto asked = batches_.oldest_unanswered()) consider(*asked + limits::kRevealTimeout);
-  if (!leases_.empty()) consider(next_straggler_look_);
+  if (units_.anything_to_lease()) consider(next_straggler_look_);
   return next;
 }
 

@@ -39,9 +39,11 @@ void JobLed::recover_control(const Control& control) {
       phase_ = JobPhase::kCancelled;
       break;
     case ControlCommand::kPause:
-      if (phase_ != JobPhase::kCancelled) phase_ = JobPhase::kPaused;
+      paused_ = true;
+      if (phase_ == JobPhase::kRunning) phase_ = JobPhase::kPaused;
       break;
     case ControlCommand::kResume:
+      paused_ = false;
       if (phase_ == JobPhase::kPaused) phase_ = JobPhase::kRunning;
       break;
     case ControlCommand::kPriority:
@@ -52,7 +54,7 @@ void JobLed::recover_control(const Control& control) {
 
 void JobLed::start(Instant now, Outbox& out) {
   if (phase_ != JobPhase::kFetching) return;
-  phase_ = JobPhase::kRunning;
+  phase_ = paused_ ? JobPhase::kPaused : JobPhase::kRunning;
   settling_until_ = now + Duration(1s);
   finish_if_done(out);
   serve_hungry(now, out);

@@ -112,6 +112,11 @@ class JobLed {
   void count_members();
 
   // --- evidence (job_evidence.cpp) ---
+  // More evidence than a receipt has room for is no better evidence.
+  bool has_enough(const UnitMap::Segment& segment) const {
+    return segment.count(ReplicaState::kCommitted) + segment.count(ReplicaState::kCompared) >=
+           manifest_->quorum + limits::kExtraReplicas;
+  }
   void commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
   void open_or_compare(Instant now, Range range, Outbox& out);
   bool request_reveals(Instant now, UnitIndex first, const UnitMap::Segment&, Outbox& out);
@@ -127,6 +132,9 @@ class JobLed {
                      const std::vector<Batch*>& batches, Outbox& out);
   void need_another(Range run, const std::vector<std::uint64_t>& batches, std::uint32_t agreed,
                     Outbox& out);
+  void judges_are_late(Instant now, UnitIndex unit, Outbox& out);
+  void weigh_stuck(Instant now, Outbox& out);
+  bool anyone_left(const UnitMap::Segment&) const;
   void weigh_again(Instant now, Range range, Outbox& out);
   Receipt next_receipt(Range run, UnitEnd end);
   void accept(Range run, const std::vector<std::uint64_t>& agreeing, std::uint64_t outputs_from,
@@ -142,6 +150,7 @@ class JobLed {
   std::shared_ptr<const Manifest> manifest_;
   Rng rng_;
   JobPhase phase_ = JobPhase::kFetching;
+  bool paused_ = false;
   UnitMap units_;
   LeaseBook leases_;
   Batches batches_;
@@ -153,7 +162,13 @@ class JobLed {
   std::uint32_t others_here_ = 0;   // the same, whether they have asked or not
   std::vector<NodeId> hungry_;      // in the order in which they went away
   std::map<UnitIndex, std::vector<Signed>> failures_;
-  std::map<UnitIndex, Instant> comparing_;  // units whose outputs a verifier judges, since
+  // Units whose outputs differ and are judged, by everybody who computed them: one judge alone
+  // could be the one who is wrong.
+  struct Judging {
+    Instant since;
+    std::map<NodeId, Signed> verdicts;  // that all match
+  };
+  std::map<UnitIndex, Judging> comparing_;
   std::uint64_t epoch_ = 1;
   std::uint64_t next_sequence_ = 1;
   std::uint64_t control_sequence_ = 0;

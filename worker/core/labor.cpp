@@ -12,6 +12,8 @@ constexpr std::size_t kJobsOverKept = 4096;
 constexpr std::size_t kForLeaderMax = 4096;
 // So that one node cannot fill the table with jobs that it made up.
 constexpr std::size_t kJobsOfOneLeader = 256;
+constexpr std::size_t kLeasesMax = 1024;
+constexpr std::size_t kItemsMax = 16'384;
 
 }  // namespace
 
@@ -51,7 +53,9 @@ std::vector<WorkAvailable> Labor::jobs_heard_of() const {
   std::vector<WorkAvailable> news;
   for (const auto& [_, job] : jobs_) {
     if (job.state == State::kOver || news.size() == 16) continue;
-    news.push_back({.job = job.id, .leader = job.leader_record, .hops = 1});
+    // The leader's newest record, if it is known: those who hear of a job late must believe it.
+    const auto record = membership_.record_of(job.leader);
+    news.push_back({.job = job.id, .leader = record ? *record : job.leader_record, .hops = 1});
   }
   return news;
 }
@@ -130,6 +134,7 @@ void Labor::on_content(Instant now, const ContentId& id, const std::string& erro
       out.tell(LogLevel::kWarning,
                "takes no units of job " + short_hex(job.id) + " for now: " + error);
       job.missing.clear();
+      job.victims.clear();
       job.state = State::kHeardOf;
       job.asked = now;
       while (!job.leases.empty()) give_back(job, job.leases.begin()->first, out);
@@ -156,6 +161,11 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     }
   }
   if (grant.ranges.empty()) return;
+  // More than a report could list is more than anybody should be given.
+  if (job->leases.size() >= kLeasesMax || job->bound.size() + job->primaries.size() >= kItemsMax) {
+    job->leases.erase(grant.lease);
+    return give_back(*job, grant.lease, out);
+  }
   RangeSet& held = job->leases[grant.lease];
   for (Range range : grant.ranges) held.add(range);
   if (job->state == State::kRefused || !job->manifest) {
@@ -170,6 +180,21 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
   feed_thieves(*job, out);
 }
 
+// What is still held of each lease, within what one message may list: where there are too many
+// runs, a lease is listed as one run that spans them, since only what is not listed returns.
+void Labor::list_leases(const Job& job, LeaseReport& report) {
+  std::size_t room = limits::kRangesPerMessage - job.leases.size();
+  for (const auto& [id, held] : job.leases) {
+    const auto& runs = held.runs();
+    if (runs.size() <= room + 1) {
+      report.leases.push_back({id, runs});
+      room -= runs.size() - 1;
+    } else {
+      report.leases.push_back({id, {{runs.front().first, runs.back().last}}});
+    }
+  }
+}
+
 // Says at once that nothing of the lease will be computed here.
 void Labor::give_back(Job& job, std::uint64_t lease, Outbox& out) {
   auto of_lease = [&](const Item& item) { return item.lease == lease; };
@@ -178,7 +203,7 @@ void Labor::give_back(Job& job, std::uint64_t lease, Outbox& out) {
   job.leases.erase(lease);
   LeaseReport report{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
   report.leases.push_back({.lease = lease, .ranges = {}});
-  for (const auto& [id, held] : job.leases) report.leases.push_back({id, held.runs()});
+  list_leases(job, report);
   out.send(job.leader, std::move(report));
 }
 
@@ -276,11 +301,7 @@ void Labor::report(Instant now, Job& job, Outbox& out) {
   job.report_at = now + config_.lease / 3;
   if (!leader_linked(job)) return membership_.reach(now, job.leader, out);
   LeaseReport report{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
-  for (const auto& [id, held] : job.leases) {
-    if (held.runs().size() <= limits::kRangesPerMessage) {
-      report.leases.push_back({id, held.runs()});
-    }
-  }
+  list_leases(job, report);
   out.send(job.leader, std::move(report));
 }
 
@@ -301,7 +322,6 @@ void Labor::ask_for_work(Instant now, Outbox& out) {
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
-    if (job.held_bytes > kHeldBytesMax) continue;
     job.asked = now;
     // Not kept for a leader that is away: on_link_up() clears `asked`, and we ask anew.
     if (!leader_linked(job)) {

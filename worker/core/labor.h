@@ -86,6 +86,8 @@ class Labor {
     Hash256 salt;
     Hash256 root;
     PackedOutputs outputs;
+    bool shown = false;
+    std::uint64_t bytes() const;  // that it takes here
   };
   enum class State : std::uint8_t { kHeardOf, kFetching, kReady, kRefused, kOver };
   struct Job {
@@ -102,6 +104,7 @@ class Labor {
     std::map<std::uint64_t, RangeSet> leases;     // what is still held of each
     std::map<std::uint64_t, RangeSet> unsettled;  // stolen, not confirmed: victim's lease -> ranges
     std::map<UnitIndex, Held> batches;
+    std::deque<UnitIndex> batch_order;  // of `batches`, the oldest first
     std::uint64_t held_bytes = 0;
     std::uint64_t unit_ns = 0;
     std::uint64_t unit_bytes = 0;
@@ -140,6 +143,7 @@ class Labor {
   void accept_manifest(Job&, const Signed&, Outbox&);
   void fetch_contents(Job&);
   std::string refusal_of(const Signed&, const Manifest&) const;
+  static void list_leases(const Job&, LeaseReport&);
   void give_back(Job&, std::uint64_t lease, Outbox&);
   void drop_job(Job&, Outbox&);
   void start_chunks(Instant now, Outbox&);
@@ -150,6 +154,7 @@ class Labor {
   void commit(Instant now, Job&, const Item&, std::vector<ComputeDone::Run> runs,
               std::uint64_t compute_ns, Outbox&);
   Signed commit_run(Job&, Range, PackedOutputs, Outbox&, std::vector<Message>& shown);
+  void keep(Job&, Held);
   void learn_speed(Job&, std::uint64_t units, std::uint64_t bytes, std::uint64_t compute_ns);
   void release(Job&, Range);
   void ask_for_work(Instant now, Outbox&);

@@ -39,7 +39,8 @@ Labor::Job* Labor::next_to_run() {
   };
   for (auto& [_, job] : jobs_) {
     if (job.state != State::kReady || (job.bound.empty() && job.primaries.empty())) continue;
-    if (job.held_bytes > kHeldBytesMax) continue;
+    // What it must verify goes on: that is what lets batches be shown, and then forgotten.
+    if (job.held_bytes > kHeldBytesMax && job.bound.empty()) continue;
     if (better(job)) best = &job;
   }
   return best;
@@ -205,9 +206,38 @@ Signed Labor::commit_run(Job& job, Range range, PackedOutputs outputs, Outbox&,
                            .lapsed = false});
     return commitment;
   }
-  job.held_bytes += held.outputs.inline_bytes.size() + 8 * held.outputs.sizes.size();
-  job.batches[range.first] = std::move(held);
+  keep(job, std::move(held));
   return commitment;
+}
+
+std::uint64_t Labor::Held::bytes() const {
+  constexpr std::uint64_t kTableBytes = 320;
+  return kTableBytes + outputs.inline_bytes.size() + 8 * outputs.sizes.size() +
+         32 * outputs.large.size();
+}
+
+// Keeps a batch to be shown. Past half of the limit the oldest that were shown are forgotten: where
+// a leader asks again for one of those, its units are computed again.
+void Labor::keep(Job& job, Held held) {
+  const UnitIndex first = held.range.first;
+  if (auto old = job.batches.find(first); old != job.batches.end()) {
+    job.held_bytes -= old->second.bytes();
+    old->second = std::move(held);
+    job.held_bytes += old->second.bytes();
+    return;
+  }
+  job.held_bytes += held.bytes();
+  job.batches.emplace(first, std::move(held));
+  job.batch_order.push_back(first);
+  while (job.held_bytes > kHeldBytesMax / 2 && !job.batch_order.empty()) {
+    auto oldest = job.batches.find(job.batch_order.front());
+    if (oldest != job.batches.end()) {
+      if (!oldest->second.shown) break;
+      job.held_bytes -= oldest->second.bytes();
+      job.batches.erase(oldest);
+    }
+    job.batch_order.pop_front();
+  }
 }
 
 void Labor::on_reveal_request(const NodeId& from, const RevealRequest& request, Outbox& out) {
@@ -215,8 +245,8 @@ void Labor::on_reveal_request(const NodeId& from, const RevealRequest& request, 
   reveal.job = request.job;
   reveal.range = request.range;
   reveal.part = request.range;
-  const Job* job = led_by(request.job, from);
-  const Held* found = nullptr;
+  Job* job = led_by(request.job, from);
+  Held* found = nullptr;
   if (job != nullptr) {
     auto it = job->batches.find(request.range.first);
     if (it != job->batches.end() && it->second.range == request.range) found = &it->second;
@@ -225,7 +255,8 @@ void Labor::on_reveal_request(const NodeId& from, const RevealRequest& request, 
     reveal.lapsed = true;
     return out.send(from, std::move(reveal));
   }
-  const Held& held = *found;
+  Held& held = *found;
+  held.shown = true;
   reveal.salt = held.salt;
   reveal.root = held.root;
   switch (request.detail) {

@@ -58,7 +58,7 @@ class Membership {
     bool dialling = false;
     std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
     Instant up_since;
-    Instant not_before;          // when it may be dialled again
+    Instant not_before;  // when it may be dialled again
   };
   UnixMs unix_ms(Instant now) const;
   void dial(const NodeId& node, Contact& contact, Outbox& out);

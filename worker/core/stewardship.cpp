@@ -24,8 +24,13 @@ JobLed* Stewardship::find(const JobId& id) {
 }
 
 void Stewardship::recover(const std::vector<StoredFact>& facts) {
+  // A job whose submitter has taken everything needs no steward any more.
+  std::set<JobId> over;
   for (const StoredFact& fact : facts) {
-    if (fact.kind != FactKind::kManifest) continue;
+    if (fact.kind == FactKind::kSnapshot) over.insert(fact.job);
+  }
+  for (const StoredFact& fact : facts) {
+    if (fact.kind != FactKind::kManifest || over.contains(fact.job)) continue;
     auto manifest = unpack_signed(fact.bytes);
     auto what = manifest ? decode_manifest(manifest->body)
                          : Result<Manifest, DecodeError>(tl::unexpect, DecodeError{});

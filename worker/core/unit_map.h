@@ -62,6 +62,9 @@ class UnitMap {
   const std::set<UnitIndex>& half_leased() const { return half_leased_; }
   // Runs under lease somewhere that need nothing more: a straggler's, when the end is near.
   const std::set<UnitIndex>& covered() const { return covered_; }
+  bool anything_to_lease() const {
+    return !fresh_.empty() || !verifiable_.empty() || !half_leased_.empty() || !covered_.empty();
+  }
   std::uint64_t fresh_units() const { return fresh_units_; }
   std::uint64_t verifiable_units() const { return verifiable_units_; }
   std::uint64_t committed_units() const { return committed_units_; }

@@ -31,6 +31,8 @@ void FreeRider::after(PeerActions& actions) {
 }
 
 void Garbage::after(PeerActions& actions) {
+  // Everybody hangs up on it: a job that it led would wait for ever.
+  if (!jobs_led().empty()) return;
   Bytes model;
   for (const PeerAction& action : actions) {
     if (const auto* send = std::get_if<Send>(&action)) model = send->bytes;

@@ -178,15 +178,19 @@ TEST_F(ReceiptCheck, AcceptsOutputsThatAVerifierFoundEquivalent) {
   receipt.supports[1].digests = *digests_of(other);
   EXPECT_NE(fault(receipt), "");
   const auto verdict = [&](const KeyPair& by, bool all_match) {
-    const ComparisonVerdict v{
-        job, by.id(), 6, {digests_of(good.outputs)->back(), digests_of(other)->back()}, all_match};
+    std::vector<Hash256> digests{digests_of(good.outputs)->back(), digests_of(other)->back()};
+    if (digests[1] < digests[0]) std::swap(digests[0], digests[1]);
+    const ComparisonVerdict v{job, by.id(), 6, digests, all_match};
     return sign_fact(by, Purpose::kComparison, encode(v));
   };
-  receipt.comparisons = {verdict(two, true)};
+  receipt.comparisons = {verdict(one, true), verdict(two, true)};
   EXPECT_EQ(fault(receipt), "");
-  receipt.comparisons = {verdict(two, false)};
+  // The word of one alone may be that of the one who is wrong.
+  receipt.comparisons = {verdict(two, true)};
   EXPECT_NE(fault(receipt), "");
-  receipt.comparisons = {verdict(three, true)};
+  receipt.comparisons = {verdict(one, false), verdict(two, true)};
+  EXPECT_NE(fault(receipt), "");
+  receipt.comparisons = {verdict(one, true), verdict(three, true)};
   EXPECT_NE(fault(receipt), "");
 }
 
