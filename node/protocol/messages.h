@@ -269,7 +269,7 @@ struct Reveal {
   bool lapsed = false;                   // the worker no longer has this batch
   friend bool operator==(const Reveal&, const Reveal&) = default;
 };
-// Job with `equivalent`, and digests differ: leader to one of the verifiers.
+// Job with `equivalent`, and digests differ: leader to everybody who computed the unit.
 struct CompareRequest {
   JobId job;
   UnitIndex unit = 0;

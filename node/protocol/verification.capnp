@@ -220,7 +220,7 @@ struct Reveal {
 }
 
 struct CompareRequest {
-  # Leader to a verifier, in a job that compares by tolerance and whose digests differ: judge these.
+  # Leader to each verifier, in a job that compares by tolerance and whose digests differ: judge these.
 
   job @0 :Jobs.JobId;
   # The job.
