@@ -121,6 +121,13 @@ inline std::size_t wire_bytes(const std::vector<Signed>& facts) {
   for (const Signed& fact : facts) bytes += wire_bytes(fact);
   return bytes;
 }
+inline std::size_t wire_bytes(const TermChain& terms) {
+  std::size_t bytes = 16;
+  for (const SignedTerm& term : terms) {
+    bytes += wire_bytes(term.term) + 136 * term.endorsements.size() + 32;
+  }
+  return bytes;
+}
 
 // Takes values over from a message, checks them, and remembers the first fault. After a fault
 // reading goes on, which is harmless because whatever is past a limit is not taken over.
@@ -272,6 +279,9 @@ SHOAL_CODEC(StealRequest);
 SHOAL_CODEC(StealReply);
 SHOAL_CODEC(TransferNotice);
 SHOAL_CODEC(TransferReply);
+SHOAL_CODEC(Rejoin);
+SHOAL_CODEC(RejoinReply);
+SHOAL_CODEC(Grant);
 SHOAL_CODEC(WorkerStatusRequest);
 SHOAL_CODEC(WorkerStatus);
 SHOAL_CODEC(Transfer);
@@ -296,12 +306,33 @@ SHOAL_CODEC(Snapshot);
 SHOAL_CODEC(BlockRequest);  // content_codec.cpp
 SHOAL_CODEC(Block);
 
+SHOAL_CODEC(TermNotice);  // stewards_codec.cpp
+SHOAL_CODEC(Heartbeat);
+SHOAL_CODEC(Enlist);
+SHOAL_CODEC(EnlistReply);
+SHOAL_CODEC(EndorseRequest);
+SHOAL_CODEC(Endorse);
+SHOAL_CODEC(SignedTerm);
+SHOAL_CODEC(Term);
+
 #undef SHOAL_CODEC
 
 // rendezvous_codec.cpp. A fact's limit depends on what it is a fact about.
 void write(StructBuilder, const Signed&);
 void read(StructReader, Signed&, Reading&, const char* field,
           std::size_t body_max = limits::kMessageBytes);
+
+// stewards_codec.cpp. `List` is of wire::SignedTerm.
+template <class List>
+void write_terms(List to, const TermChain& from) {
+  for (unsigned i = 0; i < to.size(); ++i) write(StructBuilder(to[i]), from[i]);
+}
+template <class List>
+void read_terms(List from, TermChain& to, Reading& reading, const char* field) {
+  if (!reading.within(from.size(), limits::kTermsPerChain, field)) return;
+  to.resize(from.size());
+  for (unsigned i = 0; i < from.size(); ++i) read(StructReader(from[i]), to[i], reading);
+}
 
 template <class List>
 void write_list(List to, const std::vector<Signed>& from) {

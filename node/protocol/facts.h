@@ -75,6 +75,7 @@ struct Manifest {
   std::uint64_t output_bytes_max = 64ULL << 20;
   std::int32_t priority = 0;
   UnixMs created = 0;
+  std::uint64_t keep_s = 604'800;  // results are kept for so long after the job's end
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
@@ -124,6 +125,34 @@ struct Transfer {
   friend bool operator==(const Transfer&, const Transfer&) = default;
 };
 
+// What a lease is for.
+enum class LeaseKind : std::uint8_t {
+  kPrimary = 0,  // the first replica: may be stolen
+  kVerify = 1,   // a further replica: bound to this worker
+  kDouble = 2,   // again what a straggler holds: bound to this worker
+};
+
+// A lease, signed by the leader that granted it (Purpose::kGrant): its holder shows it to whoever
+// leads the job after that.
+struct Grant {
+  JobId job;
+  std::uint64_t epoch = 0;
+  std::uint64_t lease = 0;
+  LeaseKind kind = LeaseKind::kPrimary;
+  std::vector<Range> ranges;
+  NodeId worker;
+  friend bool operator==(const Grant&, const Grant&) = default;
+};
+
+// Who keeps a job (Purpose::kTerm): signed by the submitter, or by stewards of the term before;
+// terms.h has the rules.
+struct Term {
+  JobId job;
+  std::uint64_t epoch = 0;       // from 1
+  std::vector<NodeId> stewards;  // one to limits::kStewards, all different; the first leads
+  friend bool operator==(const Term&, const Term&) = default;
+};
+
 enum class ControlCommand : std::uint8_t { kCancel = 0, kPause = 1, kResume = 2, kPriority = 3 };
 
 // The submitter's will (Purpose::kControl). The highest sequence wins.
@@ -161,6 +190,8 @@ Bytes encode(const Manifest&);
 Bytes encode(const Commitment&);
 Bytes encode(const Failure&);
 Bytes encode(const Transfer&);
+Bytes encode(const Grant&);
+Bytes encode(const Term&);
 Bytes encode(const Control&);
 Bytes encode(const Snapshot&);
 Bytes encode(const ComparisonVerdict&);
@@ -171,6 +202,8 @@ Result<Manifest, DecodeError> decode_manifest(ByteView);
 Result<Commitment, DecodeError> decode_commitment(ByteView);
 Result<Failure, DecodeError> decode_failure(ByteView);
 Result<Transfer, DecodeError> decode_transfer(ByteView);
+Result<Grant, DecodeError> decode_grant(ByteView);
+Result<Term, DecodeError> decode_term(ByteView);
 Result<Control, DecodeError> decode_control(ByteView);
 Result<Snapshot, DecodeError> decode_snapshot(ByteView);
 Result<ComparisonVerdict, DecodeError> decode_comparison_verdict(ByteView);

@@ -29,6 +29,7 @@ using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::wire");
 
 using Rendezvous = import "rendezvous.capnp";
+using Stewards = import "stewards.capnp";
 
 using JobId = Data;
 # 32 bytes: the SHA-256 of a manifest's bytes as its submitter sent them.
@@ -107,6 +108,9 @@ struct Manifest {
 
   created @18 :Rendezvous.UnixMs;
   # For people.
+
+  keepS @19 :UInt64 = 604800;
+  # For how long after its end the stewards keep the job's results, in seconds: seven days.
 }
 
 enum ControlCommand {
@@ -139,6 +143,10 @@ struct Submit {
 
   manifest @0 :Rendezvous.Signed;
   # The Manifest.
+
+  terms @1 :List(Stewards.SignedTerm);
+  # One Term, signed by the submitter, which names the receiver among the stewards. Sent again with a
+  # higher epoch where another steward had to be found.
 }
 
 enum SubmitOutcome {
@@ -221,13 +229,31 @@ struct JobStatus {
 
   created @15 :Rendezvous.UnixMs;
   # From the manifest.
+
+  leads @16 :Bool;
+  # Whether the sender leads the job. A follower knows less of what is under way.
+
+  epoch @17 :UInt64;
+  # Of the term in force, as the sender knows it.
+
+  stewards @18 :Rendezvous.Hashes;
+  # Their node ids, the leader first.
+
+  stewardsHere @19 :UInt32;
+  # How many of them the sender can hear, itself included.
+
+  keptUntil @20 :Rendezvous.UnixMs;
+  # When the sender will forget the results. Zero: the job has not ended.
+
+  priority @21 :Int32;
+  # As the submitter last said.
 }
 
 struct JobStatusRequest {
   # "How is it going?": from anybody to a steward.
 
   job @0 :JobId;
-  # Which job. All zero: all jobs that this node leads.
+  # Which job. All zero: all jobs of which this node is a steward.
 
   submitter @1 :Rendezvous.NodeId;
   # When all jobs are asked for: only those of this submitter. All zero: everybody's.
@@ -237,29 +263,43 @@ struct JobStatusReply {
   # The answer.
 
   jobs @0 :List(JobStatus);
-  # Empty where the node leads no such job.
+  # Empty where the node is no steward of such a job.
 }
 
 struct ControlRequest {
-  # The submitter's will, to the steward. It is confirmed by the status that follows from it.
+  # The submitter's will, to any steward, who passes it on to the others. It is confirmed by the
+  # status that follows from it.
 
   control @0 :Rendezvous.Signed;
   # The Control.
 }
 
 struct JobFind {
-  # "Who leads this job?": to any peer, from a submitter that comes back with the id alone.
+  # "Who keeps this job?": to any peer, from a submitter that comes back with the id alone, or from a
+  # worker that lost the leader.
 
   job @0 :JobId;
   # The job.
+
+  withManifest @1 :Bool;
+  # Whether the manifest is wanted too.
 }
 
 struct JobFound {
-  # The answer to JobFind. It does not prove anything; the leader itself will.
+  # The answer to JobFind. What of it is no fact proves nothing.
 
   job @0 :JobId;
   # Which question this answers.
 
   leader @1 :Rendezvous.Signed;
-  # The leader's NodeRecord. Absent: this peer has not heard of the job.
+  # The leader's NodeRecord. Absent: this peer does not know it.
+
+  terms @2 :List(Stewards.SignedTerm);
+  # The chain, as this peer knows it. Empty: it has not heard of the job, or only by rumour.
+
+  stewards @3 :List(Rendezvous.Signed);
+  # NodeRecords of the stewards, as far as this peer has them.
+
+  manifest @4 :Rendezvous.Signed;
+  # The Manifest, where it was asked for and is known.
 }

@@ -43,6 +43,7 @@ void write(StructBuilder any, const Manifest& from) {
   to.setOutputBytesMax(from.output_bytes_max);
   to.setPriority(from.priority);
   to.setCreated(from.created);
+  to.setKeepS(from.keep_s);
 }
 
 namespace {
@@ -93,6 +94,7 @@ void read(StructReader any, Manifest& to, Reading& reading) {
                  "manifest.inputs_bytes");
   read_policy(from, to, reading);
   reading.unix_ms(from.getCreated(), to.created, "manifest.created");
+  reading.number(from.getKeepS(), to.keep_s, kDurationMsMax / 1000, "manifest.keep_s");
 }
 
 void write(StructBuilder any, const Control& from) {
@@ -111,11 +113,14 @@ void read(StructReader any, Control& to, Reading& reading) {
 }
 
 void write(StructBuilder any, const Submit& from) {
-  write(any.as<wire::Submit>().initManifest(), from.manifest);
+  auto to = any.as<wire::Submit>();
+  write(to.initManifest(), from.manifest);
+  write_terms(to.initTerms(list_size(from.terms.size(), limits::kTermsPerChain)), from.terms);
 }
 void read(StructReader any, Submit& to, Reading& reading) {
-  read(any.as<wire::Submit>().getManifest(), to.manifest, reading, "submit.manifest",
-       limits::kManifestBytes);
+  auto from = any.as<wire::Submit>();
+  read(from.getManifest(), to.manifest, reading, "submit.manifest", limits::kManifestBytes);
+  read_terms(from.getTerms(), to.terms, reading, "submit.terms");
 }
 
 void write(StructBuilder any, const SubmitReply& from) {
@@ -151,6 +156,12 @@ void write_status(wire::JobStatus::Builder to, const JobStatus& from) {
   to.setName(text(front_of(from.name, kStatusTextBytes)));
   to.setSubmitter(raw(from.submitter));
   to.setCreated(from.created);
+  to.setLeads(from.leads);
+  to.setEpoch(from.epoch);
+  to.setStewards(raw(from.stewards));
+  to.setStewardsHere(from.stewards_here);
+  to.setKeptUntil(from.kept_until);
+  to.setPriority(from.priority);
 }
 void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) {
   reading.id(from.getJob(), to.job, "job_status.job");
@@ -169,6 +180,12 @@ void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) 
   reading.text(from.getName(), to.name, "job_status.name", kStatusTextBytes);
   reading.id(from.getSubmitter(), to.submitter, "job_status.submitter");
   reading.unix_ms(from.getCreated(), to.created, "job_status.created");
+  to.leads = from.getLeads();
+  to.epoch = from.getEpoch();
+  reading.ids(from.getStewards(), to.stewards, limits::kStewards, "job_status.stewards");
+  to.stewards_here = from.getStewardsHere();
+  reading.unix_ms(from.getKeptUntil(), to.kept_until, "job_status.kept_until");
+  to.priority = from.getPriority();
 }
 
 }  // namespace
@@ -203,22 +220,36 @@ void read(StructReader any, ControlRequest& to, Reading& reading) {
 }
 
 void write(StructBuilder any, const JobFind& from) {
-  any.as<wire::JobFind>().setJob(raw(from.job));
+  auto to = any.as<wire::JobFind>();
+  to.setJob(raw(from.job));
+  to.setWithManifest(from.with_manifest);
 }
 void read(StructReader any, JobFind& to, Reading& reading) {
-  reading.id(any.as<wire::JobFind>().getJob(), to.job, "job_find.job");
+  auto from = any.as<wire::JobFind>();
+  reading.id(from.getJob(), to.job, "job_find.job");
+  to.with_manifest = from.getWithManifest();
 }
 
 void write(StructBuilder any, const JobFound& from) {
   auto to = any.as<wire::JobFound>();
   to.setJob(raw(from.job));
   if (from.leader) write(to.initLeader(), *from.leader);
+  write_terms(to.initTerms(list_size(from.terms.size(), limits::kTermsPerChain)), from.terms);
+  write_list(to.initStewards(list_size(from.stewards.size(), limits::kStewards)), from.stewards);
+  if (from.manifest) write(to.initManifest(), *from.manifest);
 }
 void read(StructReader any, JobFound& to, Reading& reading) {
   auto from = any.as<wire::JobFound>();
   reading.id(from.getJob(), to.job, "job_found.job");
   if (from.hasLeader()) {
     read(from.getLeader(), to.leader.emplace(), reading, "job_found.leader", limits::kRecordBytes);
+  }
+  read_terms(from.getTerms(), to.terms, reading, "job_found.terms");
+  read_list(from.getStewards(), to.stewards, reading, "job_found.stewards", limits::kStewards,
+            limits::kRecordBytes);
+  if (from.hasManifest()) {
+    read(from.getManifest(), to.manifest.emplace(), reading, "job_found.manifest",
+         limits::kManifestBytes);
   }
 }
 

@@ -20,6 +20,8 @@ enum class Purpose : std::uint8_t {
   kSnapshot = 7,    // the end of a job, by the submitter
   kTicket = 8,      // a ticket, by the pool's key
   kComparison = 9,  // outputs judged equivalent, by a verifier
+  kTerm = 10,       // who keeps a job, by its submitter or its stewards
+  kGrant = 11,      // a lease, by the leader that granted it
 };
 
 // Signs in the name of one node. Real nodes use Ed25519; the simulator injects a cheap stand-in.

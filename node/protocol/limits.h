@@ -23,6 +23,8 @@ inline constexpr std::size_t kRangesPerMessage = 4096;
 inline constexpr std::size_t kBatchesPerMessage = 256;
 inline constexpr std::size_t kProofHashes = 128;
 inline constexpr std::size_t kReceiptsPerMessage = 64;
+inline constexpr std::size_t kGrantsPerMessage = 1024;
+inline constexpr std::size_t kHaveRanges = 1024;  // named in one request for results
 
 // Units and results.
 inline constexpr std::uint64_t kUnitsPerJob = 1'000'000'000'000;
@@ -35,6 +37,11 @@ inline constexpr std::size_t kFailureTextBytes = 2048;  // message and stderr, e
 inline constexpr unsigned kQuorumMax = 16;
 inline constexpr unsigned kExtraReplicas = 3;  // q + this many without agreement: disputed
 inline constexpr unsigned kAttemptsDefault = 3;
+
+// Stewards.
+inline constexpr std::size_t kStewards = 3;  // of one job
+inline constexpr std::size_t kTermsPerChain = 16;
+inline constexpr std::uint64_t kEpochStep = 1'000'000;  // from one term of a chain to the next
 
 // Content.
 inline constexpr std::size_t kBlockLeaves = 16;   // one request: 256 KiB
@@ -60,5 +67,11 @@ inline constexpr Duration kLease = 60s;
 inline constexpr Duration kRevealTimeout = 10s;
 inline constexpr Duration kBatchTarget = 100ms;  // work in one commitment
 inline constexpr Duration kHelloTimeout = 5s;
+inline constexpr Duration kHeartbeatEvery = 500ms;
+inline constexpr Duration kLeaderSilence = 2s;  // then its followers take it for dead
+inline constexpr Duration kLinkPatience = 1s;   // a lost link may come back so long
+inline constexpr Duration kRankStep = 1s;       // each rank waits longer than the one before
+inline constexpr Duration kStewardAway = 30s;   // then another takes its place
+inline constexpr std::uint64_t kResultsKeptS = 604'800;
 
 }  // namespace shoal::limits

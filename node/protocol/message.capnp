@@ -5,7 +5,7 @@
 # One frame on a link holds exactly one Message, which is exactly one of the union. The
 # conversations are described where their messages are: rendezvous.capnp (read this first: it also
 # explains what a fact is), jobs.capnp, work.capnp, verification.capnp, results.capnp,
-# content.capnp.
+# content.capnp, stewards.capnp.
 #
 # A link is a plain two-way street. Messages on it arrive in order or the link is lost; there are no
 # numbers for requests, and an answer is recognised by what it is about. Everything may be said
@@ -26,6 +26,7 @@ using Work = import "work.capnp";
 using Verification = import "verification.capnp";
 using Results = import "results.capnp";
 using Content = import "content.capnp";
+using Stewards = import "stewards.capnp";
 
 struct Message {
   union {
@@ -72,5 +73,15 @@ struct Message {
 
     workerStatusRequest @35 :Work.WorkerStatusRequest; # command line to worker
     workerStatus @36 :Work.WorkerStatus;               # and its answer
+
+    termNotice @37 :Stewards.TermNotice;         # between stewards; leader to worker
+    heartbeat @38 :Stewards.Heartbeat;           # leader to follower
+    enlist @39 :Stewards.Enlist;                 # leader to a worker
+    enlistReply @40 :Stewards.EnlistReply;       # and its answer
+    endorseRequest @41 :Stewards.EndorseRequest; # leader to follower
+    endorse @42 :Stewards.Endorse;               # and its answer
+
+    rejoin @43 :Work.Rejoin;           # worker to a new leader, or after a restart
+    rejoinReply @44 :Work.RejoinReply; # and its answer
   }
 }

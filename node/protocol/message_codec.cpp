@@ -115,7 +115,15 @@ namespace {
   X(BlockRequest, BLOCK_REQUEST)                \
   X(Block, BLOCK)                               \
   X(WorkerStatusRequest, WORKER_STATUS_REQUEST) \
-  X(WorkerStatus, WORKER_STATUS)
+  X(WorkerStatus, WORKER_STATUS)                \
+  X(TermNotice, TERM_NOTICE)                    \
+  X(Heartbeat, HEARTBEAT)                       \
+  X(Enlist, ENLIST)                             \
+  X(EnlistReply, ENLIST_REPLY)                  \
+  X(EndorseRequest, ENDORSE_REQUEST)            \
+  X(Endorse, ENDORSE)                           \
+  X(Rejoin, REJOIN)                             \
+  X(RejoinReply, REJOIN_REPLY)
 
 #define SHOAL_PUT(Type, UNION_TAG) \
   void put(wire::Message::Builder to, const Type& from) { write(to.init##Type(), from); }
@@ -154,22 +162,30 @@ struct Guess {
   std::size_t operator()(const Hello& m) const { return wire_bytes(m.record); }
   std::size_t operator()(const Announce& m) const { return wire_bytes(m.record); }
   std::size_t operator()(const Sample& m) const { return wire_bytes(m.records); }
-  std::size_t operator()(const Submit& m) const { return wire_bytes(m.manifest); }
+  std::size_t operator()(const Submit& m) const {
+    return wire_bytes(m.manifest) + wire_bytes(m.terms);
+  }
   std::size_t operator()(const JobStatusReply& m) const {
     std::size_t bytes = 0;
     for (const JobStatus& job : m.jobs) {
-      bytes += wire_bytes(job.name) + wire_bytes(job.waiting_for) + 224;
+      bytes += wire_bytes(job.name) + wire_bytes(job.waiting_for) + 32 * job.stewards.size() + 280;
     }
     return bytes;
   }
-  std::size_t operator()(const JobFound& m) const { return wire_bytes(m.leader); }
-  std::size_t operator()(const WorkAvailable& m) const { return wire_bytes(m.leader); }
+  std::size_t operator()(const JobFound& m) const {
+    return wire_bytes(m.leader) + wire_bytes(m.terms) + wire_bytes(m.stewards) +
+           wire_bytes(m.manifest);
+  }
+  std::size_t operator()(const WorkAvailable& m) const {
+    return wire_bytes(m.leader) + wire_bytes(m.terms);
+  }
   std::size_t operator()(const LeaseGrant& m) const {
-    return wire_bytes(m.ranges) + wire_bytes(m.manifest);
+    return wire_bytes(m.ranges) + wire_bytes(m.manifest) + wire_bytes(m.grant) +
+           wire_bytes(m.terms);
   }
   std::size_t operator()(const NoWork& m) const {
     std::size_t bytes = wire_bytes(m.holders);
-    for (const WorkAvailable& job : m.jobs) bytes += wire_bytes(job.leader) + 64;
+    for (const WorkAvailable& job : m.jobs) bytes += (*this)(job) + 64;
     return bytes;
   }
   std::size_t operator()(const LeaseReport& m) const {
@@ -180,7 +196,27 @@ struct Guess {
   std::size_t operator()(const LeaseRevoke& m) const { return wire_bytes(m.ranges); }
   std::size_t operator()(const StealReply& m) const { return wire_bytes(m.transfer); }
   std::size_t operator()(const TransferNotice& m) const { return wire_bytes(m.by_victim); }
-  std::size_t operator()(const TransferReply& m) const { return wire_bytes(m.ranges); }
+  std::size_t operator()(const TransferReply& m) const {
+    return wire_bytes(m.ranges) + wire_bytes(m.grant);
+  }
+  std::size_t operator()(const TermNotice& m) const {
+    return wire_bytes(m.terms) + wire_bytes(m.records);
+  }
+  std::size_t operator()(const Enlist& m) const {
+    return wire_bytes(m.manifest) + wire_bytes(m.terms);
+  }
+  std::size_t operator()(const EndorseRequest& m) const { return wire_bytes(m.term); }
+  std::size_t operator()(const Rejoin& m) const {
+    std::size_t bytes = 16;
+    for (const auto& part : m.parts) bytes += wire_bytes(part.grant) + wire_bytes(part.held) + 16;
+    return bytes;
+  }
+  std::size_t operator()(const RejoinReply& m) const {
+    std::size_t bytes = 16;
+    for (const auto& lease : m.leases) bytes += wire_bytes(lease.grant) + 32;
+    return bytes;
+  }
+  std::size_t operator()(const ResultsRequest& m) const { return wire_bytes(m.have); }
   std::size_t operator()(const CommitNotice& m) const { return wire_bytes(m.commitments); }
   std::size_t operator()(const FailureNotice& m) const { return wire_bytes(m.failures); }
   std::size_t operator()(const Reveal& m) const {

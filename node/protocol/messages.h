@@ -55,7 +55,7 @@ struct SampleRequest {  // to a coordinator, or to any peer
   friend bool operator==(const SampleRequest&, const SampleRequest&) = default;
 };
 struct Sample {
-  std::vector<Signed> records;
+  std::vector<Signed> records = {};
   std::uint64_t cookie = 0;
   std::uint64_t nodes_known = 0;
   friend bool operator==(const Sample&, const Sample&) = default;
@@ -64,11 +64,60 @@ struct Leave {  // "forget my record"
   friend bool operator==(const Leave&, const Leave&) = default;
 };
 
+// --- Stewards
+// -------------------------------------------------------------------------------------
+
+struct Endorsement {  // a further signature under a Term
+  NodeId signer;
+  Signature signature;
+  friend bool operator==(const Endorsement&, const Endorsement&) = default;
+};
+struct SignedTerm {
+  Signed term;  // Term
+  std::vector<Endorsement> endorsements = {};
+  friend bool operator==(const SignedTerm&, const SignedTerm&) = default;
+};
+// From the submitter's latest term to the one in force (terms.h).
+using TermChain = std::vector<SignedTerm>;
+
+// "These keep the job now": between stewards, and from a new leader to workers.
+struct TermNotice {
+  JobId job;
+  TermChain terms = {};
+  std::vector<Signed> records = {};  // NodeRecords of the stewards, as far as the sender has them
+  friend bool operator==(const TermNotice&, const TermNotice&) = default;
+};
+struct Heartbeat {  // leader to its followers while a job of theirs is running
+  friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
+};
+struct Enlist {  // leader to a worker: be a steward of this job
+  Signed manifest;
+  TermChain terms = {};
+  friend bool operator==(const Enlist&, const Enlist&) = default;
+};
+struct EnlistReply {  // accepted: manifest, program and inputs are durable there
+  JobId job;
+  bool accepted = false;
+  std::string detail;
+  friend bool operator==(const EnlistReply&, const EnlistReply&) = default;
+};
+struct EndorseRequest {  // leader to follower: sign this Term too
+  Signed term;
+  friend bool operator==(const EndorseRequest&, const EndorseRequest&) = default;
+};
+struct Endorse {  // and its answer; silence is a no
+  JobId job;
+  std::uint64_t epoch = 0;
+  Endorsement endorsement;
+  friend bool operator==(const Endorse&, const Endorse&) = default;
+};
+
 // --- Jobs
 // -----------------------------------------------------------------------------------------
 
-struct Submit {  // submitter to a steward
+struct Submit {  // submitter to each of the stewards that it chose
   Signed manifest;
+  TermChain terms = {};  // one term, signed by the submitter
   friend bool operator==(const Submit&, const Submit&) = default;
 };
 enum class SubmitOutcome : std::uint8_t {
@@ -107,9 +156,15 @@ struct JobStatus {
   std::string name;
   NodeId submitter;
   UnixMs created = 0;
+  bool leads = false;  // whether the sender does; a follower knows less of what is under way
+  std::uint64_t epoch = 0;
+  std::vector<NodeId> stewards;     // the leader first
+  std::uint32_t stewards_here = 0;  // that the sender can hear, itself included
+  UnixMs kept_until = 0;            // when the results go; 0: the job has not ended
+  std::int32_t priority = 0;
   friend bool operator==(const JobStatus&, const JobStatus&) = default;
 };
-struct JobStatusRequest {  // job zero: all jobs this node leads, of `submitter` if that is not zero
+struct JobStatusRequest {  // job zero: all jobs this node keeps, of `submitter` if that is not zero
   JobId job;
   NodeId submitter;
   friend bool operator==(const JobStatusRequest&, const JobStatusRequest&) = default;
@@ -118,17 +173,21 @@ struct JobStatusReply {
   std::vector<JobStatus> jobs;
   friend bool operator==(const JobStatusReply&, const JobStatusReply&) = default;
 };
-struct ControlRequest {  // submitter to steward; Control
+struct ControlRequest {  // submitter to any steward, who passes it on; Control
   Signed control;
   friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
 };
-struct JobFind {  // "who leads this job?", to any peer
+struct JobFind {  // "who keeps this job?", to any peer
   JobId job;
+  bool with_manifest = false;
   friend bool operator==(const JobFind&, const JobFind&) = default;
 };
 struct JobFound {
   JobId job;
-  std::optional<Signed> leader;  // NodeRecord; nothing: this peer does not know
+  std::optional<Signed> leader;         // NodeRecord; nothing: this peer does not know
+  TermChain terms = {};                 // empty: it has not heard of the job, or only by rumour
+  std::vector<Signed> stewards = {};    // NodeRecords, as far as it has them
+  std::optional<Signed> manifest = {};  // where it was asked for and is known
   friend bool operator==(const JobFound&, const JobFound&) = default;
 };
 
@@ -141,6 +200,7 @@ struct WorkAvailable {
   JobId job;
   Signed leader;  // NodeRecord
   std::uint32_t hops = 0;
+  TermChain terms = {};  // what makes it the leader
   friend bool operator==(const WorkAvailable&, const WorkAvailable&) = default;
 };
 // "I have nothing to compute". To a leader: lease me units. To any peer: tell me of jobs, and
@@ -152,11 +212,6 @@ struct WorkRequest {
   std::uint64_t backlog_units = 0;  // still unstarted here, so that asking early is no greed
   friend bool operator==(const WorkRequest&, const WorkRequest&) = default;
 };
-enum class LeaseKind : std::uint8_t {
-  kPrimary = 0,  // the first replica: may be stolen
-  kVerify = 1,   // a further replica: bound to this worker
-  kDouble = 2,   // again what a straggler holds: bound to this worker
-};
 struct LeaseGrant {
   JobId job;
   std::uint64_t epoch = 0;
@@ -164,7 +219,9 @@ struct LeaseGrant {
   LeaseKind kind = LeaseKind::kPrimary;
   std::vector<Range> ranges;
   std::uint64_t duration_ms = 0;
-  std::optional<Signed> manifest;  // in the first grant of a job to a worker
+  std::optional<Signed> manifest = {};  // in the first grant of a job to a worker
+  std::optional<Signed> grant = {};     // Grant: the same, signed; nothing where nothing is leased
+  TermChain terms = {};                 // beside the manifest
   friend bool operator==(const LeaseGrant&, const LeaseGrant&) = default;
 };
 // Nothing to lease now; the leader remembers the asker. `holders` have units that may be stolen.
@@ -214,7 +271,36 @@ struct TransferReply {  // leader to thief: what of it moved; the rest must not 
   std::uint64_t new_lease = 0;  // that the thief now holds; 0: refused
   std::vector<Range> ranges;
   std::uint64_t duration_ms = 0;
+  std::optional<Signed> grant = {};  // Grant for what moved
   friend bool operator==(const TransferReply&, const TransferReply&) = default;
+};
+// Worker to a new leader, or to the same one after a restart: what it was given, and what of that
+// it still means to compute. CommitNotices for what is committed follow.
+struct Rejoin {
+  struct Part {
+    Signed grant;             // Grant
+    std::vector<Range> held;  // of it, still to be computed
+    friend bool operator==(const Part&, const Part&) = default;
+  };
+  JobId job;
+  std::uint64_t epoch = 0;  // of the leader that is spoken to
+  std::vector<Part> parts;
+  std::uint32_t threads = 0;
+  std::uint64_t unit_ns = 0;
+  friend bool operator==(const Rejoin&, const Rejoin&) = default;
+};
+struct RejoinReply {  // the leases from now on; what was held and is in none of them is no more
+  struct Lease {
+    std::uint64_t old_epoch = 0;
+    std::uint64_t old_lease = 0;
+    Signed grant;  // Grant
+    friend bool operator==(const Lease&, const Lease&) = default;
+  };
+  JobId job;
+  std::uint64_t epoch = 0;
+  std::vector<Lease> leases;
+  std::uint64_t duration_ms = 0;
+  friend bool operator==(const RejoinReply&, const RejoinReply&) = default;
 };
 
 // --- Verification
@@ -298,7 +384,7 @@ struct Support {
 };
 // The end of a run of units, with all that is needed to check it without trusting who sent it.
 struct Receipt {
-  std::uint64_t sequence = 0;  // the leader's count, from 1: a cursor for delivery, nothing more
+  std::uint64_t sequence = 0;  // its keeper's count, from 1: a cursor for delivery, nothing more
   Range range;
   UnitEnd end = UnitEnd::kVerified;
   PackedOutputs outputs;            // kVerified
@@ -310,19 +396,24 @@ struct Receipt {
 Bytes encode(const Receipt&);  // as it is stored and sent
 Result<Receipt, DecodeError> decode_receipt(ByteView);
 
-struct ResultsRequest {  // submitter to steward: receipts after `cursor`, at most `credit` bytes
-                         // ahead
+// Submitter to steward, or steward to steward: receipts after `cursor`, at most `credit` bytes
+// ahead. A cursor means something only to the steward that it came from.
+struct ResultsRequest {
   JobId job;
   std::uint64_t cursor = 0;
   std::uint64_t credit_bytes = 0;
+  std::vector<Range> have =
+      {};             // units whose ends are known: receipts of nothing else are left out
+  bool once = false;  // only what there is now, and then `Results::end`
   friend bool operator==(const ResultsRequest&, const ResultsRequest&) = default;
 };
 struct Results {
   JobId job;
   std::vector<Bytes> receipts;  // encoded Receipts, sequences rising from the cursor on
+  bool end = false;             // of what was asked for `once`
   friend bool operator==(const Results&, const Results&) = default;
 };
-struct JobOver {  // submitter to steward: Snapshot
+struct JobOver {  // submitter to any steward, who passes it on: Snapshot
   Signed snapshot;
   friend bool operator==(const JobOver&, const JobOver&) = default;
 };
@@ -365,13 +456,13 @@ struct WorkerStatus {
   friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
 };
 
-using Message =
-    std::variant<Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit,
-                 SubmitReply, JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound,
-                 WorkAvailable, WorkRequest, LeaseGrant, NoWork, LeaseReport, LeaseRevoke,
-                 StealRequest, StealReply, TransferNotice, TransferReply, CommitNotice,
-                 FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply, ResultsRequest,
-                 Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus>;
+using Message = std::variant<
+    Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit, SubmitReply,
+    JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound, WorkAvailable, WorkRequest,
+    LeaseGrant, NoWork, LeaseReport, LeaseRevoke, StealRequest, StealReply, TransferNotice,
+    TransferReply, CommitNotice, FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply,
+    ResultsRequest, Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
+    TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin, RejoinReply>;
 
 // One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
 Bytes encode(const Message&);

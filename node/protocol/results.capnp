@@ -10,7 +10,7 @@
 # A leader can withhold a receipt. It cannot forge one without as many colluding workers as the
 # quorum.
 #
-# Ledger. The receipts of a job, kept durably by its steward. Outputs of more than the inline limit
+# Ledger. The receipts of a job, kept durably by its stewards. Outputs of more than the inline limit
 # are not in it: the receipt names their content, and the workers that computed them hold it.
 #
 # Cursor and credit. Results are a stream that the submitter drives. It names the last receipt that
@@ -20,6 +20,9 @@
 #
 # Snapshot. The submitter's last word: it has seen every unit's end and accepts it. Until then
 # results are provisional, after that they are final and the steward may forget the job.
+#
+# Stewards read each other's ledgers in the same way as a submitter does (stewards.capnp). Each counts
+# its own receipts: a cursor means something to the steward that it came from, and to no other.
 #
 #     submitter                  steward
 #      | ResultsRequest  ---->         |
@@ -31,6 +34,7 @@ $Cxx.namespace("shoal::wire");
 
 using Rendezvous = import "rendezvous.capnp";
 using Jobs = import "jobs.capnp";
+using Work = import "work.capnp";
 using Verification = import "verification.capnp";
 
 enum UnitEnd {
@@ -65,7 +69,7 @@ struct Receipt {
   # matters is signed by others.
 
   sequence @0 :UInt64;
-  # The leader's count from 1, below 2^63: a cursor for delivery, nothing more.
+  # The count of the steward that keeps it, from 1, below 2^63: a cursor for delivery, nothing more.
 
   first @1 :UInt64;
   last @2 :UInt64;
@@ -115,6 +119,13 @@ struct ResultsRequest {
 
   creditBytes @2 :UInt64;
   # How many bytes of receipts past the cursor may be under way. Asking again renews it.
+
+  have @3 :List(Work.Range);
+  # Units whose ends the asker has already, from another steward: receipts of nothing else are left
+  # out. It need not be all of them. Only the first request of a reader on a link sets it.
+
+  once @4 :Bool;
+  # Only what there is now; the end is marked. Otherwise receipts go on coming as they are made.
 }
 
 struct Results {
@@ -125,10 +136,13 @@ struct Results {
 
   receipts @1 :List(Data);
   # Encoded Receipts, as they are stored: the steward sends what is on its disk without decoding it.
+
+  end @2 :Bool;
+  # All that there was when it was asked for `once` has been sent.
 }
 
 struct JobOver {
-  # Submitter to steward: I have it all.
+  # Submitter to any steward, who passes it on to the others: I have it all.
 
   snapshot @0 :Rendezvous.Signed;
   # The Snapshot.

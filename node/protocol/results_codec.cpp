@@ -94,12 +94,27 @@ void write(StructBuilder any, const ResultsRequest& from) {
   to.setJob(raw(from.job));
   to.setCursor(from.cursor);
   to.setCreditBytes(from.credit_bytes);
+  auto have = to.initHave(list_size(from.have.size(), limits::kHaveRanges));
+  for (unsigned i = 0; i < have.size(); ++i) {
+    auto range = have[i];
+    range.setFirst(from.have[i].first);
+    range.setLast(from.have[i].last);
+  }
+  to.setOnce(from.once);
 }
 void read(StructReader any, ResultsRequest& to, Reading& reading) {
   auto from = any.as<wire::ResultsRequest>();
   reading.id(from.getJob(), to.job, "results_request.job");
   reading.number(from.getCursor(), to.cursor, kSequenceMax, "results_request.cursor");
   to.credit_bytes = from.getCreditBytes();
+  to.once = from.getOnce();
+  auto have = from.getHave();
+  if (!reading.within(have.size(), limits::kHaveRanges, "results_request.have")) return;
+  to.have.resize(have.size());
+  for (unsigned i = 0; i < have.size(); ++i) {
+    auto range = have[i];
+    reading.range(range.getFirst(), range.getLast(), to.have[i], "results_request.have");
+  }
 }
 
 void write(StructBuilder any, const Results& from) {
@@ -107,10 +122,12 @@ void write(StructBuilder any, const Results& from) {
   to.setJob(raw(from.job));
   auto receipts = to.initReceipts(list_size(from.receipts.size(), limits::kReceiptsPerMessage));
   for (unsigned i = 0; i < receipts.size(); ++i) receipts.set(i, raw(from.receipts[i]));
+  to.setEnd(from.end);
 }
 void read(StructReader any, Results& to, Reading& reading) {
   auto from = any.as<wire::Results>();
   reading.id(from.getJob(), to.job, "results.job");
+  to.end = from.getEnd();
   auto receipts = from.getReceipts();
   if (!reading.within(receipts.size(), limits::kReceiptsPerMessage, "results.receipts")) return;
   to.receipts.resize(receipts.size());

@@ -29,6 +29,16 @@
 #      | TransferNotice ---------------------->  | (and by the thief)
 #      |             <-------------------------  TransferReply (what of it moved)
 #
+# Grant. What a leader leased is written on a paper that it signs and the holder keeps. When another
+# steward leads, because the leader is gone, workers show it their papers (Rejoin): it takes over
+# leases and commitments that were given in order, and nothing is computed again for the change.
+#
+#     worker             new leader
+#      |      <---- TermNotice |
+#      | Rejoin ---->          | (papers, and what of them is still to be computed)
+#      | CommitNotice ---->    | (what is committed and has not ended)
+#      |      <--- RejoinReply | (the leases as they are called now)
+#
 # Durations, not moments, are sent: two nodes' clocks have nothing in common.
 
 using Cxx = import "/capnp/c++.capnp";
@@ -36,6 +46,7 @@ $Cxx.namespace("shoal::wire");
 
 using Rendezvous = import "rendezvous.capnp";
 using Jobs = import "jobs.capnp";
+using Stewards = import "stewards.capnp";
 
 struct Range {
   # Units [first, last). Never empty: what holds nothing is left out.
@@ -59,6 +70,10 @@ struct WorkAvailable {
 
   hops @2 :UInt32;
   # How often the news has been passed on. It ends after a few, so that no rumour runs for ever.
+
+  terms @3 :List(Stewards.SignedTerm);
+  # The chain that makes it the leader. Who knows the job can check it, and follows a new leader by
+  # it; who does not will see the manifest when it asks.
 }
 
 struct WorkRequest {
@@ -109,6 +124,35 @@ struct LeaseGrant {
 
   manifest @6 :Rendezvous.Signed;
   # The Manifest, in the first grant of a job to a worker: it need not ask for what it has to have.
+
+  grant @7 :Rendezvous.Signed;
+  # The Grant: the same, signed by the leader, to be shown to whoever leads after it. Absent where
+  # nothing is leased.
+
+  terms @8 :List(Stewards.SignedTerm);
+  # The chain, beside the manifest.
+}
+
+struct Grant {
+  # Fact: a lease, signed by the leader that granted it.
+
+  job @0 :Jobs.JobId;
+  # The job.
+
+  epoch @1 :UInt64;
+  # The leader's.
+
+  lease @2 :UInt64;
+  # The leader's number for it.
+
+  kind @3 :LeaseKind;
+  # What it is for.
+
+  ranges @4 :List(Range);
+  # The units.
+
+  worker @5 :Rendezvous.NodeId;
+  # To whom.
 }
 
 struct NoWork {
@@ -237,6 +281,61 @@ struct TransferReply {
 
   durationMs @4 :UInt64;
   # For how long.
+
+  grant @5 :Rendezvous.Signed;
+  # The Grant for what moved.
+}
+
+struct Rejoin {
+  # Worker to a new leader, or to the same one when the worker was restarted: what I was given, and
+  # what of it I still mean to compute. CommitNotices for what is committed follow.
+
+  job @0 :Jobs.JobId;
+  # The job.
+
+  epoch @1 :UInt64;
+  # Of the leader that is spoken to.
+
+  parts @2 :List(Part);
+  # One for each grant. Many are sent in several messages.
+
+  threads @3 :UInt32;
+  unitNs @4 :UInt64;
+  # As in WorkRequest.
+
+  struct Part {
+    grant @0 :Rendezvous.Signed;
+    # The Grant.
+
+    held @1 :List(Range);
+    # What of it is still to be computed here.
+  }
+}
+
+struct RejoinReply {
+  # The new leader's answer: the leases as they are from now on. What of `held` is in none of them
+  # has ended, or is somebody else's.
+
+  job @0 :Jobs.JobId;
+  # The job.
+
+  epoch @1 :UInt64;
+  # The leader's.
+
+  leases @2 :List(Lease);
+  # One for each part of which something is still leased.
+
+  durationMs @3 :UInt64;
+  # For how long.
+
+  struct Lease {
+    oldEpoch @0 :UInt64;
+    oldLease @1 :UInt64;
+    # As in the Grant that was shown.
+
+    grant @2 :Rendezvous.Signed;
+    # The new Grant.
+  }
 }
 
 struct WorkerStatusRequest {

@@ -32,6 +32,13 @@ void read_ranges(capnp::List<wire::Range>::Reader from, std::vector<Range>& to, 
   }
 }
 
+// A Grant as bytes: no longer than its ranges make it.
+constexpr std::size_t kGrantBytes = 16 * limits::kRangesPerMessage + kSmallFactBytes;
+
+void read_grant(StructReader from, Signed& to, Reading& reading, const char* field) {
+  read(from, to, reading, field, kGrantBytes);
+}
+
 }  // namespace
 
 void write(StructBuilder any, const WorkAvailable& from) {
@@ -39,12 +46,14 @@ void write(StructBuilder any, const WorkAvailable& from) {
   to.setJob(raw(from.job));
   write(to.initLeader(), from.leader);
   to.setHops(from.hops);
+  write_terms(to.initTerms(list_size(from.terms.size(), limits::kTermsPerChain)), from.terms);
 }
 void read(StructReader any, WorkAvailable& to, Reading& reading) {
   auto from = any.as<wire::WorkAvailable>();
   reading.id(from.getJob(), to.job, "work_available.job");
   read(from.getLeader(), to.leader, reading, "work_available.leader", limits::kRecordBytes);
   to.hops = from.getHops();
+  read_terms(from.getTerms(), to.terms, reading, "work_available.terms");
 }
 
 void write(StructBuilder any, const WorkRequest& from) {
@@ -72,6 +81,8 @@ void write(StructBuilder any, const LeaseGrant& from) {
   write_ranges(to.initRanges(ranges_size(from.ranges)), from.ranges);
   to.setDurationMs(from.duration_ms);
   if (from.manifest) write(to.initManifest(), *from.manifest);
+  if (from.grant) write(to.initGrant(), *from.grant);
+  write_terms(to.initTerms(list_size(from.terms.size(), limits::kTermsPerChain)), from.terms);
 }
 void read(StructReader any, LeaseGrant& to, Reading& reading) {
   auto from = any.as<wire::LeaseGrant>();
@@ -85,6 +96,9 @@ void read(StructReader any, LeaseGrant& to, Reading& reading) {
     read(from.getManifest(), to.manifest.emplace(), reading, "lease_grant.manifest",
          limits::kManifestBytes);
   }
+  if (from.hasGrant())
+    read_grant(from.getGrant(), to.grant.emplace(), reading, "lease_grant.grant");
+  read_terms(from.getTerms(), to.terms, reading, "lease_grant.terms");
 }
 
 void write(StructBuilder any, const NoWork& from) {
@@ -210,6 +224,7 @@ void write(StructBuilder any, const TransferReply& from) {
   to.setNewLease(from.new_lease);
   write_ranges(to.initRanges(ranges_size(from.ranges)), from.ranges);
   to.setDurationMs(from.duration_ms);
+  if (from.grant) write(to.initGrant(), *from.grant);
 }
 void read(StructReader any, TransferReply& to, Reading& reading) {
   auto from = any.as<wire::TransferReply>();
@@ -219,6 +234,84 @@ void read(StructReader any, TransferReply& to, Reading& reading) {
   read_ranges(from.getRanges(), to.ranges, reading, "transfer_reply.ranges");
   reading.number(from.getDurationMs(), to.duration_ms, kDurationMsMax,
                  "transfer_reply.duration_ms");
+  if (from.hasGrant()) {
+    read_grant(from.getGrant(), to.grant.emplace(), reading, "transfer_reply.grant");
+  }
+}
+
+void write(StructBuilder any, const Grant& from) {
+  auto to = any.as<wire::Grant>();
+  to.setJob(raw(from.job));
+  to.setEpoch(from.epoch);
+  to.setLease(from.lease);
+  to.setKind(static_cast<wire::LeaseKind>(from.kind));
+  write_ranges(to.initRanges(ranges_size(from.ranges)), from.ranges);
+  to.setWorker(raw(from.worker));
+}
+void read(StructReader any, Grant& to, Reading& reading) {
+  auto from = any.as<wire::Grant>();
+  reading.id(from.getJob(), to.job, "grant.job");
+  to.epoch = from.getEpoch();
+  to.lease = from.getLease();
+  reading.enumerant(from.getKind(), to.kind, LeaseKind::kDouble, "grant.kind");
+  read_ranges(from.getRanges(), to.ranges, reading, "grant.ranges");
+  reading.id(from.getWorker(), to.worker, "grant.worker");
+}
+
+void write(StructBuilder any, const Rejoin& from) {
+  auto to = any.as<wire::Rejoin>();
+  to.setJob(raw(from.job));
+  to.setEpoch(from.epoch);
+  auto parts = to.initParts(list_size(from.parts.size(), limits::kGrantsPerMessage));
+  for (unsigned i = 0; i < parts.size(); ++i) {
+    auto part = parts[i];
+    write(part.initGrant(), from.parts[i].grant);
+    write_ranges(part.initHeld(ranges_size(from.parts[i].held)), from.parts[i].held);
+  }
+  to.setThreads(from.threads);
+  to.setUnitNs(from.unit_ns);
+}
+void read(StructReader any, Rejoin& to, Reading& reading) {
+  auto from = any.as<wire::Rejoin>();
+  reading.id(from.getJob(), to.job, "rejoin.job");
+  to.epoch = from.getEpoch();
+  to.threads = from.getThreads();
+  reading.number(from.getUnitNs(), to.unit_ns, kDurationNsMax, "rejoin.unit_ns");
+  auto parts = from.getParts();
+  if (!reading.within(parts.size(), limits::kGrantsPerMessage, "rejoin.parts")) return;
+  to.parts.resize(parts.size());
+  for (unsigned i = 0; i < parts.size(); ++i) {
+    read_grant(parts[i].getGrant(), to.parts[i].grant, reading, "rejoin.grant");
+    read_ranges(parts[i].getHeld(), to.parts[i].held, reading, "rejoin.held");
+  }
+}
+
+void write(StructBuilder any, const RejoinReply& from) {
+  auto to = any.as<wire::RejoinReply>();
+  to.setJob(raw(from.job));
+  to.setEpoch(from.epoch);
+  auto leases = to.initLeases(list_size(from.leases.size(), limits::kGrantsPerMessage));
+  for (unsigned i = 0; i < leases.size(); ++i) {
+    auto lease = leases[i];
+    lease.setOldEpoch(from.leases[i].old_epoch);
+    lease.setOldLease(from.leases[i].old_lease);
+    write(lease.initGrant(), from.leases[i].grant);
+  }
+  to.setDurationMs(from.duration_ms);
+}
+void read(StructReader any, RejoinReply& to, Reading& reading) {
+  auto from = any.as<wire::RejoinReply>();
+  reading.id(from.getJob(), to.job, "rejoin_reply.job");
+  to.epoch = from.getEpoch();
+  reading.number(from.getDurationMs(), to.duration_ms, kDurationMsMax, "rejoin_reply.duration_ms");
+  auto leases = from.getLeases();
+  if (!reading.within(leases.size(), limits::kGrantsPerMessage, "rejoin_reply.leases")) return;
+  to.leases.resize(leases.size());
+  for (unsigned i = 0; i < leases.size(); ++i) {
+    to.leases[i].old_epoch = leases[i].getOldEpoch();
+    to.leases[i].old_lease = leases[i].getOldLease();
+    read_grant(leases[i].getGrant(), to.leases[i].grant, reading, "rejoin_reply.grant");
+  }
 }
 
 void write(StructBuilder, const WorkerStatusRequest&) {}
@@ -253,6 +346,12 @@ void read(StructReader any, WorkerStatus& to, Reading& reading) {
 
 }  // namespace codec
 
+Bytes encode(const Grant& grant) {
+  return codec::encode_root<wire::Grant>(grant, codec::wire_bytes(grant.ranges) + 192);
+}
+Result<Grant, DecodeError> decode_grant(ByteView bytes) {
+  return codec::decode_root<wire::Grant, Grant>(bytes, "grant", codec::kGrantBytes);
+}
 Bytes encode(const Transfer& transfer) {
   return codec::encode_root<wire::Transfer>(transfer, codec::wire_bytes(transfer.ranges) + 256);
 }

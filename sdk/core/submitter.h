@@ -144,8 +144,4 @@ class Submitter {
   std::unique_ptr<Impl> impl_;
 };
 
-// Checks one receipt against its job: ranges, seals, Merkle proofs, signatures, q distinct workers
-// that agree, the submitter's own rules on replicas. Empty: it holds; else what does not.
-std::string receipt_fault(const Manifest&, const JobId&, const Receipt&, const SignatureChecker&);
-
 }  // namespace shoal

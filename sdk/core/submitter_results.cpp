@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "node/protocol/hash.h"
-#include "sdk/core/receipt_check.h"
+#include "node/protocol/receipt_check.h"
 #include "sdk/core/submitter_impl.h"
 
 namespace shoal {

@@ -9,6 +9,7 @@
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
 #include "node/protocol/result.h"
+#include "node/protocol/terms.h"
 #include "node/protocol/ticket.h"
 
 // The first byte of an input chooses the decoder, the rest is what it decodes.
@@ -58,8 +59,18 @@ void try_input_pack(ByteView bytes) {
   check(total <= bytes.size(), "a pack's inputs are more than the pack");
 }
 
+void try_chain(ByteView bytes) {
+  const auto chain = decode_chain(bytes);
+  if (!chain) return;
+  check(chain->size() <= limits::kTermsPerChain, "a chain of terms is past its limit");
+  const auto job = last_term(*chain);
+  if (!job) return;
+  const auto in_force = term_in_force(*chain, job->job, chain->front().term.signer, Gullible{});
+  check(!in_force || *in_force == *job, "a chain ends in another term than its last");
+}
+
 void fuzz(std::uint8_t choice, ByteView bytes) {
-  switch (choice % 12) {
+  switch (choice % 15) {
     case 0:
       return round_trip(bytes, decode);
     case 1:
@@ -84,6 +95,12 @@ void fuzz(std::uint8_t choice, ByteView bytes) {
       return try_ticket(bytes);
     case 11:
       return try_input_pack(bytes);
+    case 12:
+      return round_trip(bytes, decode_grant);
+    case 13:
+      return round_trip(bytes, decode_term);
+    case 14:
+      return try_chain(bytes);
   }
 }
 

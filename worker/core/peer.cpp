@@ -251,6 +251,14 @@ struct Peer::Impl {
   void hear(const NodeId&, const JobFound&) {}
   void hear(const NodeId&, const Results&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
+  void hear(const NodeId&, const TermNotice&) {}
+  void hear(const NodeId&, const Heartbeat&) {}
+  void hear(const NodeId&, const Enlist&) {}
+  void hear(const NodeId&, const EnlistReply&) {}
+  void hear(const NodeId&, const EndorseRequest&) {}
+  void hear(const NodeId&, const Endorse&) {}
+  void hear(const NodeId&, const Rejoin&) {}
+  void hear(const NodeId&, const RejoinReply&) {}
 
   // --- what the parts ask of each other ---
   WorkAvailable own_news(const JobId& job) {

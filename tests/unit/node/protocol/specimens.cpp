@@ -92,11 +92,24 @@ Control control() { return {id<JobId>(5), 42, ControlCommand::kPriority, -7}; }
 
 Snapshot snapshot() { return {id<JobId>(5), 90, 7, 3, id<Hash256>(10)}; }
 
+Grant grant() {
+  return {id<JobId>(5), 3, 17, LeaseKind::kVerify, {{10, 20}, {40, limits::kUnitsPerJob}},
+          id<NodeId>(9)};
+}
+
+Term term() { return {id<JobId>(5), 4, {id<NodeId>(8), id<NodeId>(9), id<NodeId>(10)}}; }
+
 ComparisonVerdict comparison_verdict() {
   return {id<JobId>(5), id<NodeId>(6), 77, hashes(20, 3), true};
 }
 
 namespace {
+
+TermChain terms() {
+  const Endorsement first{id<NodeId>(21), signed_bytes(22, 0).signature};
+  const Endorsement second{id<NodeId>(23), signed_bytes(24, 0).signature};
+  return {{signed_bytes(25, 200), {}}, {signed_bytes(26, 201), {first, second}}};
+}
 
 std::vector<Support> supports(std::size_t units) {
   Support first{signed_bytes(30, 152), id<Hash256>(31), id<Hash256>(32), {}, {}, false};
@@ -236,7 +249,51 @@ void add_results_and_content(std::vector<Message>& all) {
   all.push_back(worker_status());
 }
 
+void add_stewards(std::vector<Message>& all) {
+  const std::vector<Range> ranges = {{0, 1}, {5, 1'000'000}};
+  all.push_back(TermNotice{id<JobId>(5), terms(), {signed_bytes(85, 305), signed_bytes(86, 306)}});
+  all.push_back(Heartbeat{});
+  all.push_back(Enlist{signed_bytes(87, 600), terms()});
+  all.push_back(EnlistReply{id<JobId>(5), true, "with pleasure"});
+  all.push_back(EndorseRequest{signed_bytes(88, 202)});
+  all.push_back(Endorse{id<JobId>(5), 6, terms()[1].endorsements[0]});
+  all.push_back(Rejoin{id<JobId>(5),
+                       6,
+                       {{signed_bytes(89, 190), ranges}, {signed_bytes(90, 191), {}}},
+                       8,
+                       1'234'567});
+  all.push_back(RejoinReply{id<JobId>(5), 6, {{5, 22, signed_bytes(91, 192)}}, 60'000});
+}
+
 }  // namespace
+
+// Fields that older programs did not send, one message for each that has any.
+std::vector<Message> grown_messages() {
+  const std::vector<Range> ranges = {{0, 1}, {5, 1'000'000}};
+  JobStatus status = job_status();
+  status.leads = true;
+  status.epoch = 7;
+  status.stewards = {id<NodeId>(8), id<NodeId>(9)};
+  status.stewards_here = 2;
+  status.kept_until = 1'700'000'604'800;
+  status.priority = -3;
+  return {
+      Submit{signed_bytes(64, 5000), terms()},
+      JobStatusReply{{status}},
+      JobFind{id<JobId>(5), true},
+      JobFound{id<JobId>(5),
+               signed_bytes(66, 301),
+               terms(),
+               {signed_bytes(92, 300)},
+               signed_bytes(93, 600)},
+      WorkAvailable{id<JobId>(5), signed_bytes(67, 302), 2, terms()},
+      LeaseGrant{id<JobId>(5), 1, 22, LeaseKind::kDouble, ranges, 60'000, signed_bytes(68, 600),
+                 signed_bytes(94, 220), terms()},
+      TransferReply{id<JobId>(5), 22, 24, ranges, 58'000, signed_bytes(95, 221)},
+      ResultsRequest{id<JobId>(5), 12, 1 << 20, ranges, true},
+      Results{id<JobId>(5), {Bytes(100, 1)}, true},
+  };
+}
 
 std::vector<Message> messages() {
   std::vector<Message> all;
@@ -245,6 +302,7 @@ std::vector<Message> messages() {
   add_work(all);
   add_verification(all);
   add_results_and_content(all);
+  add_stewards(all);
   return all;
 }
 
@@ -274,6 +332,10 @@ std::vector<Message> bare_messages() {
       Results{},
       BlockRequest{},
       Block{},
+      TermNotice{},
+      EnlistReply{},
+      Rejoin{},
+      RejoinReply{},
   };
 }
 
@@ -303,6 +365,14 @@ std::vector<Specimen> all() {
   for (const Message& message : messages()) {
     all.push_back(specimen("message-" + std::string(name_of(message)), message, decode));
   }
+  for (const Message& message : grown_messages()) {
+    all.push_back(specimen("message-" + std::string(name_of(message)) + "-2", message, decode));
+  }
+  Manifest kept_longer = manifest();
+  kept_longer.keep_s = 86'400;
+  all.push_back(specimen("fact-Manifest-2", kept_longer, decode_manifest));
+  all.push_back(specimen("fact-Grant", grant(), decode_grant));
+  all.push_back(specimen("fact-Term", term(), decode_term));
   all.push_back(specimen("fact-NodeRecord", record(), decode_record));
   all.push_back(specimen("fact-Manifest", manifest(), decode_manifest));
   all.push_back(specimen("fact-Commitment", commitment(), decode_commitment));

@@ -27,6 +27,8 @@ Manifest manifest();
 Commitment commitment();
 Failure failure();
 Transfer transfer();
+Grant grant();
+Term term();
 Control control();
 Snapshot snapshot();
 ComparisonVerdict comparison_verdict();
@@ -35,6 +37,8 @@ Receipt disputed_receipt();
 Receipt failed_receipt();
 // In the order of the variant, one of each.
 std::vector<Message> messages();
+// With what later versions added.
+std::vector<Message> grown_messages();
 // What may be absent is absent: no record, no job, empty lists.
 std::vector<Message> bare_messages();
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "sdk/core/receipt_check.h"
+#include "node/protocol/receipt_check.h"
 #include "tests/unit/sdk/core/submitter_world.h"
 
 namespace shoal {

@@ -1,4 +1,4 @@
-#include "sdk/core/receipt_check.h"
+#include "node/protocol/receipt_check.h"
 
 #include <algorithm>
 #include <map>
@@ -8,7 +8,6 @@
 
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
-#include "sdk/core/submitter.h"
 
 namespace shoal {
 namespace {

@@ -17,4 +17,7 @@ struct ReceiptFinding {
 ReceiptFinding examine_receipt(const Manifest&, const JobId&, const Receipt&,
                                const SignatureChecker&);
 
+// What of it does not hold; empty where all of it does.
+std::string receipt_fault(const Manifest&, const JobId&, const Receipt&, const SignatureChecker&);
+
 }  // namespace shoal

@@ -1,8 +1,10 @@
-#include "sdk/core/receipt_check.h"
+#include "node/protocol/receipt_check.h"
+
+#include <gtest/gtest.h>
 
 #include <functional>
 
-#include "tests/unit/sdk/core/submitter_world.h"
+#include "tests/unit/node/protocol/receipts.h"
 
 namespace shoal {
 namespace {
