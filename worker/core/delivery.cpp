@@ -12,36 +12,44 @@ constexpr std::size_t kMessageReceiptBytes = limits::kMessageBytes - 4096;
 
 }  // namespace
 
-void Delivery::add(std::uint64_t sequence, Bytes receipt) {
-  recent_bytes_ += receipt.size();
-  recent_.emplace(sequence, std::move(receipt));
+void Delivery::add(const Receipt& receipt, Bytes encoded) {
+  recent_bytes_ += encoded.size();
+  recent_.emplace(receipt.sequence, Recent{receipt.range, std::move(encoded)});
 }
 
 void Delivery::stored(std::uint64_t sequence, Outbox& out) {
   last_stored_ = std::max(last_stored_, sequence);
-  for (auto& [id, reader] : readers_) pump(id, reader, out);
+  std::vector<NodeId> ids;  // pump() may end a reading
+  for (const auto& [id, _] : readers_) ids.push_back(id);
+  for (const NodeId& id : ids) pump(id, readers_.at(id), out);
   trim();
 }
 
 void Delivery::trim() {
   while (recent_bytes_ > kRecentBytes && !recent_.empty() &&
          recent_.begin()->first <= last_stored_) {
-    recent_bytes_ -= recent_.begin()->second.size();
+    recent_bytes_ -= recent_.begin()->second.encoded.size();
     recent_.erase(recent_.begin());
   }
 }
 
 void Delivery::request(const NodeId& id, const ResultsRequest& request, Outbox& out) {
+  const bool begins_anew = !request.have.empty() || request.once;
+  if (begins_anew) reader_lost(id);
   auto it = readers_.find(id);
   if (it == readers_.end()) {
     if (readers_.size() >= kReadersMax) return;
     it = readers_.emplace(id, Reader{}).first;
     it->second.sent = request.cursor;
+    it->second.have = RangeSet(request.have);
+    if (request.once) it->second.until = last_stored_;
   }
   Reader& reader = it->second;
+  // A reader may go back, unless it cannot know how far it is: what was left out has no cursor.
+  const bool may_go_back = reader.have.empty() && !reader.until;
   // What is being loaded follows `sent`: until it is here, that stays.
-  if (!reader.loading &&
-      (request.cursor > reader.sent || (request.credit_bytes > 0 && reader.ahead.empty()))) {
+  if (!reader.loading && (request.cursor > reader.sent ||
+                          (may_go_back && request.credit_bytes > 0 && reader.ahead.empty()))) {
     reader.sent = request.cursor;
   }
   reader.credit_bytes = request.credit_bytes;
@@ -59,6 +67,33 @@ void Delivery::reader_lost(const NodeId& id) {
   readers_.erase(it);
 }
 
+// The next receipt goes into the parcel, unless the reader has all of it.
+void Delivery::put(const NodeId& id, Reader& reader, Bytes encoded, Parcel& parcel, Outbox& out) {
+  reader.sent += 1;
+  if (parcel.bytes + encoded.size() + 16 > kMessageReceiptBytes ||
+      parcel.results.receipts.size() == limits::kReceiptsPerMessage) {
+    parcel.results.job = job_;
+    out.send(id, std::exchange(parcel.results, {}));
+    parcel.bytes = 0;
+  }
+  parcel.bytes += encoded.size() + 16;
+  reader.ahead.emplace(reader.sent, encoded.size());
+  reader.ahead_bytes += encoded.size();
+  parcel.results.receipts.push_back(std::move(encoded));
+}
+
+// Sends what is in the parcel. True: the reader has all that it asked for, and is gone.
+bool Delivery::finished(const NodeId& id, Reader& reader, Parcel& parcel, Outbox& out) {
+  const bool end = reader.until && reader.sent >= *reader.until && !reader.loading;
+  if (end || !parcel.results.receipts.empty()) {
+    parcel.results.job = job_;
+    parcel.results.end = end;
+    out.send(id, std::move(parcel.results));
+  }
+  if (end) readers_.erase(id);
+  return end;
+}
+
 void Delivery::loaded(const NodeId& id, std::vector<Bytes> receipts, Outbox& out) {
   if (auto stale = stale_loads_.find(id); stale != stale_loads_.end()) {
     if (--stale->second == 0) stale_loads_.erase(stale);
@@ -68,51 +103,39 @@ void Delivery::loaded(const NodeId& id, std::vector<Bytes> receipts, Outbox& out
   if (it == readers_.end()) return;
   Reader& reader = it->second;
   reader.loading = false;
-  Results results{.job = job_, .receipts = {}};
-  std::size_t bytes = 0;
-  auto flush = [&] {
-    if (results.receipts.empty()) return;
-    out.send(id, std::exchange(results, Results{.job = job_, .receipts = {}}));
-    bytes = 0;
-  };
-  for (Bytes& receipt : receipts) {
-    if (bytes + receipt.size() + 16 > kMessageReceiptBytes ||
-        results.receipts.size() == limits::kReceiptsPerMessage) {
-      flush();
+  Parcel parcel;
+  for (Bytes& encoded : receipts) {
+    if (!reader.have.empty()) {
+      auto receipt = decode_receipt(encoded);
+      if (receipt && reader.have.contains(receipt->range)) {
+        reader.sent += 1;
+        continue;
+      }
     }
-    bytes += receipt.size() + 16;
-    reader.sent += 1;
-    reader.ahead.emplace(reader.sent, receipt.size());
-    reader.ahead_bytes += receipt.size();
-    results.receipts.push_back(std::move(receipt));
+    put(id, reader, std::move(encoded), parcel, out);
   }
-  flush();
-  if (!receipts.empty()) pump(id, reader, out);
+  // Nothing where there should be something: the disk cannot be read. Asked again, it may.
+  if (receipts.empty()) return;
+  if (!finished(id, reader, parcel, out)) pump(id, reader, out);
 }
 
 void Delivery::pump(const NodeId& id, Reader& reader, Outbox& out) {
   if (reader.loading) return;
-  Results results{.job = job_, .receipts = {}};
-  std::size_t bytes = 0;
-  while (reader.sent < last_stored_ && reader.ahead_bytes < reader.credit_bytes) {
+  Parcel parcel;
+  const std::uint64_t last = std::min(last_stored_, reader.until.value_or(last_stored_));
+  while (reader.sent < last && reader.ahead_bytes < reader.credit_bytes) {
     auto it = recent_.find(reader.sent + 1);
     if (it == recent_.end()) {
       reader.loading = true;
       break;
     }
-    const Bytes& receipt = it->second;
-    if (bytes + receipt.size() + 16 > kMessageReceiptBytes ||
-        results.receipts.size() == limits::kReceiptsPerMessage) {
-      out.send(id, std::exchange(results, Results{.job = job_, .receipts = {}}));
-      bytes = 0;
+    if (reader.have.contains(it->second.range)) {
+      reader.sent += 1;
+    } else {
+      put(id, reader, it->second.encoded, parcel, out);
     }
-    bytes += receipt.size() + 16;
-    reader.sent += 1;
-    reader.ahead.emplace(reader.sent, receipt.size());
-    reader.ahead_bytes += receipt.size();
-    results.receipts.push_back(receipt);
   }
-  if (!results.receipts.empty()) out.send(id, std::move(results));
+  if (finished(id, reader, parcel, out)) return;
   if (reader.loading) {
     out.act(LoadReceipts{.job = job_,
                          .reader = id,

@@ -563,7 +563,7 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
     out.send(worker, LeaseRevoke{.job = id_, .ranges = std::move(ranges), .job_over = false});
   }
   Bytes bytes = encode(receipt);
-  delivery_.add(receipt.sequence, bytes);
+  delivery_.add(receipt, bytes);
   out.store(StoredFact{.kind = FactKind::kReceipt,
                        .job = id_,
                        .sequence = receipt.sequence,
@@ -574,6 +574,7 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
 void JobLed::finish_if_done(Outbox& out) {
   if (!units_.all_ended() || phase_ != JobPhase::kRunning) return;
   phase_ = JobPhase::kDone;
+  if (!leading_) return;
   for (auto& [id, member] : members_) {
     if (member.asked && member.linked) {
       out.send(id, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});

@@ -13,8 +13,6 @@ constexpr std::size_t kScanRuns = 512;
 constexpr std::size_t kOpenBatchesMax = 32'768;
 constexpr std::size_t kHungryServedAtOnce = 16;
 constexpr std::size_t kHoldersOffered = 3;
-// A worker says how many it has; nobody has more.
-constexpr std::uint32_t kThreadsMax = 1024;
 // A first grant to a worker whose speed in this job is unknown.
 constexpr std::uint64_t kProbeUnitsPerThread = 64;
 constexpr Duration kVerifyWork = 1s;
@@ -261,8 +259,13 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
       .ranges = pick.ranges,
       .duration_ms = static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::milliseconds>(context_.config.lease).count()),
-      .manifest = std::nullopt};
-  if (!member.knows_manifest) message.manifest = signed_manifest_;
+      .manifest = std::nullopt,
+      .grant = paper_for(worker, id, pick.kind, pick.ranges),
+      .terms = {}};
+  if (!member.knows_manifest) {
+    message.manifest = signed_manifest_;
+    message.terms = terms_;
+  }
   member.knows_manifest = true;
   out.send(worker, std::move(message));
 }
@@ -275,6 +278,7 @@ void JobLed::introduce(const NodeId& worker, Member& member, Outbox& out) {
   message.job = id_;
   message.epoch = epoch_;
   message.manifest = signed_manifest_;
+  message.terms = terms_;
   out.send(worker, std::move(message));
 }
 
@@ -345,7 +349,7 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
 }
 
 void JobLed::serve_hungry(Instant now, Outbox& out) {
-  if (phase_ != JobPhase::kRunning || hungry_.empty()) return;
+  if (!wants_workers() || hungry_.empty()) return;
   if (!units_.anything_to_lease()) return;
   std::size_t tries = std::min(hungry_.size(), kHungryServedAtOnce);
   std::vector<NodeId> still;
@@ -381,10 +385,10 @@ void JobLed::lapse_all(const NodeId& worker) {
   }
 }
 
-void JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& report, Outbox& out) {
-  if (report.epoch != epoch_) return;
+bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& report, Outbox& out) {
+  if (report.epoch != epoch_) return false;
   auto member = members_.find(from);
-  if (member == members_.end()) return;
+  if (member == members_.end()) return true;
   if (report.unit_ns != 0) member->second.unit_ns = report.unit_ns;
   std::map<std::uint64_t, RangeSet> held;
   for (const auto& entry : report.leases) held.emplace(entry.lease, RangeSet(entry.ranges));
@@ -401,6 +405,7 @@ void JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
   reject_stalled(now, from, out);
   leases_.renew(from, now + context_.config.lease);
   serve_hungry(now, out);
+  return true;
 }
 
 // Who holds units for longer than any unit may take, and commits none, does not compute them.
@@ -488,12 +493,14 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   }
   member.hungry = false;
   member.sent_to_steal = false;
-  out.send(from, TransferReply{.job = id_,
-                               .lease = transfer->lease,
-                               .new_lease = id,
-                               .ranges = lease.held.runs(),
-                               .duration_ms = static_cast<std::uint64_t>(context_.config.lease /
-                                                                         Duration(1ms))});
+  out.send(from,
+           TransferReply{
+               .job = id_,
+               .lease = transfer->lease,
+               .new_lease = id,
+               .ranges = lease.held.runs(),
+               .duration_ms = static_cast<std::uint64_t>(context_.config.lease / Duration(1ms)),
+               .grant = paper_for(from, id, LeaseKind::kPrimary, lease.held.runs())});
   if (!stranded.empty()) serve_hungry(now, out);
 }
 
@@ -511,15 +518,17 @@ void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std:
 void JobLed::worker_gone(Instant now, const NodeId& worker) {
   auto it = members_.find(worker);
   if (it == members_.end()) return;
+  // Lost before, and dialled in vain: it is gone, and what it held goes elsewhere at once.
+  const bool again = !it->second.linked && lost_.contains(worker);
   it->second.linked = false;
   it->second.hungry = false;
   it->second.knows_manifest = false;
-  lost_[worker] = now;
+  lost_[worker] = again ? now - kLinkGrace : now;
   count_members();
 }
 
 void JobLed::on_deadline(Instant now, Outbox& out) {
-  if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) return;
+  if (!leading_ || !active()) return;
   bool returned = false;
   bool fewer = false;  // workers than were hoped for
   if (settling_until_ && *settling_until_ <= now) {
@@ -570,7 +579,7 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
 }
 
 std::optional<Instant> JobLed::next_deadline() const {
-  if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) return std::nullopt;
+  if (!leading_ || !active()) return std::nullopt;
   std::optional<Instant> next;
   auto consider = [&](std::optional<Instant> at) {
     if (at && (!next || *at < *next)) next = at;

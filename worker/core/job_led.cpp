@@ -4,7 +4,7 @@
 
 namespace shoal {
 
-JobLed::JobLed(const LeaderContext& context, Signed manifest, Manifest what, Rng rng)
+JobLed::JobLed(const StewardContext& context, Signed manifest, Manifest what, Rng rng)
     : context_(context),
       id_(job_id_of(manifest.body)),
       signed_manifest_(std::move(manifest)),
@@ -14,27 +14,52 @@ JobLed::JobLed(const LeaderContext& context, Signed manifest, Manifest what, Rng
       delivery_(id_, 0),
       priority_(manifest_->priority) {}
 
-void JobLed::recover(const Receipt& receipt) {
-  units_.end(receipt.range);
-  next_sequence_ = std::max(next_sequence_, receipt.sequence + 1);
+// Before its units end: ledgers that were apart may have ended some of them twice.
+void JobLed::count_ends(const Receipt& receipt) {
+  std::uint64_t units = 0;
+  for (Range run : units_.open_runs(receipt.range)) units += run.size();
   switch (receipt.end) {
     case UnitEnd::kVerified:
-      verified_ += receipt.range.size();
+      verified_ += units;
       break;
     case UnitEnd::kDisputed:
-      disputed_ += receipt.range.size();
+      disputed_ += units;
       break;
     case UnitEnd::kFailed:
-      failed_ += receipt.range.size();
+      failed_ += units;
       break;
   }
+}
+
+void JobLed::recover(const Receipt& receipt) {
+  count_ends(receipt);
+  units_.end(receipt.range);
+  next_sequence_ = std::max(next_sequence_, receipt.sequence + 1);
   delivery_ = Delivery(id_, next_sequence_ - 1);
 }
 
-void JobLed::recover_control(const Control& control) {
-  if (control.sequence <= control_sequence_) return;
-  control_sequence_ = control.sequence;
-  switch (control.command) {
+bool JobLed::merge(Receipt receipt, Outbox& out) {
+  if (receipt.range.last > units_.units() || units_.open_runs(receipt.range).empty()) return false;
+  receipt.sequence = next_sequence_++;
+  count_ends(receipt);
+  const Range range = receipt.range;
+  end_run(range, std::move(receipt), out);
+  finish_if_done(out);
+  return true;
+}
+
+void JobLed::set_terms(TermChain terms) {
+  auto last = last_term(terms);
+  check(last.has_value(), "a job is given terms that were not checked");
+  terms_ = std::move(terms);
+  term_ = std::move(*last);
+}
+
+void JobLed::recover_control(const Signed& control, const Control& what) {
+  if (what.sequence <= control_sequence_) return;
+  control_sequence_ = what.sequence;
+  control_ = control;
+  switch (what.command) {
     case ControlCommand::kCancel:
       phase_ = JobPhase::kCancelled;
       break;
@@ -47,27 +72,50 @@ void JobLed::recover_control(const Control& control) {
       if (phase_ == JobPhase::kPaused) phase_ = JobPhase::kRunning;
       break;
     case ControlCommand::kPriority:
-      priority_ = control.priority;
+      priority_ = what.priority;
       break;
   }
 }
 
-void JobLed::start(Instant now, Outbox& out) {
+void JobLed::start(Outbox& out) {
   if (phase_ != JobPhase::kFetching) return;
   phase_ = paused_ ? JobPhase::kPaused : JobPhase::kRunning;
-  settling_until_ = now + Duration(1s);
   finish_if_done(out);
+}
+
+void JobLed::lead(Instant now, std::uint64_t epoch, Outbox& out) {
+  epoch_ = epoch;
+  leading_ = true;
+  leads_since_ = now;
+  settling_until_ = now + Duration(1s);
   serve_hungry(now, out);
 }
 
-void JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
+void JobLed::follow() {
+  if (!leading_) return;
+  leading_ = false;
+  const RangeSet ended = units_.ended();
+  units_ = UnitMap(manifest_->units, manifest_->quorum);
+  for (Range run : ended.runs()) units_.end(run);
+  leases_ = LeaseBook();
+  batches_ = Batches();
+  members_.clear();
+  lost_.clear();
+  hungry_.clear();
+  failures_.clear();
+  comparing_.clear();
+  next_straggler_look_.reset();
+  settling_until_.reset();
+}
+
+bool JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
   auto what = decode_control(control.body);
-  if (!what || what->job != id_ || control.signer != signed_manifest_.signer) return;
-  if (what->sequence <= control_sequence_) return;
-  if (!signature_holds(context_.checker, Purpose::kControl, control)) return;
+  if (!what || what->job != id_ || control.signer != signed_manifest_.signer) return false;
+  if (what->sequence <= control_sequence_) return false;
+  if (!signature_holds(context_.checker, Purpose::kControl, control)) return false;
   const JobPhase before = phase_;
-  if (before == JobPhase::kDone || before == JobPhase::kCancelled) return;
-  recover_control(*what);
+  if (before == JobPhase::kDone || before == JobPhase::kCancelled) return false;
+  recover_control(control, *what);
   out.store(StoredFact{.kind = FactKind::kControl,
                        .job = id_,
                        .sequence = what->sequence,
@@ -84,6 +132,7 @@ void JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
     finish_if_done(out);
     serve_hungry(now, out);
   }
+  return true;
 }
 
 JobStatus JobLed::status() const {
@@ -109,12 +158,18 @@ JobStatus JobLed::status() const {
   status.name = manifest_->name;
   status.submitter = signed_manifest_.signer;
   status.created = manifest_->created;
+  status.leads = leading_;
+  status.epoch = term_.epoch;
+  status.stewards = term_.stewards;
+  status.priority = priority_;
   if (!storage_trouble_.empty()) {
     status.waiting_for = storage_trouble_;
   } else if (phase_ == JobPhase::kFetching) {
     status.waiting_for = "its program or inputs are still being fetched";
   } else if (phase_ == JobPhase::kPaused) {
     status.waiting_for = "it is paused; its submitter can resume it";
+  } else if (!leading_) {
+    // Only who leads knows what it waits for.
   } else if (phase_ == JobPhase::kRunning && here == 0) {
     status.waiting_for = "no worker has asked for its units yet";
   } else if (phase_ == JobPhase::kRunning && here < manifest_->quorum) {

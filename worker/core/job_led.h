@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "node/protocol/terms.h"
 #include "worker/core/batches.h"
 #include "worker/core/delivery.h"
 #include "worker/core/lease_book.h"
@@ -15,15 +16,20 @@
 
 namespace shoal {
 
-// What all jobs of one leader share. References outlive the job.
-struct LeaderContext {
+// A worker says how many it has; nobody has more.
+inline constexpr std::uint32_t kThreadsMax = 1024;
+
+// What all jobs of one steward share. References outlive the job.
+struct StewardContext {
   NodeId self;
   const PeerConfig& config;
+  const Signer& signer;
   const SignatureChecker& checker;
 };
 
-// One job, from its leader's side: who computes which units, what they committed and showed, which
-// units have ended, and how. Rules (why each is there):
+// One job, from a steward's side: which units have ended, and how. That is its ledger, which it
+// keeps whether it leads the job or follows another. While it leads, also: who computes which
+// units, and what they committed and showed. Rules (why each is there):
 //
 // - A first replica is leased in long runs and may be stolen. A further replica is leased only once
 //   somebody committed, in the same runs, so that two batches usually have the same bounds and
@@ -34,9 +40,12 @@ struct LeaderContext {
 // - Where digests differ, only those units get another replica, up to kExtraReplicas.
 // - The leader does not verify in its own job as long as anybody else can; where it must, the
 //   evidence says so (`unblinded`).
+// - Ledgers merge by union: a receipt proves itself, wherever it came from, and the first end of a
+//   unit stands. Leases and evidence of a leader die with it; workers bring theirs to the next one,
+//   with the papers (Grant) that show they were given in order.
 class JobLed {
  public:
-  JobLed(const LeaderContext& context, Signed manifest, Manifest what, Rng rng);
+  JobLed(const StewardContext& context, Signed manifest, Manifest what, Rng rng);
 
   const JobId& id() const { return id_; }
   const Manifest& manifest() const { return *manifest_; }
@@ -44,10 +53,27 @@ class JobLed {
   JobPhase phase() const { return phase_; }
   // Receipts that were stored before a restart, in any order.
   void recover(const Receipt& receipt);
-  void recover_control(const Control& control);
-  // Program and inputs are here: work may be given out.
-  void start(Instant now, Outbox&);
-  bool wants_workers() const { return phase_ == JobPhase::kRunning; }
+  void recover_control(const Signed& control, const Control& what);
+  // Program and inputs are here.
+  void start(Outbox&);
+  // Leads from now on, under this epoch: hands out what has not ended.
+  void lead(Instant now, std::uint64_t epoch, Outbox&);
+  // Leads no more: forgets leases and evidence, keeps the ledger.
+  void follow();
+  bool leading() const { return leading_; }
+  // Who keeps it; empty where the submitter named nobody.
+  const TermChain& terms() const { return terms_; }
+  const Term& term() const { return term_; }
+  void set_terms(TermChain terms);
+  // Has units that have not ended, and is not cancelled.
+  bool active() const { return phase_ == JobPhase::kRunning || phase_ == JobPhase::kPaused; }
+  bool wants_workers() const { return leading_ && phase_ == JobPhase::kRunning; }
+  // The epoch of its leases: when it began to lead.
+  std::uint64_t epoch() const { return epoch_; }
+  Instant leads_since() const { return leads_since_; }
+  const RangeSet& ended() const { return units_.ended(); }
+  // A receipt of another steward's, which was checked. False: nothing in it is new.
+  bool merge(Receipt receipt, Outbox&);
 
   // A worker that may take part; `address` is where it was seen. Itself included.
   void worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
@@ -55,13 +81,17 @@ class JobLed {
   void worker_gone(Instant now, const NodeId& worker);
 
   void on_work_request(Instant now, const NodeId& from, const WorkRequest&, Outbox&);
-  void on_report(Instant now, const NodeId& from, const LeaseReport&, Outbox&);
+  // False: it is about leases of another epoch, of which this leader knows nothing.
+  bool on_report(Instant now, const NodeId& from, const LeaseReport&, Outbox&);
+  void on_rejoin(Instant now, const NodeId& from, const Rejoin&, Outbox&);
   void on_transfer(Instant now, const NodeId& from, const TransferNotice&, Outbox&);
   void on_commit(Instant now, const NodeId& from, const CommitNotice&, Outbox&);
   void on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox&);
   void on_reveal(Instant now, const NodeId& from, Reveal, Outbox&);
   void on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox&);
-  void on_control(Instant now, const Signed& control, Outbox&);
+  // True: it is news.
+  bool on_control(Instant now, const Signed& control, Outbox&);
+  const std::optional<Signed>& control() const { return control_; }
   void on_deadline(Instant now, Outbox&);
   std::optional<Instant> next_deadline() const;
 
@@ -88,6 +118,18 @@ class JobLed {
     std::vector<Range> ranges;
     std::uint64_t units = 0;
   };
+
+  // --- ledger (job_led.cpp) ---
+  void count_ends(const Receipt& receipt);
+
+  // --- a leader that is new to its workers (job_rejoin.cpp) ---
+  std::optional<RejoinReply::Lease> rejoin_part(Instant now, const NodeId& from,
+                                                const Rejoin::Part&);
+  std::optional<Grant> checked_paper(const NodeId& from, const Signed& paper) const;
+  RangeSet take_over(const NodeId& from, std::uint64_t lease, LeaseKind, const RangeSet& held);
+  std::vector<Range> open_ranges() const;
+  Signed paper_for(const NodeId& worker, std::uint64_t lease, LeaseKind,
+                   const std::vector<Range>& ranges) const;
 
   // --- leasing (job_leasing.cpp) ---
   bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
@@ -144,13 +186,16 @@ class JobLed {
   void end_run(Range run, Receipt receipt, Outbox& out);
   void finish_if_done(Outbox& out);
 
-  LeaderContext context_;
+  StewardContext context_;
   JobId id_;
   Signed signed_manifest_;
   std::shared_ptr<const Manifest> manifest_;
   Rng rng_;
+  TermChain terms_;
+  Term term_;  // the last of them
   JobPhase phase_ = JobPhase::kFetching;
   bool paused_ = false;
+  bool leading_ = false;
   UnitMap units_;
   LeaseBook leases_;
   Batches batches_;
@@ -169,9 +214,11 @@ class JobLed {
     std::map<NodeId, Signed> verdicts;  // that all match
   };
   std::map<UnitIndex, Judging> comparing_;
-  std::uint64_t epoch_ = 1;
+  std::uint64_t epoch_ = 0;
+  Instant leads_since_;
   std::uint64_t next_sequence_ = 1;
   std::uint64_t control_sequence_ = 0;
+  std::optional<Signed> control_;  // the latest
   std::int32_t priority_ = 0;
   std::uint64_t verified_ = 0, failed_ = 0, disputed_ = 0, moved_ = 0, replicas_ = 0,
                 unblinded_ = 0;

@@ -17,8 +17,9 @@ constexpr std::size_t kItemsMax = 16'384;
 
 }  // namespace
 
-Labor::Labor(const PeerConfig& config, const Signer& signer, Membership& membership, Rng rng)
-    : config_(config), signer_(signer), membership_(membership), rng_(rng) {}
+Labor::Labor(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
+             Membership& membership, Rng rng)
+    : config_(config), signer_(signer), checker_(checker), membership_(membership), rng_(rng) {}
 
 std::uint64_t Labor::Job::unstarted() const {
   std::uint64_t units = 0;
@@ -32,8 +33,9 @@ Labor::Job* Labor::find(const JobKey& key) {
   return it == jobs_.end() ? nullptr : &it->second;
 }
 
-bool Labor::hear_of(Instant now, const WorkAvailable& news) {
+bool Labor::hear_of(Instant now, const WorkAvailable& news, Outbox& out) {
   if (config_.record.threads == 0) return false;
+  if (Job* job = known(news.job)) return better_terms(now, *job, news.terms, &news.leader, out);
   const JobKey key{news.job, news.leader.signer};
   if (jobs_.contains(key) || jobs_.size() >= limits::kJobsKnown) return false;
   if (std::find(over_.begin(), over_.end(), key) != over_.end()) return false;
@@ -55,7 +57,9 @@ std::vector<WorkAvailable> Labor::jobs_heard_of() const {
     if (job.state == State::kOver || news.size() == 16) continue;
     // The leader's newest record, if it is known: those who hear of a job late must believe it.
     const auto record = membership_.record_of(job.leader);
-    news.push_back({.job = job.id, .leader = record ? *record : job.leader_record, .hops = 1});
+    const Signed& leader = record ? *record : job.leader_record;
+    if (leader.signer != job.leader) continue;
+    news.push_back({.job = job.id, .leader = leader, .hops = 1, .terms = job.terms});
   }
   return news;
 }
@@ -98,9 +102,13 @@ std::string Labor::refusal_of(const Signed& manifest, const Manifest& what) cons
   return "its kind of kernel is unknown here";
 }
 
-void Labor::accept_manifest(Job& job, const Signed& manifest, Outbox& out) {
+void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& terms, Outbox& out) {
   auto what = decode_manifest(manifest.body);
-  if (!what || job_id_of(manifest.body) != job.id) {
+  const auto term = term_in_force(terms, job.id, manifest.signer, checker_);
+  if (!what || job_id_of(manifest.body) != job.id || !term ||
+      term->stewards.front() != job.leader) {
+    out.tell(LogLevel::kWarning, "node " + short_hex(job.leader) + " leads job " +
+                                     short_hex(job.id) + " without terms that say so");
     job.state = State::kRefused;
     return;
   }
@@ -110,6 +118,8 @@ void Labor::accept_manifest(Job& job, const Signed& manifest, Outbox& out) {
     return;
   }
   job.manifest = std::make_shared<const Manifest>(std::move(*what));
+  job.signed_manifest = manifest;
+  job.terms = terms;
   job.submitter = manifest.signer;
   fetch_contents(job);
 }
@@ -120,7 +130,11 @@ void Labor::fetch_contents(Job& job) {
     if (!id) return;
     job.missing.insert(*id);
     job.state = State::kFetching;
-    needs_.push_back({*id, length, {job.leader, job.submitter}});
+    std::vector<NodeId> sources{job.leader, job.submitter};
+    if (const auto term = last_term(job.terms)) {
+      sources.insert(sources.end(), term->stewards.begin() + 1, term->stewards.end());
+    }
+    needs_.push_back({*id, length, std::move(sources)});
   };
   need(job.manifest->program, job.manifest->program_bytes);
   need(job.manifest->inputs, job.manifest->inputs_bytes);
@@ -157,7 +171,7 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     if (job->manifest) {
       if (!grant.ranges.empty()) fetch_contents(*job);
     } else if (grant.manifest) {
-      accept_manifest(*job, *grant.manifest, out);
+      accept_manifest(*job, *grant.manifest, grant.terms, out);
     }
   }
   if (grant.ranges.empty()) return;
@@ -168,6 +182,8 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
   }
   RangeSet& held = job->leases[grant.lease];
   for (Range range : grant.ranges) held.add(range);
+  save_task(*job);
+  take_paper(*job, grant.grant);
   if (job->state == State::kRefused || !job->manifest) {
     give_back(*job, grant.lease, out);
     return;
@@ -255,10 +271,15 @@ void Labor::drop_job(Job& job, Outbox& out) {
       ++it;
     }
   }
+  const bool saved = job.saved;
   jobs_.erase(key);
   over_.push_back(key);
   if (over_.size() > kJobsOverKept) over_.pop_front();
-  if (!leader_of(key.first)) out.act(ForgetJob{key.first});
+  if (leader_of(key.first)) return;
+  const Erase erase{.job = key.first, .what = Erase::What::kWorked};
+  std::erase_if(unsaved_, [&](const StoredFact& fact) { return covers(erase, fact); });
+  if (saved) out.erase(erase);
+  out.act(ForgetJob{key.first});
 }
 
 void Labor::release(Job& job, Range range) {
@@ -272,10 +293,19 @@ void Labor::release(Job& job, Range range) {
 void Labor::on_link_up(Instant now, const NodeId& peer, Outbox& out) {
   for (auto& [_, job] : jobs_) {
     if (job.leader == peer) {
-      for (Message& message : std::exchange(job.for_leader, {})) out.send(peer, std::move(message));
       job.asked.reset();
       job.hungry = false;
-      if (!job.leases.empty()) report(now, job, out);
+      job.seek_at.reset();
+      if (job.papers.empty()) {
+        for (Message& message : std::exchange(job.for_leader, {})) {
+          out.send(peer, std::move(message));
+        }
+      } else {
+        rejoin(now, job, out);
+      }
+    } else if (job.manifest && !leader_linked(job)) {
+      const auto term = last_term(job.terms);
+      if (term && is_steward(*term, peer)) out.send(peer, JobFind{.job = job.id});
     }
     if (job.stealing && !job.victims.empty() && job.victims.back() == peer) {
       out.send(peer, StealRequest{.job = job.id, .threads = config_.record.threads});
@@ -289,6 +319,7 @@ void Labor::on_link_lost(Instant now, const NodeId& peer, Outbox& out) {
     if (job.leader == peer) {
       job.asked.reset();
       job.hungry = false;
+      if (job.manifest && !job.seek_at) job.seek_at = now + limits::kLinkPatience;
       membership_.reach(now, peer, out);
     }
     if (job.stealing && !job.victims.empty() && job.victims.back() == peer) {
@@ -344,10 +375,16 @@ void Labor::advance(Instant now, Outbox& out) {
         job.report_at = now + config_.lease / 3;
       }
     }
+    if (job.rejoins > 0 && now - job.rejoined >= kAnswerPatience && leader_linked(job)) {
+      rejoin(now, job, out);
+    }
     if (job.asked && now - *job.asked >= kAnswerPatience) job.asked.reset();
     if (job.stealing && now - *job.stealing >= kStealPatience) try_next_victim(now, job, out);
     if (!job.for_leader.empty()) membership_.reach(now, job.leader, out);
+    if (job.seek_at && *job.seek_at <= now) seek_leader(now, job, out);
   }
+  if (!unsaved_.empty() && !save_at_) save_at_ = now + config_.batch_target;
+  if (save_at_ && *save_at_ <= now) flush_saved(out);
   start_chunks(now, out);
   for (auto& [_, job] : jobs_) {
     const bool dry = job.state == State::kReady && job.unstarted() == 0;
@@ -364,8 +401,11 @@ std::optional<Instant> Labor::next_deadline() const {
   for (const auto& [_, job] : jobs_) {
     if (!job.leases.empty()) consider(job.report_at);
     if (job.asked) consider(*job.asked + kAnswerPatience);
+    if (job.rejoins > 0 && leader_linked(job)) consider(job.rejoined + kAnswerPatience);
     if (job.stealing) consider(*job.stealing + kStealPatience);
+    if (job.seek_at) consider(*job.seek_at);
   }
+  if (save_at_) consider(*save_at_);
   return next;
 }
 

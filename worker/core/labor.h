@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "node/protocol/terms.h"
 #include "worker/core/membership.h"
 #include "worker/core/outbox.h"
 
@@ -29,13 +30,29 @@ inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 //   crash costs little and a signature covers much; their bounds lie on powers of two, so that two
 //   workers' batches tend to match.
 // - It asks for more before it runs dry, and remembers who asked it in vain.
+// - A leader is believed by its terms. When another one leads, or when either side was restarted,
+// it
+//   shows the new leader the papers of its leases, and commits again to what it has kept. Nothing
+//   of that depends on the old leader.
+// - What it was given and what it committed is on disk a moment later, so that a crash costs what
+//   was running, and little else.
 class Labor {
  public:
-  Labor(const PeerConfig& config, const Signer& signer, Membership& membership, Rng rng);
+  Labor(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
+        Membership& membership, Rng rng);
+
+  void recover(const std::vector<StoredFact>& facts);
+  void on_started(Instant now, Outbox&);
 
   // --- jobs ---
-  // False: known already.
-  bool hear_of(Instant now, const WorkAvailable& news);
+  // False: nothing new.
+  bool hear_of(Instant now, const WorkAvailable& news, Outbox&);
+  void on_term_notice(Instant now, const NodeId& from, const TermNotice&, Outbox&);
+  void on_job_found(Instant now, const JobFound&, Outbox&);
+  // The terms of a job, where they outrank those that somebody told.
+  std::optional<TermNotice> better_than(const WorkAvailable& news) const;
+  // What it knows of who keeps a job, for those who ask.
+  void tell(const JobFind&, JobFound&) const;
   std::vector<WorkAvailable> jobs_heard_of() const;
   std::optional<NodeId> leader_of(const JobId&) const;
   // `job`'s content is here, or never will be.
@@ -55,6 +72,7 @@ class Labor {
   void on_steal_request(const NodeId& from, const StealRequest&, Outbox&);
   void on_steal_reply(Instant now, const NodeId& from, const StealReply&, Outbox&);
   void on_transfer_reply(const NodeId& from, const TransferReply&, Outbox&);
+  void on_rejoin_reply(Instant now, const NodeId& from, const RejoinReply&, Outbox&);
   void on_reveal_request(const NodeId& from, const RevealRequest&, Outbox&);
   void on_compare_request(const NodeId& from, const CompareRequest&, Outbox&);
 
@@ -83,11 +101,18 @@ class Labor {
   };
   struct Held {  // a batch that was committed and may have to be shown
     Range range;
+    Signed commitment;
     Hash256 salt;
     Hash256 root;
     PackedOutputs outputs;
     bool shown = false;
     std::uint64_t bytes() const;  // that it takes here
+  };
+  struct Paper {  // a lease that it was given, as the leader signed it
+    std::uint64_t epoch = 0;
+    std::uint64_t lease = 0;
+    std::vector<Range> ranges;
+    Signed grant;
   };
   enum class State : std::uint8_t { kHeardOf, kFetching, kReady, kRefused, kOver };
   struct Job {
@@ -97,6 +122,8 @@ class Labor {
     NodeId submitter;
     State state = State::kHeardOf;
     std::shared_ptr<const Manifest> manifest;
+    Signed signed_manifest;
+    TermChain terms;  // checked, beside the manifest
     std::set<ContentId> missing;
     std::uint64_t epoch = 0;
     std::deque<Item> bound;                       // to verify, or doubles
@@ -117,6 +144,12 @@ class Labor {
     std::vector<NodeId> thieves;      // who went away from here empty-handed
     std::deque<Message> for_leader;   // until the link is there
     Instant report_at;
+    std::deque<Paper> papers;    // the oldest first
+    std::deque<Item> rejoining;  // what was not started when papers were shown: with which lease?
+    std::size_t rejoins = 0;     // that are not answered yet
+    Instant rejoined;            // when they were sent
+    std::optional<Instant> seek_at;  // its leader is away: other stewards are asked then
+    bool saved = false;              // it is on disk
     JobKey key() const { return {id, leader}; }
     std::uint64_t unstarted() const;
   };
@@ -137,10 +170,27 @@ class Labor {
     }
     return nullptr;
   }
+  // --- leaders come and go (labor_leaders.cpp) ---
+  Job* known(const JobId&);  // whose manifest is here
+  bool better_terms(Instant now, Job&, const TermChain&, const Signed* record, Outbox&);
+  void migrate(Instant now, Job&, const NodeId& leader, Outbox&);
+  void take_paper(Job&, const std::optional<Signed>& grant);
+  void prune_papers(Job&);
+  void rejoin(Instant now, Job&, Outbox&);
+  void commit_again(Instant now, Job&, const std::vector<Range>& open, Outbox&);
+  void seek_leader(Instant now, Job&, Outbox&);
+
+  // --- on disk (labor_saved.cpp) ---
+  void save_task(Job&);
+  void save(StoredFact fact) { unsaved_.push_back(std::move(fact)); }
+  void flush_saved(Outbox&);
+  void recover_job(const StoredFact& task);
+  void resume_leases(Job&);
+
   void drop_cancelled(Job&);
   bool leader_linked(const Job&) const;
   void to_leader(Instant now, Job&, Message, Outbox&);
-  void accept_manifest(Job&, const Signed&, Outbox&);
+  void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);
   void fetch_contents(Job&);
   std::string refusal_of(const Signed&, const Manifest&) const;
   static void list_leases(const Job&, LeaseReport&);
@@ -153,8 +203,9 @@ class Labor {
   std::size_t chunks_wanted(const Job&) const;
   void commit(Instant now, Job&, const Item&, std::vector<ComputeDone::Run> runs,
               std::uint64_t compute_ns, Outbox&);
-  Signed commit_run(Job&, Range, PackedOutputs, Outbox&, std::vector<Message>& shown);
+  Signed commit_run(Job&, Range, PackedOutputs, std::vector<Message>& shown);
   void keep(Job&, Held);
+  Reveal show(const Job&, const Held&) const;
   void learn_speed(Job&, std::uint64_t units, std::uint64_t bytes, std::uint64_t compute_ns);
   void release(Job&, Range);
   void ask_for_work(Instant now, Outbox&);
@@ -166,6 +217,7 @@ class Labor {
 
   const PeerConfig& config_;
   const Signer& signer_;
+  const SignatureChecker& checker_;
   Membership& membership_;
   Rng rng_;
   std::map<JobKey, Job> jobs_;
@@ -174,6 +226,9 @@ class Labor {
   std::uint64_t next_chunk_ = 1;
   std::vector<ContentNeed> needs_;
   std::optional<JobKey> last_run_;
+  std::vector<StoredFact> unsaved_;
+  std::optional<Instant> save_at_;
+  std::uint64_t paper_sequence_ = 0;
   std::uint64_t computed_ = 0, stolen_ = 0, failed_ = 0;
 };
 

@@ -163,7 +163,7 @@ void Labor::commit(Instant now, Job& job, const Item&, std::vector<ComputeDone::
       PackedOutputs part =
           at == 0 && end == size ? std::move(run.outputs) : slice(run.outputs, at, end);
       const Range range{run.range.first + at, run.range.first + end};
-      notice.commitments.push_back(commit_run(job, range, std::move(part), out, shown));
+      notice.commitments.push_back(commit_run(job, range, std::move(part), shown));
       at = end;
       if (notice.commitments.size() == limits::kBatchesPerMessage) {
         to_leader(
@@ -177,15 +177,16 @@ void Labor::commit(Instant now, Job& job, const Item&, std::vector<ComputeDone::
   for (Message& message : shown) to_leader(now, job, std::move(message), out);
 }
 
-Signed Labor::commit_run(Job& job, Range range, PackedOutputs outputs, Outbox&,
+Signed Labor::commit_run(Job& job, Range range, PackedOutputs outputs,
                          std::vector<Message>& shown) {
   auto digests = digests_of(outputs);
   check(digests.has_value() && digests->size() == range.size(), "an executor's outputs do not fit");
   Held held{.range = range,
+            .commitment = {},
             .salt = commitment_salt(signer_, job.id, range),
             .root = merkle_root(*digests),
             .outputs = std::move(outputs)};
-  Signed commitment =
+  held.commitment =
       sign_fact(signer_, Purpose::kCommitment,
                 encode(Commitment{
                     .job = job.id,
@@ -193,25 +194,30 @@ Signed Labor::commit_run(Job& job, Range range, PackedOutputs outputs, Outbox&,
                     .range = range,
                     .sealed = commitment_seal(job.id, signer_.id(), range, held.salt, held.root)}));
   release(job, range);
+  Signed commitment = held.commitment;
+  // With a quorum of one nobody is there to copy: what is shown at once saves a round trip.
   if (job.manifest->quorum == 1) {
-    // Nobody is there to copy: what is shown at once saves a round trip.
-    shown.push_back(Reveal{.job = job.id,
-                           .range = range,
-                           .part = range,
-                           .salt = held.salt,
-                           .root = held.root,
-                           .digests = {},
-                           .outputs = std::move(held.outputs),
-                           .proof = {},
-                           .lapsed = false});
-    return commitment;
+    held.shown = true;
+    shown.push_back(show(job, held));
   }
   keep(job, std::move(held));
   return commitment;
 }
 
+Reveal Labor::show(const Job& job, const Held& held) const {
+  return Reveal{.job = job.id,
+                .range = held.range,
+                .part = held.range,
+                .salt = held.salt,
+                .root = held.root,
+                .digests = {},
+                .outputs = held.outputs,
+                .proof = {},
+                .lapsed = false};
+}
+
 std::uint64_t Labor::Held::bytes() const {
-  constexpr std::uint64_t kTableBytes = 320;
+  constexpr std::uint64_t kTableBytes = 640;
   return kTableBytes + outputs.inline_bytes.size() + 8 * outputs.sizes.size() +
          32 * outputs.large.size();
 }
@@ -220,6 +226,11 @@ std::uint64_t Labor::Held::bytes() const {
 // a leader asks again for one of those, its units are computed again.
 void Labor::keep(Job& job, Held held) {
   const UnitIndex first = held.range.first;
+  save(StoredFact{.kind = FactKind::kBatch,
+                  .job = job.id,
+                  .sequence = first,
+                  .about = {},
+                  .bytes = encode(Message{show(job, held)})});
   if (auto old = job.batches.find(first); old != job.batches.end()) {
     job.held_bytes -= old->second.bytes();
     old->second = std::move(held);

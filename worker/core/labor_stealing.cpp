@@ -158,7 +158,10 @@ void Labor::on_transfer_reply(const NodeId& from, const TransferReply& reply, Ou
   rest.remove(moved);
   job->unsettled.erase(it);
   // What was committed meanwhile has left `unsettled` already: only this is still to be held.
-  if (reply.new_lease != 0 && !moved.empty()) job->leases[reply.new_lease] = moved;
+  if (reply.new_lease != 0 && !moved.empty()) {
+    job->leases[reply.new_lease] = moved;
+    take_paper(*job, reply.grant);
+  }
   std::deque<Item> kept;
   for (Item& item : job->primaries) {
     if (item.lease != reply.lease) {

@@ -25,6 +25,11 @@ class Outbox {
   void tell(LogLevel level, std::string text) { act(Tell{level, std::move(text)}); }
   // To be made durable; all facts of one step are one group.
   void store(StoredFact fact) { facts_.push_back(std::move(fact)); }
+  // What is to be stored of it in this step as well.
+  void erase(Erase what) {
+    std::erase_if(facts_, [&](const StoredFact& fact) { return covers(what, fact); });
+    act(std::move(what));
+  }
   std::vector<StoredFact> take_facts() { return std::exchange(facts_, {}); }
 
   bool has_own_message() const { return !to_self_.empty(); }

@@ -53,13 +53,14 @@ struct Peer::Impl {
         out(s.id()),
         membership(config, signer, checker, rng.fork()),
         stewardship(config, signer, checker, membership, rng.fork()),
-        labor(config, signer, membership, rng.fork()),
+        labor(config, signer, checker, membership, rng.fork()),
         exchange(rng.fork()) {
     for (const StoredFact& fact : recovered.facts) {
       if (fact.kind != FactKind::kPeer) continue;
       if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
     }
     stewardship.recover(recovered.facts);
+    labor.recover(recovered.facts);
   }
 
   PeerConfig config;
@@ -81,6 +82,7 @@ struct Peer::Impl {
   void on(const Started&) {
     membership.on_started(now, out);
     stewardship.on_started(now, out);
+    labor.on_started(now, out);
   }
   void on(const DeadlineReached&) {
     membership.on_deadline(now, out);
@@ -130,7 +132,8 @@ struct Peer::Impl {
     if (done.error.empty()) return;
     out.tell(LogLevel::kError, "cannot store: " + done.error);
     for (StoredFact& fact : facts) {
-      if (fact.kind == FactKind::kPeer) continue;
+      // What a worker keeps for itself is computed again where it is lost.
+      if (fact.kind == FactKind::kPeer || is_worker_fact(fact.kind)) continue;
       if (stewardship.find(fact.job) != nullptr) store_again.push_back(std::move(fact));
     }
     if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
@@ -157,25 +160,32 @@ struct Peer::Impl {
   void hear(const NodeId& from, const Sample& m) { membership.on_sample(now, from, m, out); }
   void hear(const NodeId& from, const Submit& m) { stewardship.on_submit(now, from, m, out); }
   void hear(const NodeId& from, const JobStatusRequest& m) {
-    stewardship.on_status_request(from, m, out);
+    stewardship.on_status_request(now, from, m, out);
   }
-  void hear(const NodeId&, const ControlRequest& m) {
-    auto what = decode_control(m.control.body);
-    JobLed* job = what ? stewardship.find(what->job) : nullptr;
-    if (job != nullptr) job->on_control(now, m.control, out);
+  void hear(const NodeId& from, const ControlRequest& m) {
+    stewardship.on_control(now, from, m, out);
   }
   void hear(const NodeId& from, const JobFind& m) {
-    JobFound found{.job = m.job, .leader = std::nullopt};
-    if (stewardship.find(m.job) != nullptr) {
-      found.leader = membership.record_of(signer.id());
-    } else if (auto leader = labor.leader_of(m.job)) {
-      found.leader = membership.record_of(*leader);
+    JobFound found;
+    found.job = m.job;
+    if (const JobLed* job = stewardship.find(m.job)) {
+      TermNotice notice = stewardship.notice_of(m.job);
+      found.leader = membership.record_of(job->term().stewards.front());
+      found.terms = std::move(notice.terms);
+      found.stewards = std::move(notice.records);
+      if (m.with_manifest) found.manifest = job->signed_manifest();
+    } else {
+      labor.tell(m, found);
     }
     out.send(from, std::move(found));
   }
   void hear(const NodeId& from, const WorkAvailable& m) {
     if (m.leader.signer == signer.id() || !membership.learn(now, m.leader, out)) return;
-    if (!labor.hear_of(now, m) || m.hops >= kNewsHopsMax) return;
+    // A leader of yesterday does not know yet that it is one.
+    if (auto better = from == m.leader.signer ? labor.better_than(m) : std::nullopt) {
+      return out.send(from, std::move(*better));
+    }
+    if (!labor.hear_of(now, m, out) || m.hops >= kNewsHopsMax) return;
     std::vector<NodeId> others = membership.linked_workers();
     std::erase(others, from);
     std::erase(others, m.leader.signer);
@@ -188,7 +198,10 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const WorkRequest& m) {
     JobLed* job = m.job ? stewardship.find(*m.job) : nullptr;
-    if (job != nullptr) return job->on_work_request(now, from, m, out);
+    if (job != nullptr && (job->leading() || !job->active())) {
+      return job->on_work_request(now, from, m, out);
+    }
+    if (job != nullptr) return out.send(from, stewardship.notice_of(*m.job));
     if (m.job) return out.send(from, LeaseRevoke{.job = *m.job, .ranges = {}, .job_over = true});
     out.send(from, NoWork{.job = std::nullopt, .holders = {}, .jobs = labor.jobs_heard_of()});
   }
@@ -198,42 +211,44 @@ struct Peer::Impl {
     for (const WorkAvailable& news : m.jobs) hear(from, news);
   }
   void hear(const NodeId& from, const LeaseReport& m) {
-    if (JobLed* job = stewardship.find(m.job)) job->on_report(now, from, m, out);
+    JobLed* job = stewardship.led(m.job);
+    if (job != nullptr && !job->on_report(now, from, m, out)) {
+      out.send(from, stewardship.notice_of(m.job));
+    }
   }
   void hear(const NodeId& from, const LeaseRevoke& m) { labor.on_revoke(from, m, out); }
   void hear(const NodeId& from, const StealRequest& m) { labor.on_steal_request(from, m, out); }
   void hear(const NodeId& from, const StealReply& m) { labor.on_steal_reply(now, from, m, out); }
   void hear(const NodeId& from, const TransferNotice& m) {
     auto transfer = decode_transfer(m.by_victim.body);
-    JobLed* job = transfer ? stewardship.find(transfer->job) : nullptr;
+    JobLed* job = transfer ? stewardship.led(transfer->job) : nullptr;
     if (job != nullptr) job->on_transfer(now, from, m, out);
   }
   void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
   void hear(const NodeId& from, const CommitNotice& m) {
-    if (JobLed* job = stewardship.find(m.job)) job->on_commit(now, from, m, out);
+    if (JobLed* job = stewardship.led(m.job)) job->on_commit(now, from, m, out);
   }
   void hear(const NodeId& from, const FailureNotice& m) {
     for (const Signed& failure : m.failures) {
       auto what = decode_failure(failure.body);
-      JobLed* job = what ? stewardship.find(what->job) : nullptr;
+      JobLed* job = what ? stewardship.led(what->job) : nullptr;
       if (job != nullptr) job->on_failure(now, from, failure, out);
     }
   }
   void hear(const NodeId& from, const RevealRequest& m) { labor.on_reveal_request(from, m, out); }
   void hear(const NodeId& from, Reveal& m) {
-    if (JobLed* job = stewardship.find(m.job)) job->on_reveal(now, from, std::move(m), out);
+    if (JobLed* job = stewardship.led(m.job)) job->on_reveal(now, from, std::move(m), out);
   }
   void hear(const NodeId& from, const CompareRequest& m) { labor.on_compare_request(from, m, out); }
   void hear(const NodeId& from, const CompareReply& m) {
     auto what = decode_comparison_verdict(m.verdict.body);
-    JobLed* job = what ? stewardship.find(what->job) : nullptr;
+    JobLed* job = what ? stewardship.led(what->job) : nullptr;
     if (job != nullptr) job->on_verdict(now, from, m.verdict, out);
   }
-  // Results are the submitter's: nobody else is given any.
   void hear(const NodeId& from, const ResultsRequest& m) {
-    JobLed* job = stewardship.find(m.job);
-    if (job == nullptr || job->signed_manifest().signer != from) return;
-    job->delivery().request(from, m, out);
+    if (stewardship.may_read(m.job, from)) {
+      stewardship.find(m.job)->delivery().request(from, m, out);
+    }
   }
   void hear(const NodeId& from, const JobOver& m) { stewardship.on_job_over(from, m, out); }
   void hear(const NodeId& from, const BlockRequest& m) {
@@ -241,6 +256,31 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, Block& m) { perform(exchange.on_block(now, from, std::move(m))); }
   void hear(const NodeId& from, const WorkerStatusRequest&) { out.send(from, status()); }
+  void hear(const NodeId&, const JobFound& m) { labor.on_job_found(now, m, out); }
+  void hear(const NodeId& from, const Results& m) { stewardship.on_results(now, from, m, out); }
+  void hear(const NodeId& from, const TermNotice& m) {
+    stewardship.on_term_notice(now, from, m, out);
+    labor.on_term_notice(now, from, m, out);
+  }
+  void hear(const NodeId& from, const Heartbeat&) { stewardship.on_heartbeat(now, from); }
+  void hear(const NodeId& from, const Enlist& m) { stewardship.on_enlist(from, m, out); }
+  void hear(const NodeId& from, const EnlistReply& m) {
+    stewardship.on_enlist_reply(now, from, m, out);
+  }
+  void hear(const NodeId& from, const EndorseRequest& m) {
+    stewardship.on_endorse_request(from, m, out);
+  }
+  void hear(const NodeId& from, const Endorse& m) { stewardship.on_endorse(now, from, m, out); }
+  void hear(const NodeId& from, const Rejoin& m) {
+    if (JobLed* job = stewardship.find(m.job); job != nullptr && !job->leading() && job->active()) {
+      out.send(from, stewardship.notice_of(m.job));
+    } else if (job != nullptr) {
+      job->on_rejoin(now, from, m, out);
+    } else {
+      out.send(from, LeaseRevoke{.job = m.job, .ranges = {}, .job_over = true});
+    }
+  }
+  void hear(const NodeId& from, const RejoinReply& m) { labor.on_rejoin_reply(now, from, m, out); }
   // Spoken by others to others: a peer that sends one of these here gets no answer.
   void hear(const NodeId&, const Hello&) {}
   void hear(const NodeId&, const Refused&) {}
@@ -248,22 +288,15 @@ struct Peer::Impl {
   void hear(const NodeId&, const Leave&) {}
   void hear(const NodeId&, const SubmitReply&) {}
   void hear(const NodeId&, const JobStatusReply&) {}
-  void hear(const NodeId&, const JobFound&) {}
-  void hear(const NodeId&, const Results&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
-  void hear(const NodeId&, const TermNotice&) {}
-  void hear(const NodeId&, const Heartbeat&) {}
-  void hear(const NodeId&, const Enlist&) {}
-  void hear(const NodeId&, const EnlistReply&) {}
-  void hear(const NodeId&, const EndorseRequest&) {}
-  void hear(const NodeId&, const Endorse&) {}
-  void hear(const NodeId&, const Rejoin&) {}
-  void hear(const NodeId&, const RejoinReply&) {}
 
   // --- what the parts ask of each other ---
   WorkAvailable own_news(const JobId& job) {
     auto record = membership.record_of(signer.id());
-    return {.job = job, .leader = record ? *record : membership.own_record(now), .hops = 0};
+    return {.job = job,
+            .leader = record ? *record : membership.own_record(now),
+            .hops = 0,
+            .terms = stewardship.find(job)->terms()};
   }
   void perform(ExchangeActions actions) {
     for (auto& action : actions) {
@@ -285,12 +318,13 @@ struct Peer::Impl {
       }
       for (const JobId& job : stewardship.take_news()) {
         const WorkAvailable news = own_news(job);
-        labor.hear_of(now, news);
+        labor.hear_of(now, news, out);
         for (const NodeId& worker : membership.linked_workers()) out.send(worker, news);
         again = true;
       }
       for (auto& need : stewardship.take_content_needs()) {
-        perform(exchange.want(now, need.id, need.length, {need.source}));
+        for (const NodeId& source : need.sources) membership.reach(now, source, out);
+        perform(exchange.want(now, need.id, need.length, need.sources));
         again = true;
       }
       for (auto& need : labor.take_content_needs()) {
@@ -354,6 +388,6 @@ void Peer::check_invariants() const {
 }
 
 WorkerStatus Peer::status() const { return impl_->status(); }
-std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(); }
+std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 
 }  // namespace shoal

@@ -35,11 +35,17 @@ struct PeerConfig {
 
 // What must survive a restart.
 enum class FactKind : std::uint8_t {
-  kManifest = 1,  // Signed manifest of a job that this node leads; sequence 0
-  kReceipt = 2,   // encoded Receipt; sequence = Receipt::sequence
-  kControl = 3,   // encoded signed Control; sequence = Control::sequence
-  kSnapshot = 4,  // encoded signed Snapshot; sequence 0
-  kPeer = 5,      // encoded signed NodeRecord of a peer; job zero; key = node id in `about`
+  kManifest = 1,   // Signed manifest of a job that this node keeps; sequence 0
+  kReceipt = 2,    // encoded Receipt; sequence = Receipt::sequence
+  kControl = 3,    // encoded signed Control; sequence = Control::sequence
+  kSnapshot = 4,   // encoded signed Snapshot; sequence 0
+  kPeer = 5,       // encoded signed NodeRecord of a peer; job zero; key = node id in `about`
+  kTerms = 6,      // encode_chain() of a job that this node keeps; sequence 0
+  kEnded = 7,      // when a job that this node keeps ended: sequence = Unix time in ms
+  kTask = 8,       // Signed manifest of a job that this node works for; sequence 0
+  kTaskTerms = 9,  // encode_chain() of such a job; sequence 0
+  kPaper = 10,     // Signed grant that this node was given; sequence = the node's own count
+  kBatch = 11,     // encoded KeptBatch that this node committed; sequence = its first unit
 };
 struct StoredFact {
   FactKind kind = FactKind::kManifest;
@@ -101,6 +107,18 @@ struct Store {  // one group: all of it durable, then StoreDone
   std::uint64_t token = 0;
   std::vector<StoredFact> facts;
 };
+// Nothing of it is needed any more. Takes effect in the order of Store and Erase.
+struct Erase {
+  enum class What : std::uint8_t {
+    kKept,    // what this node kept as a steward of the job
+    kWorked,  // what it kept as a worker for it
+  };
+  JobId job;
+  What what = What::kKept;
+};
+// Whether the fact goes with it.
+bool covers(const Erase&, const StoredFact&);
+bool is_worker_fact(FactKind);
 struct LoadReceipts {  // of `job`, sequences above `after`, about `bytes_max`, at least one
   JobId job;
   NodeId reader;
@@ -127,7 +145,7 @@ struct ForgetJob {  // this node has no more part in it: executors and caches ma
   JobId job;
 };
 using PeerAction =
-    std::variant<Dial, Send, Drop, Tell, Store, LoadReceipts, StartCompute, CancelCompute,
+    std::variant<Dial, Send, Drop, Tell, Store, Erase, LoadReceipts, StartCompute, CancelCompute,
                  StartCompare, ForgetJob, OpenContent, StoreBlock, ReadBlock>;
 using PeerActions = std::vector<PeerAction>;
 

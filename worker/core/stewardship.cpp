@@ -3,6 +3,15 @@
 #include <algorithm>
 
 namespace shoal {
+namespace {
+
+// A leader that was restarted gives the others so long to say that they went on without it.
+constexpr Duration kResumeWait = 2s;
+constexpr Duration kFetchAgain = 5s;
+// Who wakes so long after its deadline has slept itself.
+constexpr Duration kSlept = 1s;
+
+}  // namespace
 
 Stewardship::Stewardship(const PeerConfig& config, const Signer& signer,
                          const SignatureChecker& checker, Membership& membership, Rng rng)
@@ -11,9 +20,14 @@ Stewardship::Stewardship(const PeerConfig& config, const Signer& signer,
       checker_(checker),
       membership_(membership),
       rng_(rng),
-      context_{.self = signer.id(), .config = config, .checker = checker} {}
+      context_{.self = signer.id(), .config = config, .signer = signer, .checker = checker} {}
 
 Stewardship::Entry* Stewardship::entry(const JobId& id) {
+  auto it = jobs_.find(id);
+  return it == jobs_.end() ? nullptr : &it->second;
+}
+
+const Stewardship::Entry* Stewardship::entry(const JobId& id) const {
   auto it = jobs_.find(id);
   return it == jobs_.end() ? nullptr : &it->second;
 }
@@ -23,17 +37,20 @@ JobLed* Stewardship::find(const JobId& id) {
   return found == nullptr || !found->durable ? nullptr : found->job.get();
 }
 
+JobLed* Stewardship::led(const JobId& id) {
+  JobLed* job = find(id);
+  return job == nullptr || !job->leading() ? nullptr : job;
+}
+
+UnixMs Stewardship::unix_ms(Instant now) const {
+  return config_.unix_ms_at_zero + now.ns / 1'000'000;
+}
+
 void Stewardship::recover(const std::vector<StoredFact>& facts) {
-  // A job whose submitter has taken everything needs no steward any more.
-  std::set<JobId> over;
   for (const StoredFact& fact : facts) {
-    if (fact.kind == FactKind::kSnapshot) over.insert(fact.job);
-  }
-  for (const StoredFact& fact : facts) {
-    if (fact.kind != FactKind::kManifest || over.contains(fact.job)) continue;
+    if (fact.kind != FactKind::kManifest) continue;
     auto manifest = unpack_signed(fact.bytes);
-    auto what = manifest ? decode_manifest(manifest->body)
-                         : Result<Manifest, DecodeError>(tl::unexpect, DecodeError{});
+    auto what = decode_manifest(manifest ? ByteView(manifest->body) : ByteView());
     if (!what || job_id_of(manifest->body) != fact.job) continue;
     Entry& entry = jobs_[fact.job];
     entry.job = std::make_unique<JobLed>(context_, *manifest, std::move(*what), rng_.fork());
@@ -48,14 +65,28 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
         break;
       case FactKind::kControl:
         if (auto control = unpack_signed(fact.bytes)) {
-          if (auto what = decode_control(control->body)) found->job->recover_control(*what);
+          if (auto what = decode_control(control->body)) {
+            found->job->recover_control(*control, *what);
+          }
         }
         break;
       case FactKind::kSnapshot:
         found->snapshot = unpack_signed(fact.bytes);
         break;
+      case FactKind::kTerms:
+        if (auto terms = decode_chain(fact.bytes); terms && last_term(*terms)) {
+          found->job->set_terms(std::move(*terms));
+        }
+        break;
+      case FactKind::kEnded:
+        found->ended = static_cast<UnixMs>(fact.sequence);
+        break;
       case FactKind::kManifest:
       case FactKind::kPeer:
+      case FactKind::kTask:
+      case FactKind::kTaskTerms:
+      case FactKind::kPaper:
+      case FactKind::kBatch:
         break;
     }
   }
@@ -63,7 +94,11 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
 
 void Stewardship::on_started(Instant now, Outbox& out) {
   for (auto& [_, entry] : jobs_) {
-    need_contents(entry, entry.job->signed_manifest().signer);
+    if (leads_by_term(entry)) {
+      const bool alone = entry.job->term().stewards.size() <= 1;
+      entry.resume_at = alone ? now : now + kResumeWait;
+    }
+    need_contents(entry);
     if (entry.missing.empty()) begin(now, entry, out);
   }
 }
@@ -101,29 +136,53 @@ std::pair<SubmitOutcome, std::string> Stewardship::objection(const Signed& manif
   return {SubmitOutcome::kAccepted, {}};
 }
 
-void Stewardship::on_submit(Instant, const NodeId& from, const Submit& submit, Outbox& out) {
+void Stewardship::answer_waiting(Entry& entry, SubmitOutcome outcome, const std::string& detail,
+                                 Outbox& out) {
+  const JobId& id = entry.job->id();
+  for (const NodeId& to : std::exchange(entry.to_answer, {})) answer(to, id, outcome, detail, out);
+  if (!entry.enlisted_by) return;
+  out.send(
+      *entry.enlisted_by,
+      EnlistReply{.job = id, .accepted = outcome == SubmitOutcome::kAccepted, .detail = detail});
+  entry.enlisted_by.reset();
+}
+
+Stewardship::Entry& Stewardship::add_entry(const Signed& manifest, Manifest what, TermChain terms) {
+  Entry& entry = jobs_[job_id_of(manifest.body)];
+  entry.job = std::make_unique<JobLed>(context_, manifest, std::move(what), rng_.fork());
+  entry.job->set_terms(std::move(terms));
+  return entry;
+}
+
+void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submit, Outbox& out) {
   const JobId id = job_id_of(submit.manifest.body);
+  const auto invalid = [&](std::string why) {
+    answer(from, id, SubmitOutcome::kInvalid, std::move(why), out);
+  };
+  if (submit.manifest.signer != from) return invalid("it was signed by somebody else");
+  const auto term = term_in_force(submit.terms, id, from, checker_);
+  if (!term) return invalid("the terms of its stewards do not hold: " + term.error());
   if (Entry* known = entry(id)) {
-    // The same job again: its acknowledgement may have been lost.
-    if (known->durable) return answer(from, id, SubmitOutcome::kAccepted, {}, out);
+    // The same job again: the acknowledgement was lost, or its stewards are others now.
+    if (outranks(submit.terms, known->job->terms())) adopt_terms(now, *known, submit.terms, out);
     known->to_answer.push_back(from);
+    if (known->durable) store_terms(*known, out);
     return;
   }
+  if (!is_steward(*term, signer_.id())) return invalid("its terms name other stewards");
   auto what = decode_manifest(submit.manifest.body);
-  if (!what) return answer(from, id, SubmitOutcome::kInvalid, what.error().what, out);
-  if (submit.manifest.signer != from ||
-      !signature_holds(checker_, Purpose::kManifest, submit.manifest)) {
-    return answer(from, id, SubmitOutcome::kInvalid, "its signature does not hold", out);
+  if (!what) return invalid(what.error().what);
+  if (!signature_holds(checker_, Purpose::kManifest, submit.manifest)) {
+    return invalid("its signature does not hold");
   }
   make_room();
   if (auto [outcome, why] = objection(submit.manifest, *what);
       outcome != SubmitOutcome::kAccepted) {
     return answer(from, id, outcome, std::move(why), out);
   }
-  Entry& entry = jobs_[id];
-  entry.job = std::make_unique<JobLed>(context_, submit.manifest, std::move(*what), rng_.fork());
+  Entry& entry = add_entry(submit.manifest, std::move(*what), submit.terms);
   entry.to_answer.push_back(from);
-  need_contents(entry, from);
+  need_contents(entry);
   if (entry.missing.empty()) make_durable(entry, out);
 }
 
@@ -135,12 +194,16 @@ void Stewardship::make_room() {
   if (over != jobs_.end()) jobs_.erase(over);
 }
 
-void Stewardship::need_contents(Entry& entry, const NodeId& source) {
+void Stewardship::need_contents(Entry& entry) {
   const Manifest& what = entry.job->manifest();
+  std::vector<NodeId> sources{entry.job->signed_manifest().signer};
+  for (const NodeId& steward : entry.job->term().stewards) {
+    if (steward != signer_.id()) sources.push_back(steward);
+  }
   auto need = [&](const std::optional<ContentId>& id, std::uint64_t length) {
     if (!id) return;
     entry.missing.insert(*id);
-    needs_.push_back({*id, length, source});
+    needs_.push_back({*id, length, sources});
   };
   need(what.program, what.program_bytes);
   need(what.inputs, what.inputs_bytes);
@@ -152,6 +215,15 @@ void Stewardship::make_durable(Entry& entry, Outbox& out) {
                        .sequence = 0,
                        .about = {},
                        .bytes = pack_signed(entry.job->signed_manifest())});
+  store_terms(entry, out);
+}
+
+void Stewardship::store_terms(const Entry& entry, Outbox& out) {
+  out.store(StoredFact{.kind = FactKind::kTerms,
+                       .job = entry.job->id(),
+                       .sequence = 0,
+                       .about = {},
+                       .bytes = encode_chain(entry.job->id(), entry.job->terms())});
 }
 
 void Stewardship::on_content(Instant now, const ContentId& id, const std::string& error,
@@ -160,13 +232,14 @@ void Stewardship::on_content(Instant now, const ContentId& id, const std::string
   for (auto& [job, entry] : jobs_) {
     if (entry.missing.erase(id) == 0) continue;
     if (!error.empty()) {
-      for (const NodeId& to : entry.to_answer) {
-        answer(to, job, SubmitOutcome::kStorageFailed, error, out);
-      }
-      if (!entry.durable)
+      answer_waiting(entry, SubmitOutcome::kStorageFailed, error, out);
+      if (!entry.durable) {
         failed.push_back(job);
-      else
+      } else {
         entry.job->storage_trouble(error);
+        entry.missing.insert(id);
+        entry.fetch_again_at = now + kFetchAgain;
+      }
     } else if (entry.missing.empty()) {
       if (entry.durable) {
         begin(now, entry, out);
@@ -184,10 +257,8 @@ void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
     Entry* found = entry(fact.job);
     if (found == nullptr) continue;
     if (!error.empty()) {
+      answer_waiting(*found, SubmitOutcome::kStorageFailed, error, out);
       if (fact.kind == FactKind::kManifest && !found->durable) {
-        for (const NodeId& to : found->to_answer) {
-          answer(to, fact.job, SubmitOutcome::kStorageFailed, error, out);
-        }
         jobs_.erase(fact.job);
       } else {
         found->job->storage_trouble("the steward cannot store: " + error);
@@ -198,20 +269,56 @@ void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
     switch (fact.kind) {
       case FactKind::kManifest:
         found->durable = true;
-        for (const NodeId& to : found->to_answer) {
-          answer(to, fact.job, SubmitOutcome::kAccepted, {}, out);
-        }
-        found->to_answer.clear();
+        answer_waiting(*found, SubmitOutcome::kAccepted, {}, out);
         begin(now, *found, out);
         break;
       case FactKind::kReceipt:
         found->job->delivery().stored(fact.sequence, out);
+        note_end(now, *found, out);
         break;
       case FactKind::kControl:
+        note_end(now, *found, out);
+        break;
+      case FactKind::kTerms:
+        if (found->durable) answer_waiting(*found, SubmitOutcome::kAccepted, {}, out);
+        break;
       case FactKind::kSnapshot:
       case FactKind::kPeer:
+      case FactKind::kEnded:
+      case FactKind::kTask:
+      case FactKind::kTaskTerms:
+      case FactKind::kPaper:
+      case FactKind::kBatch:
         break;
     }
+  }
+}
+
+// From its end on its results are kept for as long as the manifest says.
+void Stewardship::note_end(Instant now, Entry& entry, Outbox& out) {
+  if (entry.ended != 0 || !entry.begun || entry.job->active()) return;
+  entry.ended = unix_ms(now);
+  out.store(StoredFact{.kind = FactKind::kEnded,
+                       .job = entry.job->id(),
+                       .sequence = static_cast<std::uint64_t>(entry.ended),
+                       .about = {},
+                       .bytes = {}});
+}
+
+UnixMs Stewardship::kept_until(const Entry& entry) const {
+  if (entry.ended == 0) return 0;
+  return entry.ended + static_cast<UnixMs>(entry.job->manifest().keep_s) * 1000;
+}
+
+void Stewardship::forget_expired(Instant now, Outbox& out) {
+  for (auto it = jobs_.begin(); it != jobs_.end();) {
+    if (it->second.ended == 0 || kept_until(it->second) > unix_ms(now)) {
+      ++it;
+      continue;
+    }
+    out.erase(Erase{.job = it->first, .what = Erase::What::kKept});
+    out.act(ForgetJob{it->first});
+    it = jobs_.erase(it);
   }
 }
 
@@ -227,49 +334,99 @@ void Stewardship::introduce_workers(Entry& entry) {
 }
 
 void Stewardship::begin(Instant now, Entry& entry, Outbox& out) {
-  introduce_workers(entry);
-  entry.job->start(now, out);
-  if (entry.job->wants_workers()) news_.push_back(entry.job->id());
+  entry.begun = true;
+  entry.job->start(out);
+  note_end(now, entry, out);
+  meet_fellows(now, entry, out);
+  if (leads_by_term(entry) && (!entry.resume_at || *entry.resume_at <= now)) {
+    if (entry.resume_at) {
+      elect_self(now, entry, out);
+    } else {
+      take_lead(now, entry, out);
+    }
+  }
 }
 
-void Stewardship::on_link_up(Instant, const NodeId& node, Outbox&) {
+void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
   const auto& links = membership_.links();
   auto link = links.find(node);
   if (link == links.end() || link->second.role != Role::kWorker) return;
   const auto what = membership_.what_of(node);
   for (auto& [_, entry] : jobs_) {
-    entry.job->worker_here(node, what ? what->threads : 1, link->second.address,
-                           membership_.record_of(node));
+    if (entry.job->leading()) {
+      entry.job->worker_here(node, what ? what->threads : 1, link->second.address,
+                             membership_.record_of(node));
+    }
+    if (!entry.begun || !fellow(entry, node)) continue;
+    entry.away.erase(node);
+    heard_[node] = now;
+    out.send(node, notice_of(entry));
   }
 }
 
-void Stewardship::on_link_lost(Instant now, const NodeId& node, Outbox&) {
+void Stewardship::on_link_lost(Instant now, const NodeId& node, Outbox& out) {
+  heard_.erase(node);
+  bool lost_worker = false;
   for (auto& [_, entry] : jobs_) {
     entry.job->worker_gone(now, node);
+    lost_worker |= entry.job->leading();
     entry.job->delivery().reader_lost(node);
+    entry.readings.erase(node);
+    if (fellow(entry, node)) entry.away.emplace(node, now);
+    if (entry.enlisting && entry.enlisting->candidate == node) {
+      entry.declined[node] = now;
+      entry.enlisting.reset();
+    }
   }
+  // Dialled at once: whoever does not answer either is gone, and what it held goes elsewhere.
+  if (lost_worker) membership_.reach(now, node, out);
 }
 
-void Stewardship::on_status_request(const NodeId& from, const JobStatusRequest& request,
-                                    Outbox& out) {
+JobStatus Stewardship::status_of(Instant, const Entry& entry) const {
+  JobStatus status = entry.job->status();
+  status.stewards_here = 1;
+  for (const NodeId& steward : entry.job->term().stewards) {
+    if (steward != signer_.id() && membership_.linked(steward)) ++status.stewards_here;
+  }
+  status.kept_until = kept_until(entry);
+  return status;
+}
+
+void Stewardship::on_status_request(Instant now, const NodeId& from,
+                                    const JobStatusRequest& request, Outbox& out) {
   constexpr std::size_t kStatusesPerReply = 256;
   JobStatusReply reply;
   for (const auto& [id, entry] : jobs_) {
+    if (!entry.durable) continue;
     if (!request.job.is_zero() && id != request.job) continue;
     if (!request.submitter.is_zero() && entry.job->signed_manifest().signer != request.submitter) {
       continue;
     }
     if (reply.jobs.size() == kStatusesPerReply) break;
-    reply.jobs.push_back(entry.job->status());
+    reply.jobs.push_back(status_of(now, entry));
   }
   out.send(from, std::move(reply));
 }
 
+// Whoever brings it: it is the submitter's signature that counts.
+void Stewardship::on_control(Instant now, const NodeId& from, const ControlRequest& request,
+                             Outbox& out) {
+  auto what = decode_control(request.control.body);
+  Entry* found = what ? entry(what->job) : nullptr;
+  if (found == nullptr || !found->durable) return;
+  if (!found->job->on_control(now, request.control, out)) return;
+  for (const NodeId& steward : found->job->term().stewards) {
+    if (steward != from && fellow(*found, steward) && membership_.linked(steward)) {
+      out.send(steward, request);
+    }
+  }
+}
+
 void Stewardship::on_job_over(const NodeId& from, const JobOver& over, Outbox& out) {
   auto what = decode_snapshot(over.snapshot.body);
-  if (!what || over.snapshot.signer != from) return;
-  Entry* found = entry(what->job);
-  if (found == nullptr || found->job->signed_manifest().signer != from || found->snapshot) return;
+  Entry* found = what ? entry(what->job) : nullptr;
+  if (found == nullptr || !found->durable || found->snapshot) return;
+  if (found->job->signed_manifest().signer != over.snapshot.signer) return;
   if (!signature_holds(checker_, Purpose::kSnapshot, over.snapshot)) return;
   found->snapshot = over.snapshot;
   out.store(StoredFact{.kind = FactKind::kSnapshot,
@@ -277,24 +434,53 @@ void Stewardship::on_job_over(const NodeId& from, const JobOver& over, Outbox& o
                        .sequence = 0,
                        .about = {},
                        .bytes = pack_signed(over.snapshot)});
+  for (const NodeId& steward : found->job->term().stewards) {
+    if (steward != from && fellow(*found, steward) && membership_.linked(steward)) {
+      out.send(steward, over);
+    }
+  }
 }
 
 void Stewardship::on_deadline(Instant now, Outbox& out) {
-  for (auto& [_, entry] : jobs_) entry.job->on_deadline(now, out);
+  for (auto& [_, entry] : jobs_) {
+    entry.job->on_deadline(now, out);
+    if (entry.fetch_again_at && *entry.fetch_again_at <= now) {
+      entry.fetch_again_at.reset();
+      need_contents(entry);
+    }
+  }
+  for (auto& [_, entry] : jobs_) {
+    if (auto at = takeover_at(entry); at && *at <= now) {
+      if (now - *at > kSlept) {
+        pardon(now, entry);
+      } else {
+        elect_self(now, entry, out);
+      }
+    }
+  }
+  if (tick_at_ && *tick_at_ <= now) tick(now, out);
+  forget_expired(now, out);
 }
 
 std::optional<Instant> Stewardship::next_deadline() const {
-  std::optional<Instant> next;
-  for (const auto& [_, entry] : jobs_) {
-    auto at = entry.job->next_deadline();
+  std::optional<Instant> next = tick_at_;
+  auto consider = [&](std::optional<Instant> at) {
     if (at && (!next || *at < *next)) next = at;
+  };
+  for (const auto& [_, entry] : jobs_) {
+    consider(entry.job->next_deadline());
+    consider(entry.fetch_again_at);
+    consider(takeover_at(entry));
+    if (entry.ended != 0) {
+      consider(Instant{(kept_until(entry) - config_.unix_ms_at_zero) * 1'000'000});
+    }
   }
   return next;
 }
 
-std::vector<JobStatus> Stewardship::statuses() const {
+std::vector<JobStatus> Stewardship::statuses(Instant now) const {
   std::vector<JobStatus> all;
-  for (const auto& [_, entry] : jobs_) all.push_back(entry.job->status());
+  for (const auto& [_, entry] : jobs_) all.push_back(status_of(now, entry));
   return all;
 }
 
@@ -306,9 +492,17 @@ std::vector<JobId> Stewardship::running() const {
   return ids;
 }
 
+std::uint64_t Stewardship::jobs_led() const {
+  return static_cast<std::uint64_t>(std::count_if(
+      jobs_.begin(), jobs_.end(), [](const auto& e) { return e.second.job->leading(); }));
+}
+
 void Stewardship::check_invariants() const {
-  check(jobs_.size() <= limits::kJobsLed, "more jobs are led than the limit allows");
-  for (const auto& [_, entry] : jobs_) entry.job->check_invariants();
+  check(jobs_.size() <= limits::kJobsLed, "more jobs are kept than the limit allows");
+  for (const auto& [_, entry] : jobs_) {
+    entry.job->check_invariants();
+    check(!entry.job->leading() || leads_by_term(entry), "a job is led against its terms");
+  }
 }
 
 }  // namespace shoal

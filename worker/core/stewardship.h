@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "worker/core/job_led.h"
@@ -10,8 +11,20 @@
 
 namespace shoal {
 
-// The jobs that this node leads: taking them over from their submitters, durably before it says so;
-// keeping them over a restart; telling workers of them; handing out their results.
+// The jobs that this node keeps: taking them over from their submitters, durably before it says so;
+// keeping them over a restart; leading some, and following the leaders of others. Rules (why each
+// is there; stewards.capnp has the conversation):
+//
+// - A follower reads the leader's receipts as they are made, and believes none that it has not
+//   checked. So it can lead at any moment, and a leader that lies is noticed.
+// - Leaders beat. Whose link is lost, or who is silent for too long, is followed by the next in
+//   rank, under a higher epoch; each rank waits longer than the one before, so that as a rule one
+//   alone tries. Who slept itself accuses nobody.
+// - Of two terms the better one wins wherever they meet (terms.h). Who led under the other steps
+//   down, and the leader reads from it what it lacks: ledgers merge by union.
+// - After a restart a leader waits a moment for news before it leads again, and always under a new
+//   epoch: its workers bring their leases anew.
+// - A steward that stays away is replaced, with the consent of a majority.
 class Stewardship {
  public:
   Stewardship(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
@@ -25,52 +38,120 @@ class Stewardship {
   void on_content(Instant now, const ContentId&, const std::string& error, Outbox&);
   void on_stored(Instant now, const std::vector<StoredFact>& facts, const std::string& error,
                  Outbox&);
-  void on_status_request(const NodeId& from, const JobStatusRequest&, Outbox&);
+  void on_status_request(Instant now, const NodeId& from, const JobStatusRequest&, Outbox&);
+  void on_control(Instant now, const NodeId& from, const ControlRequest&, Outbox&);
   void on_job_over(const NodeId& from, const JobOver&, Outbox&);
   void on_link_up(Instant now, const NodeId&, Outbox&);
   void on_link_lost(Instant now, const NodeId&, Outbox&);
   void on_deadline(Instant now, Outbox&);
   std::optional<Instant> next_deadline() const;
 
+  // --- terms (stewardship_terms.cpp) ---
+  void on_term_notice(Instant now, const NodeId& from, const TermNotice&, Outbox&);
+  void on_heartbeat(Instant now, const NodeId& from);
+  // The notice of a job that this node keeps.
+  TermNotice notice_of(const JobId&) const;
+
+  // --- ledgers of others (stewardship_ledgers.cpp) ---
+  void on_results(Instant now, const NodeId& from, const Results&, Outbox&);
+  // Who may read the ledger: the submitter, and those who keep the job as well.
+  bool may_read(const JobId&, const NodeId& reader) const;
+
+  // --- replacing stewards (stewardship_enlist.cpp) ---
+  void on_enlist(const NodeId& from, const Enlist&, Outbox&);
+  void on_enlist_reply(Instant now, const NodeId& from, const EnlistReply&, Outbox&);
+  void on_endorse_request(const NodeId& from, const EndorseRequest&, Outbox&);
+  void on_endorse(Instant now, const NodeId& from, const Endorse&, Outbox&);
+
+  // A job that this node keeps, durably; and one that it leads. Nothing where it does not.
   JobLed* find(const JobId&);
-  std::vector<JobStatus> statuses() const;
-  // Jobs whose workers were not told yet.
+  JobLed* led(const JobId&);
+  std::vector<JobStatus> statuses(Instant now) const;
+  // Jobs whose workers were not told yet who leads them.
   std::vector<JobId> take_news() { return std::exchange(news_, {}); }
   std::vector<JobId> running() const;
 
   struct ContentNeed {
     ContentId id;
     std::uint64_t length = 0;
-    NodeId source;
+    std::vector<NodeId> sources;
   };
   std::vector<ContentNeed> take_content_needs() { return std::exchange(needs_, {}); }
-  std::uint64_t jobs_led() const { return jobs_.size(); }
+  std::uint64_t jobs_led() const;
   void check_invariants() const;
 
  private:
+  struct Reading {  // of another steward's ledger
+    std::uint64_t cursor = 0;
+    bool once = false;
+  };
+  struct Enlisting {  // a worker that is to become a steward
+    NodeId candidate;
+    Instant since;
+    std::optional<SignedTerm> proposal;  // once it is ready
+  };
   struct Entry {
     std::unique_ptr<JobLed> job;
     std::set<ContentId> missing;
-    bool durable = false;           // its manifest is on disk
-    std::vector<NodeId> to_answer;  // submitters that wait for the acknowledgement
+    bool durable = false;               // its manifest and terms are on disk
+    bool begun = false;                 // and its content is here
+    std::vector<NodeId> to_answer;      // submitters that wait for the acknowledgement
+    std::optional<NodeId> enlisted_by;  // a leader that does
     std::optional<Signed> snapshot;
+    UnixMs ended = 0;                    // when; 0: it has not
+    std::optional<Instant> resume_at;    // led before a restart: leads again then
+    std::map<NodeId, Instant> away;      // fellow stewards that are not linked, since
+    std::map<NodeId, Reading> readings;  // by whose ledger it is
+    std::optional<Enlisting> enlisting;
+    std::map<NodeId, Instant> declined;     // workers that would not be stewards, since
+    std::optional<Instant> fetch_again_at;  // content that nobody had
   };
   Entry* entry(const JobId&);
+  const Entry* entry(const JobId&) const;
   void answer(const NodeId& to, const JobId&, SubmitOutcome, std::string detail, Outbox&);
+  void answer_waiting(Entry&, SubmitOutcome, const std::string& detail, Outbox&);
   std::pair<SubmitOutcome, std::string> objection(const Signed&, const Manifest&) const;
+  Entry& add_entry(const Signed& manifest, Manifest what, TermChain terms);
   void make_durable(Entry&, Outbox&);
+  void store_terms(const Entry&, Outbox&);
   void begin(Instant now, Entry&, Outbox&);
   void introduce_workers(Entry&);
   void make_room();
-  void need_contents(Entry&, const NodeId& source);
+  void need_contents(Entry&);
+  void note_end(Instant now, Entry&, Outbox&);
+  void forget_expired(Instant now, Outbox&);
+  JobStatus status_of(Instant now, const Entry&) const;
+  UnixMs unix_ms(Instant now) const;
+  UnixMs kept_until(const Entry&) const;
+
+  bool fellow(const Entry&, const NodeId&) const;  // another steward of the term in force
+  bool leads_by_term(const Entry&) const;
+  void take_lead(Instant now, Entry&, Outbox&);
+  void elect_self(Instant now, Entry&, Outbox&);
+  void adopt_terms(Instant now, Entry&, TermChain, Outbox&);
+  void meet_fellows(Instant now, Entry&, Outbox&);
+  void tell_fellows(Entry&, const Message&, Outbox&);
+  TermNotice notice_of(const Entry&) const;
+  std::optional<Instant> takeover_at(const Entry&) const;
+  void pardon(Instant now, Entry&);
+  void tick(Instant now, Outbox&);
+
+  void read_from(Entry&, const NodeId& keeper, Outbox&);
+
+  void look_for_steward(Instant now, Entry&, Outbox&);
+  std::optional<NodeId> steward_candidate(Instant now, const Entry&);
+  void propose(Entry&, Outbox&);
+  void admit_if_endorsed(Instant now, Entry&, Outbox&);
 
   const PeerConfig& config_;
   const Signer& signer_;
   const SignatureChecker& checker_;
   Membership& membership_;
   Rng rng_;
-  LeaderContext context_;
+  StewardContext context_;
   std::map<JobId, Entry> jobs_;
+  std::map<NodeId, Instant> heard_;  // stewards that are linked: their last sign of life
+  std::optional<Instant> tick_at_;   // while a job with fellow stewards is active
   std::vector<JobId> news_;
   std::vector<ContentNeed> needs_;
 };

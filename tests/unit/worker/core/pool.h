@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "node/protocol/hash.h"
 #include "worker/core/peer.h"
@@ -95,6 +96,7 @@ class Pool {
   }
 
   void link(std::size_t a, std::size_t b) {
+    cut_.erase({std::min(a, b), std::max(a, b)});
     step(a,
          LinkUp{.peer = id(b), .role = Role::kWorker, .address = "127.0.0.1", .record = record(b)});
     step(b,
@@ -107,6 +109,36 @@ class Pool {
     record.sequence = 1'000'000;
     record.ttl_s = 600;
     return sign_fact(*workers_.at(n).signer, Purpose::kRecord, encode(record));
+  }
+  void cut(std::size_t a, std::size_t b) {
+    std::erase_if(mail_, [&](const auto& mail) {
+      return (mail.first == a && mail.second.peer == id(b)) ||
+             (mail.first == b && mail.second.peer == id(a));
+    });
+    cut_.insert({std::min(a, b), std::max(a, b)});
+    if (workers_.at(a).up) step(a, LinkLost{.peer = id(b), .why = "cut"});
+    if (workers_.at(b).up) step(b, LinkLost{.peer = id(a), .why = "cut"});
+  }
+  // Its process stands still, and its mail waits.
+  void freeze(std::size_t n) { frozen_ = n; }
+  void thaw(std::size_t n) {
+    frozen_ = 0;
+    step(n, DeadlineReached{});
+    settle();
+  }
+  void connect_submitter(std::size_t n) {
+    step(n, LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+  }
+  // What worker `from` would not say of its own accord.
+  void say_as(std::size_t from, std::size_t to, const Message& message) {
+    step(to, Received{.peer = id(from), .bytes = encode(message)});
+    settle();
+  }
+  // Of jobs: what is remembered of peers is not counted.
+  std::size_t facts_on_disk(std::size_t n) const {
+    const auto& disk = workers_.at(n).disk;
+    return static_cast<std::size_t>(std::count_if(
+        disk.begin(), disk.end(), [](const auto& f) { return f.kind != FactKind::kPeer; }));
   }
   // The process is gone: its links are lost, what it was computing with it.
   void kill(std::size_t n) {
@@ -133,12 +165,25 @@ class Pool {
     return manifest;
   }
   JobId submit(std::size_t steward, const Manifest& manifest) {
+    return submit(std::vector<std::size_t>{steward}, manifest);
+  }
+  // The first leads.
+  JobId submit(const std::vector<std::size_t>& stewards, const Manifest& manifest) {
     const Signed fact = sign_fact(submitter_, Purpose::kManifest, encode(manifest));
-    step(steward,
-         LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
-    say(steward, Submit{fact});
-    settle();
-    return job_id_of(fact.body);
+    const JobId job = job_id_of(fact.body);
+    const TermChain terms{term(submitter_, job, 1, stewards)};
+    for (std::size_t n : stewards) {
+      step(n,
+           LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+      say(n, Submit{fact, terms});
+    }
+    return job;
+  }
+  SignedTerm term(const Signer& by, const JobId& job, std::uint64_t epoch,
+                  const std::vector<std::size_t>& stewards) const {
+    Term what{.job = job, .epoch = epoch, .stewards = {}};
+    for (std::size_t n : stewards) what.stewards.push_back(id(n));
+    return {sign_fact(by, Purpose::kTerm, encode(what)), {}};
   }
   // The submitter speaks; what it hears is in `heard`.
   void say(std::size_t to, const Message& message) {
@@ -153,19 +198,26 @@ class Pool {
 
   // Delivers messages until nobody has anything more to say. Nothing is computed meanwhile.
   void settle() {
+    std::deque<std::pair<std::size_t, Received>> waiting;
     while (!mail_.empty()) {
       auto [to, received] = std::move(mail_.front());
       mail_.pop_front();
-      if (workers_.at(to).up) step(to, std::move(received));
+      if (to == frozen_) {
+        waiting.emplace_back(to, std::move(received));
+      } else if (workers_.at(to).up) {
+        step(to, std::move(received));
+      }
     }
+    mail_ = std::move(waiting);
     for (auto& [n, worker] : workers_) {
       if (worker.up) worker.peer->check_invariants();
     }
   }
   // Finishes one chunk at worker n. False: it has none.
   bool compute(std::size_t n, const Kernel& kernel) {
+    if (!workers_.contains(n)) return false;
     Worker& worker = workers_.at(n);
-    if (!worker.up || worker.computing.empty()) return false;
+    if (!worker.up || n == frozen_ || worker.computing.empty()) return false;
     const StartCompute chunk = worker.computing.front();
     worker.computing.pop_front();
     ComputeDone done{.chunk = chunk.chunk, .done = {}, .failed = {}, .compute_ns = 0};
@@ -203,9 +255,14 @@ class Pool {
   void pass(Duration time) {
     now_ = now_ + time;
     for (auto& [n, worker] : workers_) {
-      if (worker.up) step(n, DeadlineReached{});
+      if (worker.up && n != frozen_) step(n, DeadlineReached{});
     }
     settle();
+  }
+
+  // As time passes for those who are awake.
+  void wait(Duration time) {
+    for (; time > Duration(0); time -= 500ms) pass(std::min<Duration>(time, 500ms));
   }
 
   std::vector<Receipt> receipts() const {
@@ -247,6 +304,7 @@ class Pool {
       }
       for (auto& [to, other] : workers_) {
         if (id(to) != send->peer || !other.up) continue;
+        if (cut_.contains({std::min(n, to), std::max(n, to)})) continue;
         sent[std::string(name_of(*message))] += 1;
         if (meddle && !meddle(n, to, *message)) return;
         mail_.emplace_back(to, Received{.peer = id(n), .bytes = encode(*message)});
@@ -256,8 +314,16 @@ class Pool {
     } else if (auto* cancel = std::get_if<CancelCompute>(&action)) {
       std::erase_if(worker.computing, [&](const auto& c) { return c.chunk == cancel->chunk; });
     } else if (auto* store = std::get_if<Store>(&action)) {
-      worker.disk.insert(worker.disk.end(), store->facts.begin(), store->facts.end());
+      for (const StoredFact& fact : store->facts) {
+        std::erase_if(worker.disk, [&](const StoredFact& old) {
+          return old.kind == fact.kind && old.job == fact.job && old.about == fact.about &&
+                 old.sequence == fact.sequence;
+        });
+        worker.disk.push_back(fact);
+      }
       step(n, StoreDone{.token = store->token, .error = ""});
+    } else if (auto* erase = std::get_if<Erase>(&action)) {
+      std::erase_if(worker.disk, [&](const StoredFact& old) { return covers(*erase, old); });
     } else if (auto* load = std::get_if<LoadReceipts>(&action)) {
       ReceiptsLoaded loaded{.job = load->job, .reader = load->reader, .receipts = {}};
       std::map<std::uint64_t, Bytes> found;
@@ -276,6 +342,8 @@ class Pool {
   PlainSigner submitter_{200};
   std::map<std::size_t, Worker> workers_;
   std::deque<std::pair<std::size_t, Received>> mail_;
+  std::set<std::pair<std::size_t, std::size_t>> cut_;
+  std::size_t frozen_ = 0;
   Instant now_{1'000'000'000};
 };
 

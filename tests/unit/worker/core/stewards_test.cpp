@@ -1,0 +1,322 @@
+#include <gtest/gtest.h>
+
+#include "node/protocol/receipt_check.h"
+#include "node/protocol/terms.h"
+#include "tests/unit/worker/core/pool.h"
+
+// Three stewards a job: leaders die, come back, and are two at once; nothing is lost.
+namespace shoal {
+namespace {
+
+using test::Pool;
+using test::true_output;
+
+std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
+
+std::size_t total_computed(const Pool& pool) {
+  std::size_t units = 0;
+  for (const auto& [_, computed] : pool.computed) units += computed.size();
+  return units;
+}
+
+JobStatus status_at(Pool& pool, std::size_t n) {
+  const auto statuses = pool.peer(n).jobs_led();
+  return statuses.empty() ? JobStatus{} : statuses.front();
+}
+
+// Reads a steward's ledger as a submitter would that has nothing yet; checks every receipt.
+RangeSet ledger_of(Pool& pool, std::size_t n, const JobId& job, const Manifest& manifest) {
+  pool.heard.clear();
+  pool.say(n, ResultsRequest{.job = job, .cursor = 0, .credit_bytes = 1 << 30, .once = true});
+  RangeSet verified;
+  for (const Receipt& receipt : pool.receipts()) {
+    EXPECT_EQ(receipt_fault(manifest, job, receipt, pool.checker()), "");
+    if (receipt.end == UnitEnd::kVerified) verified.add(receipt.range);
+  }
+  return verified;
+}
+
+void run_until(Pool& pool, std::size_t n, std::uint64_t verified) {
+  for (int round = 0; round < 100'000 && status_at(pool, n).verified < verified; ++round) {
+    bool any = false;
+    for (std::size_t worker = 1; worker <= 9; ++worker) any |= pool.compute(worker, honest);
+    if (!any) pool.wait(1s);
+  }
+  ASSERT_GE(status_at(pool, n).verified, verified);
+}
+
+TEST(Stewards, AllThreeAcknowledgeAndKeepTheSameLedger) {
+  Pool pool(4);
+  const Manifest manifest = pool.manifest(2000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  EXPECT_EQ(pool.all_heard<SubmitReply>().size(), 3U);
+  pool.run(honest);
+  for (std::size_t n = 1; n <= 3; ++n) {
+    EXPECT_EQ(ledger_of(pool, n, job, manifest), RangeSet(Range{0, 2000})) << n;
+    EXPECT_EQ(status_at(pool, n).leads, n == 1);
+    EXPECT_EQ(status_at(pool, n).phase, JobPhase::kDone);
+  }
+  EXPECT_EQ(total_computed(pool), 4000U);
+}
+
+TEST(Stewards, ANodeThatTheTermsDoNotNameTakesNothing) {
+  Pool pool(2);
+  const Signed manifest =
+      sign_fact(pool.submitter(), Purpose::kManifest, encode(pool.manifest(10, 1)));
+  const JobId job = job_id_of(manifest.body);
+  pool.connect_submitter(1);
+  pool.say(1, Submit{manifest, {pool.term(pool.submitter(), job, 1, {2})}});
+  pool.say(1, Submit{manifest, {}});
+  const auto replies = pool.all_heard<SubmitReply>();
+  ASSERT_EQ(replies.size(), 2U);
+  EXPECT_EQ(replies[0].outcome, SubmitOutcome::kInvalid);
+  EXPECT_EQ(replies[1].outcome, SubmitOutcome::kInvalid);
+}
+
+TEST(Stewards, WhenTheLeaderDiesTheNextInRankGoesOn) {
+  Pool pool(5);
+  const Manifest manifest = pool.manifest(4000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 1000);
+  pool.kill(1);
+  pool.wait(limits::kLinkPatience);
+  EXPECT_TRUE(status_at(pool, 2).leads);
+  EXPECT_EQ(status_at(pool, 2).epoch, 2U);
+  EXPECT_FALSE(status_at(pool, 3).leads);
+  pool.run(honest);
+  EXPECT_EQ(ledger_of(pool, 2, job, manifest), RangeSet(Range{0, 4000}));
+  EXPECT_EQ(ledger_of(pool, 3, job, manifest), RangeSet(Range{0, 4000}));
+}
+
+TEST(Stewards, NothingIsComputedAThirdTimeForAChangeOfLeader) {
+  Pool pool(5);
+  const JobId job = pool.submit({1, 2, 3}, pool.manifest(4000, 2));
+  run_until(pool, 1, 1000);
+  // What the dead one had computed alone dies with it; so does what it was computing.
+  const std::size_t by_the_dead = pool.computed[1].size();
+  pool.kill(1);
+  pool.run(honest);
+  EXPECT_EQ(status_at(pool, 2).verified, 4000U) << short_hex(job);
+  EXPECT_LE(total_computed(pool), 8000U + by_the_dead);
+}
+
+TEST(Stewards, WhenTwoDieTheThirdGoesOn) {
+  Pool pool(5);
+  const Manifest manifest = pool.manifest(3000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 500);
+  pool.kill(1);
+  pool.kill(2);
+  pool.wait(limits::kLinkPatience);
+  EXPECT_FALSE(status_at(pool, 3).leads) << "each rank waits for the one before";
+  pool.wait(limits::kRankStep);
+  EXPECT_TRUE(status_at(pool, 3).leads);
+  pool.run(honest);
+  EXPECT_EQ(ledger_of(pool, 3, job, manifest), RangeSet(Range{0, 3000}));
+}
+
+TEST(Stewards, ASilentLeaderIsFollowedThoughItsLinkIsUp) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(3000, 2));
+  run_until(pool, 1, 200);
+  pool.freeze(1);
+  pool.wait(limits::kLeaderSilence + Duration(500ms));
+  EXPECT_TRUE(status_at(pool, 2).leads);
+  pool.thaw(1);
+  EXPECT_FALSE(status_at(pool, 1).leads) << "it hears of the new term, and steps down";
+  pool.run(honest);
+  EXPECT_EQ(status_at(pool, 1).verified, 3000U);
+}
+
+TEST(Stewards, WhoSleptItselfAccusesNobody) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(3000, 2));
+  run_until(pool, 1, 200);
+  pool.pass(60s);  // everybody slept: nobody beat, nobody listened
+  EXPECT_TRUE(status_at(pool, 1).leads);
+  EXPECT_FALSE(status_at(pool, 2).leads);
+  EXPECT_FALSE(status_at(pool, 3).leads);
+}
+
+TEST(Stewards, ALeaderThatComesBackFollowsAndIsBroughtUpToDate) {
+  Pool pool(5);
+  const Manifest manifest = pool.manifest(3000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 500);
+  pool.kill(1);
+  run_until(pool, 2, 1500);
+  pool.restart(1);
+  pool.wait(3s);
+  EXPECT_FALSE(status_at(pool, 1).leads);
+  EXPECT_EQ(status_at(pool, 1).stewards, status_at(pool, 2).stewards);
+  pool.run(honest);
+  EXPECT_EQ(ledger_of(pool, 1, job, manifest), RangeSet(Range{0, 3000}));
+}
+
+TEST(Stewards, ALeaderThatIsRestartedAtOnceLeadsAgainUnderANewEpoch) {
+  Pool pool(4);
+  const JobId job = pool.submit({1, 2, 3}, pool.manifest(3000, 2));
+  run_until(pool, 1, 500);
+  pool.pass(200ms);  // what is finished is on disk
+  pool.kill(1);
+  pool.restart(1);
+  pool.wait(2s);
+  EXPECT_TRUE(status_at(pool, 1).leads);
+  EXPECT_EQ(status_at(pool, 1).epoch, 2U);
+  pool.run(honest);
+  EXPECT_EQ(status_at(pool, 1).verified, 3000U) << short_hex(job);
+  EXPECT_LE(total_computed(pool), 6000U + 200U);
+}
+
+TEST(Stewards, EverybodyKilledAndRestartedFinishesTheJob) {
+  Pool pool(4);
+  const Manifest manifest = pool.manifest(3000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 500);
+  for (std::size_t n = 1; n <= 4; ++n) pool.kill(n);
+  for (std::size_t n = 1; n <= 4; ++n) pool.restart(n);
+  pool.run(honest);
+  for (std::size_t n = 1; n <= 3; ++n) {
+    EXPECT_EQ(ledger_of(pool, n, job, manifest), RangeSet(Range{0, 3000})) << n;
+  }
+}
+
+TEST(Stewards, AWorkerThatIsRestartedGoesOnWithWhatItHadAndHadCommitted) {
+  Pool pool(3);
+  pool.submit({1}, pool.manifest(3000, 2));
+  run_until(pool, 1, 300);
+  pool.wait(200ms);  // what is finished is on disk
+  pool.kill(2);
+  pool.restart(2);
+  pool.run(honest);
+  EXPECT_EQ(status_at(pool, 1).verified, 3000U);
+  // Nobody computed a unit twice but what worker 2 had under way.
+  for (auto& [n, units] : pool.computed) {
+    std::map<UnitIndex, int> times;
+    for (UnitIndex unit : units) times[unit] += 1;
+    const auto twice = std::count_if(times.begin(), times.end(),
+                                     [](const auto& entry) { return entry.second > 1; });
+    EXPECT_LE(twice, n == 2 ? 128 : 0) << n;
+  }
+}
+
+TEST(Stewards, CutInTwoBothHalvesGoOnAndMergeWhenHealed) {
+  Pool pool(6);
+  const Manifest manifest = pool.manifest(4000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 400);
+  const auto across = [&](auto act) {
+    for (std::size_t a : {1U, 4U, 5U}) {
+      for (std::size_t b : {2U, 3U, 6U}) act(a, b);
+    }
+  };
+  across([&](std::size_t a, std::size_t b) { pool.cut(a, b); });
+  pool.wait(1s);
+  EXPECT_TRUE(status_at(pool, 1).leads);
+  EXPECT_TRUE(status_at(pool, 2).leads);
+  run_until(pool, 1, 1200);
+  run_until(pool, 2, 1200);
+  across([&](std::size_t a, std::size_t b) { pool.link(a, b); });
+  pool.settle();
+  EXPECT_FALSE(status_at(pool, 1).leads);
+  EXPECT_TRUE(status_at(pool, 2).leads);
+  pool.run(honest);
+  for (std::size_t n = 1; n <= 3; ++n) {
+    EXPECT_EQ(ledger_of(pool, n, job, manifest), RangeSet(Range{0, 4000})) << n;
+    EXPECT_EQ(status_at(pool, n).verified, 4000U) << n;
+  }
+}
+
+TEST(Stewards, AFollowerThatStaysAwayIsReplacedWithTheOthersConsent) {
+  Pool pool(5);
+  const Manifest manifest = pool.manifest(50'000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 500);
+  pool.kill(3);
+  pool.wait(45s);
+  const JobStatus status = status_at(pool, 1);
+  EXPECT_TRUE(status.leads);
+  ASSERT_EQ(status.stewards.size(), 3U);
+  EXPECT_EQ(status.stewards[0], pool.id(1));
+  EXPECT_EQ(status.stewards[1], pool.id(2));
+  EXPECT_NE(status.stewards[2], pool.id(3));
+  run_until(pool, 1, 2000);
+  const std::size_t third = status.stewards[2] == pool.id(4) ? 4 : 5;
+  EXPECT_EQ(status_at(pool, third).verified, status_at(pool, 1).verified);
+  // And it can lead.
+  pool.kill(1);
+  pool.kill(2);
+  pool.wait(1s);
+  pool.wait(1s);
+  EXPECT_TRUE(status_at(pool, third).leads);
+  // Who was replaced learns of it when it comes back, and is read.
+  pool.restart(3);
+  pool.wait(3s);
+  EXPECT_FALSE(status_at(pool, 3).leads);
+  pool.connect_submitter(third);
+  EXPECT_GE(ledger_of(pool, third, job, manifest).size(), 2000U);
+}
+
+TEST(Stewards, AJobThatBeganWithOneGetsThree) {
+  Pool pool(4);
+  const JobId job = pool.submit(1, pool.manifest(50'000, 2));
+  run_until(pool, 1, 100);
+  pool.wait(20s);
+  EXPECT_EQ(status_at(pool, 1).stewards.size(), 3U) << short_hex(job);
+  pool.kill(1);
+  pool.wait(1s);
+  EXPECT_TRUE(status_at(pool, 2).leads || status_at(pool, 3).leads || status_at(pool, 4).leads);
+}
+
+TEST(Stewards, TheSubmittersWillReachesThoseWhoWereAway) {
+  Pool pool(4);
+  const JobId job = pool.submit({1, 2, 3}, pool.manifest(3000, 2));
+  run_until(pool, 1, 200);
+  pool.kill(3);
+  const Control cancel{.job = job, .sequence = 1, .command = ControlCommand::kCancel};
+  pool.say(2, ControlRequest{sign_fact(pool.submitter(), Purpose::kControl, encode(cancel))});
+  EXPECT_EQ(status_at(pool, 2).phase, JobPhase::kCancelled);
+  EXPECT_EQ(status_at(pool, 1).phase, JobPhase::kCancelled);
+  pool.restart(3);
+  EXPECT_EQ(status_at(pool, 3).phase, JobPhase::kCancelled);
+}
+
+TEST(Stewards, ResultsAreForgottenWhenTheirTimeIsOver) {
+  Pool pool(2);
+  Manifest manifest = pool.manifest(100, 2);
+  manifest.keep_s = 3600;
+  pool.submit({1, 2}, manifest);
+  pool.run(honest);
+  EXPECT_GT(status_at(pool, 1).kept_until, 0);
+  pool.pass(3000s);
+  EXPECT_EQ(pool.peer(1).jobs_led().size(), 1U);
+  pool.pass(700s);
+  EXPECT_TRUE(pool.peer(1).jobs_led().empty());
+  EXPECT_TRUE(pool.peer(2).jobs_led().empty());
+  EXPECT_EQ(pool.facts_on_disk(1), 0U);
+  EXPECT_EQ(pool.facts_on_disk(2), 0U);
+}
+
+TEST(Stewards, AnImpostorIsNotWorkedFor) {
+  Pool pool(3);
+  const Signed manifest =
+      sign_fact(pool.submitter(), Purpose::kManifest, encode(pool.manifest(100, 1)));
+  const JobId job = job_id_of(manifest.body);
+  // Worker 3 says that it leads a job whose submitter named worker 1.
+  pool.say_as(3, 2,
+              WorkAvailable{.job = job,
+                            .leader = pool.record(3),
+                            .terms = {pool.term(pool.submitter(), job, 1, {1})}});
+  pool.say_as(3, 2,
+              LeaseGrant{.job = job,
+                         .epoch = 1,
+                         .lease = 1,
+                         .ranges = {{0, 100}},
+                         .duration_ms = 60'000,
+                         .manifest = manifest,
+                         .terms = {pool.term(pool.submitter(), job, 1, {1})}});
+  EXPECT_FALSE(pool.compute(2, honest));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,170 @@
+#include <algorithm>
+
+#include "worker/core/stewardship.h"
+
+// A steward that stays away is replaced; a job that has too few gets another.
+namespace shoal {
+namespace {
+
+constexpr Duration kEnlistPatience = 60s;  // it may have much to fetch
+constexpr Duration kAskAgain = 120s;       // one that would not, or could not
+// A job that is over before needs no more stewards than it began with.
+constexpr Duration kGrowAfter = 5s;
+
+}  // namespace
+
+void Stewardship::look_for_steward(Instant now, Entry& entry, Outbox& out) {
+  std::erase_if(entry.declined, [&](const auto& who) { return now - who.second > kAskAgain; });
+  if (entry.enlisting) {
+    if (now - entry.enlisting->since <= kEnlistPatience) return;
+    entry.declined[entry.enlisting->candidate] = now;
+    entry.enlisting.reset();
+  }
+  if (now - entry.job->leads_since() < kGrowAfter) return;
+  const Term& term = entry.job->term();
+  const bool too_few = term.stewards.size() < limits::kStewards;
+  const bool one_is_away = std::any_of(entry.away.begin(), entry.away.end(), [&](const auto& who) {
+    return now - who.second >= limits::kStewardAway;
+  });
+  if (!too_few && !one_is_away) return;
+  const auto here = static_cast<std::size_t>(
+      std::count_if(term.stewards.begin(), term.stewards.end(), [&](const NodeId& steward) {
+        return steward == signer_.id() || membership_.linked(steward);
+      }));
+  if (here < majority_of(term)) return;
+  const auto candidate = steward_candidate(now, entry);
+  if (!candidate) return;
+  entry.enlisting = Enlisting{.candidate = *candidate, .since = now, .proposal = std::nullopt};
+  out.send(*candidate,
+           Enlist{.manifest = entry.job->signed_manifest(), .terms = entry.job->terms()});
+}
+
+std::optional<NodeId> Stewardship::steward_candidate(Instant, const Entry& entry) {
+  const Manifest& what = entry.job->manifest();
+  std::vector<NodeId> able;
+  for (const NodeId& node : membership_.linked_workers()) {
+    if (is_steward(entry.job->term(), node) || entry.declined.contains(node)) continue;
+    const auto record = membership_.what_of(node);
+    if (!record || record->endpoints.empty()) continue;
+    if (what.kernel_kind == KernelKind::kShipped &&
+        std::find(record->kernels.begin(), record->kernels.end(), what.kernel) ==
+            record->kernels.end()) {
+      continue;
+    }
+    able.push_back(node);
+  }
+  if (able.empty()) return std::nullopt;
+  return able[rng_.below(able.size())];
+}
+
+void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& out) {
+  const JobId id = job_id_of(enlist.manifest.body);
+  const auto decline = [&](std::string why) {
+    out.send(from, EnlistReply{.job = id, .accepted = false, .detail = std::move(why)});
+  };
+  if (Entry* known = entry(id)) {
+    known->enlisted_by = from;
+    if (known->durable) answer_waiting(*known, SubmitOutcome::kAccepted, {}, out);
+    return;
+  }
+  auto what = decode_manifest(enlist.manifest.body);
+  if (!what) return decline(what.error().what);
+  if (!signature_holds(checker_, Purpose::kManifest, enlist.manifest)) {
+    return decline("its signature does not hold");
+  }
+  const auto term = term_in_force(enlist.terms, id, enlist.manifest.signer, checker_);
+  if (!term) return decline("the terms of its stewards do not hold: " + term.error());
+  if (term->stewards.front() != from) return decline("you do not lead it");
+  make_room();
+  if (auto [outcome, why] = objection(enlist.manifest, *what);
+      outcome != SubmitOutcome::kAccepted) {
+    return decline(std::move(why));
+  }
+  Entry& entry = add_entry(enlist.manifest, std::move(*what), enlist.terms);
+  entry.enlisted_by = from;
+  need_contents(entry);
+  if (entry.missing.empty()) make_durable(entry, out);
+}
+
+void Stewardship::on_enlist_reply(Instant now, const NodeId& from, const EnlistReply& reply,
+                                  Outbox& out) {
+  Entry* found = entry(reply.job);
+  if (found == nullptr || !found->job->leading()) return;
+  if (!found->enlisting || found->enlisting->candidate != from || found->enlisting->proposal) {
+    return;
+  }
+  if (!reply.accepted) {
+    found->declined[from] = now;
+    found->enlisting.reset();
+    return;
+  }
+  propose(*found, out);
+  admit_if_endorsed(now, *found, out);
+}
+
+// The candidate in place of whoever is away, or beside the others.
+void Stewardship::propose(Entry& entry, Outbox& out) {
+  const Term& before = entry.job->term();
+  Term next{.job = before.job, .epoch = before.epoch + 1, .stewards = {}};
+  for (const NodeId& steward : before.stewards) {
+    if (steward == signer_.id() || membership_.linked(steward)) next.stewards.push_back(steward);
+  }
+  for (const NodeId& steward : before.stewards) {
+    if (next.stewards.size() + 1 >= limits::kStewards) break;
+    if (!is_steward(next, steward)) next.stewards.push_back(steward);
+  }
+  if (next.stewards.size() >= limits::kStewards) next.stewards.resize(limits::kStewards - 1);
+  next.stewards.push_back(entry.enlisting->candidate);
+  entry.enlisting->proposal = SignedTerm{sign_fact(signer_, Purpose::kTerm, encode(next)), {}};
+  tell_fellows(entry, EndorseRequest{entry.enlisting->proposal->term}, out);
+}
+
+void Stewardship::on_endorse_request(const NodeId& from, const EndorseRequest& request,
+                                     Outbox& out) {
+  auto next = decode_term(request.term.body);
+  Entry* found = next ? entry(next->job) : nullptr;
+  if (found == nullptr || !found->begun || found->job->leading()) return;
+  const Term& term = found->job->term();
+  const bool from_leader = term.stewards.front() == from && request.term.signer == from;
+  if (!from_leader || next->stewards.front() != from || next->epoch != term.epoch + 1) return;
+  if (!is_steward(*next, signer_.id()) ||
+      !signature_holds(checker_, Purpose::kTerm, request.term)) {
+    return;
+  }
+  out.send(from,
+           Endorse{.job = next->job,
+                   .epoch = next->epoch,
+                   .endorsement = {signer_.id(), signer_.sign(Purpose::kTerm, request.term.body)}});
+}
+
+void Stewardship::on_endorse(Instant now, const NodeId& from, const Endorse& endorse, Outbox& out) {
+  Entry* found = entry(endorse.job);
+  if (found == nullptr || !found->enlisting || !found->enlisting->proposal) return;
+  if (endorse.endorsement.signer != from || !fellow(*found, from)) return;
+  SignedTerm& proposal = *found->enlisting->proposal;
+  const bool known = std::any_of(proposal.endorsements.begin(), proposal.endorsements.end(),
+                                 [&](const Endorsement& e) { return e.signer == from; });
+  if (known ||
+      !checker_.holds(from, Purpose::kTerm, proposal.term.body, endorse.endorsement.signature)) {
+    return;
+  }
+  proposal.endorsements.push_back(endorse.endorsement);
+  admit_if_endorsed(now, *found, out);
+}
+
+void Stewardship::admit_if_endorsed(Instant now, Entry& entry, Outbox& out) {
+  const SignedTerm& proposal = *entry.enlisting->proposal;
+  if (1 + proposal.endorsements.size() < majority_of(entry.job->term())) return;
+  const NodeId candidate = entry.enlisting->candidate;
+  auto chain = extended(entry.job->terms(), proposal);
+  if (!chain) {  // replaced so often that only the submitter can go on
+    entry.declined[candidate] = now;
+    entry.enlisting.reset();
+    return;
+  }
+  out.tell(LogLevel::kInfo,
+           "worker " + short_hex(candidate) + " is a steward of job " + short_hex(entry.job->id()));
+  adopt_terms(now, entry, std::move(*chain), out);
+}
+
+}  // namespace shoal

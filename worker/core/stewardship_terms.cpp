@@ -1,0 +1,191 @@
+#include <algorithm>
+
+#include "worker/core/stewardship.h"
+
+// Who leads a job: heartbeats, elections, and what stewards tell each other when they meet.
+namespace shoal {
+namespace {
+
+std::size_t rank_of(const Term& term, const NodeId& node) {
+  return static_cast<std::size_t>(std::find(term.stewards.begin(), term.stewards.end(), node) -
+                                  term.stewards.begin());
+}
+
+}  // namespace
+
+bool Stewardship::fellow(const Entry& entry, const NodeId& node) const {
+  return node != signer_.id() && is_steward(entry.job->term(), node);
+}
+
+bool Stewardship::leads_by_term(const Entry& entry) const {
+  const auto& stewards = entry.job->term().stewards;
+  return !stewards.empty() && stewards.front() == signer_.id();
+}
+
+TermNotice Stewardship::notice_of(const Entry& entry) const {
+  TermNotice notice{.job = entry.job->id(), .terms = entry.job->terms(), .records = {}};
+  for (const NodeId& steward : entry.job->term().stewards) {
+    if (auto record = membership_.record_of(steward)) notice.records.push_back(std::move(*record));
+  }
+  return notice;
+}
+
+TermNotice Stewardship::notice_of(const JobId& id) const {
+  const Entry* found = entry(id);
+  check(found != nullptr, "a notice of a job that is not kept here");
+  return notice_of(*found);
+}
+
+void Stewardship::tell_fellows(Entry& entry, const Message& message, Outbox& out) {
+  for (const NodeId& steward : entry.job->term().stewards) {
+    if (fellow(entry, steward) && membership_.linked(steward)) out.send(steward, message);
+  }
+}
+
+// From now on this node watches the other stewards of the job, and they it.
+void Stewardship::meet_fellows(Instant now, Entry& entry, Outbox& out) {
+  for (const NodeId& steward : entry.job->term().stewards) {
+    if (!fellow(entry, steward)) continue;
+    if (membership_.linked(steward)) {
+      heard_[steward] = now;
+      out.send(steward, notice_of(entry));
+    } else {
+      entry.away.emplace(steward, now);
+      membership_.reach(now, steward, out);
+    }
+  }
+  if (!tick_at_ && entry.job->active() && entry.job->term().stewards.size() > 0) tick_at_ = now;
+}
+
+void Stewardship::take_lead(Instant now, Entry& entry, Outbox& out) {
+  entry.resume_at.reset();
+  if (!entry.job->active() || entry.job->leading()) return;
+  introduce_workers(entry);
+  entry.job->lead(now, entry.job->term().epoch, out);
+  news_.push_back(entry.job->id());
+}
+
+// The leader is gone, or was this node itself before it was restarted.
+void Stewardship::elect_self(Instant now, Entry& entry, Outbox& out) {
+  const Term& before = entry.job->term();
+  const bool again = before.stewards.front() == signer_.id();
+  Term next{.job = before.job, .epoch = before.epoch + 1, .stewards = {signer_.id()}};
+  for (std::size_t i = 1; i < before.stewards.size(); ++i) {
+    if (before.stewards[i] != signer_.id()) next.stewards.push_back(before.stewards[i]);
+  }
+  if (!again) {  // who led before comes last
+    next.stewards.push_back(before.stewards.front());
+    out.tell(LogLevel::kWarning, "leads job " + short_hex(before.job) +
+                                     " from now on: its leader " +
+                                     short_hex(before.stewards.front()) + " does not answer");
+  }
+  auto chain = extended(entry.job->terms(),
+                        SignedTerm{sign_fact(signer_, Purpose::kTerm, encode(next)), {}});
+  check(chain.has_value(), "an election made a chain of terms longer");
+  adopt_terms(now, entry, std::move(*chain), out);
+}
+
+// `terms` were checked, and outrank those that were in force here.
+void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox& out) {
+  const NodeId leader_before = entry.job->term().stewards.front();
+  entry.job->set_terms(std::move(terms));
+  if (entry.durable) store_terms(entry, out);
+  std::erase_if(entry.away, [&](const auto& away) { return !fellow(entry, away.first); });
+  entry.enlisting.reset();
+  entry.resume_at.reset();
+  const NodeId& leader = entry.job->term().stewards.front();
+  if (leader != signer_.id()) {
+    if (entry.job->leading()) {
+      out.tell(LogLevel::kInfo, "job " + short_hex(entry.job->id()) + " is led by " +
+                                    short_hex(leader) + " from now on");
+      entry.job->follow();
+    }
+    if (leader != leader_before && membership_.linked(leader)) heard_[leader] = now;
+  }
+  if (!entry.begun) return;
+  meet_fellows(now, entry, out);
+  // Who is no steward any more has a ledger all the same, which the leader is to read.
+  if (!is_steward(entry.job->term(), signer_.id()) && membership_.linked(leader)) {
+    out.send(leader, notice_of(entry));
+  }
+  if (leader == signer_.id()) {
+    if (entry.job->leading()) {
+      news_.push_back(entry.job->id());  // the same leader; workers learn who else keeps the job
+    } else {
+      take_lead(now, entry, out);
+    }
+  }
+}
+
+void Stewardship::on_term_notice(Instant now, const NodeId& from, const TermNotice& notice,
+                                 Outbox& out) {
+  Entry* found = entry(notice.job);
+  if (found == nullptr || !found->begun) return;
+  for (const Signed& record : notice.records) membership_.learn(now, record, out);
+  const NodeId& submitter = found->job->signed_manifest().signer;
+  if (outranks(notice.terms, found->job->terms())) {
+    if (!term_in_force(notice.terms, notice.job, submitter, checker_)) return;
+    adopt_terms(now, *found, notice.terms, out);
+  } else if (outranks(found->job->terms(), notice.terms)) {
+    out.send(from, notice_of(*found));
+  }
+  const NodeId& leader = found->job->term().stewards.front();
+  if (from == leader) {
+    heard_[from] = now;
+  } else if (leader == signer_.id() && notice.terms == found->job->terms()) {
+    out.send(from, notice_of(*found));  // it begins to follow
+  }
+  // The leader reads once what a fellow has; the others read the leader's as it grows.
+  if (from == leader || leader == signer_.id()) read_from(*found, from, out);
+  if (found->job->control()) out.send(from, ControlRequest{*found->job->control()});
+  if (found->snapshot) out.send(from, JobOver{*found->snapshot});
+}
+
+void Stewardship::on_heartbeat(Instant now, const NodeId& from) {
+  if (auto it = heard_.find(from); it != heard_.end()) it->second = now;
+}
+
+// When this node takes the lead, unless it hears of the leader before.
+std::optional<Instant> Stewardship::takeover_at(const Entry& entry) const {
+  if (!entry.begun || !entry.job->active() || entry.job->leading()) return std::nullopt;
+  const Term& term = entry.job->term();
+  const std::size_t rank = rank_of(term, signer_.id());
+  if (rank == term.stewards.size()) return std::nullopt;
+  if (rank == 0) return entry.resume_at;
+  const NodeId& leader = term.stewards.front();
+  const Duration turn = limits::kRankStep * static_cast<std::int64_t>(rank - 1);
+  if (auto heard = heard_.find(leader); heard != heard_.end()) {
+    return heard->second + limits::kLeaderSilence + turn;
+  }
+  auto away = entry.away.find(leader);
+  if (away == entry.away.end()) return std::nullopt;
+  return away->second + limits::kLinkPatience + turn;
+}
+
+// This node slept: what it did not hear proves nothing about the leader.
+void Stewardship::pardon(Instant now, Entry& entry) {
+  const NodeId& leader = entry.job->term().stewards.front();
+  if (auto heard = heard_.find(leader); heard != heard_.end()) heard->second = now;
+  if (auto away = entry.away.find(leader); away != entry.away.end()) away->second = now;
+  if (entry.resume_at) entry.resume_at = now;
+}
+
+// Twice a second, while there is a job with fellow stewards: signs of life, and looking after those
+// that are away.
+void Stewardship::tick(Instant now, Outbox& out) {
+  tick_at_.reset();
+  std::set<NodeId> followers;
+  for (auto& [_, entry] : jobs_) {
+    if (!entry.begun || !entry.job->active()) continue;
+    tick_at_ = now + limits::kHeartbeatEvery;
+    for (const auto& [steward, since] : entry.away) membership_.reach(now, steward, out);
+    if (!entry.job->leading()) continue;
+    for (const NodeId& steward : entry.job->term().stewards) {
+      if (fellow(entry, steward) && membership_.linked(steward)) followers.insert(steward);
+    }
+    look_for_steward(now, entry, out);
+  }
+  for (const NodeId& follower : followers) out.send(follower, Heartbeat{});
+}
+
+}  // namespace shoal
