@@ -212,7 +212,7 @@ struct Guess {
     return bytes;
   }
   std::size_t operator()(const RejoinReply& m) const {
-    std::size_t bytes = 16;
+    std::size_t bytes = wire_bytes(m.open);
     for (const auto& lease : m.leases) bytes += wire_bytes(lease.grant) + 32;
     return bytes;
   }

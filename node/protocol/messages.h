@@ -275,7 +275,7 @@ struct TransferReply {  // leader to thief: what of it moved; the rest must not 
   friend bool operator==(const TransferReply&, const TransferReply&) = default;
 };
 // Worker to a new leader, or to the same one after a restart: what it was given, and what of that
-// it still means to compute. CommitNotices for what is committed follow.
+// it still means to compute.
 struct Rejoin {
   struct Part {
     Signed grant;             // Grant
@@ -300,6 +300,7 @@ struct RejoinReply {  // the leases from now on; what was held and is in none of
   std::uint64_t epoch = 0;
   std::vector<Lease> leases;
   std::uint64_t duration_ms = 0;
+  std::vector<Range> open;  // units that have not ended, or more: commitments to these are wanted
   friend bool operator==(const RejoinReply&, const RejoinReply&) = default;
 };
 

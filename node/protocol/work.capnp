@@ -36,8 +36,8 @@
 #     worker             new leader
 #      |      <---- TermNotice |
 #      | Rejoin ---->          | (papers, and what of them is still to be computed)
-#      | CommitNotice ---->    | (what is committed and has not ended)
-#      |      <--- RejoinReply | (the leases as they are called now)
+#      |      <--- RejoinReply | (the leases as they are called now, and what has not ended)
+#      | CommitNotice ---->    | (what of that was committed before)
 #
 # Durations, not moments, are sent: two nodes' clocks have nothing in common.
 
@@ -287,8 +287,8 @@ struct TransferReply {
 }
 
 struct Rejoin {
-  # Worker to a new leader, or to the same one when the worker was restarted: what I was given, and
-  # what of it I still mean to compute. CommitNotices for what is committed follow.
+  # Worker to a new leader, or to the same one when either was restarted: what I was given, and what
+  # of it I still mean to compute.
 
   job @0 :Jobs.JobId;
   # The job.
@@ -327,6 +327,10 @@ struct RejoinReply {
 
   durationMs @3 :UInt64;
   # For how long.
+
+  open @4 :List(Range);
+  # All units of the job that have not ended, or more. The worker commits again to what it committed
+  # of these; what it kept of all others it may forget.
 
   struct Lease {
     oldEpoch @0 :UInt64;

@@ -298,12 +298,14 @@ void write(StructBuilder any, const RejoinReply& from) {
     write(lease.initGrant(), from.leases[i].grant);
   }
   to.setDurationMs(from.duration_ms);
+  write_ranges(to.initOpen(ranges_size(from.open)), from.open);
 }
 void read(StructReader any, RejoinReply& to, Reading& reading) {
   auto from = any.as<wire::RejoinReply>();
   reading.id(from.getJob(), to.job, "rejoin_reply.job");
   to.epoch = from.getEpoch();
   reading.number(from.getDurationMs(), to.duration_ms, kDurationMsMax, "rejoin_reply.duration_ms");
+  read_ranges(from.getOpen(), to.open, reading, "rejoin_reply.open");
   auto leases = from.getLeases();
   if (!reading.within(leases.size(), limits::kGrantsPerMessage, "rejoin_reply.leases")) return;
   to.leases.resize(leases.size());

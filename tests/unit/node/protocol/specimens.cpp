@@ -262,7 +262,7 @@ void add_stewards(std::vector<Message>& all) {
                        {{signed_bytes(89, 190), ranges}, {signed_bytes(90, 191), {}}},
                        8,
                        1'234'567});
-  all.push_back(RejoinReply{id<JobId>(5), 6, {{5, 22, signed_bytes(91, 192)}}, 60'000});
+  all.push_back(RejoinReply{id<JobId>(5), 6, {{5, 22, signed_bytes(91, 192)}}, 60'000, ranges});
 }
 
 }  // namespace
