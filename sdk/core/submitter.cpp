@@ -34,7 +34,10 @@ std::optional<Instant> Submitter::Impl::next_deadline() const {
     consider(search.ask_again);
   }
   for (const auto& [id, c] : contacts) consider(c.dial_ends);
-  for (const auto& [id, job] : jobs) consider(job.timer);
+  for (const auto& [id, job] : jobs) {
+    consider(job.timer);
+    consider(job.look);
+  }
   for (const Census& census : censuses) {
     if (census.begun) consider(census.ends);
   }
@@ -58,7 +61,7 @@ void Submitter::Impl::on(const SubmitterDeadline&) {
   search_deadline();
   std::vector<JobId> due;
   for (const auto& [id, job] : jobs) {
-    if (job.timer && *job.timer <= now) due.push_back(id);
+    if ((job.timer && *job.timer <= now) || (job.look && *job.look <= now)) due.push_back(id);
   }
   for (const JobId& id : due) job_deadline(id);
   pass(exchange.on_deadline(now));
@@ -73,6 +76,7 @@ void Submitter::Impl::on(const LinkUp& up) {
   }
   c->linked = true;
   c->dial_ends.reset();
+  c->missed.reset();
   c->address = up.address;
   c->worker = up.role == Role::kWorker;
   if (search.active && is_door(up.peer)) {
@@ -120,8 +124,8 @@ void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
   }
   for (auto& [id, job] : jobs) {
     // A steward that fetches is alive, however long the program or the inputs take.
-    if (job.stage == JobStage::kOffering && job.steward && job.steward->node == from) {
-      job.timer = now + 30s;
+    for (Seat& seat : job.seats) {
+      if (seat.node == from) seat.heard = now;
     }
   }
   pass(exchange.on_request(now, from, request));

@@ -14,9 +14,14 @@
 #include "node/protocol/time.h"
 #include "node/protocol/transport.h"
 
-// A submitter's session as a state machine: finds peers through the doors of its ticket, chooses a
-// steward, hands over jobs, serves their content, fetches receipts and large outputs, and checks
-// every signature itself. It believes neither coordinators nor stewards.
+// A submitter's session as a state machine: finds peers through the doors of its ticket, chooses
+// the stewards of its jobs and signs the term that names them, hands the jobs over, serves their
+// content, fetches receipts and large outputs, and checks every signature itself. It believes
+// neither coordinators nor stewards.
+//
+// Who keeps a job is what the best chain of terms says that was shown here (terms.h). Receipts are
+// read from the leader where it is linked, else from any other steward; each proves itself, so it
+// does not matter who sent it, and what was delivered once stands.
 namespace shoal {
 
 struct SubmitterConfig {
@@ -36,16 +41,17 @@ struct SubmitJob {  // stewards are chosen; answered by JobAccepted or JobRefuse
 };
 struct AttachJob {  // a job submitted earlier, perhaps by another process. Answered by JobAccepted
   JobId job;
-  std::optional<Signed> manifest;       // if remembered; else the steward is asked
-  std::optional<Ticket::Door> steward;  // if remembered; else peers are asked
+  std::optional<Signed> manifest;      // if remembered; else the pool is asked
+  std::vector<Ticket::Door> stewards;  // as far as remembered; they are asked before others are
+  TermChain terms = {};                // if remembered
 };
 struct WantReceipts {  // deliver receipts as they come, about `credit_bytes` ahead of TakenReceipts
   JobId job;
   std::uint64_t credit_bytes = 8 << 20;
 };
-struct TakenReceipts {  // the application has consumed up to `sequence`
+struct TakenReceipts {  // the application has consumed up to this ReceiptReady::number
   JobId job;
-  std::uint64_t sequence = 0;
+  std::uint64_t number = 0;
 };
 struct WantOutput {  // fetch a large output from its holders; answered by OutputReady
   JobId job;
@@ -67,9 +73,17 @@ struct CloseJob {       // all receipts are taken: sign and send the final snaps
 };
 
 // --- what it tells the application ---
-struct JobAccepted {
+struct JobAccepted {  // all of its stewards have it durably; or, after AttachJob, one of them is
+                      // there
   JobId job;
-  Ticket::Door steward;  // to be remembered with the id
+  std::vector<Ticket::Door> stewards;  // the leader first; to be remembered with the id, as are
+  TermChain terms;
+  std::optional<Signed> manifest;  // where it came from the pool; it is the one of this id
+};
+struct StewardsChanged {  // of a job that was accepted: to be remembered instead
+  JobId job;
+  std::vector<Ticket::Door> stewards;
+  TermChain terms;
 };
 struct JobRefused {
   enum class Why : std::uint8_t {
@@ -89,8 +103,11 @@ struct JobRefused {
 struct ReceiptReady {  // every signature, seal and proof in it has been checked
   JobId job;
   Receipt receipt;
+  std::vector<Range> fresh = {};  // its units that had not ended before: the others keep their end
+  NodeId from;                    // the steward whose count `receipt.sequence` is
+  std::uint64_t number = 0;       // rises by one with each receipt that is delivered of the job
 };
-struct ReceiptBad {  // a steward sent what does not hold; it is skipped and asked for elsewhere
+struct ReceiptBad {  // a steward sent what does not hold; another one is asked, if there is any
   JobId job;
   std::string what;
 };
@@ -125,9 +142,10 @@ using SubmitterEvent =
     std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, ContentOpened,
                  BlockStored, BlockRead, SubmitJob, AttachJob, WantReceipts, TakenReceipts,
                  WantOutput, ControlJob, WantStatus, WantWorkers, CloseJob>;
-using SubmitterAction = std::variant<Dial, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock,
-                                     JobAccepted, JobRefused, ReceiptReady, ReceiptBad, StatusReady,
-                                     WorkersReady, OutputReady, JobClosed, Notice>;
+using SubmitterAction =
+    std::variant<Dial, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock, JobAccepted,
+                 StewardsChanged, JobRefused, ReceiptReady, ReceiptBad, StatusReady, WorkersReady,
+                 OutputReady, JobClosed, Notice>;
 using SubmitterActions = std::vector<SubmitterAction>;
 
 // Not thread-safe; never blocks. As Peer.

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "sdk/core/submitter_impl.h"
@@ -12,8 +14,13 @@ constexpr std::size_t kAskedMax = 64;
 // Links that stay up after they were needed for a question: the next job is the quicker for them.
 constexpr std::size_t kLinksKept = 16;
 
-bool newer(const JobStatus& a, const JobStatus& b) {
-  return a.verified + a.failed + a.disputed > b.verified + b.failed + b.disputed;
+// Who leads knows best; of two that say so, the one with the later term; among followers, the one
+// that has heard of more.
+bool better(const JobStatus& a, const JobStatus& b) {
+  const auto rank = [](const JobStatus& s) {
+    return std::tuple(s.leads, s.epoch, s.verified + s.failed + s.disputed);
+  };
+  return rank(a) > rank(b);
 }
 
 }  // namespace
@@ -35,12 +42,23 @@ void Submitter::Impl::on(const WantWorkers&) {
   review();
 }
 
+std::vector<NodeId> Submitter::Impl::whom_to_ask(const OpenJob& job) const {
+  const auto linked = [this](const NodeId& node) {
+    const auto it = contacts.find(node);
+    return it != contacts.end() && it->second.linked;
+  };
+  if (!job.stewards.empty() && linked(job.stewards.front())) return {job.stewards.front()};
+  std::vector<NodeId> followers;
+  std::copy_if(job.stewards.begin(), job.stewards.end(), std::back_inserter(followers), linked);
+  return followers.empty() ? job.stewards : followers;
+}
+
 bool Submitter::Impl::begin_census(Census& census) {
   std::vector<NodeId> targets;
   const auto job = jobs.find(census.job);
   if (census.kind == CensusKind::kStatus && job != jobs.end() &&
       job->second.stage == JobStage::kHeld) {
-    targets.push_back(job->second.steward->node);
+    targets = whom_to_ask(job->second);
   } else {
     if (!settled()) return false;
     for (const auto& [node, c] : contacts) {
@@ -85,7 +103,8 @@ void Submitter::Impl::census_link_lost(const NodeId& node) {
 void Submitter::Impl::heard(const NodeId& from, JobStatusReply& reply) {
   auto& questions = contacts[from].status_asked;
   if (questions.empty()) return;
-  const JobId asked = questions.front();
+  const StatusQuestion question = questions.front();
+  const JobId& asked = question.job;
   questions.pop_front();
   for (Census& census : censuses) {
     if (census.kind != CensusKind::kStatus || census.job != asked ||
@@ -96,10 +115,10 @@ void Submitter::Impl::heard(const NodeId& from, JobStatusReply& reply) {
       if (!asked.is_zero() && status.job != asked) continue;
       if (!census.submitter.is_zero() && status.submitter != census.submitter) continue;
       const auto [it, added] = census.jobs.emplace(status.job, status);
-      if (!added && newer(status, it->second)) it->second = status;
+      if (!added && better(status, it->second)) it->second = status;
     }
   }
-  steward_status(from, asked, reply);
+  steward_status(from, question, reply);
 }
 
 void Submitter::Impl::heard(const NodeId& from, WorkerStatus& status) {
@@ -157,9 +176,6 @@ void Submitter::Impl::drop_strangers(const Census& census) {
       contacts.begin(), contacts.end(), [](const auto& entry) { return entry.second.linked; }));
   for (const NodeId& node : census.asked) {
     if (linked <= kLinksKept) return;
-    const bool steward = std::any_of(jobs.begin(), jobs.end(), [&](const auto& entry) {
-      return entry.second.steward && entry.second.steward->node == node;
-    });
     const bool holder = std::any_of(outputs.begin(), outputs.end(), [&](const auto& entry) {
       return entry.second.holders.count(node) > 0;
     });
@@ -167,7 +183,7 @@ void Submitter::Impl::drop_strangers(const Census& census) {
       return other.pending.count(node) > 0;
     });
     Contact& c = contacts[node];
-    if (steward || holder || asked_more || !c.linked) continue;
+    if (keeps_a_job(node) || holder || asked_more || !c.linked) continue;
     c.linked = false;
     c.status_asked.clear();
     pass(exchange.link_lost(now, node));

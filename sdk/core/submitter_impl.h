@@ -10,12 +10,20 @@
 
 #include "node/content/core/exchange.h"
 #include "node/protocol/range.h"
+#include "node/protocol/terms.h"
+#include "sdk/core/steward_choice.h"
 #include "sdk/core/submitter.h"
 
-// The tables behind submitter.h. One part a file: finding peers (submitter_peers.cpp), placing and
-// holding jobs (submitter_jobs.cpp), receipts and outputs (submitter_results.cpp), questions to
-// many (submitter_census.cpp).
+// The tables behind submitter.h. One part a file: finding peers (submitter_peers.cpp), opening jobs
+// and steering them (submitter_jobs.cpp), giving them to stewards (submitter_place.cpp), finding
+// the stewards of others (submitter_locate.cpp), staying with them (submitter_hold.cpp), receipts
+// and outputs (submitter_results.cpp), questions to many (submitter_census.cpp).
 namespace shoal {
+
+struct StatusQuestion {
+  JobId job;
+  bool after_over = false;  // behind a JobOver: whoever answers this has read that
+};
 
 // A node that was heard of, and how things stand with it.
 struct Contact {
@@ -23,11 +31,12 @@ struct Contact {
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record
   std::string address;                 // as seen on its link
   bool linked = false;
-  bool worker = false;               // as it said on its link, or in its record
-  std::optional<Instant> dial_ends;  // a dial is under way until then
-  std::size_t dials = 0;             // picks among its endpoints
-  std::string dialled;               // the endpoint of the last dial
-  std::deque<JobId> status_asked;    // answers come in the order of the questions
+  bool worker = false;                      // as it said on its link, or in its record
+  std::optional<Instant> dial_ends;         // a dial is under way until then
+  std::size_t dials = 0;                    // picks among its endpoints
+  std::string dialled;                      // the endpoint of the last dial
+  std::optional<Instant> missed;            // a dial that led nowhere
+  std::deque<StatusQuestion> status_asked;  // answers come in the order of the questions
 };
 
 // Looking for peers through the doors, while anybody here waits for some.
@@ -42,39 +51,80 @@ struct Search {
 };
 
 enum class JobStage : std::uint8_t {
-  kSeeking,     // needs a steward, knows too few peers
-  kOffering,    // dialling one, or handing the job over to it
-  kLocating,    // attached, nobody known who leads it
-  kConfirming,  // asking the remembered steward whether it leads the job
-  kHeld,        // a steward has it durably
+  kSeeking,   // needs stewards, knows too few peers
+  kPlacing,   // its seats are dialled, or the job is being handed over to them
+  kLocating,  // attached, or forgotten by its stewards: nobody here has confirmed that he keeps it
+  kHeld,      // stewards have it durably
+};
+
+// One to whom a job is being handed over.
+struct Seat {
+  NodeId node;
+  bool durable = false;       // it has acknowledged the job
+  bool acknowledged = false;  // since the term was last changed
+  Instant heard;              // its silence is counted from here
+};
+
+// One of those who keep a job, as its reader sees it.
+struct Keeper {
+  bool asked = false;        // for receipts, on the link that stands
+  std::uint64_t cursor = 0;  // the last of its sequences that came on it
+  bool questioned = false;   // whether it keeps the job, on the link that stands
+  bool forgot = false;       // it says that it does not have the job
+  bool lied = false;         // it sent a receipt that does not hold
 };
 
 struct OpenJob {
-  Signed signed_manifest;
+  std::optional<Signed> signed_manifest;  // none: attached, and not yet found
   Manifest manifest;
   JobStage stage = JobStage::kSeeking;
+  bool accepted = false;   // and the application was told so
+  bool from_pool = false;  // the manifest was
+  TermChain chain;         // the best that was seen; may be empty after AttachJob
+  std::vector<NodeId>
+      stewards;  // by the chain, the leader first; without one, as remembered or told
+  std::map<NodeId, Keeper> keepers;  // of `stewards`
+  std::optional<Instant> timer;      // what it is for follows from `stage`
+  std::string lost_why;
+
+  // kSeeking, kPlacing
   bool wait_for_quorum = false;
   bool told_waiting = false;
-  std::optional<Ticket::Door> steward;
-  std::set<NodeId> tried;                // asked in vain
+  bool retrying = false;                 // nobody could be reached: until `timer`
+  std::set<NodeId> tried;                // asked in vain; kLocating: asked
   std::optional<SubmitOutcome> refusal;  // the last one of them said
   std::string refusal_detail;
-  Instant give_up;               // unreachable stewards are not tried again after this
-  std::optional<Instant> timer;  // what it is for follows from `stage`
+  std::size_t called_invalid = 0;  // times
+  Instant give_up;                 // those who cannot be reached are not tried after this
+  std::vector<Seat> seats;         // the leader first
+  TermChain offered;               // one term, signed here, that names them
+  std::uint64_t epoch = 0;         // of the last term signed here, or of a better one
+  bool some_durable = false;       // a seat
+  Instant last_durable;
+
+  // kLocating
+  bool asking_all = false;  // not the remembered stewards alone
+  bool kept = false;        // a steward said that it has the job, but its manifest is not here
+
+  // kHeld
   std::size_t redials = 0;
-  std::string lost_why;
+  bool told_lost = false;
+  std::optional<NodeId> reader;  // the steward that receipts are read from
+  std::optional<Instant> look;   // when to ask the others what they have
+  Duration look_wait{};
+  Instant last_receipt;
 
   bool wanted = false;  // receipts are to be delivered
   std::uint64_t credit_bytes = 0;
-  std::uint64_t cursor = 0;       // the last sequence that came
-  std::uint64_t asked_bytes = 0;  // credit in the last request that has not come yet
-  std::deque<std::pair<std::uint64_t, std::uint64_t>> untaken;  // sequence, bytes
+  std::uint64_t asked_bytes = 0;  // credit in the last request to `reader` that has not come yet
+  std::uint64_t delivered = 0;    // receipts
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> untaken;  // number, bytes
   std::uint64_t untaken_bytes = 0;
   RangeSet had;
   std::map<UnitIndex, std::pair<UnitIndex, Hash256>> ends;  // first -> last, root: the snapshot
   std::uint64_t verified = 0, failed = 0, disputed = 0;
 
-  std::vector<Signed> controls;  // waiting for the link
+  std::vector<Signed> controls;  // for every steward that comes: the last of each kind
   std::optional<Signed> over;    // the signed snapshot, waiting for the link
 };
 
@@ -145,26 +195,56 @@ struct Submitter::Impl {
   void on(SubmitJob&);
   void on(AttachJob&);
   void on(const ControlJob&);
-  void heard(const NodeId& from, SubmitReply& m);
-  void heard(const NodeId& from, JobFound& m);
+  void heard(const NodeId& from, TermNotice& m);
   bool open_manifest(const Signed& manifest, const JobId& id, OpenJob& job);
-  std::vector<NodeId> eligible(const OpenJob&) const;
-  bool place(const JobId&, OpenJob&);  // false: the job was refused, and is gone
-  std::optional<NodeId> choose(const OpenJob&, const std::vector<NodeId>& among);
-  void offer(const JobId&, OpenJob&, const NodeId& steward);
-  void locate(const JobId&, OpenJob&);
-  void hold(const JobId&, OpenJob&);
+  // Takes the chain where it holds and is better than the job's; the stewards follow from it.
+  bool adopt(const JobId&, OpenJob&, const TermChain& chain);
+  void set_stewards(OpenJob&, std::vector<NodeId> stewards);
+  bool keeps_a_job(const NodeId&) const;
+  std::vector<Ticket::Door> doors_of(const OpenJob&) const;
+  void remember_door(const Ticket::Door&);
   void refuse(JobId, JobRefused::Why, std::string what);  // by value: the job's own key goes
+  void job_link_up(const NodeId&);
+  void job_link_lost(const NodeId&, const std::string& why, bool was_linked);
+  void job_deadline(const JobId&);
+  void ask_status(const NodeId& to, const JobId& job, const NodeId& submitter,
+                  bool after_over = false);
+
+  // --- giving a job to stewards (submitter_place.cpp); false: it was refused, and is gone ---
+  void heard(const NodeId& from, SubmitReply& m);
+  std::vector<NodeId> eligible(const OpenJob&) const;
+  bool place(const JobId&, OpenJob&);
+  bool lacks_quorum(const JobId&, OpenJob&, std::size_t workers);
+  bool waits_for_more(OpenJob&, std::size_t workers);
+  void fill_seats(OpenJob&);
+  void issue_term(const JobId&, OpenJob&);
+  bool vacate(const JobId&, OpenJob&, const NodeId&, const std::string& why);
+  void check_seats(const JobId&, OpenJob&);  // accepted by all of them? else, until when to wait
+  Instant patience_ends(const OpenJob&, const Seat&) const;
+  void seats_deadline(const JobId&, OpenJob&);
+  StewardCandidate candidate(const NodeId&) const;
   void refuse_exhausted(const JobId&, const OpenJob&, std::size_t workers);
   void refuse_unknown_kernel(const JobId&, const OpenJob&);
-  void steward_linked(const JobId&, OpenJob&);
-  void steward_status(const NodeId& from, const JobId& asked, const JobStatusReply& reply);
-  void job_link_up(const NodeId&);
-  void job_link_lost(const NodeId&, const std::string& why);
-  void job_deadline(const JobId&);
+
+  // --- finding who keeps a job (submitter_locate.cpp) ---
+  void heard(const NodeId& from, JobFound& m);
+  void locate(const JobId&, OpenJob&);                     // by asking everybody
+  void ask_keeper(const JobId&, OpenJob&, const NodeId&);  // dials it where there is no link
+  void keeper_silent(const JobId&, OpenJob&);              // one of them
+  bool keepers_may_answer(const OpenJob&) const;
+  void locate_deadline(const JobId&, OpenJob&);
+  bool learn_manifest(const JobId&, OpenJob&, const Signed& manifest);  // false: it was refused
+
+  // --- staying with those who keep it (submitter_hold.cpp) ---
+  void hold(const JobId&, OpenJob&);
+  void steward_linked(const JobId&, OpenJob&, const NodeId&);
+  void steward_status(const NodeId& from, const StatusQuestion&, const JobStatusReply& reply);
+  void steward_lost(const JobId&, OpenJob&, const NodeId&, const std::string& why, bool was_linked);
+  std::optional<NodeId> best_linked(const OpenJob&) const;
+  void read_on(const JobId&, OpenJob&);  // from the steward that is best to read from now
+  void redial(const JobId&, OpenJob&);
+  void look_around(const JobId&, OpenJob&);
   void redial_later(OpenJob&);
-  void ask_status(const NodeId& to, const JobId& job, const NodeId& submitter);
-  Ticket::Door door_of(const NodeId&) const;
 
   // --- results (submitter_results.cpp) ---
   void on(const WantReceipts&);
@@ -172,8 +252,11 @@ struct Submitter::Impl {
   void on(const WantOutput&);
   void on(const CloseJob&);
   void heard(const NodeId& from, Results& m);
-  void take_receipt(const JobId&, OpenJob&, const Bytes& encoded);
+  void take_receipt(const JobId&, OpenJob&, const NodeId& from, const Bytes& encoded);
+  void deliver(const JobId&, OpenJob&, const NodeId& from, Receipt receipt, const Hash256& root,
+               std::uint64_t bytes);
   void ask_receipts(const JobId&, OpenJob&);
+  void ask_receipts_of(const JobId&, OpenJob&, const NodeId&, bool once);
   void start_over(OpenJob&);  // for one who attaches again to a job that is open here
   void say_over(const JobId&);
   void close_job(JobId);
@@ -186,6 +269,7 @@ struct Submitter::Impl {
   void on(const WantWorkers&);
   void heard(const NodeId& from, JobStatusReply& m);
   void heard(const NodeId& from, WorkerStatus& m);
+  std::vector<NodeId> whom_to_ask(const OpenJob&) const;
   bool begin_census(Census&);  // false: it must wait for peers
   void census_link_up(const NodeId&);
   void census_link_lost(const NodeId&);
@@ -202,6 +286,8 @@ struct Submitter::Impl {
   Instant now;
   SubmitterActions out;  // of the step under way
   Search search;
+  std::optional<Instant> searched;                // the end of the last search
+  std::size_t told_stewards = limits::kStewards;  // of a job: fewer are told of once
   std::uint64_t nodes_known = 0;
   std::set<NodeId> coordinators_up;  // doors that answered in the last search
   std::map<NodeId, Contact> contacts;

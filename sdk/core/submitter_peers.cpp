@@ -24,10 +24,7 @@ Contact* Submitter::Impl::contact(const NodeId& node) {
   if (auto it = contacts.find(node); it != contacts.end()) return &it->second;
   if (contacts.size() >= limits::kKnownPeers) {
     const auto idle = std::find_if(contacts.begin(), contacts.end(), [&](const auto& entry) {
-      const bool steward = std::any_of(jobs.begin(), jobs.end(), [&](const auto& job) {
-        return job.second.steward && job.second.steward->node == entry.first;
-      });
-      return !entry.second.linked && !entry.second.dial_ends && !steward &&
+      return !entry.second.linked && !entry.second.dial_ends && !keeps_a_job(entry.first) &&
              !valid_worker(entry.second);
     });
     if (idle == contacts.end()) return nullptr;
@@ -84,7 +81,8 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
   const auto it = contacts.find(node);
   if (it == contacts.end() || (!it->second.linked && !it->second.dial_ends)) return;
   Contact& c = it->second;
-  c.linked = false;
+  const bool was_linked = std::exchange(c.linked, false);
+  if (!was_linked) c.missed = now;
   c.dial_ends.reset();
   c.status_asked.clear();
   if (search.active && is_door(node) && search.answered.find(node) == search.answered.end()) {
@@ -93,7 +91,7 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
     if (!search.ask_again) search.ask_again = now + jittered(kAskAgain);
   }
   pass(exchange.link_lost(now, node));
-  job_link_lost(node, why);
+  job_link_lost(node, why, was_linked);
   census_link_lost(node);
   review();
 }
@@ -129,6 +127,7 @@ void Submitter::Impl::ask_doors() {
 
 void Submitter::Impl::end_search() {
   search.active = false;
+  searched = now;
   // Coordinators serve very many: connect, learn, leave.
   for (const Ticket::Door& door : config.doors) {
     const auto it = contacts.find(door.node);
@@ -164,8 +163,9 @@ void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
 bool Submitter::Impl::somebody_waits() const {
   return std::any_of(jobs.begin(), jobs.end(),
                      [](const auto& entry) {
-                       return entry.second.stage == JobStage::kSeeking ||
-                              entry.second.stage == JobStage::kLocating;
+                       const OpenJob& job = entry.second;
+                       return job.stage == JobStage::kSeeking ||
+                              (job.stage == JobStage::kLocating && job.asking_all);
                      }) ||
          std::any_of(censuses.begin(), censuses.end(),
                      [](const Census& census) { return !census.begun; });
@@ -174,7 +174,7 @@ bool Submitter::Impl::somebody_waits() const {
 void Submitter::Impl::review() {
   std::vector<JobId> seeking;
   for (const auto& [id, job] : jobs) {
-    if (job.stage == JobStage::kSeeking && !job.timer) seeking.push_back(id);
+    if (job.stage == JobStage::kSeeking && !job.retrying) seeking.push_back(id);
   }
   for (const JobId& id : seeking) {
     // Refusing one job, or offering it, may end or change the others.
@@ -183,11 +183,12 @@ void Submitter::Impl::review() {
     }
   }
   for (auto& [id, job] : jobs) {
-    if (job.stage != JobStage::kLocating) continue;
+    if (job.stage != JobStage::kLocating || !job.asking_all) continue;
     for (auto& [node, c] : contacts) {
+      if (job.keepers.count(node) > 0) continue;  // they are asked more than this
       if (valid_worker(c) && job.tried.size() < 16 && job.tried.insert(node).second) {
         if (c.linked) {
-          send(node, JobFind{id});
+          send(node, JobFind{id, !job.signed_manifest});
         } else {
           dial(node);
         }
@@ -228,6 +229,7 @@ void Submitter::Impl::search_deadline() {
   }
   end_search();
   for (const JobId& id : refused) refuse(id, why, what);
+  review();  // those that had hoped for more stewards do with those that are known
   for (Census& census : censuses) {
     if (!census.begun) begin_census(census);
   }

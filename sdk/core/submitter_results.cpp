@@ -9,6 +9,7 @@ namespace shoal {
 namespace {
 
 constexpr unsigned kHolderDials = 3;
+constexpr Duration kLookFirst = 5s;  // without a receipt, before the other stewards are asked
 
 void append_number(Bytes& to, std::uint64_t value) {
   for (int shift = 0; shift < 64; shift += 8) {
@@ -21,16 +22,21 @@ void append_number(Bytes& to, std::uint64_t value) {
 void Submitter::Impl::on(const WantReceipts& want) {
   const auto it = jobs.find(want.job);
   if (it == jobs.end()) return;
-  it->second.wanted = true;
-  it->second.credit_bytes = std::max<std::uint64_t>(want.credit_bytes, 1);
-  ask_receipts(want.job, it->second);
+  OpenJob& job = it->second;
+  job.wanted = true;
+  job.credit_bytes = std::max<std::uint64_t>(want.credit_bytes, 1);
+  if (job.reader) {
+    ask_receipts(want.job, job);
+  } else {
+    read_on(want.job, job);
+  }
 }
 
 void Submitter::Impl::on(const TakenReceipts& taken) {
   const auto it = jobs.find(taken.job);
   if (it == jobs.end()) return;
   OpenJob& job = it->second;
-  while (!job.untaken.empty() && job.untaken.front().first <= taken.sequence) {
+  while (!job.untaken.empty() && job.untaken.front().first <= taken.number) {
     job.untaken_bytes -= job.untaken.front().second;
     job.untaken.pop_front();
   }
@@ -43,75 +49,127 @@ void Submitter::Impl::on(const TakenReceipts& taken) {
 void Submitter::Impl::start_over(OpenJob& job) {
   if (!job.wanted) return;
   job.wanted = false;
-  job.cursor = job.asked_bytes = job.untaken_bytes = 0;
+  job.asked_bytes = job.untaken_bytes = 0;
   job.untaken.clear();
   job.had = RangeSet();
   job.ends.clear();
   job.verified = job.failed = job.disputed = 0;
   // Receipts may be on their way; only on a new link does the first one come first.
-  const NodeId steward = job.steward->node;
-  if (!contacts[steward].linked) return;
-  out.push_back(Drop{steward, "receipts are wanted from the first again"});
-  link_gone(steward, "its receipts are wanted from the first again");
+  std::vector<NodeId> asked;
+  for (const auto& [node, keeper] : job.keepers) {
+    if (keeper.asked && contacts[node].linked) asked.push_back(node);
+  }
+  for (const NodeId& node : asked) {
+    out.push_back(Drop{node, "receipts are wanted from the first again"});
+    link_gone(node, "its receipts are wanted from the first again");
+  }
 }
 
 void Submitter::Impl::ask_receipts(const JobId& id, OpenJob& job) {
-  if (!job.wanted || job.stage != JobStage::kHeld || !contacts[job.steward->node].linked) return;
+  if (!job.wanted || !job.reader || !contacts[*job.reader].linked) return;
   if (job.untaken_bytes >= job.credit_bytes || job.had.size() == job.manifest.units) return;
   job.asked_bytes = job.credit_bytes - job.untaken_bytes;
-  send(job.steward->node, ResultsRequest{id, job.cursor, job.asked_bytes});
+  if (!job.look) {
+    job.look_wait = kLookFirst;
+    job.last_receipt = now;
+    job.look = now + jittered(job.look_wait);
+  }
+  ask_receipts_of(id, job, *job.reader, false);
+}
+
+void Submitter::Impl::ask_receipts_of(const JobId& id, OpenJob& job, const NodeId& node,
+                                      bool once) {
+  Keeper& keeper = job.keepers[node];
+  ResultsRequest request{id, keeper.cursor, job.credit_bytes, {}, once};
+  if (!once) request.credit_bytes = job.asked_bytes;
+  if (!std::exchange(keeper.asked, true)) {
+    request.have = job.had.runs();
+    if (request.have.size() > limits::kHaveRanges) {
+      // What is left out comes again, and is left out here: the longest runs save the most.
+      std::nth_element(request.have.begin(), request.have.begin() + limits::kHaveRanges,
+                       request.have.end(),
+                       [](const Range& a, const Range& b) { return a.size() > b.size(); });
+      request.have.resize(limits::kHaveRanges);
+      std::sort(request.have.begin(), request.have.end());
+    }
+  }
+  send(node, request);
 }
 
 void Submitter::Impl::heard(const NodeId& from, Results& results) {
   const auto it = jobs.find(results.job);
   if (it == jobs.end()) return;
   OpenJob& job = it->second;
-  if (job.stage != JobStage::kHeld || job.steward->node != from) return;
-  for (const Bytes& encoded : results.receipts) take_receipt(results.job, job, encoded);
+  const auto keeper = job.keepers.find(from);
+  if (keeper == job.keepers.end() || !keeper->second.asked) return;
+  for (const Bytes& encoded : results.receipts) take_receipt(results.job, job, from, encoded);
   if (job.had.size() == job.manifest.units) {
     job.asked_bytes = 0;
-  } else if (job.untaken.empty()) {
-    on(TakenReceipts{results.job, 0});  // all of it was bad: nobody will take anything
+    return;
   }
+  if (keeper->second.lied) read_on(results.job, job);
+  // All of it was bad, or known: nobody will take anything.
+  if (job.untaken.empty()) on(TakenReceipts{results.job, 0});
 }
 
-void Submitter::Impl::take_receipt(const JobId& id, OpenJob& job, const Bytes& encoded) {
-  job.asked_bytes -= std::min<std::uint64_t>(job.asked_bytes, encoded.size());
+void Submitter::Impl::take_receipt(const JobId& id, OpenJob& job, const NodeId& from,
+                                   const Bytes& encoded) {
+  if (job.reader == from) {
+    job.asked_bytes -= std::min<std::uint64_t>(job.asked_bytes, encoded.size());
+  }
+  Keeper& keeper = job.keepers[from];
   auto decoded = decode_receipt(encoded);
   if (!decoded) {
+    keeper.lied = true;
     out.push_back(ReceiptBad{id, "A receipt is unreadable: " + decoded.error().what + "."});
     return;
   }
-  Receipt& receipt = *decoded;
-  if (receipt.sequence <= job.cursor) return;  // sent twice, around a lost link
-  job.cursor = receipt.sequence;
-  const ReceiptFinding finding = examine_receipt(job.manifest, id, receipt, checker);
-  const auto say_bad = [&](const std::string& fault) {
-    out.push_back(ReceiptBad{id, "The receipt for units " + std::to_string(receipt.range.first) +
-                                     " to " + std::to_string(receipt.range.last) +
-                                     " does not hold: " + fault + "."});
-  };
-  if (!finding.fault.empty()) return say_bad(finding.fault);
-  if (!job.had.intersection(receipt.range).empty()) {
-    if (!job.had.contains(receipt.range)) say_bad("it covers units that had ended before");
+  if (decoded->sequence <= keeper.cursor) return;  // sent twice
+  keeper.cursor = decoded->sequence;
+  if (job.had.contains(decoded->range)) return;  // from another steward, before
+  const ReceiptFinding finding = examine_receipt(job.manifest, id, *decoded, checker);
+  if (!finding.fault.empty()) {
+    keeper.lied = true;
+    out.push_back(ReceiptBad{id, "The receipt for units " + std::to_string(decoded->range.first) +
+                                     " to " + std::to_string(decoded->range.last) +
+                                     " does not hold: " + finding.fault + "."});
     return;
   }
-  job.had.add(receipt.range);
-  job.ends.emplace(receipt.range.first, std::pair{receipt.range.last, finding.root});
+  deliver(id, job, from, std::move(*decoded), finding.root, encoded.size());
+}
+
+void Submitter::Impl::deliver(const JobId& id, OpenJob& job, const NodeId& from, Receipt receipt,
+                              const Hash256& root, std::uint64_t bytes) {
+  // Two leaders at once end units in runs of their own. What came first stands.
+  RangeSet fresh(receipt.range);
+  fresh.remove(job.had);
+  for (const Range& run : fresh.runs()) {
+    Hash256 run_root = root;
+    if (run != receipt.range && receipt.end == UnitEnd::kVerified) {
+      const auto digests = digests_of(
+          slice(receipt.outputs, run.first - receipt.range.first, run.last - receipt.range.first));
+      check(digests.has_value(), "a receipt that holds has outputs without digests");
+      run_root = merkle_root(*digests);
+    }
+    job.ends.emplace(run.first, std::pair{run.last, run_root});
+  }
+  job.had.add(fresh);
   switch (receipt.end) {
     case UnitEnd::kVerified:
-      job.verified += receipt.range.size();
+      job.verified += fresh.size();
       break;
     case UnitEnd::kDisputed:
-      job.disputed += receipt.range.size();
+      job.disputed += fresh.size();
       break;
     case UnitEnd::kFailed:
-      job.failed += receipt.range.size();
+      job.failed += fresh.size();
       break;
   }
-  job.untaken.emplace_back(receipt.sequence, encoded.size());
-  job.untaken_bytes += encoded.size();
-  out.push_back(ReceiptReady{id, std::move(receipt)});
+  job.last_receipt = now;
+  job.look_wait = kLookFirst;
+  job.untaken.emplace_back(++job.delivered, bytes);
+  job.untaken_bytes += bytes;
+  out.push_back(ReceiptReady{id, std::move(receipt), fresh.runs(), from, job.delivered});
 }
 
 void Submitter::Impl::on(const CloseJob& close) {
@@ -132,16 +190,17 @@ void Submitter::Impl::on(const CloseJob& close) {
   }
   const Snapshot snapshot{close.job, job.verified, job.failed, job.disputed, sha256(listed)};
   job.over = sign_fact(signer, Purpose::kSnapshot, encode(snapshot));
-  if (job.stage == JobStage::kHeld && contacts[job.steward->node].linked) say_over(close.job);
+  if (job.stage == JobStage::kHeld && best_linked(job)) say_over(close.job);
 }
 
 void Submitter::Impl::say_over(const JobId& id) {
   const auto it = jobs.find(id);
   check(it != jobs.end() && it->second.over.has_value(), "a job is over without a snapshot");
-  const NodeId steward = it->second.steward->node;
-  send(steward, JobOver{*it->second.over});
+  const auto steward = best_linked(it->second);
+  check(steward.has_value(), "a job is over, and nobody is there to be told so");
+  send(*steward, JobOver{*it->second.over});
   // Messages keep their order: once this is answered, the other has been read.
-  ask_status(steward, id, NodeId{});
+  ask_status(*steward, id, NodeId{}, true);
 }
 
 void Submitter::Impl::close_job(JobId id) {

@@ -17,28 +17,6 @@ TEST_F(SubmitterTest, LearnsOfPeersAndLeavesTheCoordinator) {
   EXPECT_TRUE(actions.empty());
 }
 
-TEST_F(SubmitterTest, HandsAJobToAWorkerAndReportsItsAcceptance) {
-  held(manifest(10));
-  EXPECT_TRUE(take<JobRefused>().empty());
-}
-
-TEST_F(SubmitterTest, AJobOnAWarmLinkGoesOutAtOnce) {
-  const auto [first, steward] = held(manifest(10, 1), 1);
-  Manifest another = manifest(10, 1);
-  another.nonce[0] = 1;
-  submit(another);
-  EXPECT_TRUE(take<Dial>().empty());
-  EXPECT_EQ(sent<Submit>(steward).size(), 1u);
-}
-
-TEST_F(SubmitterTest, ChoosesTheStrongestWorkerAsSteward) {
-  start();
-  introduce({record(workers[0], 2), record(workers[1], 64), record(workers[2], 4)});
-  take<Dial>();
-  submit(manifest(10));
-  EXPECT_EQ(only<Dial>().peer, workers[1].id());
-}
-
 TEST_F(SubmitterTest, BelievesNoForgedExpiredOrForeignRecord) {
   start();
   Signed forged = record(workers[0]);
@@ -53,46 +31,6 @@ TEST_F(SubmitterTest, BelievesNoForgedExpiredOrForeignRecord) {
   introduce(bad);
   pass_until(now + 10s);
   EXPECT_EQ(only<JobRefused>().why, JobRefused::Why::kNoPeers);
-}
-
-TEST_F(SubmitterTest, RefusesAQuorumLargerThanThePoolAtOnce) {
-  start();
-  introduce({record(workers[0]), record(workers[1])});
-  submit(manifest(10, 3));
-  // The pool is asked once more, in case a worker has just come; and then nothing is waited for.
-  introduce({record(workers[0]), record(workers[1])});
-  const auto refused = only<JobRefused>();
-  EXPECT_EQ(refused.why, JobRefused::Why::kQuorumTooLarge);
-  EXPECT_NE(refused.what.find("2 workers"), std::string::npos);
-}
-
-TEST_F(SubmitterTest, WaitsForAQuorumWhereAsked) {
-  start();
-  introduce({record(workers[0]), record(workers[1])});
-  submit(manifest(10, 3), true);
-  introduce({record(workers[0]), record(workers[1])});
-  EXPECT_TRUE(take<JobRefused>().empty());
-  EXPECT_FALSE(take<Notice>().empty());
-  pass_until(now + 20s);
-  EXPECT_TRUE(take<JobRefused>().empty());
-  actions.clear();
-  step(LinkUp{coordinator.id(), Role::kCoordinator, "10.0.0.1", std::nullopt});
-  hear(coordinator.id(), Sample{{record(workers[2])}, 2, 3});
-  auto dials = take<Dial>();
-  ASSERT_FALSE(dials.empty());
-  EXPECT_NE(dials.back().peer, coordinator.id());
-}
-
-TEST_F(SubmitterTest, NamesTheKernelsThatAreOffered) {
-  start();
-  introduce({record(workers[0]), record(workers[1])});
-  Manifest m = manifest(10);
-  m.kernel = "aling";
-  submit(m);
-  introduce({record(workers[0]), record(workers[1])});
-  const auto refused = only<JobRefused>();
-  EXPECT_EQ(refused.why, JobRefused::Why::kUnknownKernel);
-  EXPECT_NE(refused.what.find("align, ising"), std::string::npos);
 }
 
 TEST_F(SubmitterTest, SaysThatNoCoordinatorAnswers) {
@@ -125,43 +63,6 @@ TEST_F(SubmitterTest, SaysThatATicketWithoutDoorsLeadsNowhere) {
   EXPECT_EQ(only<JobRefused>().why, JobRefused::Why::kNoCoordinator);
 }
 
-TEST_F(SubmitterTest, TriesAnotherStewardWhenOneIsLostBeforeItAccepts) {
-  start();
-  introduce({record(workers[0]), record(workers[1])});
-  take<Dial>();
-  const JobId job = submit(manifest(10));
-  const NodeId first = only<Dial>().peer;
-  link(worker_with(first));
-  sent<Submit>(first);
-  step(LinkLost{first, "connection reset"});
-  const NodeId second = only<Dial>().peer;
-  EXPECT_NE(first, second);
-  link(worker_with(second));
-  EXPECT_EQ(sent<Submit>(second).size(), 1u);
-  hear(second, SubmitReply{job, SubmitOutcome::kAccepted, ""});
-  EXPECT_EQ(only<JobAccepted>().steward.node, second);
-}
-
-TEST_F(SubmitterTest, SaysWhoseKeyWasNotTrustedWhenNobodyTrustsIt) {
-  start();
-  introduce({record(workers[0]), record(workers[1])});
-  take<Dial>();
-  Manifest m = manifest(10);
-  m.kernel_kind = KernelKind::kNative;
-  m.program = content_id(as_bytes("a program"));
-  m.program_bytes = 9;
-  const JobId job = submit(m);
-  for (int i = 0; i < 2; ++i) {
-    const NodeId steward = only<Dial>().peer;
-    link(worker_with(steward));
-    EXPECT_TRUE(take<JobRefused>().empty());
-    hear(steward, SubmitReply{job, SubmitOutcome::kNotTrusted, ""});
-  }
-  const auto refused = only<JobRefused>();
-  EXPECT_EQ(refused.why, JobRefused::Why::kNotTrusted);
-  EXPECT_NE(refused.what.find(to_hex(me.id())), std::string::npos);
-}
-
 TEST_F(SubmitterTest, ServesTheContentOfItsJobsAndNothingElse) {
   Manifest m = manifest(10);
   m.inputs = content_id(as_bytes("inputs"));
@@ -178,215 +79,14 @@ TEST_F(SubmitterTest, ServesTheContentOfItsJobsAndNothingElse) {
   EXPECT_TRUE(blocks[0].missing);
 }
 
-TEST_F(SubmitterTest, DeliversReceiptsThatHoldAndNoUnitTwice) {
-  const auto [job, steward] = held(manifest(4));
-  step(WantReceipts{job, 1000});
-  const auto asked = sent<ResultsRequest>(steward);
-  ASSERT_EQ(asked.size(), 1u);
-  EXPECT_EQ(asked[0].cursor, 0u);
-  EXPECT_EQ(asked[0].credit_bytes, 1000u);
-
-  const Receipt good = receipt_of(1, job, {0, 2}, {"a", "b"}, {&workers[0], &workers[1]});
-  hear(steward, Results{job, {encode(good)}});
-  EXPECT_EQ(only<ReceiptReady>().receipt, good);
-  hear(steward, Results{job, {encode(good)}});
-  Receipt again = good;
-  again.sequence = 2;
-  hear(steward, Results{job, {encode(again)}});
-  EXPECT_TRUE(take<ReceiptReady>().empty());
-  const Receipt across = receipt_of(3, job, {1, 3}, {"b", "c"}, {&workers[0], &workers[1]});
-  hear(steward, Results{job, {encode(across)}});
-  EXPECT_TRUE(take<ReceiptReady>().empty());
-  EXPECT_EQ(take<ReceiptBad>().size(), 1u);
-}
-
-TEST_F(SubmitterTest, SkipsAReceiptThatDoesNotHoldAndGoesOn) {
-  const auto [job, steward] = held(manifest(4));
-  step(WantReceipts{job, 1000});
-  Receipt bad = receipt_of(1, job, {0, 2}, {"a", "b"}, {&workers[0], &workers[1]});
-  bad.outputs = pack({"a", "x"});
-  const Receipt good = receipt_of(2, job, {2, 4}, {"c", "d"}, {&workers[0], &workers[1]});
-  hear(steward, Results{job, {encode(bad), Bytes{1, 2, 3}, encode(good)}});
-  EXPECT_EQ(take<ReceiptBad>().size(), 2u);
-  EXPECT_EQ(only<ReceiptReady>().receipt.range, (Range{2, 4}));
-}
-
-TEST_F(SubmitterTest, TakesReceiptsFromTheStewardAlone) {
-  const auto [job, steward] = held(manifest(4));
-  const KeyPair& other = steward == workers[0].id() ? workers[1] : workers[0];
-  link(other);
-  const Receipt good = receipt_of(1, job, {0, 2}, {"a", "b"}, {&workers[0], &workers[1]});
-  hear(other.id(), Results{job, {encode(good)}});
-  EXPECT_TRUE(take<ReceiptReady>().empty());
-}
-
-TEST_F(SubmitterTest, GivesCreditBackAsReceiptsAreTaken) {
-  const auto [job, steward] = held(manifest(100));
-  const Receipt first = receipt_of(1, job, {0, 1}, {"a"}, {&workers[0], &workers[1]});
-  const std::uint64_t size = encode(first).size();
-  step(WantReceipts{job, 2 * size});
-  sent<ResultsRequest>(steward);
-  const Receipt second = receipt_of(2, job, {1, 2}, {"b"}, {&workers[0], &workers[1]});
-  hear(steward, Results{job, {encode(first), encode(second)}});
-  EXPECT_TRUE(sent<ResultsRequest>(steward).empty());
-  step(TakenReceipts{job, 1});
-  const auto asked = sent<ResultsRequest>(steward);
-  ASSERT_EQ(asked.size(), 1u);
-  EXPECT_EQ(asked[0].cursor, 2u);
-  EXPECT_EQ(asked[0].credit_bytes, size);
-}
-
-TEST_F(SubmitterTest, ComesBackToALostStewardWhereItLeftOff) {
-  const auto [job, steward] = held(manifest(4));
-  step(WantReceipts{job, 1000});
-  hear(steward,
-       Results{job, {encode(receipt_of(1, job, {0, 2}, {"a", "b"}, {&workers[0], &workers[1]}))}});
-  actions.clear();
-  step(LinkLost{steward, "connection reset"});
-  EXPECT_FALSE(take<Notice>().empty());
-  const Instant lost = now;
-  pass();
-  EXPECT_EQ(only<Dial>().peer, steward);
-  EXPECT_LE(now - lost, Duration(200ms));
-  step(LinkLost{steward, "connection refused"});
-  pass();
-  EXPECT_FALSE(take<Dial>().empty());
-  link(worker_with(steward));
-  const auto asked = sent<ResultsRequest>(steward);
-  ASSERT_EQ(asked.size(), 1u);
-  EXPECT_EQ(asked[0].cursor, 1u);
-}
-
-TEST_F(SubmitterTest, SaysSoWhenTheStewardHasForgottenTheJob) {
-  const auto [job, steward] = held(manifest(4));
-  step(LinkLost{steward, "connection reset"});
-  pass();
-  link(worker_with(steward));
-  EXPECT_EQ(sent<JobStatusRequest>(steward).size(), 1u);
-  hear(steward, JobStatusReply{});
-  EXPECT_EQ(only<JobRefused>().why, JobRefused::Why::kUnknownJob);
-}
-
-TEST_F(SubmitterTest, AttachesThroughARememberedSteward) {
-  start();
-  const Signed fact = sign_fact(me, Purpose::kManifest, encode(manifest(4)));
-  const JobId job = job_id_of(fact.body);
-  take<Dial>();
-  step(AttachJob{job, fact, Ticket::Door{workers[0].id(), "tcp://10.0.0.9:1"}});
-  EXPECT_EQ(only<Dial>().endpoint, "tcp://10.0.0.9:1");
-  link(workers[0]);
-  EXPECT_EQ(sent<JobStatusRequest>(workers[0].id()).size(), 1u);
-  JobStatus status;
-  status.job = job;
-  hear(workers[0].id(), JobStatusReply{{status}});
-  EXPECT_EQ(only<JobAccepted>().steward.node, workers[0].id());
-}
-
-TEST_F(SubmitterTest, AttachesThroughPeersThatKnowTheSteward) {
-  start();
-  const Signed fact = sign_fact(me, Purpose::kManifest, encode(manifest(4)));
-  const JobId job = job_id_of(fact.body);
-  step(AttachJob{job, fact, std::nullopt});
-  take<Dial>();
-  introduce({record(workers[0])});
-  EXPECT_EQ(only<Dial>().peer, workers[0].id());
-  link(workers[0]);
-  EXPECT_EQ(sent<JobFind>(workers[0].id()).size(), 1u);
-  hear(workers[0].id(), JobFound{job, record(workers[3])});
-  EXPECT_EQ(only<Dial>().peer, workers[3].id());
-  link(workers[3]);
-  JobStatus status;
-  status.job = job;
-  hear(workers[3].id(), JobStatusReply{{status}});
-  EXPECT_EQ(only<JobAccepted>().steward.node, workers[3].id());
-}
-
-TEST_F(SubmitterTest, AttachesNothingWithoutItsManifest) {
-  start();
-  const Signed fact = sign_fact(me, Purpose::kManifest, encode(manifest(4)));
-  step(AttachJob{job_id_of(fact.body), std::nullopt, std::nullopt});
-  EXPECT_EQ(only<JobRefused>().why, JobRefused::Why::kUnknownJob);
-  Signed changed = fact;
-  changed.signature.bytes[0] ^= 1;
-  step(AttachJob{job_id_of(fact.body), changed, std::nullopt});
-  EXPECT_EQ(only<JobRefused>().why, JobRefused::Why::kUnknownJob);
-}
-
-TEST_F(SubmitterTest, GivesUpOnAJobThatNobodyKnows) {
-  start();
-  const Signed fact = sign_fact(me, Purpose::kManifest, encode(manifest(4)));
-  step(AttachJob{job_id_of(fact.body), fact, std::nullopt});
-  introduce({record(workers[0])});
-  link(workers[0]);
-  hear(workers[0].id(), JobFound{job_id_of(fact.body), std::nullopt});
-  pass_until(now + 10s);
-  EXPECT_EQ(only<JobRefused>().why, JobRefused::Why::kUnknownJob);
-}
-
-TEST_F(SubmitterTest, DeliversFromTheFirstReceiptToOneWhoAttachesAgain) {
-  const auto [job, steward] = held(manifest(4));
-  step(WantReceipts{job, 1000});
-  const Receipt good = receipt_of(1, job, {0, 2}, {"a", "b"}, {&workers[0], &workers[1]});
-  hear(steward, Results{job, {encode(good)}});
-  actions.clear();
-  step(AttachJob{job, sign_fact(me, Purpose::kManifest, encode(manifest(4))), std::nullopt});
-  EXPECT_EQ(only<JobAccepted>().job, job);
-  step(WantReceipts{job, 1000});
-  EXPECT_EQ(only<Drop>().peer, steward);  // what was on its way must not come first
-  step(LinkLost{steward, "dropped"});
-  pass();
-  EXPECT_EQ(only<Dial>().peer, steward);
-  link(worker_with(steward));
-  const auto asked = sent<ResultsRequest>(steward);
-  ASSERT_EQ(asked.size(), 1u);
-  EXPECT_EQ(asked[0].cursor, 0u);
-  hear(steward, Results{job, {encode(good)}});
-  EXPECT_EQ(take<ReceiptReady>().size(), 1u);
-}
-
-TEST_F(SubmitterTest, SendsAControlAgainAfterALostLink) {
-  const auto [job, steward] = held(manifest(4));
-  const Control cancel{job, 1, ControlCommand::kCancel, 0};
-  step(ControlJob{sign_fact(me, Purpose::kControl, encode(cancel))});
-  EXPECT_EQ(sent<ControlRequest>(steward).size(), 1u);
-  step(LinkLost{steward, "connection reset"});
-  pass();
-  link(worker_with(steward));
-  EXPECT_EQ(sent<ControlRequest>(steward).size(), 1u);
-}
-
-TEST_F(SubmitterTest, ClosesAJobWithASignedSnapshotOnceAllIsIn) {
-  const auto [job, steward] = held(manifest(3));
-  step(WantReceipts{job, 10'000});
-  const Receipt first = receipt_of(1, job, {0, 2}, {"a", "b"}, {&workers[0], &workers[1]});
-  hear(steward, Results{job, {encode(first)}});
-  step(CloseJob{job});
-  EXPECT_TRUE(take<JobClosed>().empty());
-  Receipt failed;
-  failed.sequence = 2;
-  failed.range = {2, 3};
-  failed.end = UnitEnd::kFailed;
-  failed.failures = {sign_fact(
-      workers[0], Purpose::kFailure,
-      encode(Failure{job, workers[0].id(), 2, FailureKind::kThrew, "no convergence", ""}))};
-  hear(steward, Results{job, {encode(failed)}});
-  step(CloseJob{job});
-  const auto over = sent<JobOver>(steward);
-  ASSERT_EQ(over.size(), 1u);
-  EXPECT_TRUE(signature_holds(checker, Purpose::kSnapshot, over[0].snapshot));
-  EXPECT_TRUE(take<JobClosed>().empty());  // the steward has not read it yet
-  hear(steward, JobStatusReply{});
-  const auto closed = only<JobClosed>();
-  EXPECT_EQ(closed.snapshot.verified, 2u);
-  EXPECT_EQ(closed.snapshot.failed, 1u);
-  EXPECT_EQ(*decode_snapshot(over[0].snapshot.body), closed.snapshot);
-}
-
 TEST_F(SubmitterTest, AsksTheHoldersOfALargeOutput) {
-  const auto [job, steward] = held(manifest(3));
-  const NodeId other = steward == workers[0].id() ? workers[1].id() : workers[0].id();
+  const Kept job = kept(manifest(3), 4);
+  const auto idle = std::find_if(workers.begin(), workers.end(), [&](const KeyPair& worker) {
+    return std::count(job.stewards.begin(), job.stewards.end(), worker.id()) == 0;
+  });
+  const NodeId other = idle->id();
   const ContentId content = content_id(as_bytes("large"));
-  step(WantOutput{job, content, 5, {other}});
+  step(WantOutput{job.job, content, 5, {other}});
   EXPECT_EQ(only<Dial>().peer, other);
   EXPECT_EQ(only<OpenContent>().id, content);
   step(ContentOpened{content, 5, true, {}});

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "node/protocol/terms.h"
 #include "sdk/core/submitter.h"
 #include "tests/unit/node/protocol/receipts.h"
 
@@ -19,7 +20,7 @@ class World : public ::testing::Test {
   static constexpr UnixMs kUnixZero = 1'700'000'000'000;
 
   KeyPair me = key_of(1), pool = key_of(2), coordinator = key_of(3);
-  std::vector<KeyPair> workers{key_of(11), key_of(12), key_of(13), key_of(14)};
+  std::vector<KeyPair> workers{key_of(11), key_of(12), key_of(13), key_of(14), key_of(15)};
   Ed25519Checker checker;
   Instant now{1'000'000'000};
   SubmitterActions actions;  // not yet looked at
@@ -101,11 +102,12 @@ class World : public ::testing::Test {
   }
 
   Signed record(const KeyPair& worker, std::uint32_t threads = 4,
-                std::vector<std::string> kernels = {"align", "ising"}) {
+                std::vector<std::string> kernels = {"align", "ising"},
+                const std::string& host = "10.0.0.9") {
     NodeRecord r;
     r.node = worker.id();
     r.pool = pool_id();
-    r.endpoints = {"tcp://10.0.0.9:" + std::to_string(9000 + worker.id().bytes[0])};
+    r.endpoints = {"tcp://" + host + ":" + std::to_string(9000 + worker.id().bytes[0])};
     r.threads = threads;
     r.kernels = std::move(kernels);
     r.agent = "test";
@@ -145,21 +147,77 @@ class World : public ::testing::Test {
     ADD_FAILURE() << "not a worker of this test";
     return workers.front();
   }
-  // Submits to the pool of the first `n` workers; whoever was chosen accepts.
-  std::pair<JobId, NodeId> held(const Manifest& m, std::size_t n = 2) {
-    start();
+  // Those who were dialled since the last look.
+  std::vector<NodeId> dialled() {
+    std::vector<NodeId> nodes;
+    for (const Dial& dial : take<Dial>()) nodes.push_back(dial.peer);
+    return nodes;
+  }
+  // The coordinator comes up and knows the first `n` workers; nothing is left to be looked at.
+  void introduce_workers(std::size_t n) {
     std::vector<Signed> records;
     for (std::size_t i = 0; i < n; ++i) records.push_back(record(workers[i]));
     introduce(records);
     take<Drop>();
     take<Dial>();
+  }
+  // What `node` was offered, which must be one Submit under one term of the submitter's.
+  Term offered(const NodeId& node) {
+    const auto offers = sent<Submit>(node);
+    EXPECT_EQ(offers.size(), 1u);
+    if (offers.empty()) return {};
+    EXPECT_EQ(offers[0].terms.size(), 1u);
+    const auto term =
+        term_in_force(offers[0].terms, job_id_of(offers[0].manifest.body), me.id(), checker);
+    EXPECT_TRUE(term.has_value());
+    return term.value_or(Term{});
+  }
+  void accept(const NodeId& node, const JobId& job) {
+    hear(node, SubmitReply{job, SubmitOutcome::kAccepted, ""});
+  }
+  JobStatus status(const JobId& job) const {
+    JobStatus status;
+    status.job = job;
+    status.submitter = me.id();
+    return status;
+  }
+
+  // A job, and those who keep it: the leader first.
+  struct Kept {
+    JobId job;
+    std::vector<NodeId> stewards;
+    TermChain terms;
+  };
+  // Submits to the pool of the first `n` workers; whoever is chosen accepts.
+  Kept kept(const Manifest& m, std::size_t n = 3) {
+    start();
+    introduce_workers(n);
     const JobId job = submit(m);
-    const NodeId steward = only<Dial>().peer;
-    link(worker_with(steward));
-    EXPECT_EQ(sent<Submit>(steward).size(), 1u);
-    hear(steward, SubmitReply{job, SubmitOutcome::kAccepted, ""});
-    EXPECT_EQ(only<JobAccepted>().steward.node, steward);
-    return {job, steward};
+    Term term;
+    for (const NodeId& node : dialled()) {
+      link(worker_with(node));
+      term = offered(node);
+    }
+    for (const NodeId& node : term.stewards) accept(node, job);
+    const auto accepted = only<JobAccepted>();
+    EXPECT_EQ(accepted.stewards.size(), term.stewards.size());
+    take<Notice>();
+    return {job, term.stewards, accepted.terms};
+  }
+  // The same with one steward.
+  std::pair<JobId, NodeId> held(Manifest m) {
+    m.quorum = 1;
+    const Kept one = kept(m, 1);
+    EXPECT_EQ(one.stewards.size(), 1u);
+    return {one.job, one.stewards.front()};
+  }
+  // The chain after an election that `steward` won.
+  TermChain elected(const Kept& job, const KeyPair& steward, std::uint64_t epoch) const {
+    Term next{job.job, epoch, {steward.id()}};
+    for (const NodeId& other : job.stewards) {
+      if (other != steward.id()) next.stewards.push_back(other);
+    }
+    return *extended(job.terms, {sign_fact(steward, Purpose::kTerm, encode(next)), {}});
   }
 };
 
