@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -14,6 +16,8 @@
 #include "coordinator/runtime/options.h"
 #include "node/link/link.h"
 #include "node/state/clock.h"
+#include "node/state/memory_limit.h"
+#include "node/state/supervise.h"
 
 namespace {
 
@@ -113,6 +117,17 @@ class Coordinator {
   bool ended_ = false;
 };
 
+int run_supervised(std::vector<std::string> arguments) {
+  std::error_code unknown;
+  Supervised coordinator;
+  // The path, not /proc/self/exe: after an upgrade the next start is the new program.
+  coordinator.program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  coordinator.arguments = without_flag(std::move(arguments), "--supervise");
+  coordinator.final_codes = {0, kExitUsage};
+  coordinator.say = [](LogLevel, const std::string& text) { say(text); };
+  return supervise(coordinator);
+}
+
 std::string endpoint_with_port(const std::string& listen, std::uint16_t port) {
   return listen.substr(0, listen.rfind(':') + 1) + std::to_string(port);
 }
@@ -123,6 +138,10 @@ int main(int argc, char** argv) {
   const ParsedOptions parsed = parse_options(argc, argv);
   if (!parsed.options) return parsed.exit_code;
   const CoordinatorOptions& options = *parsed.options;
+  if (options.supervise) return run_supervised({argv + 1, argv + argc});
+  if (options.memory_bytes != 0 && !limit_memory(options.memory_bytes)) {
+    say("the system takes no limit on memory; the coordinator runs without one");
+  }
 
   const auto identity = load_identity(options);
   if (!identity) {

@@ -67,6 +67,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_option("--state", options.state, "the folder with this coordinator's key")->required();
   app.add_option("--listen", options.listen, "where to listen; port 0: any")->capture_default_str();
   app.add_flag("--verbose", options.verbose, "also tell of every link that is dropped");
+  // Above what all tables of 200,000 nodes and the queues of 4,096 links come to.
+  app.add_option("--memory-limit", options.memory_bytes,
+                 "memory past which the coordinator ends, so that whatever floods it does not take "
+                 "the machine; 0: no limit; default: 4G")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("BYTES");
+  app.add_flag("--supervise", options.supervise, "start the coordinator again when it dies");
   app.footer(
       "SIGUSR1 prints one JSON line of figures to stderr; so does the end.\n"
       "Exit codes: 0 ended by SIGTERM or SIGINT, 2 wrong usage, ticket or state folder, 4 cannot "

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,8 @@ struct CoordinatorOptions {
   std::string state;   // the folder
   std::string listen = "tcp://0.0.0.0:4242";
   bool verbose = false;
+  std::uint64_t memory_bytes = 4ULL << 30;  // for the whole process; 0: no limit
+  bool supervise = false;  // be the parent that starts the coordinator again when it dies
 };
 // Nothing, and the exit code, where the process has to end at once: usage was wrong, or help
 // wanted.

@@ -21,6 +21,7 @@
 #include "node/link/link.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
+#include "node/state/supervise.h"
 #include "worker/runtime/endpoints.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/ledger_store.h"
@@ -187,22 +188,34 @@ int run(const WorkerOptions& options, int signal_fd) {
   return kExitClean;
 }
 
+int run_supervised(std::vector<std::string> arguments) {
+  std::error_code unknown;
+  Supervised worker;
+  // The path, not /proc/self/exe: after an upgrade the next start is the new program.
+  worker.program = fs::read_symlink("/proc/self/exe", unknown);
+  worker.arguments = without_flag(std::move(arguments), "--supervise");
+  worker.final_codes = {kExitClean, kExitUsage};
+  worker.say = log_line;
+  return supervise(worker);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int signal_fd = prepare_process();
   const auto environment = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
   };
-  const auto options = parse_worker_options(std::vector<std::string>(argv + 1, argv + argc),
-                                            environment, SHOAL_VERSION);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto options = parse_worker_options(arguments, environment, SHOAL_VERSION);
   if (!options) {
     std::fputs(options.error().out.c_str(), stdout);
     std::fputs(options.error().err.c_str(), stderr);
     return options.error().exit_code;
   }
   start_log(options->log_level);
+  if (options->supervise) return run_supervised(arguments);
+  const int signal_fd = prepare_process();
   if (signal_fd < 0)
     return fail("cannot receive signals: raise the limit on open files (ulimit -n)");
   return run(*options, signal_fd);

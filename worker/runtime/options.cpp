@@ -44,7 +44,8 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   quiet = false                     # SHOAL_QUIET
 
 When the worker is ready, it writes one line to stdout: ready NODE tcp://HOST:PORT. It ends cleanly
-on SIGTERM and SIGINT. Exit codes: 0 clean end, 1 error, 2 usage.)";
+on SIGTERM and SIGINT. Exit codes: 0 clean end, 1 error, 2 usage. With --supervise it is started
+again, after a pause, whenever it dies or ends with 1; each start writes its own line.)";
 
 EarlyEnd usage(std::string what) { return {kExitUsage, {}, "shoal-worker: " + what + "\n"}; }
 
@@ -57,6 +58,12 @@ tl::unexpected<EarlyEnd> wrong_value(const Setting& setting, const std::string& 
 struct Flags {
   Settings settings;
   std::optional<std::string> config;
+  bool supervise = false;
+};
+
+struct Gathered {
+  Settings settings;
+  bool supervise = false;
 };
 
 Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
@@ -101,6 +108,10 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   const CLI::Option* named =
       app.add_option("--config", config, "a TOML file with settings")->type_name("FILE");
   app.add_flag("--quiet", quiet, "log only warnings and errors");
+  Flags flags;
+  // A flag alone: a setting of the file or the environment would also be the worker's that is
+  // started, which would supervise another in its turn.
+  app.add_flag("--supervise", flags.supervise, "start the worker again when it dies");
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants a vector
   try {
     app.parse(std::move(arguments));
@@ -111,7 +122,6 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   } catch (const CLI::Error& error) {
     return wrong(std::string(error.what()) + "; `shoal-worker --help` lists the flags");
   }
-  Flags flags;
   for (const auto& [flag, option] : options) {
     if (option->count() > 0) flags.settings[flag->name] = {texts[flag->name], flag->flag};
   }
@@ -129,7 +139,7 @@ std::optional<std::string> folder_from(const Environment& environment, const cha
   return std::nullopt;
 }
 
-Result<Settings, EarlyEnd> gather(const std::vector<std::string>& arguments,
+Result<Gathered, EarlyEnd> gather(const std::vector<std::string>& arguments,
                                   const Environment& environment, const std::string& version) {
   auto flags = parse_flags(arguments, version);
   if (!flags) return tl::unexpected(flags.error());
@@ -154,7 +164,7 @@ Result<Settings, EarlyEnd> gather(const std::vector<std::string>& arguments,
     }
     overlay(settings, *layer);
   }
-  return settings;
+  return Gathered{std::move(settings), flags->supervise};
 }
 
 Result<Ticket, EarlyEnd> ticket_from(const Settings& settings) {
@@ -247,9 +257,11 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
 Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::string>& arguments,
                                                      const Environment& environment,
                                                      const std::string& version) {
-  auto settings = gather(arguments, environment, version);
-  if (!settings) return tl::unexpected(settings.error());
+  auto gathered = gather(arguments, environment, version);
+  if (!gathered) return tl::unexpected(gathered.error());
+  const Settings* settings = &gathered->settings;
   WorkerOptions options;
+  options.supervise = gathered->supervise;
   options.threads = usable_cores();
   auto ticket = ticket_from(*settings);
   if (!ticket) return tl::unexpected(ticket.error());

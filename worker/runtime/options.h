@@ -25,6 +25,7 @@ struct WorkerOptions {
   std::vector<NodeId> trusted_submitters;
   LogLevel log_level = LogLevel::kInfo;
   std::filesystem::path executor;  // empty: find_executor() looks for it
+  bool supervise = false;          // be the parent that starts the worker again when it dies
 };
 
 // Nothing is to be run: help was asked for, or something is wrong with what was asked.
