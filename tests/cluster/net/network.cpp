@@ -57,7 +57,7 @@ void make_home(const NetNamespace& home, const NetNamespace& router, Nat nat,
 
 }  // namespace
 
-NetNode& Network::add(const std::string& name, const Line& line, Nat nat) {
+NetNode& Network::add(const std::string& name, const Wire& wire, Nat nat) {
   const std::size_t number = nodes_.size() + 1;
   if (number > kNodesMax || nodes_.contains(name)) throw std::runtime_error("no place for " + name);
   const std::string outer = "198.18." + std::to_string(number) + ".1";
@@ -70,13 +70,13 @@ NetNode& Network::add(const std::string& name, const Line& line, Nat nat) {
   const NetNamespace& edge = node.router ? *node.router : node.space;
   const int tun = connect(edge, outer);
   const auto block = kFirstBlock + (static_cast<std::uint32_t>(number) << 8);
-  node.port = switch_.plug(tun, block, line);
+  node.port = switch_.plug(tun, block, wire);
   if (node.router) make_home(node.space, *node.router, nat, node.address, at_home + ".1");
   return nodes_.emplace(name, std::move(node)).first->second;
 }
 
-void Network::set_line(const std::string& name, const Line& line) {
-  switch_.set_line(node(name).port, line);
+void Network::set_wire(const std::string& name, const Wire& wire) {
+  switch_.set_wire(node(name).port, wire);
 }
 void Network::cut(const std::string& one, const std::string& other) {
   switch_.cut(node(one).port, node(other).port);

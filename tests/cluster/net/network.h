@@ -37,10 +37,10 @@ class Network {
   explicit Network(std::uint64_t seed) : switch_(seed) {}
 
   // Throws where the machine cannot do it.
-  NetNode& add(const std::string& name, const Line& line, Nat nat = Nat::kNone);
+  NetNode& add(const std::string& name, const Wire& wire, Nat nat = Nat::kNone);
   NetNode& node(const std::string& name) { return nodes_.at(name); }
 
-  void set_line(const std::string& name, const Line& line);
+  void set_wire(const std::string& name, const Wire& wire);
   void cut(const std::string& one, const std::string& other);
   void heal(const std::string& one, const std::string& other);
   Switch::Figures figures() const { return switch_.figures(); }

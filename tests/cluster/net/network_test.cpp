@@ -95,15 +95,15 @@ class NetworkTest : public ::testing::Test {
   std::optional<Network> network_;
 };
 
-TEST_F(NetworkTest, APacketTakesTheDelayOfBothLinesEachWay) {
+TEST_F(NetworkTest, APacketTakesTheDelayOfBothWiresEachWay) {
   const NetNode& near = network_->add("near", {.delay = 10ms});
   const NetNode& far = network_->add("far", {.delay = 40ms});
   EXPECT_GE(round_trip(near, far), 100ms);
-  network_->set_line("far", {.delay = 100ms});
+  network_->set_wire("far", {.delay = 100ms});
   EXPECT_GE(round_trip(far, near), 220ms);
 }
 
-TEST_F(NetworkTest, ALineLosesItsShareOfThePacketsAndNoOther) {
+TEST_F(NetworkTest, AWireLosesItsShareOfThePacketsAndNoOther) {
   const NetNode& lossy = network_->add("lossy", {.loss = 0.25});
   const NetNode &one = network_->add("one", {}), &other = network_->add("other", {});
   constexpr int kPackets = 400;
@@ -113,7 +113,7 @@ TEST_F(NetworkTest, ALineLosesItsShareOfThePacketsAndNoOther) {
     from_lossy.send(other.address, kPort);
     sender.send(other.address, kPort);  // comes later than what was not lost before it
     auto first = receiver.receive(kSoon);
-    ASSERT_TRUE(first) << "a packet of a line without loss is lost";
+    ASSERT_TRUE(first) << "a packet of a wire without loss is lost";
     if (first->first == one.address) continue;
     ++received;
     ASSERT_TRUE(receiver.receive(kSoon));
@@ -140,7 +140,7 @@ TEST_F(NetworkTest, TwoThatAreCutHearEachOtherAgainOnceHealed) {
   EXPECT_TRUE(at_b.receive(kSoon));
 }
 
-TEST_F(NetworkTest, ASlowLineTakesItsTimeAndDropsWhatDoesNotFitIntoItsQueue) {
+TEST_F(NetworkTest, ASlowWireTakesItsTimeAndDropsWhatDoesNotFitIntoItsQueue) {
   constexpr std::size_t kBytes = 1000;
   const NetNode& slow = network_->add("slow", {.megabits_per_second = 1});
   const NetNode& fast = network_->add("fast", {});

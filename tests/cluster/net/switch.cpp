@@ -47,21 +47,21 @@ Switch::~Switch() {
   ::close(wake_fd_);
 }
 
-Switch::Port Switch::plug(int tun, std::uint32_t block, const Line& line) {
+Switch::Port Switch::plug(int tun, std::uint32_t block, const Wire& wire) {
   Port port = 0;
   {
     const std::lock_guard lock(mutex_);
     port = static_cast<Port>(ports_.size());
-    ports_.push_back({tun, line});
+    ports_.push_back({tun, wire});
     blocks_[block & kBlockMask] = port;
   }
   wake();
   return port;
 }
 
-void Switch::set_line(Port port, const Line& line) {
+void Switch::set_wire(Port port, const Wire& wire) {
   const std::lock_guard lock(mutex_);
-  ports_.at(static_cast<std::size_t>(port)).line = line;
+  ports_.at(static_cast<std::size_t>(port)).wire = wire;
 }
 
 void Switch::cut(Port one, Port other) {
@@ -140,14 +140,14 @@ void Switch::take(Port from, std::vector<std::uint8_t> bytes, Moment now) {
     return;
   }
   PortState& near = ports_[static_cast<std::size_t>(from)];
-  const Line& far = ports_[static_cast<std::size_t>(to)].line;
-  if (rng_.chance(near.line.loss) || rng_.chance(far.loss)) {
+  const Wire& far = ports_[static_cast<std::size_t>(to)].wire;
+  if (rng_.chance(near.wire.loss) || rng_.chance(far.loss)) {
     ++figures_.lost;
     return;
   }
   Moment sent = now;
-  if (!transmit(near.line, near.up_free, bytes.size(), sent)) return;
-  enqueue({sent + near.line.delay + far.delay, 0, Leg::kArriving, to, std::move(bytes)});
+  if (!transmit(near.wire, near.up_free, bytes.size(), sent)) return;
+  enqueue({sent + near.wire.delay + far.delay, 0, Leg::kArriving, to, std::move(bytes)});
 }
 
 void Switch::deliver_due(Moment now) {
@@ -156,7 +156,7 @@ void Switch::deliver_due(Moment now) {
     under_way_.pop();
     PortState& to = ports_[static_cast<std::size_t>(packet.to)];
     if (packet.leg == Leg::kArriving) {
-      if (!transmit(to.line, to.down_free, packet.bytes.size(), packet.due)) continue;
+      if (!transmit(to.wire, to.down_free, packet.bytes.size(), packet.due)) continue;
       packet.leg = Leg::kDelivering;
       enqueue(std::move(packet));
       continue;
@@ -168,14 +168,14 @@ void Switch::deliver_due(Moment now) {
   }
 }
 
-bool Switch::transmit(const Line& line, Moment& free, std::size_t bytes, Moment& when) {
-  if (line.megabits_per_second <= 0) return true;
+bool Switch::transmit(const Wire& wire, Moment& free, std::size_t bytes, Moment& when) {
+  if (wire.megabits_per_second <= 0) return true;
   const Moment starts = std::max(when, free);
   if (starts - when > kQueueMax) {
     ++figures_.overflowed;
     return false;
   }
-  const double microseconds = static_cast<double>(bytes) * 8 / line.megabits_per_second;
+  const double microseconds = static_cast<double>(bytes) * 8 / wire.megabits_per_second;
   free = starts + std::chrono::nanoseconds(static_cast<std::int64_t>(microseconds * 1000));
   when = free;
   return true;

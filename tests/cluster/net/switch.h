@@ -16,15 +16,15 @@
 namespace shoal::cluster {
 
 // What befalls a packet on the way from a node to the middle of the network, and on the way back.
-struct Line {
+struct Wire {
   std::chrono::microseconds delay{0};
   double loss = 0;                 // the probability
   double megabits_per_second = 0;  // each way; 0: no limit
 };
 
 // A switch in user space, between TUN devices: no kernel module for delay or loss is needed. Each
-// port has a line and the block of 256 IPv4 addresses at its other end; packets for nobody vanish,
-// and so do those between two ports that are cut. A line that is too slow queues for up to
+// port has a wire and the block of 256 IPv4 addresses at its other end; packets for nobody vanish,
+// and so do those between two ports that are cut. A wire that is too slow queues for up to
 // kQueueMax, as routers do, and drops what comes on top.
 //
 // Forwards on a thread of its own; all methods may be called from any thread.
@@ -39,8 +39,8 @@ class Switch {
   Switch& operator=(const Switch&) = delete;
 
   // Owns the descriptor from now on. `block` is the first of its addresses.
-  Port plug(int tun, std::uint32_t block, const Line& line);
-  void set_line(Port port, const Line& line);
+  Port plug(int tun, std::uint32_t block, const Wire& wire);
+  void set_wire(Port port, const Wire& wire);
   void cut(Port one, Port other);
   void heal(Port one, Port other);
 
@@ -54,10 +54,10 @@ class Switch {
   using Moment = Clock::time_point;
   struct PortState {
     int tun = -1;
-    Line line;
-    Moment up_free{}, down_free{};  // when the line has sent all that it was given
+    Wire wire;
+    Moment up_free{}, down_free{};  // when the wire has sent all that it was given
   };
-  enum class Leg : std::uint8_t { kArriving, kDelivering };  // at the far line, through it
+  enum class Leg : std::uint8_t { kArriving, kDelivering };  // at the far wire, through it
   struct Packet {
     Moment due;
     std::uint64_t sequence = 0;  // packets that are due at once stay in order
@@ -76,8 +76,8 @@ class Switch {
   void read_from(Port from, Moment now);
   void take(Port from, std::vector<std::uint8_t> bytes, Moment now);
   void deliver_due(Moment now);
-  // When the line has passed the packet on; false where its queue is full.
-  bool transmit(const Line& line, Moment& free, std::size_t bytes, Moment& when);
+  // When the wire has passed the packet on; false where its queue is full.
+  bool transmit(const Wire& wire, Moment& free, std::size_t bytes, Moment& when);
   void enqueue(Packet packet);
   void wake();
 
