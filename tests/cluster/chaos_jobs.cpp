@@ -7,13 +7,16 @@
 #include <utility>
 
 #include "node/protocol/rng.h"
+#include "tests/cluster/mersenne.h"
 
 namespace shoal::cluster {
 namespace {
 
 constexpr int kPoolNotReached = 4;
-constexpr std::size_t kSequences = 48;
-constexpr std::size_t kResidues = 160;
+// What a task program says once a worker has its job on its disk.
+constexpr const char* kTaken = " units, job ";
+constexpr std::size_t kSequences = 64;
+constexpr std::size_t kResidues = 200;
 constexpr std::size_t kShown = 200;  // characters of a wrong output
 
 // Proteins by chance: how alike they are does not matter here.
@@ -51,9 +54,7 @@ void RepeatedJob::submit() {
   running_ = cluster_.start(line);
 }
 
-bool RepeatedJob::was_never_taken() const {
-  return running_->err().find(" units, job ") == std::string::npos;
-}
+bool RepeatedJob::taken() const { return has_text(kTaken)(running_->err()); }
 
 void RepeatedJob::expect_right() {
   EXPECT_EQ(running_->exit_code(), 0) << name() << ": " << running_->err();
@@ -66,24 +67,28 @@ void RepeatedJob::expect_right() {
   ++rounds_;
 }
 
-void RepeatedJob::tend() {
-  if (running_) {
-    const int code = running_->exit_code(std::chrono::milliseconds(0));
-    if (code < 0) return;
-    if (code != kPoolNotReached || !was_never_taken()) expect_right();
-  }
+void RepeatedJob::start() {
   submit();
+  EXPECT_TRUE(running_->await_err(has_text(kTaken))) << running_->err();
+}
+
+bool RepeatedJob::tend() {
+  const int code = running_->exit_code(std::chrono::milliseconds(0));
+  if (code < 0) return false;
+  if (taken() || code != kPoolNotReached) expect_right();
+  submit();
+  return true;
 }
 
 void RepeatedJob::finish() {
-  if (running_->exit_code() == kPoolNotReached && was_never_taken()) submit();
-  expect_right();
+  if (taken()) expect_right();
+  EXPECT_GT(rounds_, 0U) << name();
 }
 
 std::vector<std::unique_ptr<RepeatedJob>> three_jobs(const Cluster& cluster) {
   std::vector<std::unique_ptr<RepeatedJob>> jobs;
-  for (const Line& task : {Line{"lucas-lehmer", "4001", "6000", "--all"},
-                           Line{"ising", "--size", "32", "--walks", "16"},
+  for (const Line& task : {Line{"lucas-lehmer", "5001", "7500", "--all"},
+                           Line{"ising", "--size", "32", "--walks", "24"},
                            Line{"align", write_proteins(cluster.folder()), "--top", "0"}}) {
     jobs.push_back(std::make_unique<RepeatedJob>(cluster, task));
   }

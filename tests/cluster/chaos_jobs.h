@@ -16,18 +16,22 @@ class RepeatedJob {
   RepeatedJob(const Cluster& cluster, Line task);
 
   const std::string& name() const { return task_.front(); }
-  // Submits, or looks whether the job is over and then checks it and submits it again. Without a
-  // pool in reach a submission may fail, which is no fault of the pool's; then it is made again.
-  void tend();
-  // Waits for its end, at most so long; the next tend() looks at it.
+  // Submits, and waits until a worker has taken the job.
+  void start();
+  // Looks whether the job is over, and then checks it and submits it again; whether it did. That
+  // may fail for want of a pool in reach, as what comes last always may: then it is tried again.
+  bool tend();
+  // Waits for the job's end, at most so long; the next tend() looks at it.
   void await(std::chrono::milliseconds patience) { running_->exit_code(patience); }
-  // All faults are over: the job that runs must end, and be right.
+  // All faults are over: the job must end, and be right. A submission that no worker has taken yet
+  // is no job, and is given up: a coordinator that was started again knows of nobody until they
+  // announce themselves, which may take minutes.
   void finish();
   std::size_t rounds() const { return rounds_; }
 
  private:
   void submit();
-  bool was_never_taken() const;
+  bool taken() const;
   void expect_right();
 
   const Cluster& cluster_;

@@ -105,11 +105,12 @@ void ChaosPool::expect_all_running() {
   }
 }
 
-void ChaosPool::note_executors() {
+std::vector<std::string> ChaosPool::idle() const {
+  std::vector<std::string> names;
   for (const std::string& name : workers_) {
-    if (dead_.contains(name)) continue;
-    if (!Cluster::executors_of(cluster_->worker(name)).empty()) computed_.insert(name);
+    if (Cluster::executors_of(cluster_->worker(name)).empty()) names.push_back(name);
   }
+  return names;
 }
 
 }  // namespace shoal::cluster

@@ -35,9 +35,8 @@ class ChaosPool {
   void perform(const Step& step);
   // Fails the test for each worker that ended though nobody killed it.
   void expect_all_running();
-  // Those that had an executor when note_executors() was called, and so had units to compute.
-  const std::set<std::string>& computed() const { return computed_; }
-  void note_executors();
+  // Those that have no executor, and so had no unit to compute yet.
+  std::vector<std::string> idle() const;
 
  private:
   void kill_worker(const std::string& name);
@@ -49,7 +48,6 @@ class ChaosPool {
   std::map<std::string, std::unique_ptr<SmallDisk>> disks_;  // go before the cluster's folder
   std::set<std::string> dead_;                               // killed and not restarted
   std::set<std::string> lost_;                               // for ever
-  std::set<std::string> computed_;
 };
 
 }  // namespace shoal::cluster

@@ -19,6 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kLookAgain{100};
+
 // A wish from the environment; the presets and whoever runs a seed again set them.
 std::uint64_t wish(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -44,12 +46,10 @@ class ChaosTest : public ::testing::Test {
     ChaosPool pool(seed);
     pool.start();
     jobs_ = three_jobs(pool.cluster());
-    const auto start = Clock::now();
-    const auto say = [&](const std::string& what) {
-      const std::chrono::duration<double> passed = Clock::now() - start;
-      std::printf("%6.1f s  %s\n", passed.count(), what.c_str());
-      std::fflush(stdout);
-    };
+    start_ = Clock::now();
+    for (const auto& job : jobs_) job->start();
+    await_all_at_work(pool);
+    say("all workers compute");
     for (const Step& step : write_script({.seed = seed,
                             .steps = wishes_.steps,
                             .workers = pool.workers(),
@@ -58,7 +58,6 @@ class ChaosTest : public ::testing::Test {
       keep_busy(Clock::now() + step.pause);
       say(to_string(step));
       pool.perform(step);
-      pool.note_executors();
       if (HasFailure()) return;
     }
     say("all faults are over");
@@ -67,7 +66,6 @@ class ChaosTest : public ::testing::Test {
       say(job->name() + " is over, " + std::to_string(job->rounds()) + " times in all");
     }
     pool.expect_all_running();
-    EXPECT_EQ(pool.computed().size(), pool.workers().size()) << "not all workers had a part in it";
     EXPECT_GT(pool.figures().lost, 0U);
   }
 
@@ -78,10 +76,23 @@ class ChaosTest : public ::testing::Test {
                 static_cast<unsigned long long>(wishes_.steps),
                 wishes_.lose_steward ? "SHOAL_CHAOS_LOSE_STEWARD=1 " : "");
   }
+  void say(const std::string& what) const {
+    const std::chrono::duration<double> passed = Clock::now() - start_;
+    std::printf("%6.1f s  %s\n", passed.count(), what.c_str());
+    std::fflush(stdout);
+  }
+  // Those behind routers as well.
+  void await_all_at_work(const ChaosPool& pool) {
+    const auto deadline = Clock::now() + kPatience;
+    while (!pool.idle().empty() && Clock::now() < deadline) keep_busy(Clock::now() + kLookAgain);
+    for (const std::string& name : pool.idle()) ADD_FAILURE() << name << " has nothing to compute";
+  }
   // Until then, a job that ends is submitted again at once.
   void keep_busy(Clock::time_point until) {
     for (;;) {
-      for (const auto& job : jobs_) job->tend();
+      for (const auto& job : jobs_) {
+        if (job->tend()) say("submit " + job->name());
+      }
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
       if (left.count() <= 0) return;
       jobs_.front()->await(left);
@@ -93,6 +104,7 @@ class ChaosTest : public ::testing::Test {
 
  private:
   std::vector<std::unique_ptr<RepeatedJob>> jobs_;
+  Clock::time_point start_;
 };
 
 TEST_F(ChaosTest, EveryJobEndsAndEveryResultIsRight) {

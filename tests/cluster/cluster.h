@@ -45,7 +45,7 @@ class Cluster {
   // Waits until it is ready. A name that was used before has the same state, and is the same node.
   Process& start_coordinator();
   Process& start_worker(const std::string& name, const Line& more = {});
-  Process& worker(const std::string& name) { return *workers_.at(name); }
+  Process& worker(const std::string& name) const { return *workers_.at(name); }
   // Ends it as power failures do.
   void kill_worker(const std::string& name);
   Process& coordinator() { return *coordinator_; }
