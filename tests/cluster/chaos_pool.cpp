@@ -47,8 +47,11 @@ ChaosPool::~ChaosPool() {
 
 void ChaosPool::start() {
   cluster_->start_coordinator();
-  for (const std::string& name : workers_) cluster_->start_worker(name);
+  for (std::size_t i = 0; i < kDialable; ++i) cluster_->start_worker(workers_[i]);
   cluster_->await_workers(kDialable);
+  // Now that the coordinator knows somebody whom they can dial: who cannot be dialled and hears of
+  // nobody asks again only after minutes.
+  for (std::size_t i = kDialable; i < workers_.size(); ++i) cluster_->start_worker(workers_[i]);
 }
 
 void ChaosPool::perform(const Step& step) {
