@@ -35,57 +35,59 @@ struct Wishes {
   bool lose_steward = wish("SHOAL_CHAOS_LOSE_STEWARD", 0) != 0;
 };
 
-class ChaosTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!no_own_network().empty()) GTEST_SKIP() << no_own_network();
+// One pool, three jobs, one script.
+class Story {
+ public:
+  Story(std::uint64_t seed, const Wishes& wishes)
+      : pool_(seed),
+        script_(write_script({.seed = seed,
+                              .steps = wishes.steps,
+                              .workers = pool_.workers(),
+                              .others = ChaosPool::others(),
+                              .lose_steward = wishes.lose_steward})) {
+    std::printf("SHOAL_CHAOS_SEED=%llu SHOAL_CHAOS_STEPS=%llu%s build/dev/bin/test_chaos\n",
+                static_cast<unsigned long long>(seed),
+                static_cast<unsigned long long>(wishes.steps),
+                wishes.lose_steward ? " SHOAL_CHAOS_LOSE_STEWARD=1" : "");
   }
 
-  void run(std::uint64_t seed) {
-    tell_how_to_run_again(seed);
-    ChaosPool pool(seed);
-    pool.start();
-    jobs_ = three_jobs(pool.cluster());
+  void start() {
+    pool_.start();
+    jobs_ = three_jobs(pool_.cluster());
     start_ = Clock::now();
     for (const auto& job : jobs_) job->start();
-    await_all_at_work(pool);
+    await_all_at_work();
     say("all workers compute");
-    for (const Step& step : write_script({.seed = seed,
-                            .steps = wishes_.steps,
-                            .workers = pool.workers(),
-                            .others = ChaosPool::others(),
-                            .lose_steward = wishes_.lose_steward})) {
+  }
+  void perform() {
+    for (const Step& step : script_) {
       keep_busy(Clock::now() + step.pause);
       say(to_string(step));
-      pool.perform(step);
-      if (HasFailure()) return;
+      pool_.perform(step);
+      if (::testing::Test::HasFailure()) return;
     }
     say("all faults are over");
+  }
+  void finish() {
     for (const auto& job : jobs_) {
       job->finish();
       say(job->name() + " is over, " + std::to_string(job->rounds()) + " times in all");
     }
-    pool.expect_all_running();
-    EXPECT_GT(pool.figures().lost, 0U);
+    pool_.expect_all_running();
+    EXPECT_GT(pool_.figures().lost, 0U) << "the network never lost a packet";
   }
 
  private:
-  void tell_how_to_run_again(std::uint64_t seed) const {
-    std::printf("SHOAL_CHAOS_SEED=%llu SHOAL_CHAOS_STEPS=%llu %stest_chaos\n",
-                static_cast<unsigned long long>(seed),
-                static_cast<unsigned long long>(wishes_.steps),
-                wishes_.lose_steward ? "SHOAL_CHAOS_LOSE_STEWARD=1 " : "");
-  }
   void say(const std::string& what) const {
     const std::chrono::duration<double> passed = Clock::now() - start_;
     std::printf("%6.1f s  %s\n", passed.count(), what.c_str());
     std::fflush(stdout);
   }
   // Those behind routers as well.
-  void await_all_at_work(const ChaosPool& pool) {
+  void await_all_at_work() {
     const auto deadline = Clock::now() + kPatience;
-    while (!pool.idle().empty() && Clock::now() < deadline) keep_busy(Clock::now() + kLookAgain);
-    for (const std::string& name : pool.idle()) ADD_FAILURE() << name << " has nothing to compute";
+    while (!pool_.idle().empty() && Clock::now() < deadline) keep_busy(Clock::now() + kLookAgain);
+    for (const std::string& name : pool_.idle()) ADD_FAILURE() << name << " has nothing to compute";
   }
   // Until then, a job that ends is submitted again at once.
   void keep_busy(Clock::time_point until) {
@@ -99,16 +101,21 @@ class ChaosTest : public ::testing::Test {
     }
   }
 
- protected:
-  Wishes wishes_;
-
- private:
+  ChaosPool pool_;
+  const std::vector<Step> script_;
   std::vector<std::unique_ptr<RepeatedJob>> jobs_;
   Clock::time_point start_;
 };
 
-TEST_F(ChaosTest, EveryJobEndsAndEveryResultIsRight) {
-  for (std::uint64_t i = 0; i < wishes_.seeds && !HasFailure(); ++i) run(wishes_.seed + i);
+TEST(ChaosTest, EveryJobEndsAndEveryResultIsRight) {
+  if (!no_own_network().empty()) GTEST_SKIP() << no_own_network();
+  const Wishes wishes;
+  for (std::uint64_t i = 0; i < wishes.seeds && !HasFailure(); ++i) {
+    Story story(wishes.seed + i, wishes);
+    story.start();
+    if (!HasFailure()) story.perform();
+    if (!HasFailure()) story.finish();
+  }
 }
 
 }  // namespace
