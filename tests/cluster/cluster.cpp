@@ -70,11 +70,12 @@ std::size_t count_lines(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-Cluster::Cluster() {
+Cluster::Cluster(const Site& coordinator) : coordinator_site_(coordinator) {
   std::string name = (fs::temp_directory_path() / "shoal-cluster-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) std::abort();
   folder_ = name;
-  endpoint_ = "tcp://127.0.0.1:" + std::to_string(free_port());
+  endpoint_ = "tcp://" + coordinator.address + ":" +
+              std::to_string(coordinator.port != 0 ? coordinator.port : free_port());
   const Ended made = run({"pool", "init", "--state", (folder_ / "pool").string(), "--name",
                           "garden", "--coordinator", endpoint_});
   EXPECT_EQ(made.exit_code, 0) << made.err;
@@ -109,18 +110,26 @@ Process& Cluster::start_coordinator() {
   coordinator_.reset();
   coordinator_ = std::make_unique<Process>(Line{program("shoal").string(), "coordinator", "--state",
                                                 (folder_ / "pool").string(), "--listen", endpoint_},
-                                           environment());
+                                           environment(), coordinator_site_.net_namespace);
   EXPECT_TRUE(coordinator_->await_out(has_ready_line)) << coordinator_->err();
   return *coordinator_;
 }
 
 Process& Cluster::start_worker(const std::string& name, const Line& more) {
   workers_.erase(name);
-  Line command{
-      program("shoal").string(), "worker",    "--state", state_of(name).string(), "--listen",
-      "tcp://127.0.0.1:0",       "--threads", "1"};
+  const auto placed = worker_sites_.find(name);
+  const Site site = placed == worker_sites_.end() ? Site{} : placed->second;
+  Line command{program("shoal").string(),
+               "worker",
+               "--state",
+               state_of(name).string(),
+               "--listen",
+               "tcp://" + site.address + ":" + std::to_string(site.port),
+               "--threads",
+               "1"};
   command.insert(command.end(), more.begin(), more.end());
-  auto& worker = workers_[name] = std::make_unique<Process>(command, environment());
+  auto& worker = workers_[name] =
+      std::make_unique<Process>(command, environment(), site.net_namespace);
   EXPECT_TRUE(worker->await_out(has_ready_line)) << worker->err();
   return *worker;
 }
@@ -152,7 +161,12 @@ void Cluster::await_workers(std::size_t count) {
 std::unique_ptr<Process> Cluster::start(const Line& arguments, const Variables& more) const {
   Line command{program("shoal").string()};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return std::make_unique<Process>(command, merged(environment(), more));
+  return start_command(command, more);
+}
+
+std::unique_ptr<Process> Cluster::start_command(const Line& command, const Variables& more) const {
+  return std::make_unique<Process>(command, merged(environment(), more),
+                                   submitter_site_.net_namespace);
 }
 
 Cluster::Ended Cluster::run(const Line& arguments, const Variables& more) const {
@@ -162,11 +176,11 @@ Cluster::Ended Cluster::run(const Line& arguments, const Variables& more) const 
 }
 
 Cluster::Ended Cluster::run_command(const Line& command, const Variables& more) const {
-  Process process(command, merged(environment(), more));
+  const auto process = start_command(command, more);
   Ended ended;
-  ended.exit_code = process.exit_code();
-  ended.out = process.out();
-  ended.err = process.err();
+  ended.exit_code = process->exit_code();
+  ended.out = process->out();
+  ended.err = process->err();
   return ended;
 }
 

@@ -10,15 +10,23 @@
 
 #include "tests/cluster/process.h"
 
-// A pool of real processes on loopback, with folders and an environment of its own.
+// A pool of real processes, on loopback or on a test network, with folders and an environment of
+// its own.
 namespace shoal::cluster {
 
 using Line = std::vector<std::string>;
 
+// Where a program runs.
+struct Site {
+  int net_namespace = -1;  // our own
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // that a worker listens on; 0: any
+};
+
 class Cluster {
  public:
-  // Makes the pool; nothing runs yet.
-  Cluster();
+  // Makes the pool; nothing runs yet. The coordinator's port may be 0 only on loopback.
+  explicit Cluster(const Site& coordinator = {});
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -27,13 +35,20 @@ class Cluster {
   const std::string& ticket() const { return ticket_; }
   const std::string& endpoint() const { return endpoint_; }
   Variables environment() const;
+  // Its state: its key, its ledger, its content.
+  std::filesystem::path state_of(const std::string& worker) const { return folder_ / worker; }
+
+  // From now on that worker, or whatever start() and the like run, is there and not on loopback.
+  void place_worker(const std::string& name, const Site& site) { worker_sites_[name] = site; }
+  void place_submitter(const Site& site) { submitter_site_ = site; }
 
   // Waits until it is ready. A name that was used before has the same state, and is the same node.
   Process& start_coordinator();
   Process& start_worker(const std::string& name, const Line& more = {});
-  Process& worker(const std::string& name) { return *workers_.at(name); }
+  Process& worker(const std::string& name) const { return *workers_.at(name); }
   // Ends it as power failures do.
   void kill_worker(const std::string& name);
+  Process& coordinator() { return *coordinator_; }
   std::vector<std::string> workers() const;
   // Waits until `shoal worker list` shows so many that answer.
   void await_workers(std::size_t count);
@@ -46,6 +61,7 @@ class Cluster {
   };
   Ended run(const Line& arguments, const Variables& more = {}) const;
   // Any program, by its path.
+  std::unique_ptr<Process> start_command(const Line& command, const Variables& more = {}) const;
   Ended run_command(const Line& command, const Variables& more = {}) const;
   // Of the one JSON object that it prints.
   nlohmann::json json(const Line& arguments) const;
@@ -58,9 +74,9 @@ class Cluster {
   static std::vector<pid_t> executors_of(const Process& worker);
 
  private:
-  std::filesystem::path state_of(const std::string& worker) const { return folder_ / worker; }
-
   std::filesystem::path folder_;
+  Site coordinator_site_, submitter_site_;
+  std::map<std::string, Site> worker_sites_;
   std::string endpoint_;
   std::string ticket_;
   std::unique_ptr<Process> coordinator_;

@@ -123,6 +123,29 @@ TEST_F(FaultsTest, WhoeverLeavesWithCtrlCIsToldHowToComeBack) {
   job_.expect_right(results.out);
 }
 
+TEST_F(FaultsTest, ALaptopThatWasShutGetsItsResultsWithoutTheCoordinator) {
+  Process& coordinator = cluster_.start_coordinator();
+  for (const char* name : {"worker-1", "worker-2", "worker-3"}) cluster_.start_worker(name);
+  cluster_.await_workers(3);
+  const auto detached = cluster_.run(job_.submission({"--json", "--detach"}));
+  ASSERT_EQ(detached.exit_code, 0) << detached.err;
+  const Mersenne other(cluster_.folder(), 6001, 7000);
+  const auto submit = cluster_.start(other.submission({"--json"}));
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  submit->kill();
+  coordinator.kill();
+
+  // Nobody but the workers is left, and what this account wrote down.
+  const auto expect_results = [&](const Mersenne& job, const std::string& said) {
+    const std::string id = json_lines(said.substr(0, said.find('\n')))[0]["job"];
+    const auto results = cluster_.run({"job", "results", id, "--close"});
+    EXPECT_EQ(results.exit_code, 0) << results.err;
+    job.expect_right(results.out);
+  };
+  expect_results(job_, detached.out);
+  expect_results(other, submit->out());
+}
+
 TEST_F(FaultsTest, ATimeoutLeavesTheJobRunning) {
   start_pool(2);
   const auto submit = cluster_.run(job_.submission({"--json", "--timeout", "1"}));

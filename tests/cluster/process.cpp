@@ -2,15 +2,16 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 namespace shoal::cluster {
@@ -23,9 +24,41 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return list;
 }
 
+struct Prepared {
+  std::vector<char*> arguments;
+  std::vector<char*> variables;
+  int out = -1;
+  int err = -1;
+  int net_namespace = -1;
+  pid_t parent = -1;
+};
+
+[[noreturn]] void give_up(const char* what) {
+  for (const char* text : {"cannot start this program: ", what, "\n"}) {
+    if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) break;
+  }
+  ::_exit(127);
+}
+
+// The child, after fork(): only calls that are safe in a signal handler, since other threads may
+// have held any lock.
+[[noreturn]] void become(const Prepared& p) {
+  const int in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (in < 0 || ::dup2(in, STDIN_FILENO) < 0 || ::dup2(p.out, STDOUT_FILENO) < 0 ||
+      ::dup2(p.err, STDERR_FILENO) < 0) {
+    ::_exit(127);
+  }
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up("PR_SET_PDEATHSIG");
+  if (::getppid() != p.parent) ::_exit(127);  // it ended before we could ask for the signal
+  if (p.net_namespace >= 0 && ::setns(p.net_namespace, CLONE_NEWNET) != 0) give_up("setns");
+  ::execve(p.arguments[0], p.arguments.data(), p.variables.data());
+  give_up(p.arguments[0]);
+}
+
 }  // namespace
 
-Process::Process(const std::vector<std::string>& command, const Variables& environment) {
+Process::Process(const std::vector<std::string>& command, const Variables& environment,
+                 int net_namespace) {
   std::vector<std::string> arguments = command;
   std::vector<std::string> variables;
   for (const auto& [name, value] : environment) {
@@ -33,20 +66,13 @@ Process::Process(const std::vector<std::string>& command, const Variables& envir
   }
   std::array<int, 2> out{}, err{};
   if (::pipe2(out.data(), O_CLOEXEC) != 0 || ::pipe2(err.data(), O_CLOEXEC) != 0) std::abort();
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-  ::posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-  const int error = ::posix_spawn(&pid_, arguments[0].c_str(), &actions, nullptr,
-                                  pointers(arguments).data(), pointers(variables).data());
-  ::posix_spawn_file_actions_destroy(&actions);
+  const Prepared prepared{pointers(arguments), pointers(variables), out[1], err[1],
+                          net_namespace,       ::getpid()};
+  pid_ = ::fork();
+  if (pid_ == 0) become(prepared);
   ::close(out[1]);
   ::close(err[1]);
-  if (error != 0) {
-    std::fprintf(stderr, "cannot start %s\n", arguments[0].c_str());
-    std::abort();
-  }
+  if (pid_ < 0) std::abort();
   out_fd_ = out[0];
   err_fd_ = err[0];
   ended_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));

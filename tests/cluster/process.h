@@ -20,10 +20,14 @@ inline constexpr std::chrono::seconds kPatience{120};
 using Variables = std::map<std::string, std::string>;
 
 // One real program. What it prints is read all the time, so that it never waits for us. Killed by
-// its id at the end of the story where it still runs.
+// its id at the end of the story where it still runs, and by the kernel if the thread that made
+// this ends before: a test that is killed leaves nothing running.
 class Process {
  public:
-  Process(const std::vector<std::string>& command, const Variables& environment);
+  // In a network namespace, given by its descriptor; -1: in our own. A program that cannot be
+  // started says so on its stderr and ends with 127.
+  Process(const std::vector<std::string>& command, const Variables& environment,
+          int net_namespace = -1);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
