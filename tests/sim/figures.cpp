@@ -103,6 +103,27 @@ void measure_membership(const World& world, Network& network, SimReport& report)
 
 }  // namespace
 
+void NinetyPercent::on_receipt(World& world, const JobRun&, const Receipt&) {
+  const SimOptions& options = report_.options;
+  if (report_.efficiency_until_90 > 0) return;
+  double ended = 0;
+  std::optional<Time> first;
+  for (const auto& job : world.jobs()) {
+    ended += static_cast<double>(job->ended.size());
+    if (job->accepted) first = std::min(first.value_or(world.now()), *job->accepted);
+  }
+  if (!first || ended < 0.9 * static_cast<double>(options.units) * options.jobs) return;
+  double capacity = 0;
+  for (const auto& node : world.nodes()) {
+    if (node->kind != NodeKind::kWorker) continue;
+    capacity += static_cast<double>(alive_within(*node, {*first, world.now()})) *
+                node->worker.speed * node->worker.threads;
+  }
+  if (capacity > 0) {
+    report_.efficiency_until_90 = ended * options.quorum * options.unit_ms * 1e6 / capacity;
+  }
+}
+
 void measure(World& world, SimReport& report) {
   double units = 0;
   const Span span = measure_jobs(world, report, units);
