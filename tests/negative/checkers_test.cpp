@@ -116,5 +116,18 @@ TEST(MessagesWithinBudget, CatchesAChatterer) {
   }
 }
 
+TEST(MessagesWithinBudget, CatchesAWorkerThatHidesBehindAQuietPool) {
+  for (const bool planted : {false, true}) {
+    Pool pool;
+    pool.workers(20);
+    pool.worker(planted ? spec_of(worker_factory<RestlessWorker>()) : WorkerSpec{});
+    pool.submit(Pool::job_of(50, 100ms));
+    pool.run_until_finished();
+    const std::string judgement = pool.judgement();
+    EXPECT_EQ(judgement.find("is a worker's budget") != std::string::npos, planted) << judgement;
+    EXPECT_EQ(judgement.find("is the budget"), std::string::npos) << judgement;
+  }
+}
+
 }  // namespace
 }  // namespace shoal::sim

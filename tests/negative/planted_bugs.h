@@ -145,6 +145,35 @@ class ConfusedWorker final : public PlainWorker {
   }
 };
 
+// Asks a neighbour how it is, four times a second for ever: too little for a pool's budget to
+// notice, and far too much for a worker's.
+class RestlessWorker final : public PlainWorker {
+ public:
+  using PlainWorker::PlainWorker;
+  PeerActions step(Instant now, PeerEvent event) override {
+    if (const auto* up = std::get_if<LinkUp>(&event)) {
+      if (up->role == Role::kWorker) linked_.insert(up->peer);
+    } else if (const auto* lost = std::get_if<LinkLost>(&event)) {
+      linked_.erase(lost->peer);
+    }
+    PeerActions actions = PlainWorker::step(now, std::move(event));
+    if (!next_) next_ = now;
+    if (*next_ > now) return actions;
+    next_ = now + 250ms;
+    if (linked_.empty()) return actions;
+    actions.push_back(Send{*linked_.begin(), encode(Message(WorkerStatusRequest{}))});
+    return actions;
+  }
+  std::optional<Instant> next_deadline() const override {
+    const auto own = PlainWorker::next_deadline();
+    return own && (!next_ || *own < *next_) ? own : next_;
+  }
+
+ private:
+  std::set<NodeId> linked_;
+  std::optional<Instant> next_;
+};
+
 // Asks the others how they are, five hundred times whenever it wakes.
 class ChattyWorker final : public PlainWorker {
  public:

@@ -35,7 +35,8 @@ class NodeContents {
   void hold_whole(const ContentId& id) { held_[id].complete = true; }
   bool holds(const ContentId& id) const;
   void drop(const ContentId& id) { held_.erase(id); }
-  void fill_up() { full_ = true; }  // from now on nothing can be stored
+  void fill_up() { full_ = true; }     // from now on nothing can be stored,
+  void make_room() { full_ = false; }  // until now
 
   ContentOpened perform(const OpenContent&, const ContentLibrary&);
   // A block that is not the content's is a fault of the exchange: `fault` says so.

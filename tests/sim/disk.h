@@ -27,7 +27,8 @@ class Disk {
   ReceiptsLoaded perform(const LoadReceipts&) const;
   std::size_t unsynced_groups() const { return syncing_.size() + waiting_.size(); }
   std::uint64_t bytes() const { return bytes_; }
-  void fill_up() { full_ = true; }  // from now on every group fails
+  void fill_up() { full_ = true; }     // from now on every group fails,
+  void make_room() { full_ = false; }  // until now
   // The planted bug of a disk that says "durable" and is not: groups are acknowledged, then sit in
   // a cache that the next crash empties.
   void lie_about_syncs() { lies_ = true; }

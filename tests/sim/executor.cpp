@@ -17,7 +17,17 @@ void Executor::schedule(Time now, Chunk& chunk) {
     chunk.thread_time += takes;
     chunk.due = std::max(chunk.due, *thread);
   }
+  chunk.threads_after = free_at_;
   ++chunk.version;
+}
+
+double Executor::work_until(Time now, const Chunk& chunk) {
+  Time spent = 0;
+  for (std::size_t i = 0; i < chunk.threads_before.size(); ++i) {
+    const Time end = std::min(now, chunk.threads_after[i]);
+    spent += std::max<Time>(0, end - chunk.threads_before[i]);
+  }
+  return static_cast<double>(spent) * chunk.speed;
 }
 
 Executor::Due Executor::start(Time now, const StartCompute& order) {
@@ -36,6 +46,7 @@ std::vector<Executor::Due> Executor::cancel(Time now, std::uint64_t chunk) {
   const auto gone = std::find_if(chunks_.begin(), chunks_.end(),
                                  [&](const Chunk& c) { return c.order.chunk == chunk; });
   if (gone == chunks_.end()) return moved;
+  lost_work_ += work_until(now, *gone);
   free_at_ = gone->threads_before;
   for (auto later = chunks_.erase(gone); later != chunks_.end(); ++later) {
     if (later->due <= now) continue;  // done; its event is already due
@@ -50,12 +61,14 @@ std::optional<Executor::Finished> Executor::finish(std::uint64_t chunk, std::uin
     return c.order.chunk == chunk && c.version == version;
   });
   if (found == chunks_.end()) return std::nullopt;
+  finished_work_ += static_cast<double>(found->thread_time) * found->speed;
   Finished finished{std::move(found->order), found->thread_time};
   chunks_.erase(found);
   return finished;
 }
 
-void Executor::crash() {
+void Executor::crash(Time now) {
+  for (const Chunk& chunk : chunks_) lost_work_ += work_until(now, chunk);
   chunks_.clear();
   std::fill(free_at_.begin(), free_at_.end(), 0);
 }

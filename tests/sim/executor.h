@@ -32,9 +32,14 @@ class Executor {
   // Nothing where the chunk was cancelled or its due time has moved.
   std::optional<Finished> finish(std::uint64_t chunk, std::uint32_t version);
 
-  void crash();
+  void crash(Time now);
   void set_speed(double speed) { speed_ = speed; }  // of chunks that start from now on
   double speed() const { return speed_; }
+  // Thread time so far, times speed: the nanoseconds that a node of speed 1 would have taken.
+  // `finished` went into chunks that were done, `lost` into those that a crash or a cancellation
+  // ended.
+  double finished_work() const { return finished_work_; }
+  double lost_work() const { return lost_work_; }
   std::size_t chunks() const { return chunks_.size(); }
   unsigned threads() const { return static_cast<unsigned>(free_at_.size()); }
 
@@ -43,14 +48,17 @@ class Executor {
     StartCompute order;
     SimKernel kernel;
     double speed = 1;
-    std::vector<Time> threads_before;  // when each thread was free as the chunk began
+    std::vector<Time> threads_before;  // when each thread was free as the chunk began,
+    std::vector<Time> threads_after;   // and will be as it ends
     Time due = 0;
     Time thread_time = 0;
     std::uint32_t version = 0;
   };
   void schedule(Time now, Chunk& chunk);
+  static double work_until(Time now, const Chunk& chunk);
 
   double speed_;
+  double finished_work_ = 0, lost_work_ = 0;
   std::vector<Time> free_at_;
   std::vector<Chunk> chunks_;  // in the order in which they were started
 };

@@ -1,5 +1,4 @@
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <functional>
 
@@ -54,18 +53,28 @@ const std::vector<Number>& numbers() {
       number("--spread-permille", &SimOptions::spread_permille),
       number("--speed-min", &SimOptions::speed_min),
       number("--speed-max", &SimOptions::speed_max),
+      number("--speed-sigma", &SimOptions::speed_sigma),
       number("--output-bytes", &SimOptions::output_bytes),
       number("--program-bytes", &SimOptions::program_bytes),
       number("--input-bytes", &SimOptions::input_bytes),
       number("--fail-every", &SimOptions::fail_every),
       number("--latency-ms-min", &SimOptions::latency_ms_min),
       number("--latency-ms-max", &SimOptions::latency_ms_max),
+      number("--latency-sigma", &SimOptions::latency_sigma),
+      number("--links-max", &SimOptions::links_max),
       number("--loss", &SimOptions::loss),
       number("--breaks", &SimOptions::breaks),
       number("--drift-ppm", &SimOptions::drift_ppm),
+      number("--wall-skew-s", &SimOptions::wall_skew_s),
       number("--unreachable", &SimOptions::unreachable),
       number("--churn", &SimOptions::churn),
+      number("--session-s", &SimOptions::session_s),
+      number("--pause-s", &SimOptions::pause_s),
+      number("--leave-for-good", &SimOptions::leave_for_good),
       number("--partitions", &SimOptions::partitions),
+      number("--one-way", &SimOptions::one_way),
+      number("--power-cuts", &SimOptions::power_cuts),
+      number("--full-disks", &SimOptions::full_disks),
       number("--faults-s", &SimOptions::faults_s),
       number("--limit-s", &SimOptions::limit_s),
   };
@@ -81,6 +90,7 @@ constexpr Switch kSwitches[] = {
     {"--noisy", &SimOptions::noisy, true},
     {"--submitter-crashes", &SimOptions::submitter_crashes, true},
     {"--coordinator-crashes", &SimOptions::coordinator_crashes, true},
+    {"--keepers-stay", &SimOptions::keepers_stay, true},
     {"--no-checks", &SimOptions::checks, false},
     {"--log", &SimOptions::log, true},
     {"--trace", &SimOptions::trace, true},
@@ -131,29 +141,6 @@ int read_flag(const std::string& flag, const std::string& value, SimOptions& opt
   }
   options.byzantine[*behaviour] = static_cast<std::uint32_t>(count);
   return 2;
-}
-
-std::string json_of(const SimReport& report) {
-  char text[1024];
-  std::snprintf(
-      text, sizeof text,
-      "{\"schema\":1,\"seed\":%llu,\"peers\":%u,\"units\":%llu,\"quorum\":%u,\"finished\":%s,"
-      "\"efficiency\":%.4f,\"makespan_s\":%.3f,\"messages_a_unit\":%.3f,\"bytes_a_unit\":%.1f,"
-      "\"redundancy\":%.4f,\"steals_share\":%.4f,\"units_verified\":%llu,"
-      "\"wrong_results_accepted\":%llu,\"receipts\":%llu,\"bad_receipts\":%llu,"
-      "\"coordinator_bytes_a_node\":%.1f,\"virtual_s\":%.3f,\"events\":%llu,\"violations\":%zu,"
-      "\"hash\":\"%016llx\"}",
-      static_cast<unsigned long long>(report.options.seed), report.options.peers,
-      static_cast<unsigned long long>(report.options.units), report.options.quorum,
-      report.finished ? "true" : "false", report.efficiency, report.makespan_s,
-      report.messages_a_unit, report.bytes_a_unit, report.redundancy, report.steals_share,
-      static_cast<unsigned long long>(report.units_verified),
-      static_cast<unsigned long long>(report.wrong_accepted),
-      static_cast<unsigned long long>(report.receipts),
-      static_cast<unsigned long long>(report.bad_receipts), report.coordinator_bytes_a_node,
-      report.virtual_s, static_cast<unsigned long long>(report.events), report.violations.size(),
-      static_cast<unsigned long long>(report.hash));
-  return text;
 }
 
 }  // namespace shoal::sim

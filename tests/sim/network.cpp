@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/sim/chance.h"
 #include "tests/sim/mix.h"
 
 namespace shoal::sim {
@@ -32,7 +33,11 @@ Duration Network::latency(NodeIndex a, NodeIndex b) const {
   const std::uint64_t pair = (std::uint64_t{std::min(a, b)} << 32) | std::max(a, b);
   const double share = static_cast<double>(splitmix(seed_ ^ splitmix(pair)) >> 11) * 0x1.0p-53;
   const auto span = static_cast<double>((options_.latency_max - options_.latency_min).count());
-  return options_.latency_min + Duration(static_cast<std::int64_t>(span * share));
+  const Duration even = options_.latency_min + Duration(static_cast<std::int64_t>(span * share));
+  if (options_.latency_sigma == 0) return even;
+  Rng own(splitmix(seed_ ^ pair));
+  const double factor = log_normal(own, options_.latency_sigma);
+  return Duration(static_cast<std::int64_t>(static_cast<double>(even.count()) * factor));
 }
 
 Time Network::arrival(Link& link, std::uint8_t side, std::size_t bytes) {
@@ -59,8 +64,12 @@ void Network::dial(NodeIndex from, const Dial& order) {
   if (found != endpoints_.end()) state.to = found->second;
   if (state.to && dialler.links.contains(*state.to)) return;  // one link is enough
   dials_.push_back(state);
+  const bool full_here = full(from);
   dialler.dials[order.peer] = number;
-  if (!state.to || *state.to == from) {
+  if (full_here) {
+    ++turned_away_;
+    fail_dial(number, Duration{}, "too many links");
+  } else if (!state.to || *state.to == from) {
     fail_dial(number, options_.latency_min, "nobody listens at " + order.endpoint);
   } else if (!reachable(from, *state.to)) {
     fail_dial(number, limits::kHelloTimeout, "no answer from " + order.endpoint);
@@ -86,13 +95,17 @@ void Network::connect(std::uint32_t number) {
   if (host_.hello_of(from).pool != host_.hello_of(to).pool) {
     return fail_dial(number, back, "the node belongs to another pool");
   }
+  if (full(to) && !nodes_[to].links.contains(from)) {
+    ++turned_away_;
+    return fail_dial(number, back, "refused: too many links");
+  }
   dial.open = false;
   nodes_[from].dials.erase(dial.wanted);
   // Both dialled at once: the other dial has won. It has told both, or is about to.
   if (nodes_[from].links.contains(to)) return;
   if (const auto stale = nodes_[to].links.find(from); stale != nodes_[to].links.end()) {
     const Link& old = links_[stale->second];
-    if (!old.closing && !old.dead) return;
+    if (!old.closing && !old.dead()) return;
     close_side(stale->second, old.node[0] == to ? 0 : 1, "replaced by a new link");
   }
   const auto link = static_cast<std::uint32_t>(links_.size());
@@ -104,6 +117,9 @@ void Network::connect(std::uint32_t number) {
   links_.push_back(fresh);
   nodes_[from].links[to] = link;
   nodes_[to].links[from] = link;
+  for (const NodeIndex end : {from, to}) {
+    nodes_[end].links_most = std::max(nodes_[end].links_most, nodes_[end].links.size());
+  }
   host_.schedule(fresh.arrived[0], SideUp{link, 0});
   side_up({link, 1});
 }
@@ -130,7 +146,7 @@ void Network::handle(NetEvent event) {
 
 void Network::side_up(const SideUp& up) {
   Link& link = links_[up.link];
-  if (link.dead || link.side[up.side] != Side::kComing) return;
+  if (link.deaf[up.side] || link.side[up.side] != Side::kComing) return;
   link.side[up.side] = Side::kUp;
   const NodeIndex self = link.node[up.side];
   const NodeIndex peer = link.node[1 - up.side];
@@ -175,7 +191,7 @@ void Network::send(NodeIndex from, NodeIndex to, Bytes bytes) {
   total_.bytes += bytes.size();
   ++nodes_[from].sent.messages;
   nodes_[from].sent.bytes += bytes.size();
-  if (link.closing || link.dead) return;
+  if (link.closing || link.deaf[side]) return;
   const bool breaks = options_.breaks > 0 && rng_.chance(options_.breaks);
   const bool arrives = !breaks || rng_.chance(0.5);
   if (arrives) {
@@ -188,7 +204,7 @@ void Network::send(NodeIndex from, NodeIndex to, Bytes bytes) {
 void Network::arrive(Arriving arriving) {
   Link& link = links_[arriving.link];
   const NodeIndex self = link.node[arriving.side];
-  if (link.dead || link.side[arriving.side] != Side::kUp) return;
+  if (link.deaf[arriving.side] || link.side[arriving.side] != Side::kUp) return;
   ++nodes_[self].received.messages;
   nodes_[self].received.bytes += arriving.bytes.size();
   host_.deliver(self,
@@ -234,7 +250,7 @@ void Network::crash(NodeIndex node, bool machine_too) {
     Link& link = links_[number];
     const std::uint8_t side = link.node[0] == node ? 0 : 1;
     link.side[side] = Side::kGone;
-    if (machine_too) link.dead = true;
+    if (machine_too) link.die();
     const Duration notice = machine_too ? options_.silence : latency(node, peer);
     lose_side(number, 1 - side, notice, machine_too ? "no sign of life" : "connection closed");
   }
@@ -244,19 +260,36 @@ void Network::crash(NodeIndex node, bool machine_too) {
 void Network::partition(const std::vector<NodeIndex>& apart) {
   const std::uint32_t part = parts_++;
   for (const NodeIndex node : apart) nodes_[node].part = part;
+  cut_links();
+}
+
+void Network::partition_one_way(const std::vector<NodeIndex>& mute) {
+  const std::uint32_t part = parts_++;
+  for (const NodeIndex node : mute) nodes_[node].mute = part;
+  cut_links();
+}
+
+// Whoever hears nothing gives the link up; where it can still be heard itself, the other side
+// learns of that, else it finds out in the same way.
+void Network::cut_links() {
   for (std::uint32_t number = 0; number < links_.size(); ++number) {
     Link& link = links_[number];
-    if (link.dead || reachable(link.node[0], link.node[1])) continue;
-    link.dead = true;
+    if (link.dead() || reachable(link.node[0], link.node[1])) continue;
+    for (const std::uint8_t side : {0, 1}) {
+      if (!hears(link.node[side], link.node[1 - side])) link.deaf[side] = true;
+    }
     for (const std::uint8_t side : {0, 1}) {
       if (link.side[side] == Side::kGone) continue;
-      lose_side(number, side, options_.silence, "no sign of life");
+      Duration after = options_.silence;
+      if (!link.deaf[side]) after += latency(link.node[0], link.node[1]);
+      // Not lose_side(): until then, what the deaf side says still arrives.
+      host_.schedule(host_.now() + after.count(), SideLost{number, side, "no sign of life"});
     }
   }
 }
 
 void Network::heal() {
-  for (NodeState& node : nodes_) node.part = 0;
+  for (NodeState& node : nodes_) node.part = node.mute = 0;
 }
 
 void Network::set_loss(double loss, double breaks) {
@@ -268,7 +301,7 @@ bool Network::linked(NodeIndex a, NodeIndex b) const {
   const auto found = nodes_[a].links.find(b);
   if (found == nodes_[a].links.end()) return false;
   const Link& link = links_[found->second];
-  return link.side[0] == Side::kUp && link.side[1] == Side::kUp && !link.dead;
+  return link.side[0] == Side::kUp && link.side[1] == Side::kUp && !link.deaf[0] && !link.deaf[1];
 }
 
 std::vector<NodeIndex> Network::neighbours(NodeIndex node) const {

@@ -27,12 +27,14 @@ using NodeIndex = std::uint32_t;
 struct NetworkOptions {
   Duration latency_min = 5ms;  // one way; each pair has its own, fixed
   Duration latency_max = 40ms;
-  double jitter = 0.2;  // at most this share of the latency on top, a message
-  double loss = 0;      // chance that a message is held up as by a lost packet
-  double breaks = 0;    // chance that a message takes its link down
+  double latency_sigma = 0;  // above 0: times a log-normal factor of median 1, again a pair's own
+  double jitter = 0.2;       // at most this share of the latency on top, a message
+  double loss = 0;           // chance that a message is held up as by a lost packet
+  double breaks = 0;         // chance that a message takes its link down
   Duration retransmit = 200ms;
   Duration silence = 10s;              // until a link that carries nothing any more is given up
   std::uint64_t bytes_per_second = 0;  // of each direction of a link; 0: no limit
+  std::size_t links_max = limits::kLinksMax;  // of a node: the next one is turned away
 };
 
 // What is under way. Handed to the host's queue, and back when its time has come.
@@ -99,6 +101,9 @@ class Network {
 
   // Nodes of different parts cannot reach each other until heal().
   void partition(const std::vector<NodeIndex>& apart);
+  // Until heal(), nobody else hears the nodes of `mute`, who still hear the others: nothing can be
+  // dialled across, and a link delivers one way until the deaf side gives it up for silence.
+  void partition_one_way(const std::vector<NodeIndex>& mute);
   void heal();
   // The link of two nodes breaks, as by a reset; they may dial again at once.
   void break_link(NodeIndex a, NodeIndex b);
@@ -110,6 +115,8 @@ class Network {
   const Traffic& sent_by(NodeIndex node) const { return nodes_[node].sent; }
   const Traffic& received_by(NodeIndex node) const { return nodes_[node].received; }
   std::uint64_t link_ups_of(NodeIndex node) const { return nodes_[node].link_ups; }
+  std::size_t links_most_of(NodeIndex node) const { return nodes_[node].links_most; }
+  std::uint64_t turned_away() const { return turned_away_; }  // dials, for want of room
   const Traffic& total() const { return total_; }
   std::size_t largest_message() const { return largest_message_; }
 
@@ -118,9 +125,11 @@ class Network {
   struct Link {
     NodeIndex node[2] = {0, 0};  // 0 has dialled
     Side side[2] = {Side::kComing, Side::kComing};
-    Time arrived[2] = {0, 0};  // when the last message or event towards that side arrives
-    bool closing = false;      // takes no new messages
-    bool dead = false;         // delivers nothing any more
+    Time arrived[2] = {0, 0};       // when the last message or event towards that side arrives
+    bool closing = false;           // takes no new messages
+    bool deaf[2] = {false, false};  // nothing is delivered to that side any more
+    bool dead() const { return deaf[0] && deaf[1]; }
+    void die() { deaf[0] = deaf[1] = true; }
   };
   struct DialState {
     NodeIndex from = 0;
@@ -131,15 +140,26 @@ class Network {
   struct NodeState {
     bool alive = false;
     std::uint32_t part = 0;
+    std::uint32_t mute = 0;  // above 0: heard by nodes with the same number alone
     std::string endpoint;
     std::map<NodeIndex, std::uint32_t> links;  // peer -> link, where this side is not gone
     std::map<NodeId, std::uint32_t> dials;     // wanted -> dial that is open
     Traffic sent, received;
     std::uint64_t link_ups = 0;
+    std::size_t links_most = 0;  // at one moment
   };
   Duration latency(NodeIndex a, NodeIndex b) const;
   Time arrival(Link& link, std::uint8_t side, std::size_t bytes);
-  bool reachable(NodeIndex a, NodeIndex b) const { return nodes_[a].part == nodes_[b].part; }
+  bool hears(NodeIndex listener, NodeIndex speaker) const {
+    const NodeState& from = nodes_[speaker];
+    return nodes_[listener].part == from.part &&
+           (from.mute == 0 || from.mute == nodes_[listener].mute);
+  }
+  bool reachable(NodeIndex a, NodeIndex b) const { return hears(a, b) && hears(b, a); }
+  void cut_links();
+  bool full(NodeIndex node) const {
+    return nodes_[node].links.size() + nodes_[node].dials.size() >= options_.links_max;
+  }
   void connect(std::uint32_t dial);
   void fail_dial(std::uint32_t dial, Duration after, std::string why);
   void close_side(std::uint32_t link, std::uint8_t side, const std::string& why);
@@ -158,6 +178,7 @@ class Network {
   std::uint32_t parts_ = 1;
   Traffic total_;
   std::size_t largest_message_ = 0;
+  std::uint64_t turned_away_ = 0;
 };
 
 }  // namespace shoal::sim

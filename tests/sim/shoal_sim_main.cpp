@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/scheduling_compare.h"
 #include "tests/sim/simulation.h"
 
 namespace shoal::sim {
@@ -16,16 +17,22 @@ constexpr const char* kUsage =
     "      One run. Prints the line that runs it again and one JSON line of figures.\n"
     "  shoal-sim --seeds A..B [--log | --trace]\n"
     "      Many small pools with random faults; prints failures only. Exit code 1 if there is "
-    "one.\n"
+    "one. Every twentieth runs twice and must do the same.\n"
+    "  shoal-sim --compare-scheduling [--peers N] [--units N] ...\n"
+    "      Three ways to hand out units, as simple models over the same load, machines, latencies\n"
+    "      and sessions; a line of JSON for each. docs/scheduling.md says what they leave out.\n"
     "\n"
     "Load:    --jobs --units --quorum --unit-ms --spread-permille --output-bytes --program-bytes\n"
     "         --input-bytes --fail-every --noisy\n"
-    "Nodes:   --peers --threads --speed-min --speed-max --coordinators --unreachable SHARE\n"
-    "         --drift-ppm\n"
-    "Network: --latency-ms X | --latency-ms-min X --latency-ms-max X, --loss P --breaks P\n"
-    "Faults:  --churn CRASHES-A-MINUTE --partitions N --submitter-crashes --coordinator-crashes\n"
-    "         --faults-s SECONDS --byzantine KIND:N (wrong-digest colluder copier equivocator\n"
-    "         replayer free-rider garbage forger)\n"
+    "Nodes:   --peers --threads --speed-min --speed-max --speed-sigma --coordinators\n"
+    "         --unreachable SHARE --drift-ppm --wall-skew-s\n"
+    "Network: --latency-ms X | --latency-ms-min X --latency-ms-max X, --latency-sigma --links-max\n"
+    "         --loss P --breaks P\n"
+    "Faults:  --churn CRASHES-A-MINUTE --session-s MEAN --pause-s MEAN --leave-for-good SHARE\n"
+    "         --keepers-stay (who keeps a job has no end of session) --power-cuts N\n"
+    "         --partitions N --one-way N --full-disks TIMES-A-MINUTE --submitter-crashes\n"
+    "         --coordinator-crashes --faults-s SECONDS --byzantine KIND:N (wrong-digest colluder\n"
+    "         copier equivocator replayer free-rider garbage forger)\n"
     "Output:  --json (the JSON line alone) --log --trace --no-checks --limit-s SECONDS\n";
 
 void print_violations(const SimReport& report) {
@@ -52,15 +59,45 @@ int run_one(const SimOptions& options, bool json_alone) {
   return report.violations.empty() && report.finished ? 0 : 1;
 }
 
+int run_models(const SimOptions& asked) {
+  ComparisonOptions options;
+  options.seed = asked.seed;
+  options.workers = asked.peers;
+  options.units = asked.units * asked.quorum;
+  options.unit_s = asked.unit_ms / 1000.0;
+  options.speed_sigma = asked.speed_sigma;
+  options.latency_s = (asked.latency_ms_min + asked.latency_ms_max) / 2000.0;
+  options.session_s = asked.session_s;
+  options.pause_s = asked.pause_s;
+  for (const Policy policy : kAllPolicies) {
+    const ComparisonResult result = compare(policy, options);
+    std::printf(
+        "{\"policy\":\"%s\",\"efficiency\":%.4f,\"efficiency_until_90\":%.4f,\"lost\":%.4f,"
+        "\"makespan_s\":%.1f,\"messages_a_unit\":%.3f}\n",
+        name_of(policy), result.efficiency, result.efficiency_until_90, result.lost,
+        result.makespan_s, result.messages_a_unit);
+  }
+  return 0;
+}
+
+constexpr std::uint64_t kRerunEvery = 20;
+
 int run_many(std::uint64_t first, std::uint64_t last, const SimOptions& asked) {
   std::uint64_t failed = 0;
+  std::uint64_t rerun = 0;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     SimOptions options = random_options(seed);
     options.log = asked.log;
     options.trace = asked.trace;
     // A peer that finds a bug of its own ends the process: its seed must be on the screen then.
     std::fprintf(stderr, "\rseed %llu ", static_cast<unsigned long long>(seed));
-    const SimReport report = simulate(options);
+    SimReport report = simulate(options);
+    if (seed % kRerunEvery == 0) {
+      ++rerun;
+      if (simulate(options).hash != report.hash) {
+        report.violations.push_back({"replay", 0, "two runs of this seed differ"});
+      }
+    }
     if (report.violations.empty() && report.finished) continue;
     ++failed;
     std::printf("seed %llu FAILED\n  again: shoal-sim %s\n", static_cast<unsigned long long>(seed),
@@ -69,8 +106,9 @@ int run_many(std::uint64_t first, std::uint64_t last, const SimOptions& asked) {
     std::fflush(stdout);
   }
   std::fprintf(stderr, "\n");
-  std::printf("%llu seeds, %llu failed\n", static_cast<unsigned long long>(last - first + 1),
-              static_cast<unsigned long long>(failed));
+  std::printf("%llu seeds, %llu of them twice, %llu failed\n",
+              static_cast<unsigned long long>(last - first + 1),
+              static_cast<unsigned long long>(rerun), static_cast<unsigned long long>(failed));
   return failed == 0 ? 0 : 1;
 }
 
@@ -82,6 +120,7 @@ int wrong_usage(const std::string& why) {
 int run(const std::vector<std::string>& arguments) {
   SimOptions options;
   bool json_alone = false;
+  bool models = false;
   std::string seeds;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& flag = arguments[i];
@@ -92,6 +131,10 @@ int run(const std::vector<std::string>& arguments) {
     }
     if (flag == "--json") {
       json_alone = true;
+      continue;
+    }
+    if (flag == "--compare-scheduling") {
+      models = true;
       continue;
     }
     if (flag == "--seeds") {
@@ -105,6 +148,7 @@ int run(const std::vector<std::string>& arguments) {
     if (taken == 0) return wrong_usage("there is no " + flag);
     i += static_cast<std::size_t>(taken - 1);
   }
+  if (models) return run_models(options);
   if (seeds.empty()) return run_one(options, json_alone);
   const std::size_t dots = seeds.find("..");
   if (dots == std::string::npos) return wrong_usage("--seeds wants A..B");

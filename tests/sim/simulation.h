@@ -22,18 +22,32 @@ struct SimOptions {
   std::uint32_t unit_ms = 100;
   std::uint32_t spread_permille = 0;  // of unit times
   double speed_min = 1, speed_max = 1;
+  double speed_sigma = 0;  // above 0: times a log-normal factor of median 1
   std::uint32_t output_bytes = 8;
   std::uint32_t program_bytes = 0;
   std::uint32_t input_bytes = 0;
   std::uint32_t fail_every = 0;
   bool noisy = false;
   double latency_ms_min = 5, latency_ms_max = 40;
-  double loss = 0;    // chance that a message is held up
-  double breaks = 0;  // chance that a message takes its link down
+  double latency_sigma = 0;                     // above 0: times a log-normal factor of median 1
+  std::uint32_t links_max = limits::kLinksMax;  // of a node
+  double loss = 0;                              // chance that a message is held up
+  double breaks = 0;                            // chance that a message takes its link down
   std::uint32_t drift_ppm = 50;
-  double unreachable = 0;        // share of workers that cannot be dialled
-  double churn = 0;              // crashes a worker and minute; each comes back
+  std::uint32_t wall_skew_s = 0;  // calendars are wrong by up to so much
+  double unreachable = 0;         // share of workers that cannot be dialled
+  double churn = 0;               // crashes a worker and minute; each comes back
+  // Above 0: workers stay for exponentially distributed times of this mean, vanish without a word,
+  // and are away for such times of the other mean.
+  double session_s = 0, pause_s = 60;
+  // Share of those departures that are for good, disk and all: a new worker comes in its place. Not
+  // of those that keep a job.
+  double leave_for_good = 0;
+  bool keepers_stay = false;     // who keeps a job has no end of session
   std::uint32_t partitions = 0;  // as many times the pool falls in two for a while
+  std::uint32_t one_way = 0;     // as many times some are heard by nobody, and hear all
+  std::uint32_t power_cuts = 0;  // as many times a part of all machines goes dark at one moment
+  double full_disks = 0;         // times that a node's disk is full for a while, a node and minute
   bool submitter_crashes = false;
   bool coordinator_crashes = false;
   std::uint32_t faults_s = 60;   // faults stop after so many virtual seconds
@@ -50,8 +64,21 @@ struct SimReport {
   bool finished = false;
   double virtual_s = 0;
   double makespan_s = 0;  // from the first acceptance to the last receipt
-  double efficiency = 0;  // against all threads busy with what the quorum asks, and nothing else
+  // What all threads of workers that were up could have done in that time, a thread of speed 1
+  // counting as one, and what came of it: units that were asked, each as often as the quorum wants,
+  // and the rest.
+  double efficiency = 0;
+  double efficiency_until_90 = 0;  // the same, until nine tenths of all units had ended
+  double share_redundant = 0;      // computed, and not needed
+  double share_lost = 0;           // begun, and ended by a crash or a cancellation
+  double share_idle = 0;           // neither
   double messages_a_unit = 0;
+  double messages_a_node_minute = 0;      // sent and received, a mean over workers that keep no job
+  double messages_a_node_minute_max = 0;  // the most of one of them
+  double messages_a_keeper_minute = 0;    // the most of a worker that keeps a job
+  std::size_t links_median = 0, links_p99 = 0;  // at one moment, of workers that keep no job
+  std::size_t links_keeper = 0;                 // the most of one that does
+  std::uint64_t turned_away = 0;                // dials, for want of room for links
   double bytes_a_unit = 0;
   double redundancy = 0;    // replicas computed for each one asked
   double steals_share = 0;  // of computed units, those that came from a peer

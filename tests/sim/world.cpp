@@ -48,6 +48,11 @@ Node& World::add_node(NodeKind kind, bool dialable) {
     node->clock.drift_ppm = static_cast<std::int64_t>(rng_.below(2 * span + 1)) - span;
   }
   node->clock.offset_ns = static_cast<std::int64_t>(rng_.below(1'000'000'000'000));
+  node->unix_ms_at_zero = kUnixStart - node->clock.offset_ns / 1'000'000;
+  if (const auto skew = static_cast<std::uint64_t>(options_.wall_skew / 1ms); skew > 0) {
+    node->unix_ms_at_zero +=
+        static_cast<UnixMs>(rng_.below(2 * skew + 1)) - static_cast<UnixMs>(skew);
+  }
   network_.add_node(node->index, node->endpoint);
   by_id_[node->id] = node->index;
   nodes_.push_back(std::move(node));
@@ -93,6 +98,7 @@ UnixMs World::unix_now() const { return kUnixStart + now_ / 1'000'000; }
 
 void World::start(Node& node) {
   node.alive = true;
+  node.lives.push_back({now_, std::nullopt});
   ++node.incarnation;
   node.wake_at.reset();
   node.record.reset();
@@ -101,7 +107,7 @@ void World::start(Node& node) {
     case NodeKind::kCoordinator: {
       RendezvousConfig config;
       config.pool = pool_;
-      config.unix_ms_at_zero = kUnixStart - node.clock.offset_ns / 1'000'000;
+      config.unix_ms_at_zero = node.unix_ms_at_zero;
       node.rendezvous = std::make_unique<Rendezvous>(config, keys_, rng_.fork());
       return;
     }
@@ -126,7 +132,7 @@ void World::start_worker(Node& node) {
   config.record.ttl_s = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
   config.native_from_anyone = true;
-  config.unix_ms_at_zero = kUnixStart - node.clock.offset_ns / 1'000'000;
+  config.unix_ms_at_zero = node.unix_ms_at_zero;
   config.lease = node.worker.lease;
   auto accuse = [this, index = node.index](const std::string& what) {
     violated("told_by_a_hostile_node", name_of_node(index) + ": " + what);
@@ -140,7 +146,7 @@ void World::start_submitter(Node& node) {
   SubmitterConfig config;
   config.pool = pool_;
   config.doors = doors();
-  config.unix_ms_at_zero = kUnixStart - node.clock.offset_ns / 1'000'000;
+  config.unix_ms_at_zero = node.unix_ms_at_zero;
   node.submitter =
       node.submitter_factory(SubmitterParts{std::move(config), *node.signer, keys_, rng_.fork()});
   step(node, SubmitterEvent(SubmitterStarted{}));
@@ -227,6 +233,7 @@ void World::crash(NodeIndex index, Crash how) {
   if (!node.alive) return;
   say(index, "crashes");
   node.alive = false;
+  node.lives.back().until = now_;
   ++node.incarnation;
   if (node.peer) {
     const WorkerStatus status = node.peer->status();
@@ -238,16 +245,32 @@ void World::crash(NodeIndex index, Crash how) {
   node.rendezvous.reset();
   node.wake_at.reset();
   node.disk.crash(rng_);
-  if (node.executor) node.executor->crash();
+  if (node.executor) node.executor->crash(now_);
   network_.crash(index, how == Crash::kMachine);
 }
 
 void World::restart(NodeIndex index) {
   Node& node = *nodes_[index];
-  if (node.alive) return;
+  if (node.alive || node.left) return;
   say(index, "starts");
   start(node);
   for (const auto& checker : checkers_) checker->on_restart(*this, index);
+}
+
+void World::leave(NodeIndex index) {
+  crash(index, Crash::kMachine);
+  nodes_[index]->left = true;
+}
+
+void World::fill_disk(NodeIndex index) {
+  say(index, "has a full disk");
+  nodes_[index]->disk.fill_up();
+  nodes_[index]->contents.fill_up();
+}
+
+void World::make_room(NodeIndex index) {
+  nodes_[index]->disk.make_room();
+  nodes_[index]->contents.make_room();
 }
 
 void World::at(Time when, std::function<void()> what) {
@@ -362,7 +385,7 @@ Hello World::hello_of(NodeIndex index) {
     record.kernels = {SimKernel::kName};
     record.runs_native_from_anyone = true;
     record.agent = "shoal-sim";
-    record.sequence = unix_now();
+    record.sequence = node.unix_ms_at_zero + node.clock.local(now_).ns / 1'000'000;
     record.ttl_s = 600;
     node.record = sign_fact(*node.signer, Purpose::kRecord, encode(record));
     node.record_signed = now_;
@@ -383,6 +406,12 @@ std::vector<NodeIndex> World::of_kind(NodeKind kind) const {
     if (node->kind == kind) result.push_back(node->index);
   }
   return result;
+}
+
+bool World::keeps_a_job(NodeIndex index) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
+    return job->steward == index && !job->cancelled && !(job->done() && job->snapshot);
+  });
 }
 
 std::string World::name_of_node(NodeIndex index) const {

@@ -32,7 +32,8 @@ enum class NodeKind : std::uint8_t { kCoordinator, kWorker, kSubmitter };
 struct WorldOptions {
   std::uint64_t seed = 1;
   NetworkOptions network;
-  std::int64_t drift_ppm = 50;  // clocks run up to so much fast or slow
+  std::int64_t drift_ppm = 50;  // clocks run up to so much fast or slow,
+  Duration wall_skew{};         // and calendars are wrong by up to so much, either way
   Duration disk_sync = 500us;   // one sync, of all groups that wait
   Duration disk_read = 200us;
   Duration check_every = 5s;  // how often checkers look at all nodes
@@ -62,9 +63,16 @@ struct Node {
   std::string endpoint;
   std::unique_ptr<Signer> signer;
   NodeClock clock;
+  UnixMs unix_ms_at_zero = 0;  // as the node believes
   bool alive = false;
+  bool left = false;  // for good
   std::uint32_t incarnation = 0;
-  WorkerSpec worker;  // workers
+  struct Life {
+    Time from = 0;
+    std::optional<Time> until;
+  };
+  std::vector<Life> lives;  // when it was alive
+  WorkerSpec worker;        // workers
   SubmitterFactory submitter_factory;
   std::unique_ptr<WorkerMachine> peer;
   std::unique_ptr<SubmitterMachine> submitter;
@@ -104,7 +112,13 @@ class World final : private NetworkHost {
   enum class Crash : std::uint8_t { kProcess, kMachine };  // a machine's peers notice by silence
   void crash(NodeIndex, Crash how = Crash::kProcess);
   void restart(NodeIndex);  // with its disk
+  // It crashes and never comes back, and neither does its disk.
+  void leave(NodeIndex);
+  // Nothing can be stored, until make_room().
+  void fill_disk(NodeIndex);
+  void make_room(NodeIndex);
   void partition(const std::vector<NodeIndex>& apart) { network_.partition(apart); }
+  void partition_one_way(const std::vector<NodeIndex>& mute) { network_.partition_one_way(mute); }
   void heal() { network_.heal(); }
   void at(Time when, std::function<void()> what);
   Network& network() { return network_; }
@@ -123,6 +137,8 @@ class World final : private NetworkHost {
   const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   const std::vector<std::unique_ptr<JobRun>>& jobs() const { return jobs_; }
   std::vector<NodeIndex> of_kind(NodeKind) const;
+  // It keeps a job that was accepted and is not over.
+  bool keeps_a_job(NodeIndex) const;
   std::optional<NodeIndex> index_of(const NodeId&) const override;
   const KeyRing& keys() const { return keys_; }
   const WorldOptions& options() const { return options_; }

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "tests/sim/checkers/checkers.h"
 #include "tests/sim/world.h"
 
@@ -12,6 +14,10 @@ constexpr std::uint64_t kMessagesABlock = 4;
 // What a node says whether or not there is work: greetings on each link, and a slow pulse.
 constexpr std::uint64_t kMessagesALink = 40;
 constexpr std::uint64_t kMessagesASecond = 3;
+// What one worker that keeps no job may send a minute, beside its replicas and links: far less than
+// the allowance above, which is for a whole pool with its stewards and submitters.
+constexpr std::uint64_t kMessagesAWorkersMinute = 20;
+constexpr std::uint64_t kMessagesAWorkersLink = 10;
 
 class MessagesWithinBudget final : public Checker {
  public:
@@ -23,6 +29,7 @@ class MessagesWithinBudget final : public Checker {
       if (!node->honest()) return;
       links += world.network().link_ups_of(node->index);
     }
+    check_each(world);
     const std::uint64_t seconds = static_cast<std::uint64_t>(world.now() / 1'000'000'000) + 1;
     std::uint64_t budget =
         kMessagesALink * links + kMessagesASecond * seconds * world.nodes().size();
@@ -39,6 +46,42 @@ class MessagesWithinBudget final : public Checker {
     if (sent > budget) {
       world.violated(name(), std::to_string(sent) + " messages were sent, and " +
                                  std::to_string(budget) + " is the budget");
+    }
+  }
+
+ private:
+  // Content may be asked of any worker that has it, so it is part of everybody's budget.
+  static std::uint64_t blocks_asked(World& world) {
+    std::uint64_t blocks = 0;
+    for (const auto& job : world.jobs()) {
+      const std::uint64_t shared = job->manifest.program_bytes + job->manifest.inputs_bytes;
+      if (shared > 0) blocks += world.nodes().size() * (shared / (256 * 1024) + 2);
+      if (job->spec.kernel.output_bytes > limits::kInlineOutputBytes) {
+        blocks += job->manifest.units * (job->spec.kernel.output_bytes / (256 * 1024) + 1);
+      }
+    }
+    return kMessagesABlock * blocks;
+  }
+
+  void check_each(World& world) {
+    std::set<NodeIndex> keepers;
+    for (const auto& job : world.jobs()) {
+      if (job->steward) keepers.insert(*job->steward);
+    }
+    const std::uint64_t content = blocks_asked(world);
+    for (const NodeIndex index : world.of_kind(NodeKind::kWorker)) {
+      const Node& node = world.node(index);
+      if (keepers.contains(index) || (node.peer && node.peer->status().jobs_led > 0)) continue;
+      const std::uint64_t minutes = static_cast<std::uint64_t>(world.now() / 60'000'000'000) + 1;
+      const std::uint64_t budget = kMessagesAWorkersMinute * minutes + content +
+                                   kMessagesAWorkersLink * world.network().link_ups_of(index) +
+                                   kMessagesAReplica * node.units_computed;
+      const std::uint64_t sent = world.network().sent_by(index).messages;
+      if (sent <= budget) continue;
+      return world.violated(name(), world.name_of_node(index) + " sent " + std::to_string(sent) +
+                                        " messages in " + std::to_string(minutes) +
+                                        " minutes, and " + std::to_string(budget) +
+                                        " is a worker's budget");
     }
   }
 };
