@@ -6,24 +6,35 @@ namespace shoal::sim {
 
 bool Disk::write(Store group) {
   const bool idle = syncing_.empty();
-  (idle ? syncing_ : waiting_).push_back(std::move(group));
+  (idle ? syncing_ : waiting_).push_back({std::exchange(erased_, {}), std::move(group)});
   return idle;
+}
+
+void Disk::erase(Erase erase) {
+  if (syncing_.empty()) {
+    forget(erase);
+  } else {
+    erased_.push_back(std::move(erase));
+  }
 }
 
 std::vector<StoreDone> Disk::synced(bool& more) {
   std::vector<StoreDone> answers;
-  for (Store& group : syncing_) {
+  for (Write& write : syncing_) {
     StoreDone done;
-    done.token = group.token;
+    done.token = write.group.token;
     if (full_) {
       done.error = "no space left on the disk";
     } else if (!lies_) {
-      for (StoredFact& fact : group.facts) keep(std::move(fact));
+      keep(std::move(write));
     }
     answers.push_back(std::move(done));
   }
   syncing_ = std::exchange(waiting_, {});
   more = !syncing_.empty();
+  if (!more) {
+    for (const Erase& erase : std::exchange(erased_, {})) forget(erase);
+  }
   return answers;
 }
 
@@ -32,14 +43,28 @@ void Disk::crash(Rng& rng) {
   if (!full_ && !lies_ && unsynced_groups() != 0 && rng.chance(0.5)) {
     survive = rng.below(unsynced_groups() + 1);
   }
-  for (std::deque<Store>* groups : {&syncing_, &waiting_}) {
-    for (Store& group : *groups) {
+  for (std::deque<Write>* writes : {&syncing_, &waiting_}) {
+    for (Write& write : *writes) {
       if (survive == 0) break;
       --survive;
-      for (StoredFact& fact : group.facts) keep(std::move(fact));
+      keep(std::move(write));
     }
-    groups->clear();
+    writes->clear();
   }
+  erased_.clear();
+}
+
+void Disk::keep(Write write) {
+  for (const Erase& erase : write.erased) forget(erase);
+  for (StoredFact& fact : write.group.facts) keep(std::move(fact));
+}
+
+void Disk::forget(const Erase& erase) {
+  const auto found = jobs_.find(erase.job);
+  if (found == jobs_.end()) return;
+  std::erase_if(found->second.others,
+                [&](const auto& entry) { return covers(erase, entry.second); });
+  if (erase.what == Erase::What::kKept) found->second.receipts.clear();
 }
 
 void Disk::keep(StoredFact fact) {
@@ -53,7 +78,13 @@ void Disk::keep(StoredFact fact) {
       return;
     case FactKind::kManifest:
     case FactKind::kControl:
-    case FactKind::kSnapshot: {
+    case FactKind::kSnapshot:
+    case FactKind::kTerms:
+    case FactKind::kEnded:
+    case FactKind::kTask:
+    case FactKind::kTaskTerms:
+    case FactKind::kPaper:
+    case FactKind::kBatch: {
       const std::pair key(fact.kind, fact.sequence);
       jobs_[fact.job].others[key] = std::move(fact);
       return;

@@ -17,6 +17,8 @@ class Disk {
  public:
   // Takes a group. True: nothing was being synced, so that the caller must start a sync.
   bool write(Store group);
+  // In the order of the groups; of no use to anybody who waits for a sync.
+  void erase(Erase);
   // The running sync is over: the groups it covered are durable. Their answers, in order; `more`
   // says that groups have come meanwhile and the next sync must start.
   std::vector<StoreDone> synced(bool& more);
@@ -34,7 +36,14 @@ class Disk {
   void lie_about_syncs() { lies_ = true; }
 
  private:
+  // A group, and what is to be erased before it.
+  struct Write {
+    std::vector<Erase> erased;
+    Store group;
+  };
   void keep(StoredFact fact);
+  void keep(Write write);
+  void forget(const Erase&);
 
   struct JobFacts {
     std::map<std::uint64_t, Bytes> receipts;  // by sequence
@@ -42,8 +51,9 @@ class Disk {
   };
   std::map<JobId, JobFacts> jobs_;
   std::map<NodeId, StoredFact> peers_;
-  std::deque<Store> syncing_;
-  std::deque<Store> waiting_;
+  std::deque<Write> syncing_;
+  std::deque<Write> waiting_;
+  std::vector<Erase> erased_;  // goes with the next group
   std::uint64_t bytes_ = 0;
   bool full_ = false;
   bool lies_ = false;

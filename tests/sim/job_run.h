@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "node/protocol/messages.h"
 #include "node/protocol/range.h"
 #include "node/protocol/ticket.h"
 #include "sdk/core/submitter.h"
@@ -36,12 +37,14 @@ struct JobRun {
   NodeIndex submitter = 0;
   Time submitted = 0;
   std::optional<Time> accepted;
-  std::optional<Ticket::Door> steward_door;
-  std::optional<NodeIndex> steward;
+  std::vector<Ticket::Door> steward_doors;
+  TermChain terms;
+  std::vector<NodeIndex> stewards;   // the leader first
+  std::optional<NodeIndex> steward;  // the leader, as the submitter knows it
   std::vector<JobRefused> refusals;
   std::uint64_t receipts = 0;
   std::uint64_t bad_receipts = 0;
-  std::uint64_t taken = 0;  // highest sequence delivered
+  std::vector<Range> fresh;  // units of the receipt under way that had not ended before
   RangeSet verified, failed, disputed, ended;
   RangeSet ended_in_session;                 // since the submitter's process last attached
   std::map<ContentId, WantOutput> fetching;  // large outputs under way

@@ -152,9 +152,9 @@ void World::start_submitter(Node& node) {
   step(node, SubmitterEvent(SubmitterStarted{}));
   for (const auto& job : jobs_) {
     if (job->submitter != node.index || job->snapshot) continue;
-    job->taken = 0;
     if (job->accepted) {
-      step(node, SubmitterEvent(AttachJob{job->id, job->signed_manifest, job->steward_door}));
+      step(node, SubmitterEvent(
+                     AttachJob{job->id, job->signed_manifest, job->steward_doors, job->terms}));
     } else {
       step(node, SubmitterEvent(SubmitJob{job->signed_manifest, job->spec.wait_for_quorum}));
     }
@@ -410,7 +410,8 @@ std::vector<NodeIndex> World::of_kind(NodeKind kind) const {
 
 bool World::keeps_a_job(NodeIndex index) const {
   return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
-    return job->steward == index && !job->cancelled && !(job->done() && job->snapshot);
+    return std::find(job->stewards.begin(), job->stewards.end(), index) != job->stewards.end() &&
+           !job->cancelled && !(job->done() && job->snapshot);
   });
 }
 

@@ -208,6 +208,7 @@ class World final : private NetworkHost {
   void perform(Node&, Drop);
   void perform(Node&, Tell);
   void perform(Node&, Store);
+  void perform(Node&, Erase);
   void perform(Node&, LoadReceipts);
   void perform(Node&, StartCompute);
   void perform(Node&, CancelCompute);
@@ -217,6 +218,8 @@ class World final : private NetworkHost {
   void perform(Node&, StoreBlock);
   void perform(Node&, ReadBlock);
   void perform(Node&, JobAccepted);
+  void perform(Node&, StewardsChanged);
+  void remember_stewards(JobRun&, std::vector<Ticket::Door>, TermChain);
   void perform(Node&, JobRefused);
   void perform(Node&, ReceiptReady);
   void perform(Node&, ReceiptBad);

@@ -51,7 +51,14 @@ void add_to(RunningHash& h, const StoreBlock& a) {
   h.add(a.bytes);
 }
 void add_to(RunningHash& h, const ReadBlock& a) { mix_all(h, 13, a.id, a.first_leaf, a.reader); }
-void add_to(RunningHash& h, const JobAccepted& a) { mix_all(h, 14, a.job, a.steward.node); }
+void add_to(RunningHash& h, const JobAccepted& a) {
+  mix_all(h, 14, a.job);
+  for (const Ticket::Door& door : a.stewards) mix_all(h, 14, door.node);
+}
+void add_to(RunningHash& h, const StewardsChanged& a) {
+  mix_all(h, 26, a.job);
+  for (const Ticket::Door& door : a.stewards) mix_all(h, 26, door.node);
+}
 void add_to(RunningHash& h, const JobRefused& a) {
   mix_all(h, 15, a.job, static_cast<std::uint64_t>(a.why), std::string_view(a.what));
 }
@@ -176,6 +183,8 @@ void World::perform(Node& node, Drop drop) {
 
 void World::perform(Node& node, Tell tell) { say(node.index, tell.text); }
 
+void World::perform(Node& node, Erase erase) { node.disk.erase(std::move(erase)); }
+
 void World::perform(Node& node, Store store) {
   if (!node.disk.write(std::move(store))) return;
   queue_.push(now_ + options_.disk_sync.count(), DiskSynced{node.index, node.incarnation});
@@ -296,14 +305,30 @@ void World::perform(Node& node, JobAccepted accepted) {
   const bool first = !job->accepted;
   job->ended_in_session = {};
   if (first) job->accepted = now_;
-  job->steward_door = accepted.steward;
-  job->steward = index_of(accepted.steward.node);
+  remember_stewards(*job, std::move(accepted.stewards), std::move(accepted.terms));
   say(node.index,
       job->manifest.name + " is accepted by " + (job->steward ? name_of_node(*job->steward) : "?"));
   for (const auto& checker : checkers_) {
     if (first) checker->on_accepted(*this, *job);
   }
   inject(node, Duration{}, SubmitterEvent(WantReceipts{job->id}));
+}
+
+void World::perform(Node&, StewardsChanged changed) {
+  if (JobRun* job = job_of(changed.job)) {
+    remember_stewards(*job, std::move(changed.stewards), std::move(changed.terms));
+  }
+}
+
+void World::remember_stewards(JobRun& job, std::vector<Ticket::Door> doors, TermChain terms) {
+  job.stewards.clear();
+  for (const Ticket::Door& door : doors) {
+    if (const auto index = index_of(door.node)) job.stewards.push_back(*index);
+  }
+  job.steward.reset();
+  if (!job.stewards.empty()) job.steward = job.stewards.front();
+  job.steward_doors = std::move(doors);
+  job.terms = std::move(terms);
 }
 
 void World::perform(Node& node, JobRefused refused) {
@@ -326,7 +351,9 @@ void World::perform(Node& node, JobRefused refused) {
   }
   // As a patient application: the fault may pass.
   if (job->accepted) {
-    inject(node, 5s, SubmitterEvent(AttachJob{job->id, job->signed_manifest, job->steward_door}));
+    inject(
+        node, 5s,
+        SubmitterEvent(AttachJob{job->id, job->signed_manifest, job->steward_doors, job->terms}));
   } else {
     inject(node, 5s, SubmitterEvent(SubmitJob{job->signed_manifest, job->spec.wait_for_quorum}));
   }
@@ -338,25 +365,27 @@ void World::perform(Node& node, ReceiptReady ready) {
     return violated("world", "a receipt came for a job that nobody submitted");
   }
   const Receipt& receipt = ready.receipt;
+  job->fresh = ready.fresh;
   for (const auto& checker : checkers_) checker->on_receipt(*this, *job, receipt);
   ++job->receipts;
-  job->taken = std::max(job->taken, receipt.sequence);
   const bool news = !job->ended.contains(receipt.range);
-  job->ended.add(receipt.range);
-  job->ended_in_session.add(receipt.range);
-  switch (receipt.end) {
-    case UnitEnd::kVerified:
-      job->verified.add(receipt.range);
-      break;
-    case UnitEnd::kDisputed:
-      job->disputed.add(receipt.range);
-      break;
-    case UnitEnd::kFailed:
-      job->failed.add(receipt.range);
-      break;
+  for (const Range range : ready.fresh) {
+    job->ended.add(range);
+    job->ended_in_session.add(range);
+    switch (receipt.end) {
+      case UnitEnd::kVerified:
+        job->verified.add(range);
+        break;
+      case UnitEnd::kDisputed:
+        job->disputed.add(range);
+        break;
+      case UnitEnd::kFailed:
+        job->failed.add(range);
+        break;
+    }
   }
   job->last_receipt = now_;
-  inject(node, Duration{}, SubmitterEvent(TakenReceipts{job->id, receipt.sequence}));
+  inject(node, Duration{}, SubmitterEvent(TakenReceipts{job->id, ready.number}));
   if (news && receipt.end == UnitEnd::kVerified && !receipt.outputs.large.empty()) {
     std::size_t large = 0;
     for (const std::uint64_t size : receipt.outputs.sizes) {

@@ -47,6 +47,7 @@ enum class FactKind : std::uint8_t {
   kPaper = 10,     // Signed grant that this node was given; sequence = the node's own count
   kBatch = 11,     // encoded KeptBatch that this node committed; sequence = its first unit
 };
+inline constexpr FactKind kLastFactKind = FactKind::kBatch;
 struct StoredFact {
   FactKind kind = FactKind::kManifest;
   JobId job;

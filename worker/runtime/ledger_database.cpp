@@ -32,6 +32,7 @@ COMMIT;
 constexpr const char* kInsert =
     "INSERT INTO facts (kind, job, about, sequence, bytes) VALUES (?1, ?2, ?3, ?4, ?5) "
     "ON CONFLICT (kind, job, about, sequence) DO UPDATE SET bytes = excluded.bytes";
+constexpr const char* kErase = "DELETE FROM facts WHERE kind = ?1 AND job = ?2";
 constexpr const char* kReceipts =
     "SELECT bytes FROM facts WHERE kind = ?1 AND job = ?2 AND about = ?3 AND sequence > ?4 "
     "ORDER BY sequence";
@@ -103,7 +104,7 @@ struct ResetAtEnd {
 };
 
 bool is_fact_kind(std::int64_t kind) {
-  return kind >= static_cast<int>(FactKind::kManifest) && kind <= static_cast<int>(FactKind::kPeer);
+  return kind >= static_cast<int>(FactKind::kManifest) && kind <= static_cast<int>(kLastFactKind);
 }
 
 }  // namespace
@@ -177,7 +178,7 @@ Result<void, LedgerError> LedgerDatabase::set_up() {
   if (auto done = run("BEGIN IMMEDIATE; PRAGMA user_version = 1; COMMIT;"); !done) return done;
   for (const auto& [statement, sql] :
        {std::pair{&begin_, "BEGIN IMMEDIATE"}, std::pair{&commit_, "COMMIT"},
-        std::pair{&rollback_, "ROLLBACK"}, std::pair{&insert_, kInsert},
+        std::pair{&rollback_, "ROLLBACK"}, std::pair{&insert_, kInsert}, std::pair{&erase_, kErase},
         std::pair{&receipts_, kReceipts}}) {
     auto prepared = prepare(sql);
     if (!prepared) return tl::unexpected(prepared.error());
@@ -225,7 +226,24 @@ Result<void, LedgerError> LedgerDatabase::insert(const StoredFact& fact) {
   return {};
 }
 
-Result<void, LedgerError> LedgerDatabase::write(const std::vector<Store>& groups) {
+Result<void, LedgerError> LedgerDatabase::erase(const Erase& what) {
+  for (int kind = static_cast<int>(FactKind::kManifest); kind <= static_cast<int>(kLastFactKind);
+       ++kind) {
+    StoredFact sample;
+    sample.kind = static_cast<FactKind>(kind);
+    sample.job = what.job;
+    if (!covers(what, sample)) continue;
+    sqlite3_stmt* statement = erase_.get();
+    const ResetAtEnd reset{statement};
+    sqlite3_bind_int(statement, 1, kind);
+    bind_value(statement, 2, what.job.view());
+    const int code = sqlite3_step(statement);
+    if (code != SQLITE_DONE) return tl::unexpected(error_of(code, "write to"));
+  }
+  return {};
+}
+
+Result<void, LedgerError> LedgerDatabase::write(const std::vector<LedgerWrite>& writes) {
   const auto step = [this](const Statement& statement) -> Result<void, LedgerError> {
     const ResetAtEnd reset{statement.get()};
     const int code = sqlite3_step(statement.get());
@@ -233,8 +251,12 @@ Result<void, LedgerError> LedgerDatabase::write(const std::vector<Store>& groups
     return {};
   };
   Result<void, LedgerError> done = step(begin_);
-  for (const Store& group : groups) {
-    for (const StoredFact& fact : group.facts) {
+  for (const LedgerWrite& write : writes) {
+    if (const auto* gone = std::get_if<Erase>(&write)) {
+      if (done) done = erase(*gone);
+      continue;
+    }
+    for (const StoredFact& fact : std::get<Store>(write).facts) {
       if (done) done = insert(fact);
     }
   }

@@ -16,8 +16,8 @@ class LedgerDatabase {
   // Creates the tables in an empty file; refuses a file of another kind or a newer version.
   static Result<LedgerDatabase, LedgerError> open(const std::filesystem::path& file);
 
-  // All facts of all groups in one transaction: all of it durable, or nothing.
-  Result<void, LedgerError> write(const std::vector<Store>& groups);
+  // All of it in one transaction, in order: all of it durable, or nothing.
+  Result<void, LedgerError> write(const std::vector<LedgerWrite>& writes);
   Result<std::vector<Bytes>, LedgerError> receipts(const LoadReceipts&);
   Result<std::vector<StoredFact>, LedgerError> all_facts();
   const std::filesystem::path& file() const { return file_; }
@@ -38,11 +38,12 @@ class LedgerDatabase {
   Result<Statement, LedgerError> prepare(const char* sql);
   Result<void, LedgerError> set_up();
   Result<void, LedgerError> insert(const StoredFact&);
+  Result<void, LedgerError> erase(const Erase&);
 
   std::filesystem::path file_;
   // Above the statements: these end before it is closed.
   std::unique_ptr<sqlite3, CloseConnection> connection_;
-  Statement begin_, commit_, rollback_, insert_, receipts_;
+  Statement begin_, commit_, rollback_, insert_, erase_, receipts_;
 };
 
 }  // namespace shoal

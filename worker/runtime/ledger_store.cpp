@@ -17,11 +17,11 @@ namespace shoal {
 struct LedgerStore::Impl {
   std::optional<LedgerDatabase> writing, reading;  // the writer's and the reader's own
   int ready = -1;                                  // an eventfd: `events` is not empty
-  std::vector<Store> taken_up;                     // the network thread's own, until flush()
+  std::vector<LedgerWrite> taken_up;               // the network thread's own, until flush()
 
   std::mutex mutex;  // guards all below
   std::condition_variable to_write_changed, to_read_changed;
-  std::vector<Store> to_write;
+  std::vector<LedgerWrite> to_write;
   std::deque<LoadReceipts> to_read;
   std::vector<LedgerEvent> events;
   bool ending = false;
@@ -48,13 +48,15 @@ void LedgerStore::Impl::write_all() {
   while (true) {
     to_write_changed.wait(lock, [this] { return ending || !to_write.empty(); });
     if (to_write.empty()) return;
-    const std::vector<Store> groups = std::exchange(to_write, {});
+    const std::vector<LedgerWrite> writes = std::exchange(to_write, {});
     lock.unlock();
-    const auto done = writing->write(groups);
+    const auto done = writing->write(writes);
     std::vector<LedgerEvent> results;
-    results.reserve(groups.size());
-    for (const Store& group : groups) {
-      results.push_back(StoreDone{group.token, done ? std::string() : done.error().what});
+    results.reserve(writes.size());
+    for (const LedgerWrite& write : writes) {
+      const auto* group = std::get_if<Store>(&write);
+      if (group == nullptr) continue;
+      results.push_back(StoreDone{group->token, done ? std::string() : done.error().what});
     }
     report(std::move(results));
     lock.lock();
@@ -126,13 +128,14 @@ Result<RecoveredState, LedgerError> LedgerStore::recover() {
   return RecoveredState{std::move(*facts)};
 }
 
-void LedgerStore::perform(Store store) { impl_->taken_up.push_back(std::move(store)); }
+void LedgerStore::perform(Store store) { impl_->taken_up.emplace_back(std::move(store)); }
+void LedgerStore::perform(Erase erase) { impl_->taken_up.emplace_back(std::move(erase)); }
 
 void LedgerStore::flush() {
   if (impl_->taken_up.empty()) return;
   {
     const std::lock_guard lock(impl_->mutex);
-    for (Store& store : impl_->taken_up) impl_->to_write.push_back(std::move(store));
+    for (LedgerWrite& write : impl_->taken_up) impl_->to_write.push_back(std::move(write));
   }
   impl_->taken_up.clear();
   impl_->to_write_changed.notify_one();

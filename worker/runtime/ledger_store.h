@@ -10,9 +10,9 @@
 #include "node/protocol/transport.h"
 #include "worker/core/peer.h"
 
-// What a worker must not forget, in one SQLite file: the jobs that it leads, their receipts, its
-// peers. A thread of its own writes, another reads, so that neither the network nor a reader ever
-// waits for a disk to confirm a write.
+// What a worker must not forget, in one SQLite file: the jobs that it keeps, their receipts, what
+// it was given and has computed, its peers. A thread of its own writes, another reads, so that
+// neither the network nor a reader ever waits for a disk to confirm a write.
 namespace shoal {
 
 enum class LedgerFault : std::uint8_t {
@@ -28,6 +28,7 @@ struct LedgerError {
   std::string what;  // a sentence for people: what happened, and what to do
 };
 
+using LedgerWrite = std::variant<Store, Erase>;
 using LedgerEvent = std::variant<StoreDone, ReceiptsLoaded, Tell>;
 
 // Used by one thread, the network thread. Every StoreDone without an error means that its facts
@@ -39,13 +40,14 @@ class LedgerStore {
   // Finishes what was handed over, and waits for it.
   ~LedgerStore();
 
-  // All facts: manifests first, then receipts, controls, snapshots, peers, each in order of job and
-  // sequence. Blocks; before the first Store. Reading it all is also the check for damage.
+  // All facts, in order of kind, job and sequence. Blocks; before the first Store. Reading it all
+  // is also the check for damage.
   Result<RecoveredState, LedgerError> recover();
 
   // Takes it up; it is written after flush(). All stores between two flushes are one transaction,
   // and so are those of several flushes that come while the disk is busy.
   void perform(Store);
+  void perform(Erase);
   void flush();
   // Sees all stores whose StoreDone has been collected.
   void perform(LoadReceipts);

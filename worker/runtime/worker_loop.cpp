@@ -101,7 +101,7 @@ void WorkerLoop::perform(PeerAction action) {
           parts_.link.perform(what);
         } else if constexpr (std::is_same_v<Action, Tell>) {
           log_line(what.level, std::move(what.text));
-        } else if constexpr (std::is_same_v<Action, Store> ||
+        } else if constexpr (std::is_same_v<Action, Store> || std::is_same_v<Action, Erase> ||
                              std::is_same_v<Action, LoadReceipts>) {
           parts_.ledger.perform(std::move(what));
         } else if constexpr (std::is_same_v<Action, OpenContent> ||

@@ -11,35 +11,35 @@ class AcknowledgedNotLost final : public Checker {
   std::string_view name() const override { return "acknowledged_not_lost"; }
 
   void on_accepted(World& world, const JobRun& job) override {
-    if (!job.steward) return world.violated(name(), job.manifest.name + " has no steward");
-    if (!world.node(*job.steward).disk.holds(FactKind::kManifest, job.id, 0)) {
+    if (job.stewards.empty()) {
+      return world.violated(name(), job.manifest.name + " has no steward");
+    }
+    for (const NodeIndex steward : job.stewards) {
+      if (world.node(steward).disk.holds(FactKind::kManifest, job.id, 0)) continue;
       world.violated(name(), job.manifest.name + " was acknowledged before " +
-                                 world.name_of_node(*job.steward) + " had it on its disk");
+                                 world.name_of_node(steward) + " had it on its disk");
     }
   }
 
-  void on_receipt(World& world, const JobRun& job, const Receipt& receipt) override {
-    if (!job.steward) return;
-    if (!world.node(*job.steward).disk.holds(FactKind::kReceipt, job.id, receipt.sequence)) {
-      world.violated(name(), job.manifest.name + " receipt " + std::to_string(receipt.sequence) +
-                                 " was delivered before it was on the steward's disk");
-    }
-  }
-
-  void on_restart(World& world, NodeIndex node) override { still_led(world, node); }
+  void on_restart(World& world, NodeIndex node) override { still_kept(world, node); }
 
   void at_the_end(World& world) override {
-    for (const NodeIndex node : world.of_kind(NodeKind::kWorker)) still_led(world, node);
+    for (const NodeIndex node : world.of_kind(NodeKind::kWorker)) still_kept(world, node);
   }
 
  private:
-  void still_led(World& world, NodeIndex index) {
+  // Whoever has acknowledged a job keeps it, also when others lead it or took its place.
+  void still_kept(World& world, NodeIndex index) {
     const Node& node = world.node(index);
     if (!node.alive || !node.peer) return;
-    const std::vector<JobStatus> led = node.peer->jobs_led();
+    const std::vector<JobStatus> kept = node.peer->jobs_led();
     for (const auto& job : world.jobs()) {
-      if (!job->accepted || job->steward != index || job->cancelled || job->done()) continue;
-      if (std::any_of(led.begin(), led.end(),
+      const bool steward =
+          std::find(job->stewards.begin(), job->stewards.end(), index) != job->stewards.end();
+      if (!job->accepted || !steward || job->cancelled || job->done()) continue;
+      // One that was named by the others is a steward when it has said so.
+      if (!node.disk.holds(FactKind::kManifest, job->id, 0) && job->terms.size() > 1) continue;
+      if (std::any_of(kept.begin(), kept.end(),
                       [&](const JobStatus& s) { return s.job == job->id; })) {
         continue;
       }

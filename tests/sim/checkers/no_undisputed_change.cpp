@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -21,6 +22,11 @@ class NoUndisputedChange final : public Checker {
       std::uint64_t now = 1;  // failed
       if (receipt.end == UnitEnd::kDisputed) continue;
       if (receipt.end == UnitEnd::kVerified) now = mark(receipt, unit, at, large);
+      // What had ended before keeps its first end: these are not delivered.
+      if (std::none_of(job.fresh.begin(), job.fresh.end(),
+                       [&](Range range) { return range.contains(unit); })) {
+        continue;
+      }
       if (seen[unit] == 0) seen[unit] = now;
       if (seen[unit] == now) continue;
       return world.violated(name(), job.manifest.name + " unit " + std::to_string(unit) +
