@@ -36,8 +36,10 @@ struct JobRun {
   NodeIndex submitter = 0;
   Time submitted = 0;
   std::optional<Time> accepted;
-  std::optional<Ticket::Door> steward_door;
-  std::optional<NodeIndex> steward;
+  std::vector<Ticket::Door> stewards;  // as its submitter remembers them, the leader first
+  TermChain terms;
+  std::optional<NodeIndex> steward;  // that leads it
+  std::optional<NodeIndex> reader;   // that the last receipt came from
   std::vector<JobRefused> refusals;
   std::uint64_t receipts = 0;
   std::uint64_t bad_receipts = 0;

@@ -148,7 +148,8 @@ void World::start_submitter(Node& node) {
     if (job->submitter != node.index || job->snapshot) continue;
     job->taken = 0;
     if (job->accepted) {
-      step(node, SubmitterEvent(AttachJob{job->id, job->signed_manifest, job->steward_door}));
+      step(node,
+           SubmitterEvent(AttachJob{job->id, job->signed_manifest, job->stewards, job->terms}));
     } else {
       step(node, SubmitterEvent(SubmitJob{job->signed_manifest, job->spec.wait_for_quorum}));
     }

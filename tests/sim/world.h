@@ -201,6 +201,7 @@ class World final : private NetworkHost {
   void perform(Node&, StoreBlock);
   void perform(Node&, ReadBlock);
   void perform(Node&, JobAccepted);
+  void perform(Node&, StewardsChanged);
   void perform(Node&, JobRefused);
   void perform(Node&, ReceiptReady);
   void perform(Node&, ReceiptBad);

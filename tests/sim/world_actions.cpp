@@ -51,7 +51,14 @@ void add_to(RunningHash& h, const StoreBlock& a) {
   h.add(a.bytes);
 }
 void add_to(RunningHash& h, const ReadBlock& a) { mix_all(h, 13, a.id, a.first_leaf, a.reader); }
-void add_to(RunningHash& h, const JobAccepted& a) { mix_all(h, 14, a.job, a.steward.node); }
+void add_to(RunningHash& h, const JobAccepted& a) {
+  mix_all(h, 14, a.job);
+  for (const Ticket::Door& steward : a.stewards) mix_all(h, steward.node);
+}
+void add_to(RunningHash& h, const StewardsChanged& a) {
+  mix_all(h, 23, a.job);
+  for (const Ticket::Door& steward : a.stewards) mix_all(h, steward.node);
+}
 void add_to(RunningHash& h, const JobRefused& a) {
   mix_all(h, 15, a.job, static_cast<std::uint64_t>(a.why), std::string_view(a.what));
 }
@@ -296,14 +303,25 @@ void World::perform(Node& node, JobAccepted accepted) {
   const bool first = !job->accepted;
   job->ended_in_session = {};
   if (first) job->accepted = now_;
-  job->steward_door = accepted.steward;
-  job->steward = index_of(accepted.steward.node);
+  job->stewards = std::move(accepted.stewards);
+  job->terms = std::move(accepted.terms);
+  job->steward = index_of(job->stewards.front().node);
   say(node.index,
       job->manifest.name + " is accepted by " + (job->steward ? name_of_node(*job->steward) : "?"));
   for (const auto& checker : checkers_) {
     if (first) checker->on_accepted(*this, *job);
   }
   inject(node, Duration{}, SubmitterEvent(WantReceipts{job->id}));
+}
+
+void World::perform(Node& node, StewardsChanged changed) {
+  JobRun* job = job_of(changed.job);
+  if (job == nullptr || job->submitter != node.index) return;
+  job->stewards = std::move(changed.stewards);
+  job->terms = std::move(changed.terms);
+  job->steward = index_of(job->stewards.front().node);
+  say(node.index,
+      job->manifest.name + " is led by " + (job->steward ? name_of_node(*job->steward) : "?"));
 }
 
 void World::perform(Node& node, JobRefused refused) {
@@ -326,7 +344,8 @@ void World::perform(Node& node, JobRefused refused) {
   }
   // As a patient application: the fault may pass.
   if (job->accepted) {
-    inject(node, 5s, SubmitterEvent(AttachJob{job->id, job->signed_manifest, job->steward_door}));
+    inject(node, 5s,
+           SubmitterEvent(AttachJob{job->id, job->signed_manifest, job->stewards, job->terms}));
   } else {
     inject(node, 5s, SubmitterEvent(SubmitJob{job->signed_manifest, job->spec.wait_for_quorum}));
   }
@@ -338,25 +357,27 @@ void World::perform(Node& node, ReceiptReady ready) {
     return violated("world", "a receipt came for a job that nobody submitted");
   }
   const Receipt& receipt = ready.receipt;
+  job->reader = index_of(ready.from);
   for (const auto& checker : checkers_) checker->on_receipt(*this, *job, receipt);
   ++job->receipts;
   job->taken = std::max(job->taken, receipt.sequence);
   const bool news = !job->ended.contains(receipt.range);
+  const RangeSet fresh(ready.fresh);
   job->ended.add(receipt.range);
   job->ended_in_session.add(receipt.range);
   switch (receipt.end) {
     case UnitEnd::kVerified:
-      job->verified.add(receipt.range);
+      job->verified.add(fresh);
       break;
     case UnitEnd::kDisputed:
-      job->disputed.add(receipt.range);
+      job->disputed.add(fresh);
       break;
     case UnitEnd::kFailed:
-      job->failed.add(receipt.range);
+      job->failed.add(fresh);
       break;
   }
   job->last_receipt = now_;
-  inject(node, Duration{}, SubmitterEvent(TakenReceipts{job->id, receipt.sequence}));
+  inject(node, Duration{}, SubmitterEvent(TakenReceipts{job->id, ready.number}));
   if (news && receipt.end == UnitEnd::kVerified && !receipt.outputs.large.empty()) {
     std::size_t large = 0;
     for (const std::uint64_t size : receipt.outputs.sizes) {

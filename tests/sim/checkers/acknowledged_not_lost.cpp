@@ -19,8 +19,8 @@ class AcknowledgedNotLost final : public Checker {
   }
 
   void on_receipt(World& world, const JobRun& job, const Receipt& receipt) override {
-    if (!job.steward) return;
-    if (!world.node(*job.steward).disk.holds(FactKind::kReceipt, job.id, receipt.sequence)) {
+    if (!job.reader) return;
+    if (!world.node(*job.reader).disk.holds(FactKind::kReceipt, job.id, receipt.sequence)) {
       world.violated(name(), job.manifest.name + " receipt " + std::to_string(receipt.sequence) +
                                  " was delivered before it was on the steward's disk");
     }
