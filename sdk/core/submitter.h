@@ -104,7 +104,7 @@ struct ReceiptReady {  // every signature, seal and proof in it has been checked
   JobId job;
   Receipt receipt;
   std::vector<Range> fresh = {};  // its units that had not ended before: the others keep their end
-  NodeId from;                    // the steward whose count `receipt.sequence` is
+  NodeId from = {};               // the steward whose count `receipt.sequence` is
   std::uint64_t number = 0;       // rises by one with each receipt that is delivered of the job
 };
 struct ReceiptBad {  // a steward sent what does not hold; another one is asked, if there is any

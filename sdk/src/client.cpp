@@ -1,5 +1,6 @@
 #include "sdk/src/client.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -33,6 +34,7 @@ struct Client::Impl {
     std::optional<JobAccepted> accepted;
     std::optional<JobRefused> refused;
     std::deque<Receipt> receipts;
+    std::uint64_t last_number = 0;  // of the last one that arrived
     std::vector<std::string> complaints;
     std::optional<Snapshot> closed;
   };
@@ -55,9 +57,10 @@ struct Client::Impl {
   ClientResult<JobAccepted> wait_accepted(const JobId& job, Patience patience);
   void drop_inputs(const JobBook::Entry& entry);
   void close(const JobId& job, bool wait);
-  void remember_steward(const JobAccepted& accepted);
+  void remember(const JobAccepted& accepted);
   void keep_settling();
   void book_changed();
+  void write_changes();
 
   KeyPair key;
   Ed25519Checker checker;
@@ -72,9 +75,11 @@ struct Client::Impl {
   std::map<JobId, Answer<std::vector<JobStatus>>> statuses;
   Answer<WorkersReady> workers;
   std::map<JobId, bool> closing;  // -> whether somebody waits for it
+  std::uint64_t last_control = 0;
 
   std::mutex book_mutex;  // guards what follows
   JobBook book;
+  std::map<JobId, StewardsChanged> changes;  // that are not in it yet
   bool book_dirty = false;
   bool ending = false;
   std::condition_variable book_changed_;
@@ -89,15 +94,24 @@ void Client::Impl::hear(SubmitNews news) {
     for (SubmitterAction& one : news) hear_one(one);
   }
   changed.notify_all();
-  if (!notice) return;
-  for (const SubmitterAction& one : news) {
-    if (const auto* line = std::get_if<Notice>(&one)) notice(line->text);
+  for (SubmitterAction& one : news) {
+    if (const auto* line = std::get_if<Notice>(&one); line != nullptr && notice) {
+      notice(line->text);
+    } else if (auto* stewards = std::get_if<StewardsChanged>(&one)) {
+      {
+        std::lock_guard lock(book_mutex);
+        changes.insert_or_assign(stewards->job, std::move(*stewards));
+      }
+      book_changed();
+    }
   }
 }
 
 void Client::Impl::hear_one(SubmitterAction& news) {
   if (auto* ready = std::get_if<ReceiptReady>(&news)) {
-    desks[ready->job].receipts.push_back(std::move(ready->receipt));
+    Desk& desk = desks[ready->job];
+    desk.last_number = ready->number;
+    desk.receipts.push_back(std::move(ready->receipt));
   } else if (auto* bad = std::get_if<ReceiptBad>(&news)) {
     desks[bad->job].complaints.push_back(std::move(bad->what));
   } else if (auto* accepted = std::get_if<JobAccepted>(&news)) {
@@ -156,6 +170,14 @@ void Client::Impl::book_changed() {
   book_changed_.notify_one();
 }
 
+// Under the lock. Without them a job is still found, by asking around: a full disk is no failure.
+void Client::Impl::write_changes() {
+  for (const auto& [job, change] : std::exchange(changes, {})) {
+    if (!book.find(job).manifest) continue;  // it was closed meanwhile
+    static_cast<void>(book.remember_stewards(job, change.stewards, change.terms));
+  }
+}
+
 void Client::Impl::keep_settling() {
   std::unique_lock lock(book_mutex);
   for (;;) {
@@ -163,6 +185,7 @@ void Client::Impl::keep_settling() {
     // A little later and all at once: not to be in the way of the job that was just submitted.
     book_changed_.wait_for(lock, kSettleAfter, [this] { return ending; });
     book_dirty = false;
+    write_changes();
     const auto files = book.take_unsettled();
     const bool last = ending;
     lock.unlock();
@@ -251,11 +274,12 @@ ClientResult<JobAccepted> Client::Impl::wait_accepted(const JobId& job, Patience
   return *desk.accepted;
 }
 
-void Client::Impl::remember_steward(const JobAccepted& accepted) {
+void Client::Impl::remember(const JobAccepted& accepted) {
   {
     std::lock_guard lock(book_mutex);
-    // Without it the job is still found, by asking around.
-    static_cast<void>(book.remember_steward(accepted.job, accepted.steward));
+    if (accepted.manifest) static_cast<void>(book.remember(accepted.job, *accepted.manifest));
+    changes.erase(accepted.job);
+    static_cast<void>(book.remember_stewards(accepted.job, accepted.stewards, accepted.terms));
   }
   book_changed();
 }
@@ -283,22 +307,26 @@ ClientResult<JobAccepted> Client::submit(const Signed& manifest, bool wait_for_q
     static_cast<void>(control(job, ControlCommand::kCancel));
     return tl::unexpected(state_error(written.error().what));
   }
-  impl_->remember_steward(*accepted);
+  impl_->remember(*accepted);
   return accepted;
 }
 
 ClientResult<JobAccepted> Client::attach(const JobId& job, bool receipts, Patience patience) {
   const JobBook::Entry entry = remembered(job);
   impl_->clear_desk(job);
-  impl_->loop->post(AttachJob{job, entry.manifest, entry.steward});
+  impl_->loop->post(AttachJob{job, entry.manifest, entry.stewards, entry.terms});
   if (receipts) impl_->loop->post(WantReceipts{job, kReceiptCredit});
   auto accepted = impl_->wait_accepted(job, patience);
-  if (accepted && accepted->steward != entry.steward) impl_->remember_steward(*accepted);
+  if (accepted && (accepted->manifest || accepted->stewards != entry.stewards ||
+                   accepted->terms != entry.terms)) {
+    impl_->remember(*accepted);
+  }
   return accepted;
 }
 
 ClientResult<std::vector<Receipt>> Client::next_receipts(const JobId& job, Patience patience) {
   std::vector<Receipt> taken;
+  std::uint64_t number = 0;
   {
     std::unique_lock lock(impl_->mutex);
     auto& desk = impl_->desks[job];
@@ -312,8 +340,9 @@ ClientResult<std::vector<Receipt>> Client::next_receipts(const JobId& job, Patie
     taken.assign(std::make_move_iterator(desk.receipts.begin()),
                  std::make_move_iterator(desk.receipts.end()));
     desk.receipts.clear();
+    number = desk.last_number;
   }
-  impl_->loop->post(TakenReceipts{job, taken.back().sequence});
+  impl_->loop->post(TakenReceipts{job, number});
   return taken;
 }
 
@@ -359,7 +388,14 @@ ClientResult<void> Client::control(const JobId& job, ControlCommand command,
     auto attached = attach(job, false, kQuestion);
     if (!attached) return tl::unexpected(attached.error());
   }
-  const Control will{job, static_cast<std::uint64_t>(unix_ms_now()), command, priority};
+  std::uint64_t sequence = 0;
+  {
+    // The calendar, since another machine with this key may have been before; and rising, always.
+    std::lock_guard lock(impl_->mutex);
+    sequence = std::max(impl_->last_control + 1, static_cast<std::uint64_t>(unix_ms_now()));
+    impl_->last_control = sequence;
+  }
+  const Control will{job, sequence, command, priority};
   impl_->loop->post(ControlJob{sign_fact(impl_->key, Purpose::kControl, encode(will))});
   return {};
 }
@@ -425,6 +461,7 @@ void Client::Impl::close(const JobId& job, bool wait_for_it) {
   std::lock_guard lock(book_mutex);
   const JobBook::Entry entry = book.find(job);
   book.forget(job);
+  changes.erase(job);
   drop_inputs(entry);
 }
 

@@ -66,7 +66,7 @@ class Client {
   // job is in the book before this returns. `receipts`: let them come from the start.
   ClientResult<JobAccepted> submit(const Signed& manifest, bool wait_for_quorum,
                                    bool receipts = true, Patience patience = {});
-  // A job of the book.
+  // A job of the book, or one of this key that the pool knows: that is in the book afterwards.
   ClientResult<JobAccepted> attach(const JobId& job, bool receipts = true, Patience patience = {});
 
   // All receipts at hand, at least one; each has been checked. Taking them gives the steward credit

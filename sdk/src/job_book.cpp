@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "node/protocol/limits.h"
+#include "node/protocol/terms.h"
 
 namespace shoal {
 namespace {
@@ -20,6 +21,7 @@ namespace {
 constexpr std::size_t kSignedHeader = 32 + 64;
 constexpr std::string_view kManifestEnding = ".manifest";
 constexpr std::string_view kStewardEnding = ".steward";
+constexpr std::string_view kTermsEnding = ".terms";
 
 StateError trouble(const std::filesystem::path& file, int error) {
   StateFault fault = StateFault::kSystem;
@@ -92,12 +94,19 @@ Result<void, StateError> JobBook::remember(const JobId& job, const Signed& manif
   return write(file(job, kManifestEnding), bytes);
 }
 
-Result<void, StateError> JobBook::remember_steward(const JobId& job, const Ticket::Door& steward) {
-  return write(file(job, kStewardEnding), to_hex(steward.node) + " " + steward.endpoint + "\n");
+Result<void, StateError> JobBook::remember_stewards(const JobId& job,
+                                                    const std::vector<Ticket::Door>& stewards,
+                                                    const TermChain& terms) {
+  std::string lines;
+  for (const Ticket::Door& steward : stewards) {
+    lines += to_hex(steward.node) + " " + steward.endpoint + "\n";
+  }
+  if (auto written = write(file(job, kStewardEnding), lines); !written) return written;
+  return write(file(job, kTermsEnding), as_text(encode_chain(job, terms)));
 }
 
 JobBook::Entry JobBook::find(const JobId& job) const {
-  Entry entry{job, std::nullopt, std::nullopt};
+  Entry entry{job, std::nullopt, {}, {}};
   if (const auto text =
           read_text_file(file(job, kManifestEnding), kSignedHeader + limits::kManifestBytes);
       text && text->size() > kSignedHeader) {
@@ -109,11 +118,16 @@ JobBook::Entry JobBook::find(const JobId& job) const {
     if (job_id_of(manifest.body) == job) entry.manifest = std::move(manifest);
   }
   if (const auto text = read_text_file(file(job, kStewardEnding), limits::kTextBytes)) {
-    std::istringstream words(*text);
-    std::string node, endpoint;
-    if (words >> node >> endpoint) {
-      if (const auto id = id_from_hex<NodeId>(node)) entry.steward = Ticket::Door{*id, endpoint};
+    std::istringstream lines(*text);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string node, endpoint;
+      words >> node >> endpoint;
+      if (const auto id = id_from_hex<NodeId>(node)) entry.stewards.push_back({*id, endpoint});
     }
+  }
+  if (const auto text = read_text_file(file(job, kTermsEnding), limits::kMessageBytes)) {
+    if (auto terms = decode_chain(as_bytes(*text))) entry.terms = std::move(*terms);
   }
   return entry;
 }
@@ -139,6 +153,7 @@ std::vector<JobId> JobBook::matching(std::string_view hex_prefix) const {
 void JobBook::forget(const JobId& job) {
   unlink(file(job, kManifestEnding).c_str());
   unlink(file(job, kStewardEnding).c_str());
+  unlink(file(job, kTermsEnding).c_str());
 }
 
 void JobBook::settle(const std::vector<std::filesystem::path>& files) {

@@ -7,16 +7,17 @@
 #include <utility>
 #include <vector>
 
-#include "node/protocol/facts.h"
+#include "node/protocol/messages.h"
 #include "node/protocol/ticket.h"
 #include "node/state/key_file.h"
 
 namespace shoal {
 
 // What a submitter remembers of its jobs, so that another process can come back to them: for each
-// job ID.manifest (signer, signature and body, as they were signed) and ID.steward (a line of text:
-// node, endpoint). Files are replaced in one step, so that several processes may share a book.
-// Calls block on the disk. Not thread-safe.
+// job ID.manifest (signer, signature and body, as they were signed), ID.steward (a line of text for
+// each steward, the leader first: node, endpoint) and ID.terms (the chain that names them). Files
+// are replaced in one step, so that several processes may share a book. Calls block on the disk.
+// Not thread-safe.
 class JobBook {
  public:
   explicit JobBook(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -24,13 +25,15 @@ class JobBook {
   struct Entry {
     JobId job;
     std::optional<Signed> manifest;
-    std::optional<Ticket::Door> steward;
+    std::vector<Ticket::Door> stewards;
+    TermChain terms;
   };
 
   // Written and in place, but not yet forced to the disk: that would make every submission wait
   // for it. See settle().
   Result<void, StateError> remember(const JobId&, const Signed& manifest);
-  Result<void, StateError> remember_steward(const JobId&, const Ticket::Door&);
+  Result<void, StateError> remember_stewards(const JobId&, const std::vector<Ticket::Door>&,
+                                             const TermChain&);
   // What is there of the job. A file that is damaged is as good as missing.
   Entry find(const JobId&) const;
   // The jobs whose id starts so.

@@ -199,6 +199,17 @@ Progress KnownProgress::alone() const {
   return progress;
 }
 
+Receipt part_of(const Receipt& receipt, Range part) {
+  check(receipt.range.contains(part), "a part of a receipt is not within it");
+  Receipt cut = receipt;
+  cut.range = part;
+  if (receipt.end == UnitEnd::kVerified) {
+    cut.outputs =
+        slice(receipt.outputs, part.first - receipt.range.first, part.last - receipt.range.first);
+  }
+  return cut;
+}
+
 std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers) {
   auto run = std::make_shared<detail::UnitRun>();
   run->workers = std::move(workers);
@@ -226,15 +237,27 @@ RemoteJob::~RemoteJob() {
 
 void RemoteJob::take(std::vector<Receipt> receipts) {
   for (Receipt& receipt : receipts) {
-    // After attaching again what was on its way comes twice.
-    if (!taken_.intersection(receipt.range).empty()) continue;
-    taken_.add(receipt.range);
+    // After attaching again what was on its way comes twice, and two leaders at once end units in
+    // runs of their own: a unit keeps the end that came first.
+    RangeSet fresh(receipt.range);
+    fresh.remove(taken_);
+    if (fresh.empty()) continue;
+    taken_.add(fresh);
     const std::vector<NodeId> workers = agreeing_workers(receipt);
-    {
-      std::lock_guard lock(mutex_);
-      known_.take(receipt, workers);
+    const WorkerLists::List list = worker_lists_.of(workers);
+    std::vector<Receipt> parts;
+    if (fresh.size() == receipt.range.size()) {
+      parts.push_back(std::move(receipt));
+    } else {
+      for (const Range& part : fresh.runs()) parts.push_back(part_of(receipt, part));
     }
-    ready_.push_back(run_of(std::move(receipt), worker_lists_.of(workers)));
+    for (Receipt& part : parts) {
+      {
+        std::lock_guard lock(mutex_);
+        known_.take(part, workers);
+      }
+      ready_.push_back(run_of(std::move(part), list));
+    }
   }
 }
 

@@ -31,6 +31,9 @@ class WorkerLists {
   std::map<std::vector<NodeId>, List> lists_;
 };
 
+// What the receipt says of `part` of its range. Not a receipt: its evidence is that of the whole.
+Receipt part_of(const Receipt& receipt, Range part);
+
 // A verified, failed or disputed run, as the public API shows it.
 std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers);
 

@@ -31,19 +31,34 @@ class JobBookTest : public ::testing::Test {
   JobBook book;
 };
 
-TEST_F(JobBookTest, RemembersAJobAndItsSteward) {
+TEST_F(JobBookTest, RemembersAJobAndItsStewards) {
   const Signed fact = manifest(7);
   const JobId job = job_id_of(fact.body);
   ASSERT_TRUE(book.remember(job, fact).has_value());
-  EXPECT_FALSE(book.find(job).steward.has_value());
-  const Ticket::Door steward{fact.signer, "tcp://[::1]:4000"};
-  ASSERT_TRUE(book.remember_steward(job, steward).has_value());
+  EXPECT_TRUE(book.find(job).stewards.empty());
+  NodeId other = fact.signer;
+  other.bytes[0] ^= 1;
+  const std::vector<Ticket::Door> stewards = {{fact.signer, "tcp://[::1]:4000"}, {other, ""}};
+  const TermChain terms = {{fact, {{other, fact.signature}}}};
+  ASSERT_TRUE(book.remember_stewards(job, stewards, terms).has_value());
 
-  const JobBook other(folder / "jobs");  // another process
-  const auto entry = other.find(job);
+  const JobBook another(folder / "jobs");  // another process
+  const auto entry = another.find(job);
   ASSERT_TRUE(entry.manifest.has_value());
   EXPECT_EQ(*entry.manifest, fact);
-  EXPECT_EQ(entry.steward, steward);
+  EXPECT_EQ(entry.stewards, stewards);
+  EXPECT_EQ(entry.terms, terms);
+}
+
+TEST_F(JobBookTest, ReadsWhatWasWrittenWhenJobsHadOneSteward) {
+  const Signed fact = manifest(7);
+  const JobId job = job_id_of(fact.body);
+  ASSERT_TRUE(book.remember(job, fact).has_value());
+  std::ofstream(folder / "jobs" / (to_hex(job) + ".steward"))
+      << to_hex(fact.signer) << " tcp://a:1\n";
+  const auto entry = book.find(job);
+  EXPECT_EQ(entry.stewards, (std::vector<Ticket::Door>{{fact.signer, "tcp://a:1"}}));
+  EXPECT_TRUE(entry.terms.empty());
 }
 
 TEST_F(JobBookTest, FindsJobsByTheirFirstDigits) {
@@ -63,7 +78,7 @@ TEST_F(JobBookTest, ForgetsAJob) {
   const Signed fact = manifest(7);
   const JobId job = job_id_of(fact.body);
   ASSERT_TRUE(book.remember(job, fact).has_value());
-  ASSERT_TRUE(book.remember_steward(job, {fact.signer, "tcp://a:1"}).has_value());
+  ASSERT_TRUE(book.remember_stewards(job, {{fact.signer, "tcp://a:1"}}, {}).has_value());
   book.forget(job);
   EXPECT_TRUE(std::filesystem::is_empty(folder / "jobs"));
   EXPECT_FALSE(book.find(job).manifest.has_value());
@@ -73,13 +88,15 @@ TEST_F(JobBookTest, ADamagedFileIsAsGoodAsMissing) {
   const Signed fact = manifest(7);
   const JobId job = job_id_of(fact.body);
   ASSERT_TRUE(book.remember(job, fact).has_value());
-  ASSERT_TRUE(book.remember_steward(job, {fact.signer, "tcp://a:1"}).has_value());
+  ASSERT_TRUE(book.remember_stewards(job, {{fact.signer, "tcp://a:1"}}, {}).has_value());
   const auto base = folder / "jobs" / to_hex(job);
   std::filesystem::resize_file(base.string() + ".manifest", 120);
   std::ofstream(base.string() + ".steward") << "nonsense\n";
+  std::ofstream(base.string() + ".terms") << "nonsense\n";
   const auto entry = book.find(job);
   EXPECT_FALSE(entry.manifest.has_value());
-  EXPECT_FALSE(entry.steward.has_value());
+  EXPECT_TRUE(entry.stewards.empty());
+  EXPECT_TRUE(entry.terms.empty());
 }
 
 TEST_F(JobBookTest, SaysWhichFolderCannotBeWritten) {

@@ -92,6 +92,39 @@ TEST_F(RemoteRuns, AFailedUnitHasNone) {
   EXPECT_THAT(result.workers(), IsEmpty());
 }
 
+// Two leaders at once may end units in runs that overlap.
+TEST_F(RemoteRuns, APartOfAReceiptHasTheOutputsOfItsUnits) {
+  std::string large(limits::kInlineOutputBytes + 1, 'x');
+  Receipt whole = receipt({10, 14}, {"\x01", "\x02", "\x03", "\x04"}, {&one, &two});
+  whole.outputs.sizes[0] = large.size();
+  whole.outputs.inline_bytes.erase(whole.outputs.inline_bytes.begin());
+  whole.outputs.large = {content_id(as_bytes(large))};
+  const auto cut = run(part_of(whole, {12, 14}));
+  EXPECT_EQ(cut->first, 12u);
+  ASSERT_EQ(cut->count, 2u);
+  EXPECT_TRUE(cut->large.empty());
+  EXPECT_EQ(UnitResult<std::uint64_t>(nullptr, cut, 0).value(), 3u);
+  EXPECT_EQ(UnitResult<std::uint64_t>(nullptr, cut, 1).value(), 4u);
+  const auto first = run(part_of(whole, {10, 11}));
+  ASSERT_EQ(first->large.count(0), 1u);
+  EXPECT_EQ(first->large.at(0).content, to_hex(content_id(as_bytes(large))));
+}
+
+TEST_F(RemoteRuns, APartOfAFailedReceiptHasTheFailuresOfItsUnits) {
+  Receipt failed;
+  failed.range = {4, 6};
+  failed.end = UnitEnd::kFailed;
+  for (UnitIndex unit = 4; unit < 6; ++unit) {
+    failed.failures.push_back(sign_fact(one, Purpose::kFailure,
+                                        encode(Failure{job, one.id(), unit, FailureKind::kThrew,
+                                                       "unit " + std::to_string(unit), ""})));
+  }
+  const auto cut = run_of(part_of(failed, {5, 6}), nullptr);
+  ASSERT_EQ(cut->errors.size(), 1u);
+  EXPECT_EQ(cut->errors[0].message, "unit 5");
+  EXPECT_EQ(cut->errors[0].attempts, 1u);
+}
+
 TEST_F(RemoteRuns, ProgressOfADoneJobKeepsWhatWasKnown) {
   KnownProgress known(3);
   JobStatus now;
