@@ -32,7 +32,7 @@ class Accepted {
     FarEnd far_end;
     Owner owner = 0;
     bool open = false;
-    std::optional<std::uint64_t> suspect;  // see Link::Impl::check_floods()
+    std::optional<std::uint64_t> bytes_read;  // of a suspect; see Link::Impl::check_floods()
   };
 
   // Gives back the owner of a connection whose end was missed.
@@ -41,7 +41,10 @@ class Accepted {
 
   std::uint64_t newest() const { return newest_; }
   std::size_t open_count() const { return open_count_; }
+  // From the same block of addresses.
   std::size_t open_from(const std::string& ip) const;
+  // Open, and has an owner.
+  std::size_t spoken_count() const { return spoken_count_; }
 
   // The first message of `owner`'s connection, which was let in when newest() was `newest_then`,
   // came from `fd`. Nothing: that connection has ended already.
@@ -49,6 +52,10 @@ class Accepted {
   // The owner is gone, and will not speak again; the connection may still be open.
   void shut(int fd, Owner owner);
 
+  // Ends one that has not spoken, for good: it is not counted among the silent any more.
+  void shut_unspoken(int fd);
+  // Ends the one that has had most time to speak. False: all have spoken.
+  bool shut_oldest_silent();
   // Ends connections that were accepted before `limit` and have no owner; the time of the oldest
   // one that is left.
   std::optional<SteadyTime> shut_silent(SteadyTime limit);
@@ -60,8 +67,9 @@ class Accepted {
 
   std::uint64_t newest_ = 0;
   std::size_t open_count_ = 0;
+  std::size_t spoken_count_ = 0;
   std::unordered_map<int, Connection> connections_;
-  std::unordered_map<std::string, std::size_t> by_address_;
+  std::unordered_map<std::string, std::size_t> by_block_;
   struct Silent {
     SteadyTime since;
     int fd = -1;

@@ -1,6 +1,7 @@
 #include "node/link/descriptor.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 
 namespace shoal {
 
@@ -36,23 +38,40 @@ std::optional<FarEnd> far_end_of(int fd) {
   return FarEnd{text.data(), ntohs(v6.sin6_port)};
 }
 
+namespace {
+
+std::optional<tcp_info> tcp_info_of(int fd, std::size_t bytes_needed) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  // An old kernel fills a shorter structure, without the later counts.
+  if (size < bytes_needed) return std::nullopt;
+  return info;
+}
+
+}  // namespace
+
 void shut_connection(int fd, const FarEnd& far_end) {
   if (far_end_of(fd) == far_end) ::shutdown(fd, SHUT_RDWR);
 }
 
 std::optional<std::uint64_t> bytes_read_from(int fd, const FarEnd& far_end) {
   if (far_end_of(fd) != far_end) return std::nullopt;
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
-  // An old kernel fills a shorter structure, without this count.
-  if (size < offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received) {
-    return std::nullopt;
-  }
+  const auto info = tcp_info_of(
+      fd, offsetof(tcp_info, tcpi_bytes_received) + sizeof(tcp_info{}.tcpi_bytes_received));
   int unread = 0;
-  if (::ioctl(fd, FIONREAD, &unread) != 0) return std::nullopt;
-  const std::uint64_t received = info.tcpi_bytes_received;
+  if (!info || ::ioctl(fd, FIONREAD, &unread) != 0) return std::nullopt;
+  const std::uint64_t received = info->tcpi_bytes_received;
   return received - std::min<std::uint64_t>(received, static_cast<std::uint64_t>(unread));
+}
+
+std::optional<std::uint64_t> bytes_written_to(int fd, const FarEnd& far_end) {
+  if (far_end_of(fd) != far_end) return std::nullopt;
+  const auto info =
+      tcp_info_of(fd, offsetof(tcp_info, tcpi_bytes_acked) + sizeof(tcp_info{}.tcpi_bytes_acked));
+  int unacknowledged = 0;
+  if (!info || ::ioctl(fd, SIOCOUTQ, &unacknowledged) != 0) return std::nullopt;
+  return info->tcpi_bytes_acked + static_cast<std::uint64_t>(std::max(unacknowledged, 0));
 }
 
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
@@ -62,6 +81,16 @@ std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
   limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::getrlimit(RLIMIT_NOFILE, &limit);
   return limit.rlim_cur;
+}
+
+std::string address_block(const std::string& ip) {
+  constexpr std::size_t kNetworkBytes = 8;
+  in6_addr address{};
+  if (::inet_pton(AF_INET6, ip.c_str(), &address) != 1) return ip;
+  std::fill(std::begin(address.s6_addr) + kNetworkBytes, std::end(address.s6_addr), 0);
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  ::inet_ntop(AF_INET6, &address, text.data(), text.size());
+  return std::string(text.data()) + "/64";
 }
 
 bool is_loopback(const std::string& ip) { return ip.starts_with("127.") || ip == "::1"; }

@@ -22,9 +22,13 @@ std::optional<FarEnd> far_end_of(int fd);
 void shut_connection(int fd, const FarEnd& far_end);
 // Bytes that came in since the connection stands and that libzmq has read from the kernel.
 std::optional<std::uint64_t> bytes_read_from(int fd, const FarEnd& far_end);
+// Bytes that libzmq has handed to the kernel for this connection since it stands.
+std::optional<std::uint64_t> bytes_written_to(int fd, const FarEnd& far_end);
 // Lets the process hold `wanted` descriptors if the hard limit allows; says how many it may hold.
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted);
 
 bool is_loopback(const std::string& ip);
+// What one owner has many of counts as one: of an IPv6 address its network of 64 bits.
+std::string address_block(const std::string& ip);
 
 }  // namespace shoal

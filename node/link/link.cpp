@@ -8,8 +8,11 @@
 namespace shoal {
 namespace {
 
-// The process needs more than its links: files, executors, libzmq's own.
+// The process needs more than its connections: files, executors, libzmq's own.
 constexpr std::uint64_t kOtherDescriptors = 512;
+// Connections that have not said Hello yet, beside the links; fewer where there are few links.
+constexpr std::size_t kUnspokenMax = 1024;
+constexpr std::size_t kUnspokenMin = 64;
 constexpr std::chrono::milliseconds kRetryPauseMax{16};
 // Time to prove a key (5 s) and then to say Hello.
 constexpr std::chrono::seconds kSilence{10};
@@ -29,15 +32,23 @@ Link::Link() = default;
 Link::~Link() = default;
 
 Result<std::unique_ptr<Link>, LinkError> Link::open(LinkConfig config, const KeyPair& key) {
-  const std::uint64_t descriptors = raise_descriptor_limit(config.links_max + kOtherDescriptors);
-  // Out of descriptors, libzmq would end the process; a hard limit that is low means fewer links.
+  const auto unspoken = [](std::size_t links) {
+    return std::clamp(links, kUnspokenMin, kUnspokenMax);
+  };
+  const std::uint64_t descriptors =
+      raise_descriptor_limit(config.links_max + unspoken(config.links_max) + kOtherDescriptors);
+  // Out of descriptors, nobody gets in any more, and no executor starts; a hard limit that is low
+  // means fewer links.
   const std::uint64_t room =
       descriptors > 2 * kOtherDescriptors ? descriptors - kOtherDescriptors : descriptors / 2;
-  config.links_max = std::min<std::size_t>(config.links_max, room);
+  config.links_max = std::min<std::size_t>(config.links_max, room - room / 4);
+  const std::size_t connections_max =
+      std::min<std::size_t>(config.links_max + unspoken(config.links_max), room);
   auto sockets = Sockets::open(config.listen, key);
   if (!sockets) return tl::unexpected(std::move(sockets).error());
   std::unique_ptr<Link> link(new Link());
-  link->impl_ = std::make_unique<Impl>(std::move(config), key, std::move(*sockets));
+  link->impl_ =
+      std::make_unique<Impl>(std::move(config), connections_max, key, std::move(*sockets));
   return link;
 }
 
@@ -58,8 +69,13 @@ Link::Figures Link::figures() const {
   return figures;
 }
 
-Link::Impl::Impl(LinkConfig c, const KeyPair& k, std::unique_ptr<Sockets> s)
-    : config_(std::move(c)), key_(k), sockets_(std::move(s)) {}
+Link::Impl::Impl(LinkConfig c, std::size_t connections_max, const KeyPair& k,
+                 std::unique_ptr<Sockets> s)
+    : config_(std::move(c)),
+      connections_max_(connections_max),
+      key_(k),
+      sockets_(std::move(s)),
+      rates_(config_.connects_per_address_burst, config_.connects_per_address_per_s) {}
 
 // Greetings that nobody has answered yet are not waited for at the end.
 Link::Impl::~Impl() {
@@ -86,6 +102,7 @@ void Link::Impl::dial(const Dial& action) {
   Transport& t = transports_[id];
   t.id = id;
   t.side = Side::kOut;
+  ++outbound_;
   t.peer = action.peer;
   t.endpoint = action.endpoint;
   t.deadline = steady_now() + limits::kHelloTimeout;
@@ -170,7 +187,7 @@ void Link::Impl::run_timers(SteadyTime now) {
   }
   accepted_.shut_silent(now - kSilence);
   while (!admitted_.empty() && admitted_.begin()->second.since <= now - kSilence) {
-    admitted_.erase(admitted_.begin());
+    forget_oldest_admitted();
   }
   retry_backlogs(now);
   check_floods(now);
@@ -211,7 +228,7 @@ void Link::Impl::retry_backlogs(SteadyTime now) {
     Transport& t = transports_.at(*it);
     SendOutcome outcome = SendOutcome::kSent;
     while (!t.backlog.empty()) {
-      outcome = sockets_->send(t.side, t.route, t.backlog.front());
+      outcome = send_now(t, t.backlog.front());
       if (outcome != SendOutcome::kSent) break;
       moved = true;
       const std::size_t size = t.backlog.front().size();
@@ -224,53 +241,6 @@ void Link::Impl::retry_backlogs(SteadyTime now) {
   }
   retry_pause_ = moved ? std::chrono::milliseconds(1) : std::min(2 * retry_pause_, kRetryPauseMax);
   next_retry_ = now + retry_pause_;
-}
-
-// Frames that announce more to come pass by the high-water mark and the largest size: a peer that
-// never ends its message fills our memory, and we are shown none of it. The kernel's count of bytes
-// gives it away: what was read from it long ago and is no message yet, once all messages are out.
-void Link::Impl::check_floods(SteadyTime now) {
-  if (now < next_flood_check_) return;
-  next_flood_check_ = now + kFloodCheckEvery;
-  const auto suspect = [](int fd, const FarEnd& far_end, std::uint64_t delivered) {
-    auto read = bytes_read_from(fd, far_end);
-    if (read && *read <= delivered + kFloodBytes) read.reset();
-    return read;
-  };
-  for (auto& [fd, connection] : accepted_.connections()) {
-    if (!connection.open) continue;
-    const auto owner = transports_.find(connection.owner);
-    const std::uint64_t delivered = owner == transports_.end() ? 0 : owner->second.wire_in;
-    connection.suspect = suspect(fd, connection.far_end, delivered);
-    suspects_ = suspects_ || connection.suspect;
-  }
-  for (auto& [id, t] : transports_) {
-    if (t.side != Side::kOut || t.fd < 0) continue;
-    t.suspect = suspect(t.fd, t.far_end, t.wire_in);
-    suspects_ = suspects_ || t.suspect;
-  }
-}
-
-// After all complete messages were taken out, what is still missing is in a message without an end.
-void Link::Impl::cut_floods() {
-  if (!std::exchange(suspects_, false)) return;
-  constexpr const char* kWhy = "it sent a message without an end";
-  for (auto& [fd, connection] : accepted_.connections()) {
-    const auto suspect = std::exchange(connection.suspect, std::nullopt);
-    if (!suspect || !connection.open) continue;
-    const auto owner = transports_.find(connection.owner);
-    const std::uint64_t delivered = owner == transports_.end() ? 0 : owner->second.wire_in;
-    if (*suspect <= delivered + kFloodBytes) continue;
-    ++figures_.refused;
-    shut_connection(fd, connection.far_end);
-    if (owner != transports_.end()) ended(owner->first, kWhy, false);
-  }
-  for (auto& [id, t] : transports_) {
-    const auto suspect = std::exchange(t.suspect, std::nullopt);
-    if (!suspect || *suspect <= t.wire_in + kFloodBytes) continue;
-    ++figures_.refused;
-    ended(id, kWhy, false);
-  }
 }
 
 }  // namespace shoal

@@ -20,7 +20,16 @@ struct LinkConfig {
   Role role = Role::kWorker;
   std::string listen;  // "tcp://0.0.0.0:0" (port 0: any); empty: accept nobody
   std::size_t links_max = limits::kLinksMax;
-  std::size_t links_per_address = 256;  // loopback is exempt
+  // What any one address (of IPv6: one network of 64 bits) or key may have of us. Loopback is
+  // exempt as an address: many nodes on one machine are a test, and no stranger comes from there.
+  std::size_t links_per_address = 256;
+  unsigned connects_per_address_burst = 512;
+  unsigned connects_per_address_per_s = 50;
+  bool loopback_is_exempt = true;
+  std::size_t links_per_key = 8;
+  // What has come in of messages that have no end yet: of one connection, of all together.
+  std::uint64_t unfinished_bytes_max = 8ULL << 20;
+  std::uint64_t unfinished_bytes_all = 256ULL << 20;
 };
 
 enum class LinkFault : std::uint8_t { kBadEndpoint, kAddressInUse, kNotPermitted, kSystem };

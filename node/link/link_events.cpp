@@ -8,6 +8,7 @@
 namespace shoal {
 namespace {
 
+constexpr std::size_t kAdmittedPerConnection = 4;
 constexpr std::size_t kOutRouteBytes = 8;
 // What libzmq gives a peer that names no routing id of its own: a zero, then four bytes.
 constexpr std::size_t kInRouteBytes = 5;
@@ -45,12 +46,7 @@ std::string why_ended(const ConnectionEvent& event, const std::string& endpoint,
   }
 }
 
-// "::ffff:1.2.3.4" is 1.2.3.4 on a socket that speaks both.
-std::string plain_address(const std::string& address) {
-  constexpr std::string_view kMapped = "::ffff:";
-  const bool is_mapped = address.starts_with(kMapped) && address.find('.') != std::string::npos;
-  return is_mapped ? address.substr(kMapped.size()) : address;
-}
+constexpr const char* kClosed = "the connection was closed";
 
 }  // namespace
 
@@ -58,18 +54,27 @@ void Link::Impl::ended(TransportId id, std::string why, bool is_closed) {
   ended_.push_back({id, std::move(why), is_closed});
 }
 
+// Before any handshake, which costs this node more than the other side.
+void Link::Impl::accept(int fd, SteadyTime now) {
+  if (TransportId before = accepted_.opened(fd, now)) ended(before, kClosed, true);
+  const std::string& ip = accepted_.connections().at(fd).far_end.ip;
+  const bool limited = !config_.loopback_is_exempt || !is_loopback(ip);
+  if (limited && (accepted_.open_from(ip) > config_.links_per_address ||
+                  !rates_.take(address_block(ip), now))) {
+    ++figures_.refused;
+    accepted_.shut_unspoken(fd);
+  } else if (accepted_.open_count() + outbound_ > connections_max_) {
+    // Not this one: an honest client speaks at once, and whoever opens connections only to hold
+    // them has the oldest.
+    ++figures_.refused;
+    accepted_.shut_oldest_silent();
+  }
+}
+
 void Link::Impl::read_events_in() {
-  constexpr const char* kClosed = "the connection was closed";
   while (const auto event = sockets_->next_event(Side::kIn)) {
     if (event->kind == ZMQ_EVENT_ACCEPTED) {
-      const auto now = std::chrono::steady_clock::now();
-      if (TransportId before = accepted_.opened(event->value, now)) ended(before, kClosed, true);
-      // Those that have not proven a key yet may outnumber the links, but not without end.
-      if (accepted_.open_count() > 2 * config_.links_max + 64) {
-        ++figures_.refused;
-        const auto& connection = accepted_.connections().at(event->value);
-        shut_connection(event->value, connection.far_end);
-      }
+      accept(event->value, std::chrono::steady_clock::now());
     } else if (event->kind == ZMQ_EVENT_DISCONNECTED) {
       if (TransportId owner = accepted_.closed(event->value)) ended(owner, kClosed, true);
     }
@@ -105,15 +110,14 @@ void Link::Impl::read_zap() {
   while (const auto request = sockets_->next_zap()) {
     // Accepted::claim() rests on this order: request, events, answer.
     read_events_in();
-    const std::string address = plain_address(request->address);
-    const bool full =
-        accepted_.open_count() > config_.links_max ||
-        (!is_loopback(address) && accepted_.open_from(address) > config_.links_per_address);
-    if (full) {
+    // Silent ones are no reason to turn somebody away: they give way by themselves.
+    if (accepted_.spoken_count() > config_.links_max || !take_key(request->key)) {
       ++figures_.refused;
       sockets_->answer_zap(*request, std::nullopt);
       continue;
     }
+    // Clients that leave without a word are not told from those that are still to speak.
+    if (admitted_.size() >= kAdmittedPerConnection * connections_max_) forget_oldest_admitted();
     const TransportId id = next_id_++;
     admitted_[id] = {request->key, accepted_.newest(), std::chrono::steady_clock::now()};
     sockets_->answer_zap(*request, std::to_string(id));
@@ -186,7 +190,10 @@ Transport* Link::Impl::first_message(TransportId id, const Incoming& message) {
   read_events_in();
   const int fd = sockets_->source_fd();
   const auto far_end = accepted_.claim(fd, client.newest_accepted, id);
-  if (!far_end) return nullptr;
+  if (!far_end) {
+    release_key(client.key);
+    return nullptr;
+  }
   Transport& t = transports_[id];
   t.id = id;
   t.side = Side::kIn;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "node/link/accepted.h"
+#include "node/link/connect_rates.h"
 #include "node/link/endpoint.h"
 #include "node/link/link.h"
 #include "node/link/resolver.h"
@@ -23,8 +24,10 @@ using TransportId = std::uint64_t;
 inline constexpr std::size_t kBacklogMessages = 65'536;  // of one peer, behind the high-water mark
 inline constexpr std::size_t kBacklogBytes = 64ULL << 20;  // of one peer
 inline constexpr std::size_t kBacklogBytesAll = 512ULL << 20;
-inline constexpr std::uint64_t kFloodBytes = 8ULL << 20;  // received and never delivered
-inline constexpr std::chrono::milliseconds kFloodCheckEvery{1000};
+// Handed to libzmq and not yet to the kernel: of one peer, of all, and of one peer beyond that.
+inline constexpr std::uint64_t kHeldBytes = 4ULL << 20;
+inline constexpr std::uint64_t kHeldBytesAll = 256ULL << 20;
+inline constexpr std::uint64_t kHeldBytesFew = 64ULL << 10;
 inline constexpr std::chrono::milliseconds kClosingGrace{250};
 inline constexpr int kDropLingerMs = 1000;
 inline constexpr std::size_t kMessagesPerWait = 512;
@@ -45,13 +48,15 @@ struct Transport {
   FarEnd far_end;
   SteadyTime deadline{};  // kGreeting: of the Hello; kClosing: of the connection
   std::uint64_t wire_in = 0;
-  std::optional<std::uint64_t> suspect;  // kOut; see check_floods()
+  std::uint64_t held_bytes = 0;  // as far as we know: see refresh_held()
+  std::uint64_t wire_out = 0;
+  std::optional<std::uint64_t> bytes_read;  // kOut; see check_floods()
   std::deque<Bytes> backlog;
   std::size_t backlog_bytes = 0;
 };
 
 struct Link::Impl {
-  Impl(LinkConfig c, const KeyPair& k, std::unique_ptr<Sockets> s);
+  Impl(LinkConfig c, std::size_t connections_max, const KeyPair& k, std::unique_ptr<Sockets> s);
   ~Impl();
 
   // --- link.cpp: what Link offers, and the loop ---
@@ -64,10 +69,23 @@ struct Link::Impl {
   SteadyTime next_timer(SteadyTime latest) const;
   void finish_ended();
   void retry_backlogs(SteadyTime now);
+
+  // --- link_memory.cpp: what is in libzmq's hands, where no mark of its own bounds it ---
   void check_floods(SteadyTime now);
   void cut_floods();
+  struct Flood {
+    std::uint64_t unfinished = 0;  // bytes
+    TransportId transport = 0;     // 0: of a connection that has not spoken yet
+    int fd = -1;                   // kIn
+    FarEnd far_end;
+  };
+  std::vector<Flood> take_suspects();
+  bool has_room(Transport& t);
+  void refresh_held(Transport& t);
+  void forget_held(Transport& t);
 
   // --- link_events.cpp: what comes out of the sockets ---
+  void accept(int fd, SteadyTime now);
   void read_events_in();
   void read_events_out();
   void read_zap();
@@ -95,6 +113,10 @@ struct Link::Impl {
   void erase(TransportId id);
   void forget_backlog(Transport& t);
   void send_or_keep(Transport& t, ByteView bytes);
+  SendOutcome send_now(Transport& t, ByteView bytes);
+  bool take_key(const CurveKey& key);
+  void release_key(const CurveKey& key);
+  void forget_oldest_admitted();
   void tell_lost(const NodeId& peer, std::string why);
 
   struct Peer {
@@ -114,6 +136,8 @@ struct Link::Impl {
   };
 
   LinkConfig config_;
+  // Of both sides, those that have not spoken yet included.
+  const std::size_t connections_max_;
   const KeyPair& key_;
   std::unique_ptr<Sockets> sockets_;
   Resolver resolver_;
@@ -124,10 +148,15 @@ struct Link::Impl {
   std::map<NodeId, TransportId> dialing_;
   std::unordered_map<std::string, TransportId> names_;
   std::map<TransportId, Admitted> admitted_;
+  // Of admitted clients and of inbound transports.
+  std::map<CurveKey, std::size_t> connections_of_key_;
   Accepted accepted_;
+  ConnectRates rates_;
+  std::size_t outbound_ = 0;  // transports
   std::set<std::pair<SteadyTime, TransportId>> deadlines_;
   std::set<TransportId> stalled_;
   std::size_t backlog_bytes_ = 0;
+  std::uint64_t held_bytes_ = 0;
   SteadyTime next_retry_{};
   std::chrono::milliseconds retry_pause_{1};
   SteadyTime next_flood_check_{};

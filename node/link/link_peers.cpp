@@ -191,6 +191,9 @@ void Link::Impl::erase(TransportId id) {
   Transport& t = found->second;
   deadlines_.erase({t.deadline, id});
   forget_backlog(t);
+  forget_held(t);
+  if (t.side == Side::kOut) --outbound_;
+  if (t.side == Side::kIn) release_key(t.curve_key);
   if (!t.name.empty()) names_.erase(t.name);
   const auto dialing = dialing_.find(t.peer);
   if (dialing != dialing_.end() && dialing->second == id) dialing_.erase(dialing);
@@ -208,7 +211,7 @@ void Link::Impl::forget_backlog(Transport& t) {
 
 void Link::Impl::send_or_keep(Transport& t, ByteView bytes) {
   if (t.backlog.empty()) {
-    const SendOutcome outcome = sockets_->send(t.side, t.route, bytes);
+    const SendOutcome outcome = send_now(t, bytes);
     if (outcome == SendOutcome::kSent) return;
     if (outcome == SendOutcome::kGone) return ended(t.id, "the connection broke", false);
   }
@@ -224,6 +227,36 @@ void Link::Impl::send_or_keep(Transport& t, ByteView bytes) {
   t.backlog.push_back(to_bytes(bytes));
   t.backlog_bytes += bytes.size();
   backlog_bytes_ += bytes.size();
+}
+
+SendOutcome Link::Impl::send_now(Transport& t, ByteView bytes) {
+  if (!has_room(t)) return SendOutcome::kFull;
+  const SendOutcome outcome = sockets_->send(t.side, t.route, bytes);
+  if (outcome != SendOutcome::kSent) return outcome;
+  const std::size_t size = wire_bytes_of(bytes.size());
+  t.wire_out += size;
+  t.held_bytes += size;
+  held_bytes_ += size;
+  return outcome;
+}
+
+bool Link::Impl::take_key(const CurveKey& key) {
+  std::size_t& count = connections_of_key_[key];
+  if (count >= config_.links_per_key) return false;
+  ++count;
+  return true;
+}
+
+void Link::Impl::release_key(const CurveKey& key) {
+  const auto count = connections_of_key_.find(key);
+  check(count != connections_of_key_.end(), "a connection's key was never counted");
+  if (--count->second == 0) connections_of_key_.erase(count);
+}
+
+// If it speaks after all, it is not heard, and runs out of time.
+void Link::Impl::forget_oldest_admitted() {
+  release_key(admitted_.begin()->second.key);
+  admitted_.erase(admitted_.begin());
 }
 
 void Link::Impl::tell_lost(const NodeId& peer, std::string why) {

@@ -88,6 +88,11 @@ void* monitor(void* context, void* socket, const char* address) {
 
 }  // namespace
 
+std::size_t wire_bytes_of(std::size_t payload_bytes) {
+  const std::size_t frame = payload_bytes + kCurveBytes;
+  return frame + (frame > 255 ? 9 : 2);
+}
+
 Result<std::unique_ptr<Sockets>, LinkError> Sockets::open(const std::string& listen,
                                                           const KeyPair& key) {
   std::unique_ptr<Sockets> sockets(new Sockets());
@@ -228,7 +233,7 @@ std::optional<Incoming> Sockets::receive(Side side) {
   }
   const std::size_t size = zmq_msg_size(&payload_);
   message.payload = {static_cast<const std::uint8_t*>(zmq_msg_data(&payload_)), size};
-  message.wire_bytes = size + kCurveBytes + (size + kCurveBytes > 255 ? 9 : 2);
+  message.wire_bytes = wire_bytes_of(size);
   // On the routing id's frame this property is missing after a poll.
   const char* user = side == Side::kIn ? zmq_msg_gets(&payload_, "User-Id") : nullptr;
   if (user != nullptr) message.user = user;

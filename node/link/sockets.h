@@ -29,7 +29,7 @@ struct Incoming {
   std::string_view user;   // kIn: what the ZAP handler answered for this connection
   ByteView payload;        // its first frame
   bool extra_frames = false;
-  std::size_t wire_bytes = 0;  // that its first frame took on the wire, CURVE and ZMTP included
+  std::size_t wire_bytes = 0;  // that its first frame took
 };
 
 // What libzmq's I/O thread tells of a side's connections, in the order in which it happened.
@@ -42,7 +42,6 @@ struct ConnectionEvent {
 // A client that has proven that it holds `key`, and waits for leave to come in.
 struct ZapRequest {
   std::string request_id;
-  std::string address;
   CurveKey key;
 };
 
@@ -54,6 +53,9 @@ struct Ready {
   bool any_fd = false;       // one of the caller's
   bool interrupted = false;  // by a signal
 };
+
+// What a payload takes on the wire, CURVE and ZMTP included.
+std::size_t wire_bytes_of(std::size_t payload_bytes);
 
 class Sockets {
  public:

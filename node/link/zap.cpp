@@ -56,7 +56,6 @@ std::optional<ZapRequest> receive_zap(void* zap) {
     answer_zap(zap, request, std::nullopt);
     return std::nullopt;
   }
-  request.address = frames[3];
   request.key = *key;
   return request;
 }

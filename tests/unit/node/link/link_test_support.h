@@ -34,11 +34,15 @@ struct Node {
       : key(key_of(n)) {
     open(pool, links_max, port);
   }
+  Node(std::uint8_t n, LinkConfig config) : key(key_of(n)) { open(std::move(config)); }
   void open(PoolId pool, std::size_t links_max, std::uint16_t port) {
     LinkConfig config;
     config.pool = pool;
     config.listen = "tcp://127.0.0.1:" + std::to_string(port);
     config.links_max = links_max;
+    open(std::move(config));
+  }
+  void open(LinkConfig config) {
     auto opened = Link::open(config, key);
     check(opened.has_value(), opened ? "" : opened.error().what.c_str());
     link = std::move(*opened);
