@@ -72,7 +72,12 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
                  "memory past which the coordinator ends, so that whatever floods it does not take "
                  "the machine; 0: no limit; default: 4G")
       ->transform(CLI::AsSizeValue(false))
-      ->type_name("BYTES");
+      ->check([](const std::string& bytes) {
+        // Digits, by now, or a negative number: that would be read as a very large one.
+        return bytes.starts_with('-') || bytes.size() > 15 ? "must be a number of bytes, as 512M"
+                                                           : std::string();
+      })
+      ->option_text("BYTES");
   app.add_flag("--supervise", options.supervise, "start the coordinator again when it dies");
   app.footer(
       "SIGUSR1 prints one JSON line of figures to stderr; so does the end.\n"

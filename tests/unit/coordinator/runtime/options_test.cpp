@@ -124,6 +124,24 @@ TEST(CoordinatorOptionsTest, FlagsAreRead) {
   ASSERT_TRUE(parsed.options);
   EXPECT_EQ(parsed.options->state, "/x");
   EXPECT_EQ(parsed.options->listen, "tcp://0.0.0.0:0");
+  EXPECT_EQ(parsed.options->memory_bytes, 4ULL << 30);
+  EXPECT_FALSE(parsed.options->supervise);
+}
+
+TEST(CoordinatorOptionsTest, ALimitOnMemoryIsANumberOfBytes) {
+  const auto limit = [](const char* text) {
+    const std::array<const char*, 6> flags{"shoal-coordinator", "--state",        "/x",
+                                           "--supervise",       "--memory-limit", text};
+    return parse_options(static_cast<int>(flags.size()), flags.data());
+  };
+  EXPECT_EQ(limit("512M").options->memory_bytes, 512ULL << 20);
+  EXPECT_EQ(limit("2G").options->memory_bytes, 2ULL << 30);
+  EXPECT_EQ(limit("0").options->memory_bytes, 0U);
+  EXPECT_TRUE(limit("0").options->supervise);
+  for (const char* wrong : {"much", "-1", "2 oxen"}) {
+    EXPECT_FALSE(limit(wrong).options) << wrong;
+    EXPECT_EQ(limit(wrong).exit_code, 2) << wrong;
+  }
 }
 
 }  // namespace

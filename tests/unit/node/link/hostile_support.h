@@ -10,8 +10,13 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -80,6 +85,14 @@ class RawClient {
   void send(ByteView frame, bool more) {
     zmq_send(socket_, frame.data(), frame.size(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
   }
+  // Without a copy, so that a flood costs the one who sends it nothing: `frame` outlives the
+  // client.
+  void send_constant(ByteView frame, bool more) {
+    zmq_msg_t message;
+    zmq_msg_init_data(&message, const_cast<std::uint8_t*>(frame.data()), frame.size(), nullptr,
+                      nullptr);
+    zmq_msg_send(&message, socket_, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+  }
   void hello(const NodeId& as, PoolId pool = pool_of(1)) {
     Hello hello;
     hello.pool = pool;
@@ -99,6 +112,17 @@ class RawClient {
     auto message = decode(*bytes);
     if (!message) return std::nullopt;
     return std::move(*message);
+  }
+  // Until something has come, or kPatience is over; then whether `done`.
+  bool await(const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::array<zmq_pollitem_t, 2> items{
+          {{socket_, 0, ZMQ_POLLIN, 0}, {events_, 0, ZMQ_POLLIN, 0}}};
+      zmq_poll(items.data(), static_cast<int>(items.size()), 1000);
+    }
+    return true;
   }
   // An event of `kinds` has come.
   bool saw(int kinds) {
@@ -155,6 +179,15 @@ class RawTcp {
     while ((got = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0) heard_ += got;
     return got == 0 || (errno != EAGAIN && errno != EINTR);
   }
+  bool await_cut() {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!was_cut()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      pollfd waiting{fd_, POLLIN, 0};
+      ::poll(&waiting, 1, 1000);
+    }
+    return true;
+  }
   // Bytes that it has said, as far as was_cut() has read them.
   ssize_t heard() const { return heard_; }
 
@@ -163,11 +196,14 @@ class RawTcp {
   ssize_t heard_ = 0;
 };
 
-// Carries bytes between a client and the node, and stops after a while, as if the client had begun
-// a message and would never end it.
+// Carries bytes between a client and the node. After `bytes_max` no more goes to the node, as if
+// the client had begun a message and would never end it; after `back_max` nothing comes back, as if
+// it did not read.
 class Throttle {
  public:
-  Throttle(std::uint16_t to_port, std::size_t bytes_max) {
+  Throttle(std::uint16_t to_port, std::size_t bytes_max)
+      : Throttle(to_port, bytes_max, bytes_max) {}
+  Throttle(std::uint16_t to_port, std::size_t bytes_max, std::size_t back_max) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
@@ -175,7 +211,7 @@ class Throttle {
     check(::listen(listener_, 1) == 0, "listen");
     check(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0, "name");
     port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this, to_port, bytes_max] { carry(to_port, bytes_max); });
+    thread_ = std::thread([=, this] { carry(to_port, bytes_max, back_max); });
   }
   ~Throttle() {
     stop();
@@ -185,6 +221,12 @@ class Throttle {
   void stop() { stop_ = true; }
   std::uint16_t port() const { return port_; }
   bool was_cut() const { return cut_; }
+  // Until it was cut, or has carried more than `bytes` to the node.
+  bool await(std::size_t bytes) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return cut_ || carried_ > bytes; });
+  }
+  bool await_cut() { return await(SIZE_MAX); }
 
  private:
   static bool pass(int from, int to, std::size_t& left) {
@@ -193,19 +235,25 @@ class Throttle {
     if (got <= 0) return false;
     left -= static_cast<std::size_t>(got);
     for (ssize_t done = 0; done < got;) {
-      const ssize_t wrote =
-          ::send(to, buffer.data() + done, static_cast<std::size_t>(got - done), MSG_NOSIGNAL);
+      // Who has hung up may have left no room for more: a send that waits would never be told.
+      pollfd room{to, POLLOUT | POLLRDHUP, 0};
+      ::poll(&room, 1, 1000);
+      if ((room.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) return false;
+      const ssize_t wrote = ::send(to, buffer.data() + done, static_cast<std::size_t>(got - done),
+                                   MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (wrote < 0 && errno == EAGAIN) continue;
       if (wrote <= 0) return false;
       done += wrote;
     }
     return true;
   }
-  void carry(std::uint16_t to_port, std::size_t bytes_max) {
+  void carry(std::uint16_t to_port, std::size_t bytes_max, std::size_t back_max) {
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     const int node = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = loopback(to_port);
-    check(::connect(node, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "tcp");
-    std::size_t back_max = bytes_max;
+    // The node may have died of it.
+    const bool alive =
+        ::connect(node, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     const auto wanted = [](std::size_t left) {
       return static_cast<short>(left > 0 ? POLLIN | POLLRDHUP : POLLRDHUP);
     };
@@ -214,19 +262,30 @@ class Throttle {
       if (from.revents == 0) return false;
       return left == 0 || !pass(from.fd, to, left);
     };
-    while (!stop_ && !cut_) {
-      std::array<pollfd, 2> fds{{{node, wanted(back_max), 0}, {client, wanted(bytes_max), 0}}};
+    std::size_t left = bytes_max;
+    while (alive && !stop_ && !cut_) {
+      std::array<pollfd, 2> fds{{{node, wanted(back_max), 0}, {client, wanted(left), 0}}};
       ::poll(fds.data(), fds.size(), 20);
-      if (over(fds[0], client, back_max) || over(fds[1], node, bytes_max)) cut_ = true;
+      const bool cut = over(fds[0], client, back_max) || over(fds[1], node, left);
+      std::lock_guard lock(mutex_);
+      cut_ = cut;
+      carried_ = bytes_max - left;
+      changed_.notify_all();
     }
     ::close(client);
     ::close(node);
+    std::lock_guard lock(mutex_);
+    cut_ = cut_ || !alive;
+    changed_.notify_all();
   }
 
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<bool> stop_{false};
   std::atomic<bool> cut_{false};
+  std::atomic<std::size_t> carried_{0};
+  std::mutex mutex_;  // for whoever waits
+  std::condition_variable changed_;
   std::thread thread_;
 };
 

@@ -107,6 +107,14 @@ TEST_F(OptionsTest, EveryFlagIsTaken) {
   EXPECT_EQ(good({"--ticket", a_ticket(), "--quiet"}).log_level, LogLevel::kWarning);
 }
 
+TEST_F(OptionsTest, ToSuperviseIsAFlagAndNoSetting) {
+  EXPECT_FALSE(good({"--ticket", a_ticket()}).supervise);
+  EXPECT_TRUE(good({"--ticket", a_ticket(), "--supervise"}).supervise);
+  // The worker that is started inherits the environment: it must not supervise another.
+  environment_["SHOAL_SUPERVISE"] = "true";
+  EXPECT_FALSE(good({"--ticket", a_ticket()}).supervise);
+}
+
 TEST_F(OptionsTest, AFlagWinsOverTheEnvironmentAndThatOverTheFile) {
   const std::string config =
       write("my.toml", "threads = 2\nmemory = \"1G\"\nlog_level = \"error\"\ntrust = [\"" +
