@@ -98,6 +98,8 @@ struct SimReport {
 SimReport simulate(const SimOptions&);
 // A small pool with faults of all kinds, that follow from the seed.
 SimOptions random_options(std::uint64_t seed);
+// A pool of `peers` volunteers, one job of short span, and one fault of each large kind.
+SimOptions large_options(std::uint64_t seed, std::uint32_t peers);
 
 // "--peers 30 --units 500 ...": what differs from the defaults, seed first.
 std::string flags_of(const SimOptions&);
