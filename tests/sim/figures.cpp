@@ -114,12 +114,15 @@ void NinetyPercent::on_receipt(World& world, const JobRun&, const Receipt&) {
   }
   if (!first || ended < 0.9 * static_cast<double>(options.units) * options.jobs) return;
   double capacity = 0;
+  double finished = 0;
   for (const auto& node : world.nodes()) {
     if (node->kind != NodeKind::kWorker) continue;
     capacity += static_cast<double>(alive_within(*node, {*first, world.now()})) *
                 node->worker.speed * node->worker.threads;
+    finished += node->executor->finished_work();
   }
   if (capacity > 0) {
+    report_.busy_until_90 = finished / capacity;
     report_.efficiency_until_90 = ended * options.quorum * options.unit_ms * 1e6 / capacity;
   }
 }

@@ -93,4 +93,28 @@ SimOptions random_options(std::uint64_t seed) {
   return options;
 }
 
+SimOptions large_options(std::uint64_t seed, std::uint32_t peers) {
+  Rng rng(seed ^ 0x1a49e);
+  SimOptions options;
+  options.seed = seed;
+  options.peers = peers;
+  options.coordinators = 2;
+  options.units = std::uint64_t{2} * peers;
+  options.unit_ms = 20'000;
+  options.speed_sigma = 0.5;
+  options.latency_ms_min = 20;
+  options.latency_ms_max = 200;
+  options.loss = 0.01 * rng.unit();
+  options.wall_skew_s = 30;
+  options.session_s = 300 + 600 * rng.unit();
+  options.pause_s = 60;
+  options.leave_for_good = 0.2;
+  options.partitions = 1;
+  options.one_way = 1;
+  options.power_cuts = 1;
+  options.coordinator_crashes = true;
+  options.faults_s = 120;
+  return options;
+}
+
 }  // namespace shoal::sim

@@ -23,6 +23,7 @@ std::string json_of(const SimReport& report) {
   json["finished"] = report.finished;
   json["efficiency"] = rounded(report.efficiency);
   json["efficiency_until_90"] = rounded(report.efficiency_until_90);
+  json["busy_until_90"] = rounded(report.busy_until_90);
   json["share_redundant"] = rounded(report.share_redundant);
   json["share_lost"] = rounded(report.share_lost);
   json["share_idle"] = rounded(report.share_idle);

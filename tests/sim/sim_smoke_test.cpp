@@ -9,18 +9,19 @@ namespace {
 
 constexpr std::uint64_t kSeedsInASmoke = 300;
 constexpr std::uint64_t kRerunEvery = 20;
+constexpr std::uint64_t kLargePeersInASmoke = 200;
 
 // The preset sim-nightly asks for more.
-std::uint64_t seeds() {
-  const char* asked = std::getenv("SHOAL_SIM_SEEDS");
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : kSeedsInASmoke;
+std::uint64_t asked_for(const char* variable, std::uint64_t otherwise) {
+  const char* asked = std::getenv(variable);
+  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : otherwise;
 }
 
 class Seeds : public testing::TestWithParam<std::uint64_t> {};
 
 // A tenth of the seeds each, so that they can run side by side.
 TEST_P(Seeds, HoldAllThatMustHold) {
-  const std::uint64_t last = seeds();
+  const std::uint64_t last = asked_for("SHOAL_SIM_SEEDS", kSeedsInASmoke);
   for (std::uint64_t seed = GetParam(); seed <= last; seed += 10) {
     const SimOptions options = random_options(seed);
     const SimReport report = simulate(options);
@@ -32,6 +33,22 @@ TEST_P(Seeds, HoldAllThatMustHold) {
     if (seed % kRerunEvery != 0) continue;
     EXPECT_EQ(simulate(options).hash, report.hash)
         << "two runs of one seed differ: shoal-sim " << flags_of(options);
+  }
+}
+
+// Every tenth of the large pools, so that they, too, can run side by side.
+TEST_P(Seeds, HoldInLargePoolsToo) {
+  const std::uint64_t last = asked_for("SHOAL_SIM_LARGE_SEEDS", 1);
+  const auto peers =
+      static_cast<std::uint32_t>(asked_for("SHOAL_SIM_LARGE_PEERS", kLargePeersInASmoke));
+  for (std::uint64_t seed = GetParam(); seed <= last; seed += 10) {
+    const SimOptions options = large_options(seed, peers);
+    const SimReport report = simulate(options);
+    for (const Violation& violation : report.violations) {
+      ADD_FAILURE() << violation.checker << ": " << violation.what << "\nagain: shoal-sim "
+                    << flags_of(options);
+    }
+    EXPECT_TRUE(report.finished) << "again: shoal-sim " << flags_of(options);
   }
 }
 

@@ -68,10 +68,14 @@ struct SimReport {
   // counting as one, and what came of it: units that were asked, each as often as the quorum wants,
   // and the rest.
   double efficiency = 0;
-  double efficiency_until_90 = 0;  // the same, until nine tenths of all units had ended
-  double share_redundant = 0;      // computed, and not needed
-  double share_lost = 0;           // begun, and ended by a crash or a cancellation
-  double share_idle = 0;           // neither
+  // The same, until nine tenths of all units had ended. What was computed by then and waited for
+  // its verification counts for nothing in the first, and what was not needed for something in the
+  // second: the truth lies between them.
+  double efficiency_until_90 = 0;
+  double busy_until_90 = 0;
+  double share_redundant = 0;  // computed, and not needed
+  double share_lost = 0;       // begun, and ended by a crash or a cancellation
+  double share_idle = 0;       // neither
   double messages_a_unit = 0;
   double messages_a_node_minute = 0;      // sent and received, a mean over workers that keep no job
   double messages_a_node_minute_max = 0;  // the most of one of them
@@ -94,6 +98,8 @@ struct SimReport {
 SimReport simulate(const SimOptions&);
 // A small pool with faults of all kinds, that follow from the seed.
 SimOptions random_options(std::uint64_t seed);
+// A pool of `peers` volunteers, one job of short span, and one fault of each large kind.
+SimOptions large_options(std::uint64_t seed, std::uint32_t peers);
 
 // "--peers 30 --units 500 ...": what differs from the defaults, seed first.
 std::string flags_of(const SimOptions&);
