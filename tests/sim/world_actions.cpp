@@ -37,6 +37,7 @@ void add_to(RunningHash& h, const Store& a) {
     h.add(fact.bytes);
   }
 }
+void add_to(RunningHash& h, const Erase& a) { mix_all(h, 27, a.job, static_cast<int>(a.what)); }
 void add_to(RunningHash& h, const LoadReceipts& a) { mix_all(h, 6, a.job, a.reader, a.after); }
 void add_to(RunningHash& h, const StartCompute& a) { mix_all(h, 7, a.chunk, a.job, a.range); }
 void add_to(RunningHash& h, const CancelCompute& a) { mix_all(h, 8, a.chunk); }

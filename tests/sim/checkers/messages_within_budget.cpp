@@ -66,12 +66,12 @@ class MessagesWithinBudget final : public Checker {
   void check_each(World& world) {
     std::set<NodeIndex> keepers;
     for (const auto& job : world.jobs()) {
-      if (job->steward) keepers.insert(*job->steward);
+      keepers.insert(job->stewards.begin(), job->stewards.end());
     }
     const std::uint64_t content = blocks_asked(world);
     for (const NodeIndex index : world.of_kind(NodeKind::kWorker)) {
       const Node& node = world.node(index);
-      if (keepers.contains(index) || (node.peer && node.peer->status().jobs_led > 0)) continue;
+      if (keepers.contains(index) || (node.peer && !node.peer->jobs_led().empty())) continue;
       const std::uint64_t minutes = static_cast<std::uint64_t>(world.now() / 60'000'000'000) + 1;
       const std::uint64_t budget = kMessagesAWorkersMinute * minutes + content +
                                    kMessagesAWorkersLink * world.network().link_ups_of(index) +
