@@ -168,7 +168,10 @@ TEST(HostileFlood, SlowReadersAreBoundedInBytesAndOthersGoOn) {
     EXPECT_EQ(node.all<LinkLost>(id).front().why,
               "it does not take the messages that are sent to it");
   }
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // A sanitizer keeps what was freed.
   EXPECT_LT(most - std::min(most, before), kMemoryMax);
+#endif
   ASSERT_TRUE(run({&node, &honest}, [&] { return honest.count<Received>(node.id()) == sent; }));
   EXPECT_TRUE(in_order(honest.all<Received>(node.id()), sent));
   EXPECT_FALSE(node.lost(honest));
