@@ -174,7 +174,8 @@ class RestlessWorker final : public PlainWorker {
   std::optional<Instant> next_;
 };
 
-// Asks the others how they are, five hundred times whenever it wakes.
+// Asks the others how they are, five thousand times whenever it wakes: the whole pool is heard for
+// it.
 class ChattyWorker final : public PlainWorker {
  public:
   using PlainWorker::PlainWorker;
@@ -187,7 +188,7 @@ class ChattyWorker final : public PlainWorker {
     const bool worked = std::holds_alternative<ComputeDone>(event);
     PeerActions actions = PlainWorker::step(now, std::move(event));
     if (!worked || linked_.empty()) return actions;
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 5000; ++i) {
       actions.push_back(Send{*linked_.begin(), encode(Message(WorkerStatusRequest{}))});
     }
     return actions;
