@@ -159,6 +159,7 @@ void Labor::on_content(Instant now, const ContentId& id, const std::string& erro
 }
 
 void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& out) {
+  if (grant.manifest) settle_rivals(now, grant.job, from, grant.terms, out);
   Job* job = led_by(grant.job, from);
   if (job == nullptr || job->state == State::kOver) return;
   job->epoch = grant.epoch;

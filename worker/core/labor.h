@@ -174,6 +174,7 @@ class Labor {
   Job* known(const JobId&);  // whose manifest is here
   bool better_terms(Instant now, Job&, const TermChain&, const Signed* record, Outbox&);
   void migrate(Instant now, Job&, const NodeId& leader, Outbox&);
+  void settle_rivals(Instant now, const JobId&, const NodeId& leader, const TermChain&, Outbox&);
   void take_paper(Job&, const std::optional<Signed>& grant);
   void prune_papers(Job&);
   void rejoin(Instant now, Job&, Outbox&);

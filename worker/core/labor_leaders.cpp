@@ -69,6 +69,15 @@ void Labor::migrate(Instant now, Job& old, const NodeId& leader, Outbox& out) {
   }
 }
 
+// Two were heard of that lead the job, before either could be believed. Now one shows its terms: it
+// is followed, or forgotten.
+void Labor::settle_rivals(Instant now, const JobId& id, const NodeId& leader,
+                          const TermChain& terms, Outbox& out) {
+  Job* other = known(id);
+  if (other == nullptr || other->leader == leader) return;
+  if (!better_terms(now, *other, terms, nullptr, out)) jobs_.erase({id, leader});
+}
+
 // From the leader itself: it knows nothing of what it, or another, granted before.
 void Labor::on_term_notice(Instant now, const NodeId& from, const TermNotice& notice, Outbox& out) {
   Job* job = known(notice.job);
