@@ -424,9 +424,8 @@ void JobLed::judges_are_late(Instant now, UnitIndex unit, Outbox& out) {
 // Fewer workers are here than were hoped for: what waits for one more may wait in vain.
 void JobLed::weigh_stuck(Instant now, Outbox& out) {
   std::vector<Range> stuck;
-  for (UnitIndex first : units_.verifiable()) {
-    const UnitMap::Segment& segment = units_.segments().at(first);
-    if (segment.count(ReplicaState::kCompared) > 0) stuck.push_back({first, segment.last});
+  for (UnitIndex first : units_.compared()) {
+    stuck.push_back({first, units_.segments().at(first).last});
   }
   for (Range run : stuck) weigh_again(now, run, out);
 }

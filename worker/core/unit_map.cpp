@@ -52,6 +52,9 @@ void UnitMap::index(UnitIndex first, const Segment& segment) {
     shelf->insert(first);
     if (shelf == &fresh_) fresh_units_ += size;
     if (shelf == &verifiable_) verifiable_units_ += size;
+    if (shelf == &verifiable_ && segment.count(ReplicaState::kCompared) > 0) {
+      compared_.insert(first);
+    }
   }
   if (segment.count(ReplicaState::kLeased) > 0) leased_units_ += size;
   if (segment.count(ReplicaState::kCommitted) + segment.count(ReplicaState::kCompared) > 0) {
@@ -65,6 +68,7 @@ void UnitMap::unindex(UnitIndex first, const Segment& segment) {
     shelf->erase(first);
     if (shelf == &fresh_) fresh_units_ -= size;
     if (shelf == &verifiable_) verifiable_units_ -= size;
+    compared_.erase(first);
   }
   if (segment.count(ReplicaState::kLeased) > 0) leased_units_ -= size;
   if (segment.count(ReplicaState::kCommitted) + segment.count(ReplicaState::kCompared) > 0) {

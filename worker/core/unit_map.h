@@ -58,6 +58,8 @@ class UnitMap {
   const std::set<UnitIndex>& fresh() const { return fresh_; }
   // Runs that somebody committed and that need a further replica: for verifying leases.
   const std::set<UnitIndex>& verifiable() const { return verifiable_; }
+  // Those of them in which somebody's outputs were compared already, and did not suffice.
+  const std::set<UnitIndex>& compared() const { return compared_; }
   // Runs leased and not committed by anyone, which need a further replica.
   const std::set<UnitIndex>& half_leased() const { return half_leased_; }
   // Runs under lease somewhere that need nothing more: a straggler's, when the end is near.
@@ -106,7 +108,7 @@ class UnitMap {
   std::uint32_t quorum_;
   Segments segments_;
   RangeSet ended_;
-  std::set<UnitIndex> fresh_, verifiable_, half_leased_, covered_;
+  std::set<UnitIndex> fresh_, verifiable_, compared_, half_leased_, covered_;
   std::uint64_t fresh_units_ = 0, verifiable_units_ = 0, committed_units_ = 0, leased_units_ = 0;
 };
 
