@@ -49,17 +49,12 @@ std::uint64_t JobLed::units_for(const Member& member, Duration work) const {
   return std::max<std::uint64_t>(per_thread, 1) * member.threads;
 }
 
-void JobLed::count_members() {
-  threads_here_ = 0;
-  askers_ = others_here_ = 0;
-  for (const auto& [id, member] : members_) {
-    if (!member.linked) continue;
-    threads_here_ += member.threads;
-    if (id == context_.self) continue;
-    ++others_here_;
-    if (member.asked) ++askers_;
-  }
-  threads_here_ = std::max<std::uint64_t>(threads_here_, 1);
+void JobLed::count(const NodeId& worker, const Member& member, int sign) {
+  if (!member.linked) return;
+  threads_here_ += static_cast<std::uint64_t>(sign) * member.threads;
+  if (worker == context_.self) return;
+  others_here_ += static_cast<std::uint32_t>(sign);
+  if (member.asked) askers_ += static_cast<std::uint32_t>(sign);
 }
 
 // Enough workers besides the leader that it never needs to verify in its own job.
@@ -93,7 +88,7 @@ JobLed::Pick JobLed::pick_fresh(const NodeId& worker, const Member& member) {
   Pick pick{.kind = LeaseKind::kPrimary, .ranges = {}, .units = 0};
   if (batches_.size() >= kOpenBatchesMax) return pick;
   std::uint64_t budget = kProbeUnitsPerThread * member.threads;
-  const std::uint64_t fair = units_.fresh_units() * member.threads / (2 * threads_here_) + 1;
+  const std::uint64_t fair = units_.fresh_units() * member.threads / (2 * threads_here()) + 1;
   if (unit_ns_of(member) != 0) {
     budget = std::clamp(fair, units_for(member, kLeastPrimaryWork),
                         std::max(units_for(member, context_.config.lease / 2),
@@ -128,7 +123,7 @@ JobLed::Pick JobLed::pick_verify(const NodeId& worker, const Member& member) {
   const bool leader_helps = leader && !blind_verifiers_suffice();
   std::uint64_t budget = unit_ns_of(member) == 0 ? kProbeUnitsPerThread * member.threads
                                                  : units_for(member, kVerifyWork);
-  budget = std::min(budget, units_.verifiable_units() * member.threads / threads_here_ + 1);
+  budget = std::min(budget, units_.verifiable_units() * member.threads / threads_here() + 1);
   // From a random place, so that no worker can tell or choose what it will be asked to verify.
   const UnitIndex low = *shelf.begin();
   auto it = shelf.lower_bound(low + rng_.below(*shelf.rbegin() - low + 1));
@@ -326,11 +321,11 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
   }
   Member& member = members_[from];
   const std::uint32_t threads = std::clamp<std::uint32_t>(request.threads, 1, kThreadsMax);
-  const bool changed = !member.asked || !member.linked || member.threads != threads;
+  count(from, member, -1);
   member.asked = true;
   member.linked = true;
   member.threads = threads;
-  if (changed) count_members();
+  count(from, member, +1);
   if (request.unit_ns != 0) member.unit_ns = request.unit_ns;
   if (phase_ == JobPhase::kRunning) {
     if (serve(now, from, member, out)) {
@@ -507,24 +502,25 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
 void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
                          const std::optional<Signed>& record) {
   Member& member = members_[worker];
+  count(worker, member, -1);
   member.linked = true;
   member.threads = std::clamp<std::uint32_t>(threads, 1, kThreadsMax);
+  count(worker, member, +1);
   if (!address.empty()) member.address = address;
   if (record) member.record = record;
   lost_.erase(worker);
-  count_members();
 }
 
 void JobLed::worker_gone(Instant now, const NodeId& worker) {
   auto it = members_.find(worker);
   if (it == members_.end()) return;
+  count(worker, it->second, -1);
   // Lost before, and dialled in vain: it is gone, and what it held goes elsewhere at once.
   const bool again = !it->second.linked && lost_.contains(worker);
   it->second.linked = false;
   it->second.hungry = false;
   it->second.knows_manifest = false;
   lost_[worker] = again ? now - kLinkGrace : now;
-  count_members();
 }
 
 void JobLed::on_deadline(Instant now, Outbox& out) {

@@ -100,6 +100,8 @@ void JobLed::follow() {
   leases_ = LeaseBook();
   batches_ = Batches();
   members_.clear();
+  threads_here_ = 0;
+  askers_ = others_here_ = 0;
   lost_.clear();
   hungry_.clear();
   failures_.clear();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -151,7 +152,10 @@ class JobLed {
   void lapse_all(const NodeId& worker);
   std::uint64_t unit_ns_of(const Member&) const;
   std::uint64_t units_for(const Member&, Duration) const;
-  void count_members();
+  // Takes a member out of the counts before it is changed (-1), and back in afterwards (+1): with
+  // thousands of members nobody counts them anew for each.
+  void count(const NodeId& worker, const Member& member, int sign);
+  std::uint64_t threads_here() const { return std::max<std::uint64_t>(threads_here_, 1); }
 
   // --- evidence (job_evidence.cpp) ---
   // More evidence than a receipt has room for is no better evidence.
@@ -202,7 +206,7 @@ class JobLed {
   Delivery delivery_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back
-  std::uint64_t threads_here_ = 1;  // of all members that are linked
+  std::uint64_t threads_here_ = 0;  // of all members that are linked
   std::uint32_t askers_ = 0;        // members other than the leader that are linked and have asked
   std::uint32_t others_here_ = 0;   // the same, whether they have asked or not
   std::vector<NodeId> hungry_;      // in the order in which they went away

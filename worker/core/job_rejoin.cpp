@@ -22,13 +22,14 @@ void JobLed::on_rejoin(Instant now, const NodeId& from, const Rejoin& rejoin, Ou
     return;
   }
   Member& member = members_[from];
+  count(from, member, -1);
   member.linked = true;
   member.asked = true;
   member.knows_manifest = true;
   member.threads = std::clamp<std::uint32_t>(rejoin.threads, 1, kThreadsMax);
+  count(from, member, +1);
   if (rejoin.unit_ns != 0) member.unit_ns = rejoin.unit_ns;
   lost_.erase(from);
-  count_members();
   RejoinReply reply{
       .job = id_,
       .epoch = epoch_,
