@@ -179,9 +179,15 @@ bool JobLed::all_late(Instant now, const UnitMap::Segment& segment) const {
 // What others hold and have not moved for long is computed once more, by one worker at a time.
 JobLed::Pick JobLed::pick_straggling(Instant now, const NodeId& worker, const Member& member) {
   Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
-  std::size_t scanned = 0;
-  for (UnitIndex first : units_.covered()) {
-    if (pick.units >= member.threads || ++scanned > kScanRuns) break;
+  const auto& shelf = units_.covered();
+  if (!looking_for_stragglers_ || shelf.empty()) return pick;
+  // From a random place: were the same runs looked at first each time, a large pool's last
+  // stragglers would never be found behind them.
+  auto it = shelf.lower_bound(*shelf.begin() + rng_.below(*shelf.rbegin() - *shelf.begin() + 1));
+  const std::size_t most = std::min(shelf.size(), kScanRuns);
+  for (std::size_t scanned = 0; scanned < most && pick.units < member.threads; ++scanned, ++it) {
+    if (it == shelf.end()) it = shelf.begin();
+    const UnitIndex first = *it;
     const auto& segment = units_.segments().at(first);
     if (!eligible(segment, worker, member)) continue;
     if (!all_late(now, segment)) continue;
@@ -526,7 +532,8 @@ void JobLed::worker_gone(Instant now, const NodeId& worker) {
 void JobLed::on_deadline(Instant now, Outbox& out) {
   if (!leading_ || !active()) return;
   bool returned = false;
-  bool fewer = false;  // workers than were hoped for
+  bool fewer = false;   // workers than were hoped for
+  bool looked = false;  // it is time to look for stragglers
   if (settling_until_ && *settling_until_ <= now) {
     settling_until_.reset();
     returned = fewer = true;
@@ -562,9 +569,11 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
   }
   if (next_straggler_look_ && *next_straggler_look_ <= now) {
     next_straggler_look_.reset();
-    returned = true;
+    returned = looked = true;
   }
+  looking_for_stragglers_ = looked;
   if (returned) serve_hungry(now, out);
+  looking_for_stragglers_ = false;
   const bool anyone_hungry = std::any_of(hungry_.begin(), hungry_.end(), [&](const NodeId& id) {
     auto it = members_.find(id);
     return it != members_.end() && it->second.linked && it->second.hungry;

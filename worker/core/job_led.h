@@ -228,6 +228,8 @@ class JobLed {
                 unblinded_ = 0;
   std::uint64_t job_unit_ns_ = 0;  // a running mean over all workers
   std::optional<Instant> next_straggler_look_;
+  // Only then: what is late is so for seconds, and looking through what is not costs the most.
+  bool looking_for_stragglers_ = false;
   // At first, a worker that is here and has not asked yet is believed to be about to.
   std::optional<Instant> settling_until_;
   std::string storage_trouble_;
