@@ -43,6 +43,7 @@ struct Contact {
 struct Search {
   bool active = false;
   Instant ends;                         // then those who wait are told that there is nobody
+  bool extended = false;                // for a door that is slow to answer
   std::optional<Instant> first_answer;  // since then, slow doors are waited for a little only
   std::optional<Instant> ask_again;
   std::set<NodeId> answered;
@@ -185,6 +186,7 @@ struct Submitter::Impl {
   void ask_doors();
   void end_search();
   bool settled() const;
+  bool door_on_its_way() const;
   bool any_door_answered() const { return !search.answered.empty(); }
   void review();  // those who wait for peers look again
   void search_deadline();

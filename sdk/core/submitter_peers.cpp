@@ -11,6 +11,7 @@ constexpr Duration kAskAgain = 400ms;
 // After the first door has answered, the others get this long before a job is refused for want of
 // what they might have told.
 constexpr Duration kSlowDoors = 300ms;
+constexpr Duration kSlowAnswer = 10s;
 constexpr std::uint32_t kSampleCount = 32;
 
 }  // namespace
@@ -139,6 +140,13 @@ void Submitter::Impl::end_search() {
   }
 }
 
+bool Submitter::Impl::door_on_its_way() const {
+  return std::any_of(config.doors.begin(), config.doors.end(), [this](const Ticket::Door& door) {
+    const auto it = contacts.find(door.node);
+    return it != contacts.end() && (it->second.linked || it->second.dial_ends);
+  });
+}
+
 bool Submitter::Impl::settled() const {
   if (!search.active) return true;
   if (search.answered.empty()) return false;
@@ -215,6 +223,12 @@ void Submitter::Impl::search_deadline() {
     review();
   }
   if (!search.active || search.ends > now) return;
+  // A door that was reached may be slow to answer; to leave it now would be to begin again with it.
+  if (!search.extended && search.answered.empty() && door_on_its_way()) {
+    search.extended = true;
+    search.ends = now + kSlowAnswer;
+    return;
+  }
 
   const auto [why, what] = nobody_found();
   std::vector<JobId> refused;

@@ -17,8 +17,13 @@ void Delivery::add(const Receipt& receipt, Bytes encoded) {
   recent_.emplace(receipt.sequence, Recent{receipt.range, std::move(encoded)});
 }
 
+// A group that could not be stored is tried again later, and others may be durable before it.
 void Delivery::stored(std::uint64_t sequence, Outbox& out) {
-  last_stored_ = std::max(last_stored_, sequence);
+  stored_ahead_.insert(sequence);
+  while (!stored_ahead_.empty() && *stored_ahead_.begin() <= last_stored_ + 1) {
+    last_stored_ = std::max(last_stored_, *stored_ahead_.begin());
+    stored_ahead_.erase(stored_ahead_.begin());
+  }
   std::vector<NodeId> ids;  // pump() may end a reading
   for (const auto& [id, _] : readers_) ids.push_back(id);
   for (const NodeId& id : ids) pump(id, readers_.at(id), out);
@@ -67,9 +72,8 @@ void Delivery::reader_lost(const NodeId& id) {
   readers_.erase(it);
 }
 
-// The next receipt goes into the parcel, unless the reader has all of it.
+// The receipt goes into the parcel, and a full parcel goes out.
 void Delivery::put(const NodeId& id, Reader& reader, Bytes encoded, Parcel& parcel, Outbox& out) {
-  reader.sent += 1;
   if (parcel.bytes + encoded.size() + 16 > kMessageReceiptBytes ||
       parcel.results.receipts.size() == limits::kReceiptsPerMessage) {
     parcel.results.job = job_;
@@ -104,18 +108,16 @@ void Delivery::loaded(const NodeId& id, std::vector<Bytes> receipts, Outbox& out
   Reader& reader = it->second;
   reader.loading = false;
   Parcel parcel;
+  const std::uint64_t before = reader.sent;
   for (Bytes& encoded : receipts) {
-    if (!reader.have.empty()) {
-      auto receipt = decode_receipt(encoded);
-      if (receipt && reader.have.contains(receipt->range)) {
-        reader.sent += 1;
-        continue;
-      }
-    }
-    put(id, reader, std::move(encoded), parcel, out);
+    // Decoded for its number: what a crash came before is missing between those on the disk.
+    const auto receipt = decode_receipt(encoded);
+    if (!receipt || receipt->sequence > last_stored_) break;
+    reader.sent = receipt->sequence;
+    if (!reader.have.contains(receipt->range)) put(id, reader, std::move(encoded), parcel, out);
   }
   // Nothing where there should be something: the disk cannot be read. Asked again, it may.
-  if (receipts.empty()) return;
+  if (reader.sent == before) return;
   if (!finished(id, reader, parcel, out)) pump(id, reader, out);
 }
 
@@ -129,9 +131,8 @@ void Delivery::pump(const NodeId& id, Reader& reader, Outbox& out) {
       reader.loading = true;
       break;
     }
-    if (reader.have.contains(it->second.range)) {
-      reader.sent += 1;
-    } else {
+    reader.sent += 1;
+    if (!reader.have.contains(it->second.range)) {
       put(id, reader, it->second.encoded, parcel, out);
     }
   }

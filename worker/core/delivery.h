@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "node/protocol/range.h"
@@ -48,7 +49,8 @@ class Delivery {
   void trim();
 
   JobId job_;
-  std::uint64_t last_stored_ = 0;
+  std::uint64_t last_stored_ = 0;         // all up to it are durable
+  std::set<std::uint64_t> stored_ahead_;  // and these beyond
   std::map<std::uint64_t, Recent> recent_;
   std::size_t recent_bytes_ = 0;
   std::map<NodeId, Reader> readers_;

@@ -389,9 +389,13 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
     need_another(run, batches, manifest_->quorum - 1, out);
   } else {
     judging.verdicts[from] = verdict;
-    if (judging.verdicts.size() < manifest_->quorum || !batches_.find(reference)->outputs) return;
+    // Whose commitment was lost since it judged supports nothing any more.
     std::vector<Signed> verdicts;
-    for (auto& [_, one] : judging.verdicts) verdicts.push_back(std::move(one));
+    for (std::uint64_t id : batches) {
+      auto one = judging.verdicts.find(batches_.find(id)->worker);
+      if (one != judging.verdicts.end()) verdicts.push_back(one->second);
+    }
+    if (verdicts.size() < manifest_->quorum || !batches_.find(reference)->outputs) return;
     comparing_.erase(what->unit);
     accept(run, batches, reference, std::move(verdicts), out);
   }

@@ -517,9 +517,9 @@ void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std:
   lost_.erase(worker);
 }
 
-void JobLed::worker_gone(Instant now, const NodeId& worker) {
+bool JobLed::worker_gone(Instant now, const NodeId& worker) {
   auto it = members_.find(worker);
-  if (it == members_.end()) return;
+  if (it == members_.end()) return false;
   count(worker, it->second, -1);
   // Lost before, and dialled in vain: it is gone, and what it held goes elsewhere at once.
   const bool again = !it->second.linked && lost_.contains(worker);
@@ -527,6 +527,7 @@ void JobLed::worker_gone(Instant now, const NodeId& worker) {
   it->second.hungry = false;
   it->second.knows_manifest = false;
   lost_[worker] = again ? now - kLinkGrace : now;
+  return true;
 }
 
 void JobLed::on_deadline(Instant now, Outbox& out) {

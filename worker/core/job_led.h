@@ -79,7 +79,8 @@ class JobLed {
   // A worker that may take part; `address` is where it was seen. Itself included.
   void worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
                    const std::optional<Signed>& record);
-  void worker_gone(Instant now, const NodeId& worker);
+  // False: it had no part in the job.
+  bool worker_gone(Instant now, const NodeId& worker);
 
   void on_work_request(Instant now, const NodeId& from, const WorkRequest&, Outbox&);
   // False: it is about leases of another epoch, of which this leader knows nothing.

@@ -170,7 +170,6 @@ void Labor::prune_papers(Job& job) {
 
 // Shows the leader all papers. Until it has answered, only what is running goes on.
 void Labor::rejoin(Instant now, Job& job, Outbox& out) {
-  prune_papers(job);
   std::map<std::uint64_t, RangeSet> held;  // by lease of this epoch
   for (auto* queue : {&job.bound, &job.primaries}) {
     for (const Item& item : *queue) job.rejoining.push_back(item);

@@ -128,6 +128,8 @@ void Labor::resume_leases(Job& job) {
     const auto grant = decode_grant(paper.grant.body);
     RangeSet rest(paper.ranges);
     rest.remove(done);
+    if (rest.empty()) continue;
+    job.leases[paper.lease] = rest;
     for (Range run : rest.runs()) job.rejoining.push_back({run, paper.lease, grant->kind});
   }
 }

@@ -368,8 +368,7 @@ void Stewardship::on_link_lost(Instant now, const NodeId& node, Outbox& out) {
   heard_.erase(node);
   bool lost_worker = false;
   for (auto& [_, entry] : jobs_) {
-    entry.job->worker_gone(now, node);
-    lost_worker |= entry.job->leading();
+    lost_worker |= entry.job->worker_gone(now, node);
     entry.job->delivery().reader_lost(node);
     entry.readings.erase(node);
     if (fellow(entry, node)) entry.away.emplace(node, now);
