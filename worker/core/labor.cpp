@@ -297,6 +297,7 @@ void Labor::on_link_up(Instant now, const NodeId& peer, Outbox& out) {
       job.asked.reset();
       job.hungry = false;
       job.seek_at.reset();
+      job.seeks = 0;
       if (job.papers.empty()) {
         for (Message& message : std::exchange(job.for_leader, {})) {
           out.send(peer, std::move(message));

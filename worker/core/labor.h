@@ -148,6 +148,7 @@ class Labor {
     std::deque<Item> rejoining;  // what was not started when papers were shown: with which lease?
     std::size_t rejoins = 0;     // that are not answered yet
     Instant rejoined;            // when they were sent
+    int seeks = 0;               // in a row, in vain
     std::optional<Instant> seek_at;  // its leader is away: other stewards are asked then
     bool saved = false;              // it is on disk
     JobKey key() const { return {id, leader}; }

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kPapersMax = 512;
 constexpr std::size_t kPaperBytesPerMessage = 512 * 1024;
-constexpr Duration kSeekEvery = 1s;
+constexpr Duration kSeekFirst = 1s;
+constexpr Duration kSeekMost = 60s;
 
 }  // namespace
 
@@ -126,7 +127,8 @@ void Labor::tell(const JobFind& question, JobFound& answer) const {
 void Labor::seek_leader(Instant now, Job& job, Outbox& out) {
   job.seek_at.reset();
   if (leader_linked(job)) return;
-  job.seek_at = now + kSeekEvery;
+  job.seek_at = now + std::min<Duration>(kSeekMost, kSeekFirst * (1 << job.seeks));
+  job.seeks = std::min(job.seeks + 1, 6);
   membership_.reach(now, job.leader, out);
   const auto term = last_term(job.terms);
   if (!term) return;
