@@ -80,13 +80,14 @@ void Submitter::Impl::on(const LinkUp& up) {
   c->address = up.address;
   c->worker = up.role == Role::kWorker;
   if (search.active && is_door(up.peer)) {
-    send(up.peer, SampleRequest{32, 0});
+    ask_for_peers({up.peer, {}});
   } else if (!c->worker) {
     c->linked = false;
     out.push_back(Drop{up.peer, "nothing to ask"});
     return;
   }
   if (c->worker) {
+    if (!c->dialled.empty()) out.push_back(PeerMet{{up.peer, c->dialled}});
     pass(exchange.link_up(now, up.peer));
     job_link_up(up.peer);
     census_link_up(up.peer);

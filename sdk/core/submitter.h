@@ -27,6 +27,8 @@ namespace shoal {
 struct SubmitterConfig {
   PoolId pool;
   std::vector<Ticket::Door> doors;
+  // Workers met before, the likeliest first: asked for peers where the doors do not answer.
+  std::vector<Ticket::Door> remembered = {};
   UnixMs unix_ms_at_zero = 0;
   Duration search = 3s;  // how long to look for peers before saying that there are none
 };
@@ -66,6 +68,7 @@ struct WantStatus {  // of one job, or of all of this submitter's (job zero); an
                      // StatusReady
   JobId job;
   NodeId submitter;
+  std::vector<Ticket::Door> also = {};  // to be asked beside those that are known here
 };
 struct WantWorkers {};  // answered by WorkersReady
 struct CloseJob {       // all receipts are taken: sign and send the final snapshot
@@ -134,6 +137,9 @@ struct JobClosed {
   JobId job;
   Snapshot snapshot;
 };
+struct PeerMet {  // a worker of the pool was there: to be remembered
+  Ticket::Door peer;
+};
 struct Notice {  // progress in finding peers, links lost and found again
   std::string text;
 };
@@ -145,7 +151,7 @@ using SubmitterEvent =
 using SubmitterAction =
     std::variant<Dial, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock, JobAccepted,
                  StewardsChanged, JobRefused, ReceiptReady, ReceiptBad, StatusReady, WorkersReady,
-                 OutputReady, JobClosed, Notice>;
+                 OutputReady, JobClosed, PeerMet, Notice>;
 using SubmitterActions = std::vector<SubmitterAction>;
 
 // Not thread-safe; never blocks. As Peer.

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -9,8 +8,9 @@ namespace shoal {
 namespace {
 
 constexpr Duration kStatusPatience = 2s;
-constexpr Duration kWorkersPatience = 3s;
+constexpr Duration kCensusPatience = 3s;
 constexpr std::size_t kAskedMax = 64;
+constexpr std::size_t kAskedOfAllJobs = 256;
 // Links that stay up after they were needed for a question: the next job is the quicker for them.
 constexpr std::size_t kLinksKept = 16;
 
@@ -30,6 +30,10 @@ void Submitter::Impl::on(const WantStatus& want) {
   census.kind = CensusKind::kStatus;
   census.job = want.job;
   census.submitter = want.submitter;
+  for (const Ticket::Door& door : want.also) {
+    remember_door(door);
+    census.also.push_back(door.node);
+  }
   const auto it = jobs.find(want.job);
   if (it == jobs.end() || it->second.stage != JobStage::kHeld) begin_search();
   censuses.push_back(std::move(census));
@@ -43,14 +47,16 @@ void Submitter::Impl::on(const WantWorkers&) {
 }
 
 std::vector<NodeId> Submitter::Impl::whom_to_ask(const OpenJob& job) const {
-  const auto linked = [this](const NodeId& node) {
-    const auto it = contacts.find(node);
-    return it != contacts.end() && it->second.linked;
-  };
-  if (!job.stewards.empty() && linked(job.stewards.front())) return {job.stewards.front()};
+  const auto best = best_linked(job);
+  if (!best) return job.stewards;
+  if (*best == job.stewards.front()) return {*best};
+  // None of the followers knows all of what is under way.
   std::vector<NodeId> followers;
-  std::copy_if(job.stewards.begin(), job.stewards.end(), std::back_inserter(followers), linked);
-  return followers.empty() ? job.stewards : followers;
+  for (const NodeId& node : job.stewards) {
+    const auto it = contacts.find(node);
+    if (it != contacts.end() && it->second.linked) followers.push_back(node);
+  }
+  return followers;
 }
 
 bool Submitter::Impl::begin_census(Census& census) {
@@ -60,14 +66,17 @@ bool Submitter::Impl::begin_census(Census& census) {
       job->second.stage == JobStage::kHeld) {
     targets = whom_to_ask(job->second);
   } else {
-    if (!settled()) return false;
+    if (!settled() || (census.of_all_jobs() && !sampled_enough())) return false;
+    targets = census.also;
+    const std::size_t most = census.of_all_jobs() ? kAskedOfAllJobs : kAskedMax;
     for (const auto& [node, c] : contacts) {
-      if (targets.size() == kAskedMax) break;
+      if (targets.size() >= most) break;
       if (valid_worker(c) && reachable(c)) targets.push_back(node);
     }
   }
   census.begun = true;
-  census.ends = now + (census.kind == CensusKind::kStatus ? kStatusPatience : kWorkersPatience);
+  const bool short_one = census.kind == CensusKind::kStatus && !census.of_all_jobs();
+  census.ends = now + (short_one ? kStatusPatience : kCensusPatience);
   census.pending.insert(targets.begin(), targets.end());
   for (const NodeId& node : targets) {
     if (contacts[node].linked) {

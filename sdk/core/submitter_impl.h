@@ -39,15 +39,19 @@ struct Contact {
   std::deque<StatusQuestion> status_asked;  // answers come in the order of the questions
 };
 
-// Looking for peers through the doors, while anybody here waits for some.
+// Looking for peers through the doors, while anybody here waits for some. Where the doors do not
+// answer, any worker that was met before is as good.
 struct Search {
   bool active = false;
+  Instant began;
   Instant ends;                         // then those who wait are told that there is nobody
   bool extended = false;                // for a door that is slow to answer
   std::optional<Instant> first_answer;  // since then, slow doors are waited for a little only
   std::optional<Instant> ask_again;
+  std::set<NodeId> peers;  // workers that are asked in place of doors
   std::set<NodeId> answered;
   std::set<NodeId> failed;
+  std::size_t stale_samples = 0;  // in a row that told of nobody new
   std::string last_failure;
 };
 
@@ -134,7 +138,9 @@ struct Census {
   CensusKind kind = CensusKind::kWorkers;
   JobId job;         // kStatus
   NodeId submitter;  // kStatus
+  std::vector<NodeId> also;
   bool begun = false;
+  bool of_all_jobs() const { return kind == CensusKind::kStatus && job.is_zero(); }
   Instant ends;
   std::set<NodeId> pending;
   std::set<NodeId> asked;
@@ -176,17 +182,20 @@ struct Submitter::Impl {
   // --- peers (submitter_peers.cpp) ---
   void heard(const NodeId& from, Sample& m);
   bool absorb(const Signed& record);
-  bool is_door(const NodeId&) const;
-  Contact* contact(const NodeId&);  // makes one; nothing where the table is full
+  bool is_door(const NodeId&) const;  // or a worker that is asked in place of one
+  Contact* contact(const NodeId&);    // makes one; nothing where the table is full
   bool reachable(const Contact&) const;
   bool valid_worker(const Contact&) const;
   void dial(const NodeId&);
   void link_gone(const NodeId&, const std::string& why);
   void begin_search();  // or, if one is under way, gives it its full time again
   void ask_doors();
+  void ask_for_peers(const Ticket::Door&);
+  void ask_remembered();
   void end_search();
   bool settled() const;
   bool door_on_its_way() const;
+  bool sampled_enough() const;
   bool any_door_answered() const { return !search.answered.empty(); }
   void review();  // those who wait for peers look again
   void search_deadline();

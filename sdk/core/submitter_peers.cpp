@@ -12,12 +12,18 @@ constexpr Duration kAskAgain = 400ms;
 // what they might have told.
 constexpr Duration kSlowDoors = 300ms;
 constexpr Duration kSlowAnswer = 10s;
-constexpr std::uint32_t kSampleCount = 32;
+constexpr Duration kDoorsAlone = 1s;  // then workers that were met before are asked too
+constexpr std::size_t kPeersAtOnce = 4;
+constexpr std::uint32_t kSampleCount = limits::kSampleRecords;
+constexpr std::size_t kStaleSamples = 3;     // in a row that tell of nobody new: that was all
+constexpr std::size_t kWorkersEnough = 256;  // to ask about all jobs
+constexpr std::size_t kFindersMost = 64;     // asked who keeps a job
 
 }  // namespace
 
 bool Submitter::Impl::is_door(const NodeId& node) const {
-  return std::any_of(config.doors.begin(), config.doors.end(),
+  return search.peers.count(node) > 0 ||
+         std::any_of(config.doors.begin(), config.doors.end(),
                      [&](const Ticket::Door& door) { return door.node == node; });
 }
 
@@ -98,31 +104,61 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
 }
 
 void Submitter::Impl::begin_search() {
-  // Without doors there is nothing to wait for.
-  const Instant ends = config.doors.empty() ? now : now + config.search;
+  // Without anybody to ask there is nothing to wait for.
+  const bool nobody = config.doors.empty() && config.remembered.empty();
+  const Instant ends = nobody ? now : now + config.search;
   if (search.active) {
     search.ends = ends;
     return;
   }
   search = Search{};
   search.active = true;
+  search.began = now;
   search.ends = ends;
   coordinators_up.clear();
   nodes_known = 0;
   ask_doors();
 }
 
+void Submitter::Impl::ask_for_peers(const Ticket::Door& door) {
+  Contact* c = contact(door.node);
+  if (!c) return;
+  if (c->endpoints.empty() && !door.endpoint.empty()) c->endpoints.push_back(door.endpoint);
+  if (c->linked) {
+    send(door.node, SampleRequest{kSampleCount, 0});
+  } else {
+    dial(door.node);
+  }
+}
+
 void Submitter::Impl::ask_doors() {
   search.ask_again.reset();
-  for (const Ticket::Door& door : config.doors) {
-    Contact* c = contact(door.node);
-    if (!c) continue;
-    if (c->endpoints.empty()) c->endpoints.push_back(door.endpoint);
-    if (c->linked) {
-      send(door.node, SampleRequest{kSampleCount, 0});
-    } else {
-      dial(door.node);
-    }
+  for (const Ticket::Door& door : config.doors) ask_for_peers(door);
+  const bool all_failed =
+      std::all_of(config.doors.begin(), config.doors.end(),
+                  [this](const Ticket::Door& door) { return search.failed.count(door.node) > 0; });
+  if (search.answered.empty() && (all_failed || now >= search.began + kDoorsAlone)) {
+    ask_remembered();
+  }
+  if (search.answered.empty() && !search.ask_again) search.ask_again = now + jittered(kAskAgain);
+}
+
+// A few at a time: those that are here, then those that were met before.
+void Submitter::Impl::ask_remembered() {
+  std::size_t more = kPeersAtOnce;
+  for (const auto& [node, c] : contacts) {
+    if (more == 0) return;
+    if (!c.linked || !c.worker || is_door(node)) continue;
+    search.peers.insert(node);
+    send(node, SampleRequest{kSampleCount, 0});
+    --more;
+  }
+  for (const Ticket::Door& peer : config.remembered) {
+    if (more == 0) return;
+    if (is_door(peer.node) || peer.node == signer.id()) continue;
+    search.peers.insert(peer.node);
+    ask_for_peers(peer);
+    --more;
   }
 }
 
@@ -156,16 +192,31 @@ bool Submitter::Impl::settled() const {
   });
 }
 
+bool Submitter::Impl::sampled_enough() const {
+  if (!search.active || search.stale_samples >= kStaleSamples) return true;
+  const auto known = std::count_if(contacts.begin(), contacts.end(), [this](const auto& entry) {
+    return valid_worker(entry.second);
+  });
+  return static_cast<std::uint64_t>(known) >= std::min<std::uint64_t>(nodes_known, kWorkersEnough);
+}
+
 void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
+  const std::size_t before = contacts.size();
   for (const Signed& record : sample.records) absorb(record);
   nodes_known = std::max(nodes_known, sample.nodes_known);
+  search.stale_samples = contacts.size() > before ? 0 : search.stale_samples + 1;
   if (search.active && is_door(from)) {
-    if (const auto& c = contacts[from]; !c.worker) coordinators_up.insert(from);
+    if (!contacts[from].worker) coordinators_up.insert(from);
     search.answered.insert(from);
     search.failed.erase(from);
     if (!search.first_answer) search.first_answer = now;
   }
   review();
+  // A sample is a few at random. Whoever looks through the whole pool needs many.
+  const bool thorough = std::any_of(censuses.begin(), censuses.end(), [](const Census& census) {
+    return !census.begun && census.of_all_jobs();
+  });
+  if (thorough && !sampled_enough()) send(from, SampleRequest{kSampleCount, 0});
 }
 
 bool Submitter::Impl::somebody_waits() const {
@@ -194,7 +245,7 @@ void Submitter::Impl::review() {
     if (job.stage != JobStage::kLocating || !job.asking_all) continue;
     for (auto& [node, c] : contacts) {
       if (job.keepers.count(node) > 0) continue;  // they are asked more than this
-      if (valid_worker(c) && job.tried.size() < 16 && job.tried.insert(node).second) {
+      if (valid_worker(c) && job.tried.size() < kFindersMost && job.tried.insert(node).second) {
         if (c.linked) {
           send(node, JobFind{id, !job.signed_manifest});
         } else {

@@ -1,24 +1,14 @@
 #include "sdk/src/client.h"
 
-#include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <map>
-#include <mutex>
 #include <system_error>
-#include <thread>
-#include <utility>
 
-#include "node/state/clock.h"
 #include "node/state/key_file.h"
-#include "sdk/src/submit_loop.h"
+#include "sdk/src/client_impl.h"
 
 namespace shoal {
 namespace {
 
 constexpr std::uint64_t kReceiptCredit = 8 << 20;
-// Longer than the state machine takes to answer, whatever the network does.
-constexpr std::chrono::milliseconds kQuestion{12'000};
 constexpr std::chrono::milliseconds kFarewell{2'000};
 constexpr std::chrono::milliseconds kSettleAfter{1'000};
 
@@ -27,66 +17,6 @@ ClientError state_error(std::string what) {
 }
 
 }  // namespace
-
-struct Client::Impl {
-  // What has arrived for one job and was not yet taken.
-  struct Desk {
-    std::optional<JobAccepted> accepted;
-    std::optional<JobRefused> refused;
-    std::deque<Receipt> receipts;
-    std::uint64_t last_number = 0;  // of the last one that arrived
-    std::vector<std::string> complaints;
-    std::optional<Snapshot> closed;
-  };
-  template <class T>
-  struct Answer {
-    std::uint64_t count = 0;  // tells a new one from one that another thread had asked for
-    T last{};
-  };
-
-  Impl(KeyPair k, std::filesystem::path folder) : key(std::move(k)), book(std::move(folder)) {}
-
-  void hear(SubmitNews news);
-  void hear_one(SubmitterAction& news);
-  template <class Ready>
-  ClientResult<void> wait(std::unique_lock<std::mutex>& lock, Patience patience, Ready ready);
-  void clear_desk(const JobId& job) {
-    std::lock_guard lock(mutex);
-    desks[job] = Desk{};
-  }
-  ClientResult<JobAccepted> wait_accepted(const JobId& job, Patience patience);
-  void drop_inputs(const JobBook::Entry& entry);
-  void close(const JobId& job, bool wait);
-  void remember(const JobAccepted& accepted);
-  void keep_settling();
-  void book_changed();
-  void write_changes();
-
-  KeyPair key;
-  Ed25519Checker checker;
-  std::unique_ptr<ContentStore> content;
-  std::function<void(const std::string&)> notice;
-
-  std::mutex mutex;  // guards what follows, up to the book
-  std::condition_variable changed;
-  bool interrupted = false;
-  std::map<JobId, Desk> desks;
-  std::map<ContentId, std::optional<std::string>> outputs;  // -> error, once it has come
-  std::map<JobId, Answer<std::vector<JobStatus>>> statuses;
-  Answer<WorkersReady> workers;
-  std::map<JobId, bool> closing;  // -> whether somebody waits for it
-  std::uint64_t last_control = 0;
-
-  std::mutex book_mutex;  // guards what follows
-  JobBook book;
-  std::map<JobId, StewardsChanged> changes;  // that are not in it yet
-  bool book_dirty = false;
-  bool ending = false;
-  std::condition_variable book_changed_;
-  std::thread settler;
-
-  std::unique_ptr<SubmitLoop> loop;  // last: its thread uses all the others
-};
 
 void Client::Impl::hear(SubmitNews news) {
   {
@@ -101,6 +31,12 @@ void Client::Impl::hear(SubmitNews news) {
       {
         std::lock_guard lock(book_mutex);
         changes.insert_or_assign(stewards->job, std::move(*stewards));
+      }
+      book_changed();
+    } else if (const auto* peer = std::get_if<PeerMet>(&one)) {
+      {
+        std::lock_guard lock(book_mutex);
+        met.push_back(peer->peer);
       }
       book_changed();
     }
@@ -139,29 +75,6 @@ void Client::Impl::hear_one(SubmitterAction& news) {
   }
 }
 
-template <class Ready>
-ClientResult<void> Client::Impl::wait(std::unique_lock<std::mutex>& lock, Patience patience,
-                                      Ready ready) {
-  const auto done = [&] { return interrupted || ready(); };
-  if (patience) {
-    // Patience may be far more than a clock can count.
-    const auto end = std::chrono::steady_clock::now() +
-                     std::min<Duration>(*patience, Duration(3600s * 24 * 365));
-    if (!changed.wait_until(lock, end, done)) {
-      return tl::unexpected(
-          ClientError{ClientError::Kind::kTimeout, std::nullopt,
-                      "No answer within " + std::to_string(patience->count()) + " ms."});
-    }
-  } else {
-    changed.wait(lock, done);
-  }
-  if (!ready()) {
-    return tl::unexpected(
-        ClientError{ClientError::Kind::kInterrupted, std::nullopt, "Interrupted."});
-  }
-  return {};
-}
-
 void Client::Impl::book_changed() {
   {
     std::lock_guard lock(book_mutex);
@@ -187,8 +100,11 @@ void Client::Impl::keep_settling() {
     book_dirty = false;
     write_changes();
     const auto files = book.take_unsettled();
+    const auto newly_met = std::exchange(met, {});
     const bool last = ending;
     lock.unlock();
+    for (const Ticket::Door& peer : newly_met) peers.met(peer);
+    static_cast<void>(peers.save());  // what may be lost are short cuts
     JobBook::settle(files);
     if (last) return;
     lock.lock();
@@ -211,13 +127,15 @@ ClientResult<std::unique_ptr<Client>> Client::open(ClientConfig config) {
   if (!content) return tl::unexpected(state_error(content.error().what));
 
   std::unique_ptr<Client> client(new Client());
-  client->impl_ = std::make_unique<Impl>(std::move(key->key), config.state / "jobs");
+  client->impl_ = std::make_unique<Impl>(std::move(key->key), config.state, config.ticket.pool);
   Impl& impl = *client->impl_;
   impl.content = std::move(*content);
   impl.notice = std::move(config.notice);
+  std::vector<Ticket::Door> remembered = impl.peers.peers();
   impl.settler = std::thread([&impl] { impl.keep_settling(); });
-  auto loop = SubmitLoop::start(config.ticket, impl.key, impl.checker, *impl.content,
-                                [&impl](SubmitNews news) { impl.hear(std::move(news)); });
+  auto loop =
+      SubmitLoop::start(config.ticket, std::move(remembered), impl.key, impl.checker, *impl.content,
+                        [&impl](SubmitNews news) { impl.hear(std::move(news)); });
   if (!loop) {
     return tl::unexpected(
         ClientError{ClientError::Kind::kNetwork, std::nullopt, loop.error().what});
@@ -374,60 +292,6 @@ ClientResult<void> Client::wait_output(const ContentId& output, Patience patienc
     return tl::unexpected(ClientError{ClientError::Kind::kRefused, std::nullopt, *error});
   }
   return {};
-}
-
-ClientResult<void> Client::control(const JobId& job, ControlCommand command,
-                                   std::int32_t priority) {
-  bool held = false;
-  {
-    std::lock_guard lock(impl_->mutex);
-    const auto it = impl_->desks.find(job);
-    held = it != impl_->desks.end() && it->second.accepted && !it->second.refused;
-  }
-  if (!held) {
-    auto attached = attach(job, false, kQuestion);
-    if (!attached) return tl::unexpected(attached.error());
-  }
-  std::uint64_t sequence = 0;
-  {
-    // The calendar, since another machine with this key may have been before; and rising, always.
-    std::lock_guard lock(impl_->mutex);
-    sequence = std::max(impl_->last_control + 1, static_cast<std::uint64_t>(unix_ms_now()));
-    impl_->last_control = sequence;
-  }
-  const Control will{job, sequence, command, priority};
-  impl_->loop->post(ControlJob{sign_fact(impl_->key, Purpose::kControl, encode(will))});
-  return {};
-}
-
-ClientResult<std::optional<JobStatus>> Client::status(const JobId& job) {
-  std::unique_lock lock(impl_->mutex);
-  auto& answer = impl_->statuses[job];
-  const std::uint64_t before = answer.count;
-  impl_->loop->post(WantStatus{job, NodeId{}});
-  auto waited = impl_->wait(lock, kQuestion, [&] { return answer.count > before; });
-  if (!waited) return tl::unexpected(waited.error());
-  if (answer.last.empty()) return std::optional<JobStatus>{};
-  return std::optional<JobStatus>(answer.last.front());
-}
-
-ClientResult<std::vector<JobStatus>> Client::jobs() {
-  std::unique_lock lock(impl_->mutex);
-  auto& answer = impl_->statuses[JobId{}];
-  const std::uint64_t before = answer.count;
-  impl_->loop->post(WantStatus{JobId{}, impl_->key.id()});
-  auto waited = impl_->wait(lock, kQuestion, [&] { return answer.count > before; });
-  if (!waited) return tl::unexpected(waited.error());
-  return answer.last;
-}
-
-ClientResult<WorkersReady> Client::workers() {
-  std::unique_lock lock(impl_->mutex);
-  const std::uint64_t before = impl_->workers.count;
-  impl_->loop->post(WantWorkers{});
-  auto waited = impl_->wait(lock, kQuestion, [&] { return impl_->workers.count > before; });
-  if (!waited) return tl::unexpected(waited.error());
-  return impl_->workers.last;
 }
 
 void Client::drop_output(const ContentId& output) {

@@ -20,7 +20,7 @@ namespace shoal {
 
 struct ClientConfig {
   Ticket ticket;
-  std::filesystem::path state;  // key, job book and content; see places.h
+  std::filesystem::path state;  // key, books of jobs and peers, content; see places.h
   // A line for people. Called on the client's own thread; must not call the client.
   std::function<void(const std::string&)> notice;
 };
@@ -59,6 +59,9 @@ class Client {
   JobBook::Entry remembered(const JobId& job);
   std::vector<JobId> matching(std::string_view hex_prefix);
   void forget(const JobId& job);
+  // The jobs that it may mean: of the book, or else of this key in the pool. A whole id is taken as
+  // it is, since a job may have been submitted from another machine.
+  ClientResult<std::vector<JobId>> find(std::string_view hex_prefix);
 
   // --- jobs ---
   Signed sign(const Manifest& manifest) const;

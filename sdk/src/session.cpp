@@ -156,32 +156,34 @@ std::shared_ptr<detail::JobCore> Session::attach_core(const std::string& kernel,
     throw Error(ErrorCode::kUsage,
                 "There is no job to come back to in a local session. Name the pool with --pool.");
   }
-  const auto matching = impl_->client->matching(id);
-  if (matching.empty()) {
-    throw Error(ErrorCode::kUnknownJob, "No job of this account starts with '" + id + "' in " +
+  const auto found = impl_->client->find(id);
+  if (!found) throw to_error(found.error());
+  if (found->empty()) {
+    throw Error(ErrorCode::kUnknownJob, "No job of this account starts with '" + id + "', in " +
                                             (state_folder() / "jobs").string() +
-                                            ". 'shoal job list' shows those that the pool has.");
+                                            " or in the pool. 'shoal job list' shows those there "
+                                            "are.");
   }
-  if (matching.size() > 1) {
-    throw Error(ErrorCode::kUnknownJob, std::to_string(matching.size()) + " jobs start with '" +
-                                            id + "'. Give more digits.");
+  if (found->size() > 1) {
+    throw Error(ErrorCode::kUnknownJob,
+                std::to_string(found->size()) + " jobs start with '" + id + "'. Give more digits.");
   }
-  const JobBook::Entry entry = impl_->client->remembered(matching.front());
+  const JobId job = found->front();
+  auto accepted = impl_->client->attach(job);
+  if (!accepted) throw to_error(accepted.error());
+  const JobBook::Entry entry = impl_->client->remembered(job);
   const auto manifest = entry.manifest
                             ? decode_manifest(entry.manifest->body)
                             : Result<Manifest, DecodeError>(tl::unexpected(DecodeError{}));
   if (!manifest) {
     throw Error(ErrorCode::kUnknownJob,
-                "The manifest kept for job " + short_hex(matching.front()) + " is damaged.");
+                "The manifest kept for job " + short_hex(job) + " is damaged.");
   }
   if (!kernel.empty() && manifest->kernel != kernel) {
-    throw Error(ErrorCode::kUsage, "The job " + short_hex(matching.front()) +
-                                       " is of the kernel '" + manifest->kernel + "', not of '" +
-                                       kernel + "'.");
+    throw Error(ErrorCode::kUsage, "The job " + short_hex(job) + " is of the kernel '" +
+                                       manifest->kernel + "', not of '" + kernel + "'.");
   }
-  auto accepted = impl_->client->attach(matching.front());
-  if (!accepted) throw to_error(accepted.error());
-  return std::make_shared<RemoteJob>(impl_->client, matching.front(), manifest->units, keep);
+  return std::make_shared<RemoteJob>(impl_->client, job, manifest->units, keep);
 }
 
 }  // namespace shoal

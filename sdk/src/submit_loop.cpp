@@ -18,8 +18,9 @@ namespace {
 
 constexpr Duration kLongest = 3600s;
 
-SubmitterConfig config_of(const Ticket& ticket) {
+SubmitterConfig config_of(const Ticket& ticket, std::vector<Ticket::Door> remembered) {
   SubmitterConfig config;
+  config.remembered = std::move(remembered);
   config.pool = ticket.pool;
   config.doors = ticket.doors;
   config.unix_ms_at_zero = unix_ms_at_zero();
@@ -36,11 +37,11 @@ LinkConfig link_config_of(const Ticket& ticket) {
 }  // namespace
 
 struct SubmitLoop::Impl {
-  Impl(const Ticket& ticket, const KeyPair& key, const SignatureChecker& checker,
+  Impl(SubmitterConfig config, const KeyPair& key, const SignatureChecker& checker,
        ContentStore& store, std::function<void(SubmitNews)> tell)
       : content(store),
         news(std::move(tell)),
-        submitter(config_of(ticket), key, checker, Rng(random_seed())) {}
+        submitter(std::move(config), key, checker, Rng(random_seed())) {}
 
   void run();
   void step(SubmitterEvent event);
@@ -66,8 +67,8 @@ struct SubmitLoop::Impl {
 SubmitLoop::SubmitLoop() = default;
 
 Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
-    const Ticket& ticket, const KeyPair& key, const SignatureChecker& checker,
-    ContentStore& content, std::function<void(SubmitNews)> news) {
+    const Ticket& ticket, std::vector<Ticket::Door> remembered, const KeyPair& key,
+    const SignatureChecker& checker, ContentStore& content, std::function<void(SubmitNews)> news) {
   auto link = Link::open(link_config_of(ticket), key);
   if (!link) return tl::unexpected(link.error());
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -76,7 +77,8 @@ Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
         LinkError{LinkFault::kSystem, std::string("eventfd: ") + std::strerror(errno)});
   }
   std::unique_ptr<SubmitLoop> loop(new SubmitLoop());
-  loop->impl_ = std::make_unique<Impl>(ticket, key, checker, content, std::move(news));
+  loop->impl_ = std::make_unique<Impl>(config_of(ticket, std::move(remembered)), key, checker,
+                                       content, std::move(news));
   loop->impl_->link = std::move(*link);
   loop->impl_->wake_fd = fd;
   loop->impl_->thread = std::thread([impl = loop->impl_.get()] { impl->run(); });

@@ -227,6 +227,7 @@ class World final : private NetworkHost {
   void perform(Node&, WorkersReady);
   void perform(Node&, OutputReady);
   void perform(Node&, JobClosed);
+  void perform(Node&, PeerMet) {}
   void perform(Node&, Notice);
   ComputeDone compute(Node&, const Executor::Finished&);
   JobRun* job_of(const JobId&);

@@ -116,23 +116,6 @@ TEST_F(SubmitterTest, ListsWorkersEvenIfOneDoesNotAnswer) {
             1);
 }
 
-TEST_F(SubmitterTest, MergesTheStatusOfAllJobsFromAllWorkers) {
-  start();
-  introduce({record(workers[0]), record(workers[1])});
-  actions.clear();
-  step(WantStatus{JobId{}, me.id()});
-  introduce({record(workers[0]), record(workers[1])});
-  for (std::uint8_t i = 0; i < 2; ++i) {
-    link(workers[i]);
-    EXPECT_EQ(sent<JobStatusRequest>(workers[i].id()).size(), 1u);
-    JobStatus status;
-    status.job.bytes[0] = static_cast<std::uint8_t>(i + 1);
-    status.submitter = me.id();
-    hear(workers[i].id(), JobStatusReply{{status}});
-  }
-  EXPECT_EQ(only<StatusReady>().jobs.size(), 2u);
-}
-
 TEST_F(SubmitterTest, SurvivesGarbageFromItsSteward) {
   const auto [job, steward] = held(manifest(4));
   actions.clear();

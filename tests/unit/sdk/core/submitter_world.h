@@ -23,15 +23,22 @@ class World : public ::testing::Test {
   std::vector<KeyPair> workers{key_of(11), key_of(12), key_of(13), key_of(14), key_of(15)};
   Ed25519Checker checker;
   Instant now{1'000'000'000};
-  SubmitterActions actions;  // not yet looked at
+  SubmitterActions actions;       // not yet looked at
+  std::vector<Ticket::Door> met;  // workers that are to be remembered
   std::unique_ptr<Submitter> submitter;
 
   PoolId pool_id() const { return {pool.id().bytes}; }
 
   void start(bool with_door = true) {
+    std::vector<Ticket::Door> doors;
+    if (with_door) doors = {{coordinator.id(), "tcp://10.0.0.1:7000"}};
+    start_with(std::move(doors), {});
+  }
+  void start_with(std::vector<Ticket::Door> doors, std::vector<Ticket::Door> remembered) {
     SubmitterConfig config;
     config.pool = pool_id();
-    if (with_door) config.doors = {{coordinator.id(), "tcp://10.0.0.1:7000"}};
+    config.doors = std::move(doors);
+    config.remembered = std::move(remembered);
     config.unix_ms_at_zero = kUnixZero;
     submitter = std::make_unique<Submitter>(config, me, checker, Rng(7));
     step(SubmitterStarted{});
@@ -119,6 +126,7 @@ class World : public ::testing::Test {
   void hear(const NodeId& from, const Message& message) { step(Received{from, encode(message)}); }
   void link(const KeyPair& worker) {
     step(LinkUp{worker.id(), Role::kWorker, "10.0.0.9", std::nullopt});
+    for (const PeerMet& one : take<PeerMet>()) met.push_back(one.peer);
   }
   // The coordinator comes up and knows these.
   void introduce(const std::vector<Signed>& records) {
