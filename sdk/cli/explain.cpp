@@ -1,5 +1,8 @@
 #include "sdk/cli/explain.h"
 
+#include <algorithm>
+
+#include "sdk/cli/output.h"
 #include "sdk/cli/schema.h"
 
 namespace shoal::cli {
@@ -31,7 +34,52 @@ std::string running_text(const JobStatus& status) {
          rest + "; " + std::to_string(status.committed) + " of them wait for a second opinion.";
 }
 
+std::string counted(std::size_t n) {
+  switch (n) {
+    case 1:
+      return "one";
+    case 2:
+      return "two";
+    case 3:
+      return "three";
+    default:
+      return std::to_string(n);
+  }
+}
+
+std::string loss_text(std::size_t here, std::size_t all) {
+  if (all == 1) return "if its disk is lost, so is the job";
+  if (here > 1) {
+    return "the job outlasts the loss of " + (here == 2 ? "either" : "any " + counted(here - 1)) +
+           " of them";
+  }
+  if (here == 1) {
+    return "if its disk is lost, so is all that the others have not heard of by then";
+  }
+  return "nothing moves until one of them is back";
+}
+
 }  // namespace
+
+std::string keeping_text(const JobStatus& status) {
+  const std::size_t all = status.stewards.size();
+  if (all == 0) return {};
+  const std::size_t here = std::min<std::size_t>(status.stewards_here, all);
+  std::string text = "The worker " + short_hex(status.stewards.front()) + " leads it; ";
+  if (all == 1) {
+    text += "it is its only steward";
+  } else if (here == all) {
+    text += "all " + counted(all) + " stewards are here";
+  } else {
+    text +=
+        counted(here) + " of " + counted(all) + " stewards " + (here == 1 ? "is" : "are") + " here";
+  }
+  text += ": " + loss_text(here, all) + ".";
+  if (status.kept_until != 0) {
+    text += " Its results are kept until " + local_time(status.kept_until) + ".";
+  }
+  return text;
+}
 
 std::string explanation(const std::optional<JobStatus>& status,
                         const std::optional<WorkersReady>& seen) {
@@ -56,12 +104,12 @@ std::string explanation(const std::optional<JobStatus>& status,
     return "Nobody can be asked: no coordinator of the pool answers. 'shoal doctor' says more.";
   }
   if (seen && seen->workers.empty()) {
-    return "Nobody can be asked: a coordinator answers, but knows of no worker. Start the one that "
-           "leads the job again.";
+    return "Nobody can be asked: a coordinator answers, but knows of no worker. Start those that "
+           "keep the job again.";
   }
-  return "No worker that can be reached leads this job: the one that does is away, and the job "
-         "goes "
-         "on when it is back; or the job was closed.";
+  return "No worker that can be reached keeps this job: those that do are away, and it goes on "
+         "when "
+         "one of them is back; or the job was closed.";
 }
 
 }  // namespace shoal::cli

@@ -8,8 +8,12 @@
 // Why nothing happens, in one line each.
 namespace shoal::cli {
 
-// `status`: nothing where no worker that can be reached leads the job; `seen` then says why.
+// `status`: nothing where no worker that can be reached keeps the job; `seen` then says why.
 std::string explanation(const std::optional<JobStatus>& status,
                         const std::optional<WorkersReady>& seen);
+
+// Who keeps the job, for how long, and what would be lost with them. Empty where its stewards are
+// not told of.
+std::string keeping_text(const JobStatus& status);
 
 }  // namespace shoal::cli

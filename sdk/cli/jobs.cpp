@@ -1,16 +1,16 @@
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <memory>
 #include <utility>
 
 #include "sdk/cli/commands.h"
 #include "sdk/cli/explain.h"
 #include "sdk/cli/job_results.h"
+#include "sdk/cli/job_steering.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/schema.h"
 
-// shoal job list | show | watch | results | cancel | explain
+// shoal job list | show | watch | results | cancel | pause | resume | priority | explain
 namespace shoal::cli {
 namespace {
 
@@ -20,20 +20,17 @@ constexpr std::chrono::milliseconds kAttachPatience{15'000};
 struct Asked {
   std::string id;
   bool close = false;
+  std::int32_t priority = 0;
 };
 using Action = Outcome (*)(const Asked&, const Settings&);
 
-std::string local_time(UnixMs at) {
-  const std::time_t seconds = at / 1000;
-  std::tm parts{};
-  char text[32] = "";
-  if (at <= 0 || ::localtime_r(&seconds, &parts) == nullptr) return "-";
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts);
-  return text;
-}
-
 std::string state_text(const JobStatus& status, bool found) {
   return std::string(found ? name_of(status.phase) : "unreachable");
+}
+
+// "2 of 3": those that are here.
+std::string stewards_text(const JobStatus& status) {
+  return std::to_string(status.stewards_here) + " of " + std::to_string(status.stewards.size());
 }
 
 struct Listed {
@@ -79,14 +76,16 @@ Outcome run_list(const Asked&, const Settings& settings) {
     if (!settings.quiet) say("No job of this account is known. 'shoal submit' hands one in.");
     return kSuccess;
   }
-  Table table({"job", "name", "state", "units", "verified", "failed", "disputed", "created"});
+  Table table(
+      {"job", "name", "state", "units", "verified", "failed", "disputed", "stewards", "created"});
   for (const auto& [status, found] : *jobs) {
     const auto number = [known = found](std::uint64_t n) {
       return known ? std::to_string(n) : std::string("?");
     };
     table.add({to_hex(status.job).substr(0, 16), status.name, state_text(status, found),
                std::to_string(status.units), number(status.verified), number(status.failed),
-               number(status.disputed), local_time(status.created)});
+               number(status.disputed), found ? stewards_text(status) : "?",
+               local_time(status.created)});
   }
   print(table.text());
   return kSuccess;
@@ -134,7 +133,14 @@ void print_status(const JobStatus& status) {
   row("recomputed", std::to_string(status.recomputed) + " beyond the quorum");
   row("unblinded", std::to_string(status.unblinded) + " had to be verified by the steward itself");
   row("waiting for", status.waiting_for.empty() ? "nothing" : status.waiting_for);
+  row("priority", std::to_string(status.priority));
+  for (std::size_t i = 0; i < status.stewards.size(); ++i) {
+    row(i == 0 ? "led by" : "followed by", to_hex(status.stewards[i]));
+  }
+  row("stewards", stewards_text(status) + " are here");
+  row("kept until", status.kept_until == 0 ? "-" : local_time(status.kept_until));
   print(table.text());
+  if (const std::string keeping = keeping_text(status); !keeping.empty()) print(keeping);
 }
 
 Outcome run_show(const Asked& asked, const Settings& settings) {
@@ -149,6 +155,16 @@ Outcome run_show(const Asked& asked, const Settings& settings) {
   return kSuccess;
 }
 
+// Which workers to look after, where none of them can be reached.
+std::string remembered_text(const JobBook::Entry& entry) {
+  std::string text;
+  for (const Ticket::Door& steward : entry.stewards) {
+    text += (text.empty() ? " It was kept by " : ", ") + short_hex(steward.node) +
+            (steward.endpoint.empty() ? "" : " at " + steward.endpoint);
+  }
+  return text.empty() ? text : text + ".";
+}
+
 Outcome run_explain(const Asked& asked, const Settings& settings) {
   auto known = find_job(asked, settings);
   if (!known) return tl::unexpected(known.error());
@@ -156,7 +172,12 @@ Outcome run_explain(const Asked& asked, const Settings& settings) {
   if (!known->status) {
     if (auto workers = known->pool.client->workers()) seen = std::move(*workers);
   }
-  const std::string why = explanation(known->status, seen);
+  std::string why = explanation(known->status, seen);
+  if (known->status) {
+    why += (why.empty() ? "" : " ") + keeping_text(*known->status);
+  } else {
+    why += remembered_text(known->pool.client->remembered(known->job));
+  }
   if (settings.json) {
     print(json_line({{"schema", kSchema},
                      {"job", to_hex(known->job)},
@@ -240,30 +261,9 @@ Outcome run_results(const Asked& asked, const Settings& settings) {
   return tally->exit_code();
 }
 
-Outcome run_cancel(const Asked& asked, const Settings& settings) {
-  auto pool = join_pool(settings);
-  if (!pool) return tl::unexpected(pool.error());
-  const auto job = resolve_job(*pool, asked.id);
-  if (!job) return tl::unexpected(job.error());
-  if (auto sent = pool->client->control(*job, ControlCommand::kCancel); !sent) {
-    Failure failure = pool->failure(sent.error());
-    failure.what = "Job " + short_hex(*job) + ": " + failure.what;
-    return tl::unexpected(std::move(failure));
-  }
-  // Messages keep their order: once this is answered, the steward has read the other.
-  const auto status = pool->client->status(*job);
-  if (!status) return tl::unexpected(pool->failure(status.error()));
-  if (!*status) {
-    return fail(kUnreachable, "Job " + short_hex(*job) +
-                                  ": its steward did not answer, so that it may still run. Try "
-                                  "again, or see 'shoal job explain'.");
-  }
-  if (settings.json) {
-    print(json_line(job_json(**status)));
-  } else if (!settings.quiet) {
-    say("Job " + short_hex(*job) + ": " + explanation(*status, std::nullopt));
-  }
-  return kSuccess;
+template <ControlCommand command>
+Outcome run_steer(const Asked& asked, const Settings& settings) {
+  return steer_job(asked.id, command, asked.priority, settings);
 }
 
 CLI::App* add_action(CLI::App& job, Chosen& chosen, const std::string& name,
@@ -299,7 +299,18 @@ void add_job(CLI::App& app, Chosen& chosen) {
                                  run_results, asked);
   results->add_flag("--close", asked->close,
                     "Accept the results for good: the pool may forget the job");
-  add_action(*job, chosen, "cancel", "Stop a job for good", run_cancel, asked);
+  add_action(*job, chosen, "cancel", "Stop a job for good", run_steer<ControlCommand::kCancel>,
+             asked);
+  add_action(*job, chosen, "pause", "Hand out no more of a job's units until it is resumed",
+             run_steer<ControlCommand::kPause>, asked);
+  add_action(*job, chosen, "resume", "Go on with a job that was paused",
+             run_steer<ControlCommand::kResume>, asked);
+  CLI::App* priority =
+      add_action(*job, chosen, "priority", "Say how much a job matters beside others",
+                 run_steer<ControlCommand::kPriority>, asked);
+  priority->add_option("priority", asked->priority, "Higher goes first; jobs start with 0")
+      ->required()
+      ->type_name("N");
   add_action(*job, chosen, "explain", "Why nothing happens, in one line", run_explain, asked);
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 namespace shoal::cli {
 namespace {
@@ -66,6 +67,15 @@ std::string Table::text() const {
     text += line + "\n";
   }
   if (!text.empty()) text.pop_back();
+  return text;
+}
+
+std::string local_time(UnixMs at) {
+  const std::time_t seconds = at / 1000;
+  std::tm parts{};
+  char text[32] = "";
+  if (at <= 0 || ::localtime_r(&seconds, &parts) == nullptr) return "-";
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts);
   return text;
 }
 

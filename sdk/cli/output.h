@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "node/protocol/time.h"
 #include "sdk/cli/settings.h"
 
 // stdout carries data, and nothing else; progress and what is told to people go to stderr.
@@ -26,6 +27,9 @@ class Table {
  private:
   std::vector<std::vector<std::string>> rows_;
 };
+
+// "2026-02-28 17:05" by this machine's clock; "-" for never.
+std::string local_time(UnixMs at);
 
 // One line; text that is not UTF-8 is mended rather than refused, since it may come from others.
 std::string json_line(const nlohmann::json& json);

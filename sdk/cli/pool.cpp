@@ -10,7 +10,7 @@
 #include "sdk/cli/schema.h"
 #include "sdk/src/places.h"
 
-// shoal pool init, shoal pool use
+// shoal pool init, ticket, use
 namespace shoal::cli {
 namespace {
 
@@ -45,6 +45,32 @@ Outcome run_init(const PoolWish& wish, const Settings& settings) {
   }
   say("  shoal worker --ticket TICKET   (on every machine that lends a hand)");
   say("  shoal pool use @" + (wish.folder / "ticket").string() + "   (where you submit)");
+  return kSuccess;
+}
+
+Outcome run_ticket(const std::string& folder, const std::vector<std::string>& named,
+                   const Settings& settings) {
+  std::vector<Ticket::Door> doors;
+  for (const std::string& text : named) {
+    const auto door = door_of(text);
+    if (!door) return tl::unexpected(door.error());
+    doors.push_back(*door);
+  }
+  const auto made = ticket_with(folder, doors);
+  if (!made) return tl::unexpected(made.error());
+  if (settings.json) {
+    nlohmann::json ways = nlohmann::json::array();
+    for (const Ticket::Door& door : made->ticket.doors) {
+      ways.push_back({{"node", to_hex(door.node)}, {"endpoint", door.endpoint}});
+    }
+    print(json_line({{"schema", kSchema},
+                     {"pool", to_hex(made->ticket.pool)},
+                     {"name", made->ticket.name},
+                     {"ticket", made->text},
+                     {"doors", std::move(ways)}}));
+  } else {
+    print(made->text);
+  }
   return kSuccess;
 }
 
@@ -108,6 +134,25 @@ void add_pool(CLI::App& app, Chosen& chosen) {
   add_common(*init, chosen);
   init->callback([wish, &chosen] {
     chosen.run = [wish](const Settings& settings) { return run_init(*wish, settings); };
+  });
+
+  CLI::App* ticket_command = pool->add_subcommand(
+      "ticket", "Print a ticket with more ways in: a worker lets others in as a coordinator does");
+  auto folder = std::make_shared<std::string>();
+  auto doors = std::make_shared<std::vector<std::string>>();
+  ticket_command->add_option("--state", *folder, "The folder that `shoal pool init` made")
+      ->required()
+      ->type_name("DIR");
+  ticket_command
+      ->add_option("--door", *doors, "A worker, and where the others reach it; repeatable")
+      ->type_name("NODE@ENDPOINT")
+      ->take_all()
+      ->allow_extra_args(false);
+  add_common(*ticket_command, chosen);
+  ticket_command->callback([folder, doors, &chosen] {
+    chosen.run = [folder, doors](const Settings& settings) {
+      return run_ticket(*folder, *doors, settings);
+    };
   });
 
   CLI::App* use = pool->add_subcommand("use", "Take this pool wherever no other is named");

@@ -85,7 +85,7 @@ Result<JobId, Failure> resolve_job(
   if (found.empty()) {
     return fail(kError, "No job of this account starts with '" + hex + "' (looked in " +
                             (state_folder() / "jobs").string() +
-                            "). 'shoal job list' shows those that there are.");
+                            " and in the pool). 'shoal job list' shows those that there are.");
   }
   std::string all;
   for (const JobId& job : found) all += "\n  " + to_hex(job);
@@ -94,7 +94,14 @@ Result<JobId, Failure> resolve_job(
 }
 
 Result<JobId, Failure> resolve_job(PoolAccess& pool, std::string_view text) {
-  return resolve_job(text, [&](std::string_view hex) { return pool.client->matching(hex); });
+  std::optional<Failure> trouble;
+  auto job = resolve_job(text, [&](std::string_view hex) {
+    auto found = pool.client->find(hex);
+    if (!found) trouble = pool.failure(found.error());
+    return found ? std::move(*found) : std::vector<JobId>{};
+  });
+  if (trouble) return tl::unexpected(std::move(*trouble));
+  return job;
 }
 
 Result<std::optional<JobStatus>, Failure> status_of(PoolAccess& pool, const JobId& job) {

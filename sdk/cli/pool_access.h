@@ -31,13 +31,14 @@ Result<PoolAccess, Failure> join_pool(const Settings& settings, Ticket ticket,
 
 inline constexpr std::size_t kPrefixDigitsMin = 4;
 // The job that `text`, its id or the first digits of it, means. `matching` knows this account's
-// jobs; a whole id may also be of somebody else's job.
+// jobs: those that it remembers, else those that the pool has of it. A whole id may also be of
+// somebody else's job.
 Result<JobId, Failure> resolve_job(
     std::string_view text, const std::function<std::vector<JobId>(std::string_view)>& matching);
 Result<JobId, Failure> resolve_job(PoolAccess& pool, std::string_view text);
 
 // What its steward says; it is found by what this account remembers of it, else by asking around.
-// Nothing in it: no worker that can be reached leads the job.
+// Nothing in it: no worker that can be reached keeps the job.
 Result<std::optional<JobStatus>, Failure> status_of(PoolAccess& pool, const JobId& job);
 
 // A job of a shipped kernel, with a nonce of its own; units and policy are the caller's to set.

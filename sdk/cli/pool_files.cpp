@@ -187,4 +187,44 @@ Result<MadePool, Failure> make_pool(const PoolWish& wish) {
   return made;
 }
 
+Result<Ticket::Door, Failure> door_of(const std::string& text) {
+  const auto at = text.find('@');
+  const auto node = id_from_hex<NodeId>(std::string_view(text).substr(0, at));
+  if (at == std::string::npos || !node) {
+    return fail(kUsage, "'" + text +
+                            "' names no way in: write NODE@tcp://HOST:PORT, where NODE is the "
+                            "worker's id of 64 digits, as 'shoal worker list --json' shows it.");
+  }
+  const std::string endpoint = text.substr(at + 1);
+  if (const auto fault = endpoint_fault(endpoint); !fault.empty()) return fail(kUsage, fault);
+  return Ticket::Door{*node, endpoint};
+}
+
+Result<MadePool, Failure> ticket_with(const fs::path& folder,
+                                      const std::vector<Ticket::Door>& doors) {
+  const auto key = load_key(folder / "pool.key");
+  if (!key) {
+    return fail(kError, "No ticket was made: " + key.error().what +
+                            ". Only who has the pool's key can make one.");
+  }
+  const auto text = read_text_file(folder / "ticket");
+  if (!text) return fail(kError, "No ticket was made: " + text.error().what + ".");
+  auto ticket = parse_ticket(*text, Ed25519Checker());
+  if (!ticket) return fail(kError, (folder / "ticket").string() + ": " + ticket.error().what);
+  if (ticket->pool.bytes != key->id().bytes) {
+    return fail(kError, "The key and the ticket in " + folder.string() +
+                            " are of two pools. Put back the files that belong together.");
+  }
+  for (const Ticket::Door& door : doors) {
+    std::erase_if(ticket->doors, [&](const Ticket::Door& d) { return d.node == door.node; });
+    ticket->doors.push_back(door);
+  }
+  if (ticket->doors.size() > kDoorsMax) {
+    return fail(kUsage, "A ticket has at most " + std::to_string(kDoorsMax) + " ways in, not " +
+                            std::to_string(ticket->doors.size()) + ". Name fewer.");
+  }
+  std::string printed = print_ticket(*ticket, *key);
+  return MadePool{std::move(*ticket), std::move(printed), {}};
+}
+
 }  // namespace shoal::cli

@@ -32,4 +32,11 @@ std::string endpoint_fault(const std::string& endpoint);
 // whose key is lost can never make another ticket.
 Result<MadePool, Failure> make_pool(const PoolWish& wish);
 
+// "NODE@ENDPOINT": a node that lets others in, which any worker does.
+Result<Ticket::Door, Failure> door_of(const std::string& text);
+// Another ticket of the pool in `folder`, with these ways in besides its own; one of a node that is
+// there already takes its place. Nothing is written.
+Result<MadePool, Failure> ticket_with(const std::filesystem::path& folder,
+                                      const std::vector<Ticket::Door>& doors);
+
 }  // namespace shoal::cli

@@ -52,11 +52,13 @@ JobStatus unknown_status(const JobId& job, const Manifest& manifest) {
   status.units = manifest.units;
   status.name = manifest.name;
   status.created = manifest.created;
-  status.waiting_for = "no worker that can be reached leads it";
+  status.waiting_for = "no worker that can be reached keeps it";
   return status;
 }
 
 json job_json(const JobStatus& status, bool found) {
+  json stewards = json::array();
+  for (const NodeId& node : status.stewards) stewards.push_back(to_hex(node));
   return {{"schema", kSchema},
           {"job", to_hex(status.job)},
           {"name", status.name},
@@ -73,7 +75,12 @@ json job_json(const JobStatus& status, bool found) {
           {"unblinded", status.unblinded},
           {"waiting_for", status.waiting_for},
           {"submitter", to_hex(status.submitter)},
-          {"created_unix_ms", status.created}};
+          {"created_unix_ms", status.created},
+          {"priority", status.priority},
+          {"epoch", status.epoch},
+          {"stewards", std::move(stewards)},
+          {"stewards_here", status.stewards_here},
+          {"kept_until_unix_ms", status.kept_until == 0 ? json() : json(status.kept_until)}};
 }
 
 namespace {

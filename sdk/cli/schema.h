@@ -18,9 +18,10 @@ std::string_view name_of(JobPhase phase);
 std::string_view name_of(FailureReason reason);
 
 Tally tally_of(const JobStatus& status);
-// Of a job that this account has submitted, but that no worker at hand leads.
+// Of a job that this account has submitted, but that no worker at hand keeps.
 JobStatus unknown_status(const JobId& job, const Manifest& manifest);
 
+// "stewards": their node ids, the leader first; "kept_until_unix_ms": null while the job runs.
 nlohmann::json job_json(const JobStatus& status, bool found = true);
 nlohmann::json workers_json(const WorkersReady& seen);
 // One unit's end; `value` as in json_values.h.

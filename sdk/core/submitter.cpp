@@ -75,6 +75,7 @@ void Submitter::Impl::on(const LinkUp& up) {
     return;
   }
   c->linked = true;
+  c->linked_at = now;
   c->dial_ends.reset();
   c->missed.reset();
   c->address = up.address;

@@ -13,6 +13,7 @@ namespace {
 constexpr Duration kRedialFirst = 200ms;
 constexpr Duration kRedialMost = 10s;
 constexpr Duration kLookMost = 60s;
+constexpr Duration kSettledLink = 5s;      // one that stood so long was no accident
 constexpr std::size_t kStrangersMost = 4;  // asked at a time, where no steward is left
 
 std::string fewer_text(std::size_t stewards) {
@@ -148,16 +149,19 @@ void Submitter::Impl::steward_lost(const JobId& id, OpenJob& job, const NodeId& 
   job.keepers[node] = Keeper{};
   const bool was_reader = job.reader == node;
   if (was_reader) job.reader.reset();
-  if (was_linked) {
+  // Another process with this key takes a link away with its own. Were it taken back at once, again
+  // and again, neither would have any.
+  const bool settled_link = was_linked && now >= contacts[node].linked_at + kSettledLink;
+  if (settled_link) {
     job.redials = 0;
     job.timer.reset();
   }
   if (!job.timer) redial_later(job);
   const auto next = best_linked(job);
-  if (was_linked && !next && !std::exchange(job.told_lost, true)) {
+  if (settled_link && !next && !std::exchange(job.told_lost, true)) {
     tell("Lost the link to the last worker that keeps the job " + short_hex(id) + " (" + why +
          "); trying again.");
-  } else if (was_reader && next) {
+  } else if (settled_link && was_reader && next) {
     tell("Lost the link to the worker " + short_hex(node) + " that keeps the job " + short_hex(id) +
          " (" + why + "); going on with " + short_hex(*next) + ".");
   }
@@ -175,7 +179,6 @@ void Submitter::Impl::redial_later(OpenJob& job) {
         return it != contacts.end() && it->second.linked;
       });
   if (all_linked) {
-    job.redials = 0;
     job.timer.reset();
     return;
   }
@@ -186,7 +189,7 @@ void Submitter::Impl::redial_later(OpenJob& job) {
 void Submitter::Impl::redial(const JobId& id, OpenJob& job) {
   for (const NodeId& node : job.stewards) dial(node);
   redial_later(job);
-  if (job.redials <= 2) return;
+  if (!job.timer || job.redials <= 2) return;
   // Others may know who leads now, or where the lost ones are.
   if (const auto best = best_linked(job)) {
     send(*best, JobFind{id});

@@ -31,6 +31,7 @@ struct Contact {
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record
   std::string address;                 // as seen on its link
   bool linked = false;
+  Instant linked_at;                        // the last time
   bool worker = false;                      // as it said on its link, or in its record
   std::optional<Instant> dial_ends;         // a dial is under way until then
   std::size_t dials = 0;                    // picks among its endpoints
@@ -68,6 +69,8 @@ struct Seat {
   bool durable = false;       // it has acknowledged the job
   bool acknowledged = false;  // since the term was last changed
   Instant heard;              // its silence is counted from here
+  std::size_t breaks = 0;     // of its link, before it had acknowledged
+  std::optional<Instant> redial_at = {};
 };
 
 // One of those who keep a job, as its reader sees it.
@@ -230,6 +233,7 @@ struct Submitter::Impl {
   void fill_seats(OpenJob&);
   void issue_term(const JobId&, OpenJob&);
   bool vacate(const JobId&, OpenJob&, const NodeId&, const std::string& why);
+  void seat_lost(const JobId&, OpenJob&, const NodeId&, const std::string& why, bool was_linked);
   void check_seats(const JobId&, OpenJob&);  // accepted by all of them? else, until when to wait
   Instant patience_ends(const OpenJob&, const Seat&) const;
   void seats_deadline(const JobId&, OpenJob&);

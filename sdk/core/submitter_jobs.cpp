@@ -198,7 +198,7 @@ void Submitter::Impl::job_link_up(const NodeId& node) {
         for (Seat& seat : job.seats) {
           if (seat.node != node) continue;
           seat.heard = now;
-          send(node, Submit{*job.signed_manifest, job.offered});
+          if (!seat.acknowledged) send(node, Submit{*job.signed_manifest, job.offered});
         }
         check_seats(id, job);
         break;
@@ -231,10 +231,7 @@ void Submitter::Impl::job_link_lost(const NodeId& node, const std::string& why, 
       case JobStage::kSeeking:
         break;
       case JobStage::kPlacing:
-        if (std::any_of(job.seats.begin(), job.seats.end(),
-                        [&](const Seat& seat) { return seat.node == node; })) {
-          vacate(id, job, node, why);
-        }
+        seat_lost(id, job, node, why, was_linked);
         break;
       case JobStage::kLocating:
         if (job.keepers.count(node) > 0) {

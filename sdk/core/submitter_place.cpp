@@ -13,7 +13,9 @@ constexpr Duration kOfferPatience = 30s;        // silence, where nobody has the
 constexpr Duration kSlowPatience = 10s;         // where one of the others has it
 constexpr Duration kLastPatience = 3s;          // where all of them have it
 constexpr Duration kLastDialPatience = 1500ms;  // the same, where there is not even a link
-constexpr std::size_t kTriedMost = 8;  // once somebody has the job: then those who have it must do
+constexpr std::size_t kTriedMost = 8;   // once somebody has the job: then those who have it must do
+constexpr std::size_t kBreaksMost = 5;  // a link that breaks is dialled again so often
+constexpr Duration kRedialSeat = 300ms;
 constexpr Duration kRetry = 500ms;
 constexpr Duration kMissedFor = 60s;  // those that could not be dialled are left alone so long
 // Of what the doors told last; where it is older, and names too few, they are asked again.
@@ -154,7 +156,9 @@ void Submitter::Impl::fill_seats(OpenJob& job) {
     const auto next = next_steward(seated, candidates, rng);
     if (!next) break;
     job.tried.insert(*next);
-    job.seats.push_back({*next, false, false, now});
+    Seat& seat = job.seats.emplace_back();
+    seat.node = *next;
+    seat.heard = now;
     seated.push_back(candidate(*next));
     std::erase_if(candidates, [&](const StewardCandidate& c) { return c.node == *next; });
   }
@@ -201,6 +205,24 @@ bool Submitter::Impl::vacate(const JobId& id, OpenJob& job, const NodeId& node,
   return true;
 }
 
+void Submitter::Impl::seat_lost(const JobId& id, OpenJob& job, const NodeId& node,
+                                const std::string& why, bool was_linked) {
+  const auto seat = std::find_if(job.seats.begin(), job.seats.end(),
+                                 [&](const Seat& s) { return s.node == node; });
+  if (seat == job.seats.end()) return;
+  job.keepers[node] = Keeper{};
+  if (job.reader == node) job.reader.reset();
+  if (seat->acknowledged) return;  // what it has on its disk it has without a link, too
+  // It was there a moment ago: as like as not another process with this key took the link.
+  if (was_linked && ++seat->breaks <= kBreaksMost) {
+    seat->heard = now;
+    seat->redial_at = now + jittered(kRedialSeat);
+    check_seats(id, job);
+    return;
+  }
+  vacate(id, job, node, why);
+}
+
 void Submitter::Impl::check_seats(const JobId& id, OpenJob& job) {
   if (std::all_of(job.seats.begin(), job.seats.end(),
                   [](const Seat& seat) { return seat.acknowledged; })) {
@@ -216,7 +238,8 @@ void Submitter::Impl::check_seats(const JobId& id, OpenJob& job) {
   job.timer.reset();
   for (const Seat& seat : job.seats) {
     if (seat.acknowledged) continue;
-    const Instant ends = patience_ends(job, seat);
+    Instant ends = patience_ends(job, seat);
+    if (seat.redial_at) ends = std::min(ends, *seat.redial_at);
     if (!job.timer || ends < *job.timer) job.timer = ends;
   }
 }
@@ -234,6 +257,11 @@ Instant Submitter::Impl::patience_ends(const OpenJob& job, const Seat& seat) con
 }
 
 void Submitter::Impl::seats_deadline(const JobId& id, OpenJob& job) {
+  for (Seat& seat : job.seats) {
+    if (!seat.redial_at || *seat.redial_at > now) continue;
+    seat.redial_at.reset();
+    dial(seat.node);
+  }
   const auto late = std::find_if(job.seats.begin(), job.seats.end(), [&](const Seat& seat) {
     return !seat.acknowledged && patience_ends(job, seat) <= now;
   });

@@ -10,7 +10,9 @@
 namespace shoal {
 namespace {
 
-constexpr std::size_t kFetchAhead = 8;      // large outputs on their way at once
+constexpr std::size_t kFetchAhead = 8;  // large outputs on their way at once
+// Another process of this account, which shares the content, may drop what it had of the same.
+constexpr int kFetchAttempts = 4;
 constexpr std::size_t kWorkerLists = 4096;  // that are kept to be shared
 constexpr std::chrono::milliseconds kFirstLook{2'000};
 constexpr std::chrono::milliseconds kLastLook{30'000};
@@ -324,9 +326,13 @@ Bytes RemoteJob::fetch(const detail::UnitRun& run, std::uint64_t place) {
     const ByteView bytes = run.inline_output(place);
     return {bytes.begin(), bytes.end()};
   }
-  auto bytes = client_->content().read(obtain(run, place));
-  if (!bytes) throw Error(ErrorCode::kOutputLost, bytes.error().what);
-  return std::move(*bytes);
+  for (int attempt = 1;; ++attempt) {
+    const ContentId content = obtain(run, place);
+    auto bytes = client_->content().read(content);
+    if (bytes) return std::move(*bytes);
+    if (attempt == kFetchAttempts) throw Error(ErrorCode::kOutputLost, bytes.error().what);
+    client_->drop_output(content);
+  }
 }
 
 void RemoteJob::save(const detail::UnitRun& run, std::uint64_t place,
@@ -335,10 +341,21 @@ void RemoteJob::save(const detail::UnitRun& run, std::uint64_t place,
     write_output(to, run.inline_output(place));
     return;
   }
-  auto path = client_->content().path_of(obtain(run, place));
-  if (!path) throw Error(ErrorCode::kOutputLost, path.error().what);
   std::error_code error;
-  std::filesystem::copy_file(*path, to, std::filesystem::copy_options::overwrite_existing, error);
+  for (int attempt = 1;; ++attempt) {
+    const ContentId content = obtain(run, place);
+    const auto path = client_->content().path_of(content);
+    if (path) {
+      std::filesystem::copy_file(*path, to, std::filesystem::copy_options::overwrite_existing,
+                                 error);
+      if (error != std::errc::no_such_file_or_directory) break;
+    }
+    if (attempt == kFetchAttempts) {
+      if (!path) throw Error(ErrorCode::kOutputLost, path.error().what);
+      break;
+    }
+    client_->drop_output(content);
+  }
   if (error) {
     throw Error(ErrorCode::kState, "Cannot write " + to.string() + ": " + error.message() + ".");
   }

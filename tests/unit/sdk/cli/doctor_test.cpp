@@ -9,6 +9,7 @@
 namespace shoal::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -117,6 +118,33 @@ TEST(ExplainTest, AJobThatNobodyLeadsIsExplainedByWhoIsThere) {
   EXPECT_THAT(explanation(std::nullopt, WorkersReady{}), HasSubstr("no coordinator"));
   EXPECT_THAT(explanation(std::nullopt, pool_of(0)), HasSubstr("no worker"));
   EXPECT_THAT(explanation(std::nullopt, pool_of(2)), HasSubstr("No worker that can be reached"));
+}
+
+JobStatus kept_by(std::size_t stewards, std::uint32_t here) {
+  JobStatus job;
+  job.stewards.resize(stewards);
+  if (stewards > 0) job.stewards[0].bytes[0] = 0xab;
+  job.stewards_here = here;
+  return job;
+}
+
+TEST(ExplainTest, SaysWhoKeepsAJobAndWhatWouldBeLost) {
+  EXPECT_THAT(keeping_text(kept_by(3, 3)),
+              AllOf(HasSubstr("ab000000 leads it"), HasSubstr("all three stewards are here"),
+                    HasSubstr("the loss of any two of them")));
+  EXPECT_THAT(keeping_text(kept_by(3, 2)), AllOf(HasSubstr("two of three stewards are here"),
+                                                 HasSubstr("the loss of either of them")));
+  EXPECT_THAT(keeping_text(kept_by(3, 1)),
+              AllOf(HasSubstr("one of three stewards is here"), HasSubstr("if its disk is lost")));
+  EXPECT_THAT(keeping_text(kept_by(1, 1)), HasSubstr("if its disk is lost, so is the job"));
+  EXPECT_EQ(keeping_text(kept_by(0, 0)), "");
+}
+
+TEST(ExplainTest, SaysUntilWhenResultsAreKept) {
+  JobStatus job = kept_by(3, 3);
+  EXPECT_THAT(keeping_text(job), Not(HasSubstr("kept until")));
+  job.kept_until = 1'800'000'000'000;
+  EXPECT_THAT(keeping_text(job), HasSubstr("kept until 2027-01-1"));
 }
 
 }  // namespace

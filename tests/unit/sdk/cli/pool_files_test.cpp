@@ -120,5 +120,45 @@ TEST_F(PoolFilesTest, AWideNameIsFine) {
   ASSERT_TRUE(make_pool(other));
 }
 
+TEST_F(PoolFilesTest, AnyPeerMayBeAWayIn) {
+  const auto made = make_pool(wish());
+  ASSERT_TRUE(made) << made.error().what;
+  const NodeId worker = new_key().id();
+  const auto door = door_of(to_hex(worker) + "@tcp://w.example:5555");
+  ASSERT_TRUE(door) << door.error().what;
+  const auto more = ticket_with(folder_ / "pool", {*door});
+  ASSERT_TRUE(more) << more.error().what;
+  const auto ticket = parse_ticket(more->text, Ed25519Checker());
+  ASSERT_TRUE(ticket);
+  Ticket expected = made->ticket;
+  expected.doors.push_back({worker, "tcp://w.example:5555"});
+  EXPECT_EQ(*ticket, expected);
+
+  const auto moved =
+      ticket_with(folder_ / "pool", {{made->ticket.doors[0].node, "tcp://c.example:1"}});
+  ASSERT_TRUE(moved);
+  ASSERT_EQ(moved->ticket.doors.size(), 2U);
+  EXPECT_EQ(moved->ticket.doors[1].endpoint, "tcp://c.example:1");
+}
+
+TEST_F(PoolFilesTest, AWayInThatCannotBeDialledIsUsage) {
+  const std::string node = to_hex(new_key().id());
+  for (const std::string& text : std::vector<std::string>{
+           "", node, node + "@", "abcd@tcp://a:1", node + "@tcp://0.0.0.0:1", "@tcp://a:1"}) {
+    const auto door = door_of(text);
+    ASSERT_FALSE(door) << text;
+    EXPECT_EQ(door.error().exit_code, kUsage) << text;
+  }
+}
+
+TEST_F(PoolFilesTest, WithoutThePoolsKeyThereIsNoOtherTicket) {
+  const auto made = make_pool(wish());
+  ASSERT_TRUE(made);
+  fs::remove(folder_ / "pool" / "pool.key");
+  const auto more = ticket_with(folder_ / "pool", {});
+  ASSERT_FALSE(more);
+  EXPECT_THAT(more.error().what, HasSubstr("pool.key"));
+}
+
 }  // namespace
 }  // namespace shoal::cli

@@ -28,15 +28,29 @@ TEST(SchemaTest, AJob) {
   status.moved = 3;
   const auto json = job_json(status);
   EXPECT_THAT(keys(json),
-              ElementsAre("committed", "created_unix_ms", "disputed", "failed", "job", "leased",
-                          "moved", "name", "recomputed", "schema", "state", "submitter",
-                          "unblinded", "units", "verified", "waiting_for", "workers"));
+              ElementsAre("committed", "created_unix_ms", "disputed", "epoch", "failed", "job",
+                          "kept_until_unix_ms", "leased", "moved", "name", "priority", "recomputed",
+                          "schema", "state", "stewards", "stewards_here", "submitter", "unblinded",
+                          "units", "verified", "waiting_for", "workers"));
   EXPECT_EQ(json["schema"], 1);
   EXPECT_EQ(json["job"], std::string(64, '0'));
   EXPECT_EQ(json["state"], "paused");
   EXPECT_EQ(json["units"], 7);
   EXPECT_EQ(json["moved"], 3);
   EXPECT_EQ(job_json(status, false)["state"], "unreachable");
+  EXPECT_TRUE(json["kept_until_unix_ms"].is_null()) << "it has not ended";
+
+  status.kept_until = 1'800'000'000'000;
+  status.stewards.resize(2);
+  status.stewards[1].bytes.fill(0xab);
+  status.stewards_here = 1;
+  status.priority = -4;
+  const auto more = job_json(status);
+  EXPECT_EQ(more["kept_until_unix_ms"], 1'800'000'000'000);
+  ASSERT_EQ(more["stewards"].size(), 2U);
+  EXPECT_EQ(more["stewards"][1], to_hex(status.stewards[1]));
+  EXPECT_EQ(more["stewards_here"], 1);
+  EXPECT_EQ(more["priority"], -4);
 }
 
 TEST(SchemaTest, StatesAreTheseWords) {

@@ -323,6 +323,28 @@ TEST_F(SubmitterHold, WaitsForStewardsThatAreAwayHoweverLongItTakes) {
   EXPECT_NE(only<Notice>().text.find("is back"), std::string::npos);
 }
 
+// Two processes with one key take each other's links. They take turns, and those grow longer.
+TEST_F(SubmitterHold, ALinkThatBreaksAgainAndAgainIsDialledWithGrowingPauses) {
+  const Kept job = kept(manifest(4, 1), 1);
+  step(WantReceipts{job.job, 1000});
+  const KeyPair& only_one = worker_with(job.stewards[0]);
+  Duration pause{};
+  for (int i = 0; i < 12; ++i) {
+    step(LinkLost{only_one.id(), "the connection was closed"});
+    const Instant lost = now;
+    while (dialled().empty()) pass();
+    pause = now - lost;
+    link(only_one);
+  }
+  EXPECT_GE(pause, Duration(4s));
+  EXPECT_LE(take<Notice>().size(), 2u);
+  now = now + 6s;
+  step(LinkLost{only_one.id(), "connection reset"});
+  const Instant lost = now;
+  while (dialled().empty()) pass();
+  EXPECT_LE(now - lost, Duration(200ms));
+}
+
 TEST_F(SubmitterHold, TellsAnotherStewardThatTheJobIsOverWhenTheFirstIsLost) {
   const Kept job = kept(manifest(2));
   step(WantReceipts{job.job, 1000});

@@ -23,6 +23,16 @@ class SubmitterPlace : public World {
     }
     return {job, term};
   }
+  // Its link breaks, and there is nobody any more.
+  void lose(const NodeId& node) {
+    step(LinkLost{node, "connection reset"});
+    for (;;) {
+      const auto nodes = dialled();
+      if (std::count(nodes.begin(), nodes.end(), node) > 0) break;
+      pass();
+    }
+    step(LinkLost{node, "connection refused"});
+  }
 };
 
 TEST_F(SubmitterPlace, IsAcceptedWhenAllThreeStewardsHaveTheJob) {
@@ -103,7 +113,7 @@ TEST_F(SubmitterPlace, OneThatIsLostIsReplacedUnderTheNextTerm) {
   ASSERT_EQ(term.stewards.size(), 3u);
   accept(term.stewards[0], job);
   accept(term.stewards[1], job);
-  step(LinkLost{term.stewards[2], "connection reset"});
+  lose(term.stewards[2]);
   const NodeId fourth = only<Dial>().peer;
   const Term second = offered(term.stewards[0]);
   EXPECT_EQ(offered(term.stewards[1]), second);
@@ -116,6 +126,43 @@ TEST_F(SubmitterPlace, OneThatIsLostIsReplacedUnderTheNextTerm) {
   EXPECT_TRUE(take<JobAccepted>().empty());  // the other has not said that it knows the new term
   accept(term.stewards[1], job);
   EXPECT_EQ(*last_term(only<JobAccepted>().terms), second);
+}
+
+// Another process with the same key takes its links away with its own.
+TEST_F(SubmitterPlace, ALinkThatBreaksIsDialledAgainBeforeItsWorkerIsReplaced) {
+  const auto [job, term] = offer_to(4, manifest(10));
+  for (const NodeId& node : term.stewards) step(LinkLost{node, "the connection was closed"});
+  const Instant lost = now;
+  std::vector<NodeId> again;
+  while (again.size() < 3 && now < lost + 1s) {
+    pass();
+    for (const NodeId& node : dialled()) again.push_back(node);
+  }
+  std::sort(again.begin(), again.end());
+  std::vector<NodeId> same = term.stewards;
+  std::sort(same.begin(), same.end());
+  EXPECT_EQ(again, same);
+  EXPECT_LE(now - lost, Duration(300ms));
+  for (const NodeId& node : term.stewards) {
+    link(worker_with(node));
+    EXPECT_EQ(offered(node), term);
+    accept(node, job);
+  }
+  EXPECT_EQ(only<JobAccepted>().stewards.size(), 3u);
+}
+
+TEST_F(SubmitterPlace, OneThatHasAcknowledgedIsNotNeededAnyMore) {
+  const auto [job, term] = offer_to(4, manifest(10));
+  step(WantReceipts{job, 1000});
+  accept(term.stewards[0], job);
+  EXPECT_EQ(sent<ResultsRequest>(term.stewards[0]).size(), 1u);
+  step(LinkLost{term.stewards[0], "the connection was closed"});
+  EXPECT_TRUE(take<Dial>().empty());
+  accept(term.stewards[1], job);
+  accept(term.stewards[2], job);
+  EXPECT_EQ(only<JobAccepted>().stewards.front().node, term.stewards[0]);
+  EXPECT_EQ(sent<ResultsRequest>(term.stewards[1]).size(), 1u);  // it reads from who is there
+  EXPECT_EQ(dialled(), std::vector{term.stewards[0]});
 }
 
 TEST_F(SubmitterPlace, OneThatRefusesIsReplacedAndWhoHasTheJobLeads) {
@@ -213,7 +260,7 @@ TEST_F(SubmitterPlace, ATermOfItsOwnFollowsABetterOneThatItHeardOf) {
   const SignedTerm first{sign_fact(me, Purpose::kTerm, encode(Term{job, 1, term.stewards})), {}};
   const Kept early{job, term.stewards, {first}};
   hear(term.stewards[1], TermNotice{job, elected(early, worker_with(term.stewards[1]), 7), {}});
-  step(LinkLost{term.stewards[0], "connection reset"});
+  lose(term.stewards[0]);
   EXPECT_EQ(offered(term.stewards[1]).epoch, 8u);
 }
 
