@@ -1,15 +1,10 @@
-#include <oneapi/tbb/blocked_range.h>
-#include <oneapi/tbb/parallel_for.h>
-#include <oneapi/tbb/partitioner.h>
-#include <oneapi/tbb/task_arena.h>
-
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <utility>
 
 #include "bench/kernels.h"
 #include "bench/pool.h"
+#include "bench/raw.h"
 #include "bench/run.h"
 
 namespace shoal::bench {
@@ -36,40 +31,11 @@ std::string name_of(unsigned quorum, int unit_ms) {
   return "efficiency.q" + std::to_string(quorum) + "." + std::to_string(unit_ms) + "ms";
 }
 
-struct Raw {
-  double units_per_s = 0;
-  std::vector<std::uint64_t> outputs;
-};
-
-// The kernel as a plain function, one task a unit, on all cores.
-Raw run_raw(const Run& run, const SpinParams& params, std::uint64_t units) {
-  Raw raw;
-  raw.outputs.resize(units);
-  tbb::task_arena arena(static_cast<int>(run.cores.size()));
-  const auto start = std::chrono::steady_clock::now();
-  arena.execute([&] {
-    tbb::parallel_for(
-        tbb::blocked_range<std::uint64_t>(0, units, 1),
-        [&](const tbb::blocked_range<std::uint64_t>& range) {
-          for (auto unit = range.begin(); unit != range.end(); ++unit) {
-            raw.outputs[unit] = spin(params, unit);
-          }
-        },
-        tbb::simple_partitioner());
-  });
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  raw.units_per_s = static_cast<double>(units) / took.count();
-  return raw;
-}
-
 Result<double, std::string> run_in_pool(Session& session, const SpinParams& params,
                                         std::uint64_t units, unsigned quorum, const Raw& raw) {
-  const auto end = run_job(session, spin_kernel(), params, units, quorum);
+  const auto end = run_job(session, spin_kernel(), params, units, {.quorum = quorum});
   if (!end) return tl::unexpected(end.error());
-  const auto first = raw.outputs.begin();
-  const std::uint64_t expected =
-      std::accumulate(first, first + static_cast<std::ptrdiff_t>(units), std::uint64_t{0});
-  if (end->sum != expected) {
+  if (end->sum != raw.sum_of(units)) {
     return tl::unexpected(std::string("the pool's outputs are not those of raw oneTBB"));
   }
   return static_cast<double>(units) / end->seconds;
@@ -108,7 +74,7 @@ Measured measure_efficiency(const Run& run, int unit_ms) {
   // Of what is computed twice, half as much: so that all runs are of about the same length.
   const std::pair<Figure*, unsigned> parts[] = {{&one, 1}, {&two, 2}};
   for (int i = 0; i < kRuns && (i == 0 || std::chrono::steady_clock::now() < end); ++i) {
-    const Raw raw = run_raw(run, params, units);
+    const Raw raw = run_raw(run.cores.size(), params, units);
     for (const auto& [figure, quorum] : parts) {
       if (!run.wants(figure->name)) continue;
       const auto rate = run_in_pool(**session, params, units / quorum, quorum, raw);

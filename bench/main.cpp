@@ -46,6 +46,18 @@ std::vector<Group> all_groups() {
        {"noop.q2.1e5", "noop.q2.1e6", "flatness", "steward.memory", "coordinator.job_bytes"},
        measure_noop});
   groups.push_back({"one-unit", {"oneunit.p50"}, measure_one_unit});
+  groups.push_back(
+      {"submits", {"submits.durable.window1", "submits.durable.window16"}, measure_submits});
+  groups.push_back({"stewards", {"stewards.cost"}, measure_stewards});
+  groups.push_back({"failover", {"failover.next_lease", "failover.next_result"}, measure_failover});
+  groups.push_back(
+      {"kill9", kill9_figures(false), [](const Run& run) { return measure_kill9(run, false); }});
+  groups.push_back({"kill9-leader", kill9_figures(true),
+                    [](const Run& run) { return measure_kill9(run, true); }});
+  groups.push_back({"disk",
+                    {"disk.steward.bytes_per_unit", "disk.steward.peak_per_unit",
+                     "disk.worker.bytes_per_unit", "disk.worker.peak_per_unit"},
+                    measure_disk});
   groups.push_back({"idle", {"worker.idle"}, measure_idle});
   groups.push_back({"held-records",
                     {"coordinator.records", "coordinator.bytes_per_node", "coordinator.sample"},

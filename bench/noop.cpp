@@ -43,7 +43,7 @@ struct Figures {
 };
 
 Result<double, std::string> rate_of(Session& session, std::uint64_t units) {
-  const auto end = run_job(session, noop_kernel(), Nothing{}, units, kQuorum);
+  const auto end = run_job(session, noop_kernel(), Nothing{}, units, {.quorum = kQuorum});
   if (!end) return tl::unexpected(end.error());
   if (end->sum != units * (units - 1) / 2) {
     return tl::unexpected(std::string("the sum of all outputs is wrong"));

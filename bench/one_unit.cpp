@@ -1,10 +1,4 @@
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <string>
 #include <thread>
 #include <utility>
@@ -13,6 +7,7 @@
 #include "bench/kernels.h"
 #include "bench/pool.h"
 #include "bench/run.h"
+#include "bench/synced_file.h"
 
 namespace shoal::bench {
 namespace {
@@ -25,42 +20,12 @@ constexpr int kRoundTrips = 12;
 constexpr int kSyncs = 3;
 // The job before is closed by then, and everybody is asleep.
 constexpr std::chrono::milliseconds kPause{20};
-constexpr std::size_t kWriteBytes = 4096;
-
-// Appends to a file beside the workers' ledgers.
-class SyncedFile {
- public:
-  static Result<SyncedFile, std::string> open(const std::filesystem::path& path) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return tl::unexpected(path.string() + ": " + std::strerror(errno));
-    return SyncedFile(fd);
-  }
-  SyncedFile(SyncedFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  SyncedFile& operator=(SyncedFile&&) = delete;
-  ~SyncedFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Result<double, std::string> sync_ms() const {
-    const std::array<char, kWriteBytes> page{};
-    const auto start = std::chrono::steady_clock::now();
-    if (::write(fd_, page.data(), page.size()) != static_cast<ssize_t>(page.size()) ||
-        ::fdatasync(fd_) != 0) {
-      return tl::unexpected(std::string("the disk does not take 4 KiB: ") + std::strerror(errno));
-    }
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    return took.count();
-  }
-
- private:
-  explicit SyncedFile(int fd) : fd_(fd) {}
-  int fd_;
-};
 
 Measured run_once(Session& session, CurveEcho& echo, const SyncedFile& file, Figure& figure) {
   std::vector<double> jobs, trips, syncs;
   for (int i = 0; i < kJobs; ++i) {
     std::this_thread::sleep_for(kPause);
-    const auto end = run_job(session, noop_kernel(), Nothing{}, 1, 1);
+    const auto end = run_job(session, noop_kernel(), Nothing{}, 1, {.quorum = 1});
     if (!end) return tl::unexpected(end.error());
     jobs.push_back(end->seconds * 1000);
     std::this_thread::sleep_for(kPause);
@@ -93,7 +58,7 @@ Measured measure_one_unit(const Run& run) {
   auto session = (*pool)->join();
   if (!session) return tl::unexpected(session.error());
   for (int i = 0; i < kWarmJobs; ++i) {
-    const auto warm = run_job(**session, noop_kernel(), Nothing{}, 1, 1);
+    const auto warm = run_job(**session, noop_kernel(), Nothing{}, 1, {.quorum = 1});
     if (!warm) return tl::unexpected(warm.error());
   }
   for (int i = 0; i < kRuns; ++i) {

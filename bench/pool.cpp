@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -45,8 +46,8 @@ std::uint16_t free_port() {
 }
 
 // Its first line says that it is ready.
-Measured await_ready(Process& process, const std::string& name, const fs::path& log) {
-  std::string line;
+Measured await_ready(Process& process, const std::string& name, const fs::path& log,
+                     std::string& line) {
   const auto read = process.read_line(line, std::chrono::steady_clock::now() + kReadyWithin);
   if (read == Process::Read::kLine && line.starts_with("ready ")) return {};
   const auto said = read_text_file(log);
@@ -127,7 +128,8 @@ Measured Pool::start_coordinator(const Run& run, const Wish& wish) {
                                    log,
                                    wish.coordinator_core});
     if (!process) return tl::unexpected(process.error());
-    ready = await_ready(**process, "coordinator", log);
+    std::string line;
+    ready = await_ready(**process, "coordinator", log, line);
     if (ready) coordinator_ = std::move(*process);
   }
   return ready;
@@ -144,7 +146,16 @@ Measured Pool::start_worker(const Run& run) {
                                  std::nullopt});
   if (!process) return tl::unexpected(process.error());
   workers_.push_back(std::move(*process));
-  return await_ready(*workers_.back(), name, log);
+  std::string line;
+  if (auto ready = await_ready(*workers_.back(), name, log, line); !ready) return ready;
+  // "ready NODE ENDPOINT"
+  std::istringstream words(line);
+  std::string word, node, endpoint;
+  words >> word >> node >> endpoint;
+  const auto id = id_from_hex<NodeId>(node);
+  if (!id) return tl::unexpected("the " + name + " does not say who it is: " + line);
+  members_.push_back({*id, endpoint, folder_ / name});
+  return {};
 }
 
 Result<std::unique_ptr<Session>, std::string> Pool::join() const {
@@ -159,8 +170,8 @@ Result<std::unique_ptr<Session>, std::string> Pool::join() const {
   }
   // A quorum of all: done only when everybody has computed every unit.
   const auto everybody = std::min<std::size_t>(workers_.size(), limits::kQuorumMax);
-  auto warm =
-      run_job(*session, noop_kernel(), Nothing{}, kWarmUnits, static_cast<unsigned>(everybody));
+  const JobWish wish{.quorum = static_cast<unsigned>(everybody)};
+  auto warm = run_job(*session, noop_kernel(), Nothing{}, kWarmUnits, wish);
   if (!warm) return tl::unexpected("the pool does not get warm: " + warm.error());
   return session;
 }
@@ -169,6 +180,17 @@ std::vector<pid_t> Pool::workers() const {
   std::vector<pid_t> pids;
   for (const auto& worker : workers_) pids.push_back(worker->pid());
   return pids;
+}
+
+void Pool::kill(const NodeId& worker, Killed what) {
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (members_[i].id != worker) continue;
+    const pid_t own = workers_[i]->pid();
+    const std::vector<pid_t> all =
+        what == Killed::kWithExecutors ? family(own) : std::vector<pid_t>{own};
+    // Itself first: a worker must not see its executors die.
+    for (const pid_t pid : all) ::kill(pid, SIGKILL);
+  }
 }
 
 Result<nlohmann::json, std::string> Pool::coordinator_figures() {

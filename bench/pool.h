@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +14,7 @@
 
 #include "bench/process.h"
 #include "bench/run.h"
+#include "node/protocol/ids.h"
 #include "node/protocol/ticket.h"
 #include "shoal/session.h"
 
@@ -36,6 +38,17 @@ class Pool {
   // A session in it, and a small job done, in which every worker has taken part.
   Result<std::unique_ptr<Session>, std::string> join() const;
   std::vector<pid_t> workers() const;
+
+  struct Member {
+    NodeId id;
+    std::string endpoint;
+    std::filesystem::path state;
+  };
+  // In the order of workers().
+  const std::vector<Member>& members() const { return members_; }
+  enum class Killed : std::uint8_t { kAlone, kWithExecutors };
+  // SIGKILL, now. It stays among workers() and members().
+  void kill(const NodeId& worker, Killed what);
   // What the coordinator says of itself; asks it.
   Result<nlohmann::json, std::string> coordinator_figures();
 
@@ -50,10 +63,18 @@ class Pool {
   std::string ticket_text_;
   std::unique_ptr<Process> coordinator_;
   std::vector<std::unique_ptr<Process>> workers_;
+  std::vector<Member> members_;
 };
 
 // As many workers of one thread as there are cores; two at least, or nobody could verify.
 std::size_t workers_for(const Run& run);
+
+struct JobWish {
+  unsigned quorum = 2;
+  unsigned stewards = 3;
+  // Called when the job was accepted, before its results are read: its id, and when it was begun.
+  std::function<void(const JobId& job, std::chrono::steady_clock::time_point start)> accepted = {};
+};
 
 struct JobEnd {
   double seconds = 0;     // from before it was submitted to after its last result
@@ -64,9 +85,11 @@ struct JobEnd {
 template <class Params>
 Result<JobEnd, std::string> run_job(Session& session,
                                     const Kernel<Params, std::uint64_t, std::uint64_t>& kernel,
-                                    const Params& params, std::uint64_t units, unsigned quorum) {
+                                    const Params& params, std::uint64_t units,
+                                    const JobWish& wish) {
   JobOptions options;
-  options.quorum = quorum;
+  options.quorum = wish.quorum;
+  options.stewards = wish.stewards;
   options.shipped = true;
   options.wait_for_quorum = true;
   try {
@@ -74,6 +97,7 @@ Result<JobEnd, std::string> run_job(Session& session,
     std::uint64_t count = 0;
     const auto start = std::chrono::steady_clock::now();
     auto job = session.map(kernel, params, IndexSpace{units}, options);
+    if (wish.accepted) wish.accepted(*id_from_hex<JobId>(job.id()), start);
     for (const auto& result : job.results()) {
       if (!result.ok()) {
         return tl::unexpected("unit " + std::to_string(result.unit()) +

@@ -32,6 +32,17 @@ std::vector<std::string> efficiency_figures(int unit_ms);
 Measured measure_noop(const Run& run);
 // One unit, there and back.
 Measured measure_one_unit(const Run& run);
+// Jobs handed over, and on all their stewards' disks.
+Measured measure_submits(const Run& run);
+// Three stewards against one.
+Measured measure_stewards(const Run& run);
+// A job whose leader dies.
+Measured measure_failover(const Run& run);
+// A job of two workers of which one dies: the leader or the other.
+Measured measure_kill9(const Run& run, bool leader);
+std::vector<std::string> kill9_figures(bool leader);
+// What a job leaves, and has meanwhile, on its workers' disks.
+Measured measure_disk(const Run& run);
 // Workers that have nothing to do.
 Measured measure_idle(const Run& run);
 // A coordinator's table with very many records, in this process.

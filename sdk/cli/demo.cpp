@@ -174,7 +174,7 @@ Outcome compute(PoolAccess& pool, const Settings& settings) {
   manifest.units = kUnits;
   manifest.quorum = 2;
   // The last worker may still be on its way to the coordinator.
-  const auto accepted = pool.client->submit(pool.client->sign(manifest), true);
+  const auto accepted = pool.client->submit(pool.client->sign(manifest), {.wait_for_quorum = true});
   if (!accepted) return tl::unexpected(pool.failure(accepted.error()));
   Picture picture;
   const auto tally = collect(pool, accepted->job, settings, picture);

@@ -31,6 +31,7 @@ struct Wish {
   unsigned max_attempts = limits::kAttemptsDefault;
   bool detach = false;
   bool wait_for_quorum = false;
+  unsigned stewards = limits::kStewards;
   bool keep = false;
   std::vector<std::string> task;  // a task's name and what follows it
 };
@@ -194,7 +195,9 @@ Outcome run_kernel(const Wish& wish, const Settings& settings) {
   }
   const Signed signed_manifest = pool->client->sign(*manifest);
   const JobId job = job_id_of(signed_manifest.body);
-  auto accepted = pool->client->submit(signed_manifest, wish.wait_for_quorum, !wish.detach);
+  auto accepted = pool->client->submit(signed_manifest, {.wait_for_quorum = wish.wait_for_quorum,
+                                                         .stewards = wish.stewards,
+                                                         .receipts = !wish.detach});
   if (!accepted) {
     Failure failure = pool->failure(accepted.error());
     if (accepted.error().kind == ClientError::Kind::kInterrupted) {
@@ -271,6 +274,9 @@ void add_submit(CLI::App& app, Chosen& chosen) {
       ->type_name("N");
   submit->add_flag("--wait-for-quorum", wish->wait_for_quorum,
                    "Where the pool has fewer workers than that, wait for more");
+  submit->add_option("--stewards", wish->stewards, "Workers that keep the job on their disks")
+      ->check(CLI::Range(1U, static_cast<unsigned>(limits::kStewards)))
+      ->capture_default_str();
   submit->add_option("--max-attempts", wish->max_attempts, "Workers a unit may fail on")
       ->check(CLI::Range(1U, 64U))
       ->capture_default_str();

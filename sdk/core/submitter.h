@@ -40,6 +40,7 @@ struct SubmitterDeadline {};
 struct SubmitJob {  // stewards are chosen; answered by JobAccepted or JobRefused
   Signed manifest;
   bool wait_for_quorum = false;  // false: refuse at once if fewer than quorum workers are known
+  std::size_t stewards = limits::kStewards;  // at most so many are asked to keep it; at least one
 };
 struct AttachJob {  // a job submitted earlier, perhaps by another process. Answered by JobAccepted
   JobId job;

@@ -44,8 +44,11 @@ void Submitter::Impl::hold(const JobId& id, OpenJob& job) {
   } else {
     out.push_back(StewardsChanged{id, doors_of(job), job.chain});
   }
-  if (placed && job.stewards.size() < told_stewards) tell(fewer_text(job.stewards.size()));
-  if (placed) told_stewards = job.stewards.size();
+  if (placed && job.stewards.size() < std::min(told_stewards, job.stewards_wanted)) {
+    tell(fewer_text(job.stewards.size()));
+  }
+  // What somebody asked for says nothing of the pool.
+  if (placed && job.stewards_wanted == limits::kStewards) told_stewards = job.stewards.size();
   const std::vector<NodeId> stewards = job.stewards;
   for (const NodeId& node : stewards) dial(node);
   redial_later(job);

@@ -97,6 +97,7 @@ struct OpenJob {
 
   // kSeeking, kPlacing
   bool wait_for_quorum = false;
+  std::size_t stewards_wanted = limits::kStewards;
   bool told_waiting = false;
   bool retrying = false;                 // nobody could be reached: until `timer`
   std::set<NodeId> tried;                // asked in vain; kLocating: asked

@@ -39,6 +39,7 @@ void Submitter::Impl::on(SubmitJob& submit) {
   OpenJob job;
   if (!open_manifest(submit.manifest, id, job)) return;
   job.wait_for_quorum = submit.wait_for_quorum;
+  job.stewards_wanted = std::clamp<std::size_t>(submit.stewards, 1, limits::kStewards);
   job.give_up = now + config.search;
   if (search.active) begin_search();
   place(id, jobs.emplace(id, std::move(job)).first->second);

@@ -105,7 +105,7 @@ bool Submitter::Impl::lacks_quorum(const JobId& id, OpenJob& job, std::size_t wo
 }
 
 bool Submitter::Impl::waits_for_more(OpenJob& job, std::size_t workers) {
-  if (workers >= limits::kStewards) return false;
+  if (workers >= job.stewards_wanted) return false;
   const bool all_told = search.active ? settled() : searched && now < *searched + kKnowledgeFresh;
   if (all_told) return false;
   if (!search.active) begin_search();
@@ -152,7 +152,7 @@ void Submitter::Impl::fill_seats(OpenJob& job) {
   } else if (!job.seats.empty()) {
     candidates.clear();
   }
-  while (job.seats.size() < limits::kStewards) {
+  while (job.seats.size() < job.stewards_wanted) {
     const auto next = next_steward(seated, candidates, rng);
     if (!next) break;
     job.tried.insert(*next);

@@ -202,12 +202,12 @@ void Client::Impl::remember(const JobAccepted& accepted) {
   book_changed();
 }
 
-ClientResult<JobAccepted> Client::submit(const Signed& manifest, bool wait_for_quorum,
-                                         bool receipts, Patience patience) {
+ClientResult<JobAccepted> Client::submit(const Signed& manifest, const Handover& how,
+                                         Patience patience) {
   const JobId job = job_id_of(manifest.body);
   impl_->clear_desk(job);
-  impl_->loop->post(SubmitJob{manifest, wait_for_quorum});
-  if (receipts) impl_->loop->post(WantReceipts{job, kReceiptCredit});
+  impl_->loop->post(SubmitJob{manifest, how.wait_for_quorum, how.stewards});
+  if (how.receipts) impl_->loop->post(WantReceipts{job, kReceiptCredit});
   // While the manifest travels.
   Result<void, StateError> written;
   {

@@ -11,6 +11,7 @@
 
 #include "node/content/store/content_store.h"
 #include "node/protocol/keys.h"
+#include "node/protocol/limits.h"
 #include "node/protocol/ticket.h"
 #include "sdk/core/submitter.h"
 #include "sdk/src/job_book.h"
@@ -39,6 +40,12 @@ struct ClientError {
 };
 template <class T>
 using ClientResult = Result<T, ClientError>;
+// How a job is handed over.
+struct Handover {
+  bool wait_for_quorum = false;              // rather than be refused
+  std::size_t stewards = limits::kStewards;  // at most so many are asked to keep it
+  bool receipts = true;                      // let them come from the start
+};
 // Nothing: as long as it takes.
 using Patience = std::optional<std::chrono::milliseconds>;
 
@@ -66,9 +73,9 @@ class Client {
   // --- jobs ---
   Signed sign(const Manifest& manifest) const;
   // Program and inputs must be in content() by then, and stay there until the job is accepted. The
-  // job is in the book before this returns. `receipts`: let them come from the start.
-  ClientResult<JobAccepted> submit(const Signed& manifest, bool wait_for_quorum,
-                                   bool receipts = true, Patience patience = {});
+  // job is in the book before this returns.
+  ClientResult<JobAccepted> submit(const Signed& manifest, const Handover& how,
+                                   Patience patience = {});
   // A job of the book, or one of this key that the pool knows: that is in the book afterwards.
   ClientResult<JobAccepted> attach(const JobId& job, bool receipts = true, Patience patience = {});
 

@@ -60,6 +60,10 @@ void Session::Impl::check_request(const detail::JobRequest& request) const {
     refuse("The quorum must be between 1 and " + std::to_string(limits::kQuorumMax) + ", not " +
            std::to_string(request.options.quorum) + ".");
   }
+  if (request.options.stewards < 1 || request.options.stewards > limits::kStewards) {
+    refuse("A job is kept by 1 to " + std::to_string(limits::kStewards) + " workers, not by " +
+           std::to_string(request.options.stewards) + ".");
+  }
   if (request.units > limits::kUnitsPerJob) {
     refuse("A job has at most " + std::to_string(limits::kUnitsPerJob) +
            " units. Make several jobs of it.");
@@ -141,11 +145,12 @@ std::shared_ptr<detail::JobCore> Session::start(detail::JobRequest request) {
       throw Error(ErrorCode::kUsage, refused.what());
     }
   }
-  const bool wait = request.options.wait_for_quorum;
+  const Handover how{.wait_for_quorum = request.options.wait_for_quorum,
+                     .stewards = request.options.stewards};
   const bool keep = request.options.keep;
   const std::uint64_t units = request.units;
   const Signed manifest = impl_->client->sign(impl_->manifest_of(request));
-  auto accepted = impl_->client->submit(manifest, wait);
+  auto accepted = impl_->client->submit(manifest, how);
   if (!accepted) throw to_error(accepted.error());
   return std::make_shared<RemoteJob>(impl_->client, accepted->job, units, keep);
 }

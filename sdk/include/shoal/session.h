@@ -47,6 +47,10 @@ struct JobOptions {
   int priority = 0;                                   // among your own jobs
   // Where the pool has fewer workers than the quorum: wait for more, instead of an error.
   bool wait_for_quorum = false;
+  // How many workers have the job on their disks before it is acknowledged, 1 to 3: it survives the
+  // loss of all of them but one. Where the pool has fewer, as many as there are. Of a job that runs
+  // for more than some seconds, the pool makes it three by itself.
+  unsigned stewards = 3;
   // Replicas of a unit go to different networks (/24, /48), against one owner with many workers.
   bool distinct_blocks = false;
   // The kernel is one of those that ship with Shoal: workers have it, and trust it, already.

@@ -108,6 +108,35 @@ TEST_F(SubmitterPlace, APoolOfOneWorksAndTheSessionSaysWhatThatMeans) {
   EXPECT_TRUE(take<Notice>().empty());  // it was said
 }
 
+TEST_F(SubmitterPlace, WhoAsksForOneStewardGetsOneWithoutAWarning) {
+  start();
+  introduce_workers(5);
+  const JobId job = submit(manifest(10), false, 1);
+  const auto nodes = dialled();
+  ASSERT_EQ(nodes.size(), 1u);
+  link(worker_with(nodes[0]));
+  EXPECT_EQ(offered(nodes[0]).stewards, nodes);
+  accept(nodes[0], job);
+  EXPECT_EQ(only<JobAccepted>().stewards.size(), 1u);
+  EXPECT_TRUE(take<Notice>().empty());
+}
+
+TEST_F(SubmitterPlace, TheOnlyStewardThatWasAskedForIsReplacedWhereItIsLost) {
+  start();
+  introduce_workers(5);
+  const JobId job = submit(manifest(10), false, 1);
+  const NodeId first = dialled().at(0);
+  link(worker_with(first));
+  EXPECT_EQ(offered(first).epoch, 1u);
+  step(LinkLost{first, "connection reset"});
+  const NodeId second = only<Dial>().peer;
+  EXPECT_NE(second, first);
+  link(worker_with(second));
+  EXPECT_EQ(offered(second).stewards, std::vector{second});
+  accept(second, job);
+  EXPECT_EQ(only<JobAccepted>().stewards.size(), 1u);
+}
+
 TEST_F(SubmitterPlace, OneThatIsLostIsReplacedUnderTheNextTerm) {
   const auto [job, term] = offer_to(4, manifest(10));
   ASSERT_EQ(term.stewards.size(), 3u);

@@ -143,9 +143,9 @@ class World : public ::testing::Test {
     m.quorum = quorum;
     return m;
   }
-  JobId submit(const Manifest& m, bool wait = false) {
+  JobId submit(const Manifest& m, bool wait = false, std::size_t stewards = limits::kStewards) {
     const Signed fact = sign_fact(me, Purpose::kManifest, encode(m));
-    step(SubmitJob{fact, wait});
+    step(SubmitJob{fact, wait, stewards});
     return job_id_of(fact.body);
   }
   const KeyPair& worker_with(const NodeId& id) const {
