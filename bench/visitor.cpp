@@ -57,7 +57,9 @@ Measured Visitor::take(const LinkEvent& event) {
   if (const auto* lost = std::get_if<LinkLost>(&event)) {
     return tl::unexpected("the coordinator was lost: " + lost->why);
   }
-  const auto message = decode(std::get<Received>(event).bytes);
+  const auto* received = std::get_if<Received>(&event);
+  if (received == nullptr) return tl::unexpected(std::string("somebody dials the visitor"));
+  const auto message = decode(received->bytes);
   if (!message) return tl::unexpected("an answer cannot be read: " + message.error().what);
   if (const auto* announced = std::get_if<Announced>(&*message)) {
     if (announced->ttl_s == 0) return tl::unexpected(std::string("a record was not kept"));

@@ -69,10 +69,7 @@ class Coordinator {
     std::vector<bool> readable;
     while (!ended_) {
       for (LinkEvent& event : link_.wait(std::chrono::hours(1), fds, readable)) {
-        const Instant now = boottime_now();
-        for (const RendezvousAction& action : rendezvous_.step(now, std::move(event))) {
-          perform(action);
-        }
+        std::visit([this](auto& e) { step(std::move(e)); }, event);
       }
       if (readable[0]) read_signals(signals);
     }
@@ -87,6 +84,15 @@ class Coordinator {
     return config;
   }
 
+  // Nobody was asked to dial here: who probes a coordinator is not heard.
+  template <class Event>
+  void step(Event event) {
+    if constexpr (!std::is_same_v<Event, Probed>) {
+      for (const RendezvousAction& action : rendezvous_.step(boottime_now(), std::move(event))) {
+        perform(action);
+      }
+    }
+  }
   void perform(const RendezvousAction& action) {
     std::visit(
         [this](const auto& a) {

@@ -10,7 +10,7 @@ Accepted::Owner Accepted::opened(int fd, SteadyTime now) {
   connection = {fd, ++newest_, {}, 0, true, std::nullopt};
   if (auto far_end = far_end_of(fd)) connection.far_end = std::move(*far_end);
   ++open_count_;
-  ++by_block_[address_block(connection.far_end.ip)];
+  ++by_block_[host_network(connection.far_end.ip)];
   silent_.emplace(connection.ordinal, Silent{now, fd});
   return before;
 }
@@ -29,12 +29,12 @@ void Accepted::forget(Connection& connection) {
   connection.bytes_read.reset();
   --open_count_;
   silent_.erase(connection.ordinal);
-  const auto count = by_block_.find(address_block(connection.far_end.ip));
+  const auto count = by_block_.find(host_network(connection.far_end.ip));
   if (count != by_block_.end() && --count->second == 0) by_block_.erase(count);
 }
 
 std::size_t Accepted::open_from(const std::string& ip) const {
-  const auto found = by_block_.find(address_block(ip));
+  const auto found = by_block_.find(host_network(ip));
   return found == by_block_.end() ? 0 : found->second;
 }
 

@@ -83,7 +83,7 @@ std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
   return limit.rlim_cur;
 }
 
-std::string address_block(const std::string& ip) {
+std::string host_network(const std::string& ip) {
   constexpr std::size_t kNetworkBytes = 8;
   in6_addr address{};
   if (::inet_pton(AF_INET6, ip.c_str(), &address) != 1) return ip;

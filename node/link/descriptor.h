@@ -29,6 +29,6 @@ std::uint64_t raise_descriptor_limit(std::uint64_t wanted);
 
 bool is_loopback(const std::string& ip);
 // What one owner has many of counts as one: of an IPv6 address its network of 64 bits.
-std::string address_block(const std::string& ip);
+std::string host_network(const std::string& ip);
 
 }  // namespace shoal

@@ -55,6 +55,7 @@ Result<std::unique_ptr<Link>, LinkError> Link::open(LinkConfig config, const Key
 std::uint16_t Link::port() const { return impl_->sockets_->port(); }
 void Link::set_record(Signed record) { impl_->record_ = std::move(record); }
 void Link::perform(const Dial& action) { impl_->dial(action); }
+void Link::perform(const Probe& action) { impl_->probe(action); }
 void Link::perform(const Send& action) { impl_->send(action); }
 void Link::perform(const Drop& action) { impl_->drop(action); }
 
@@ -66,6 +67,7 @@ std::vector<LinkEvent> Link::wait(std::chrono::nanoseconds timeout, const std::v
 Link::Figures Link::figures() const {
   Figures figures = impl_->figures_;
   figures.links = impl_->peers_.size();
+  figures.probes = impl_->probes_;
   return figures;
 }
 
@@ -79,9 +81,9 @@ Link::Impl::Impl(LinkConfig c, std::size_t connections_max, const KeyPair& k,
 
 // Greetings that nobody has answered yet are not waited for at the end.
 Link::Impl::~Impl() {
-  for (const auto& [peer, id] : dialing_) {
-    const Transport& t = transports_.at(id);
-    if (!t.name.empty()) sockets_->disconnect(t.name, 0);
+  for (const auto& [id, t] : transports_) {
+    const bool greeting = t.side == Side::kOut && t.state == Transport::State::kGreeting;
+    if (greeting && !t.name.empty()) sockets_->disconnect(t.name, 0);
   }
 }
 
@@ -113,6 +115,24 @@ void Link::Impl::dial(const Dial& action) {
   } else if (!resolver_.ask(id, endpoint->host)) {
     fail_dial(id, "too many names are being looked up at once");
   }
+}
+
+// A second connection to a peer that has a link, perhaps: it is no link and touches none.
+void Link::Impl::probe(const Probe& action) {
+  const auto endpoint = parse_endpoint(action.endpoint);
+  if (!endpoint || !is_numeric_address(endpoint->host) || probes_ >= kProbesMax) return;
+  if (action.peer == key_.id() || !curve_key_of(action.peer)) return;
+  const TransportId id = next_id_++;
+  Transport& t = transports_[id];
+  t.id = id;
+  t.side = Side::kOut;
+  t.peer = action.peer;
+  t.endpoint = action.endpoint;
+  t.probe = action.nonce;
+  t.deadline = steady_now() + limits::kHelloTimeout;
+  deadlines_.emplace(t.deadline, id);
+  ++probes_;
+  start_connection(t, *endpoint);
 }
 
 void Link::Impl::send(const Send& action) {

@@ -38,7 +38,7 @@ struct LinkError {
   std::string what;
 };
 
-using LinkEvent = std::variant<LinkUp, LinkLost, Received>;
+using LinkEvent = std::variant<LinkUp, LinkLost, Received, Probed>;
 
 // One thread only: the network thread. Exceptions of ZeroMQ stop here.
 class Link {
@@ -52,6 +52,7 @@ class Link {
   // The record that Hello carries from now on; also sent never again on links already up.
   void set_record(Signed record);
   void perform(const Dial&);
+  void perform(const Probe&);
   void perform(const Send&);  // to a peer without a link: dropped
   void perform(const Drop&);
   // Waits until an event is there, one of `fds` is readable, or `timeout` passes; then returns all
@@ -60,7 +61,7 @@ class Link {
                               std::vector<bool>& readable);
   struct Figures {
     std::uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0, links = 0,
-                  refused = 0;
+                  refused = 0, probes = 0;  // probes: open ones
   };
   Figures figures() const;
 

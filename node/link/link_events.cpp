@@ -60,7 +60,7 @@ void Link::Impl::accept(int fd, SteadyTime now) {
   const std::string& ip = accepted_.connections().at(fd).far_end.ip;
   const bool limited = !config_.loopback_is_exempt || !is_loopback(ip);
   if (limited && (accepted_.open_from(ip) > config_.links_per_address ||
-                  !rates_.take(address_block(ip), now))) {
+                  !rates_.take(host_network(ip), now))) {
     ++figures_.refused;
     accepted_.shut_unspoken(fd);
   } else if (accepted_.open_count() + outbound_ > connections_max_) {

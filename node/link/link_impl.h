@@ -30,6 +30,7 @@ inline constexpr std::uint64_t kHeldBytesAll = 256ULL << 20;
 inline constexpr std::uint64_t kHeldBytesFew = 64ULL << 10;
 inline constexpr std::chrono::milliseconds kClosingGrace{250};
 inline constexpr int kDropLingerMs = 1000;
+inline constexpr std::size_t kProbesMax = 64;  // open at once
 inline constexpr std::size_t kMessagesPerWait = 512;
 inline constexpr std::size_t kBytesPerWait = 16ULL << 20;
 
@@ -44,6 +45,7 @@ struct Transport {
   std::string endpoint;  // kOut: as it was asked for
   std::string name;      // kOut: as libzmq knows it; empty while the host is looked up
   CurveKey curve_key;    // kIn: that the client has proven to hold
+  std::optional<std::uint64_t> probe;  // kOut: no link is meant, only to say this number
   int fd = -1;
   FarEnd far_end;
   SteadyTime deadline{};  // kGreeting: of the Hello; kClosing: of the connection
@@ -61,6 +63,7 @@ struct Link::Impl {
 
   // --- link.cpp: what Link offers, and the loop ---
   void dial(const Dial&);
+  void probe(const Probe&);
   void send(const Send&);
   void drop(const Drop&);
   std::vector<LinkEvent> wait(std::chrono::nanoseconds timeout, const std::vector<int>& fds,
@@ -146,6 +149,7 @@ struct Link::Impl {
   std::unordered_map<TransportId, Transport> transports_;
   std::map<NodeId, Peer> peers_;
   std::map<NodeId, TransportId> dialing_;
+  std::size_t probes_ = 0;
   std::unordered_map<std::string, TransportId> names_;
   std::map<TransportId, Admitted> admitted_;
   // Of admitted clients and of inbound transports.

@@ -63,6 +63,10 @@ void Link::Impl::start_connection(Transport& t, const Endpoint& endpoint) {
 }
 
 void Link::Impl::greet(const Transport& t) {
+  if (t.probe) {
+    sockets_->send(t.side, t.route, encode(Message(DialBack{*t.probe})));
+    return;
+  }
   Hello hello;
   hello.pool = config_.pool;
   hello.node = key_.id();
@@ -79,8 +83,13 @@ void Link::Impl::greet(const Transport& t) {
 void Link::Impl::read_greeting(Transport& t, ByteView payload) {
   const bool dialed = t.side == Side::kOut;
   if (dialed && t.fd < 0) read_events_out();  // for the address in LinkUp
+  if (t.probe) return fail_dial(t.id, "");    // nobody answers a number
   const Bytes aligned = to_bytes(payload);
   const auto message = decode(aligned);
+  if (message && !dialed && std::holds_alternative<DialBack>(*message)) {
+    events_.emplace_back(Probed{std::get<DialBack>(*message).nonce});
+    return close(t.id, false);
+  }
   if (message && dialed && std::holds_alternative<Refused>(*message)) {
     return fail_dial(t.id, why_refused(std::get<Refused>(*message)));
   }
@@ -158,7 +167,9 @@ void Link::Impl::lose_link(NodeId peer, const std::string& why) {
 
 void Link::Impl::fail_dial(TransportId id, const std::string& why) {
   const NodeId peer = transports_.at(id).peer;
+  const bool probe = transports_.at(id).probe.has_value();
   close(id, false);
+  if (probe) return;
   // The peer may have come in by its own dial meanwhile: then this one is not missed.
   if (!peers_.contains(peer)) tell_lost(peer, why);
 }
@@ -195,6 +206,7 @@ void Link::Impl::erase(TransportId id) {
   if (t.side == Side::kOut) --outbound_;
   if (t.side == Side::kIn) release_key(t.curve_key);
   if (!t.name.empty()) names_.erase(t.name);
+  if (t.probe) --probes_;
   const auto dialing = dialing_.find(t.peer);
   if (dialing != dialing_.end() && dialing->second == id) dialing_.erase(dialing);
   const auto peer = peers_.find(t.peer);

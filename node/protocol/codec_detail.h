@@ -315,6 +315,17 @@ SHOAL_CODEC(Endorse);
 SHOAL_CODEC(SignedTerm);
 SHOAL_CODEC(Term);
 
+SHOAL_CODEC(DialBackRequest);  // reach_codec.cpp
+SHOAL_CODEC(DialBackReply);
+SHOAL_CODEC(DialBack);
+SHOAL_CODEC(Reserve);
+SHOAL_CODEC(Reserved);
+SHOAL_CODEC(Reverse);
+SHOAL_CODEC(CircuitOpen);
+SHOAL_CODEC(CircuitAnswer);
+SHOAL_CODEC(CircuitData);
+SHOAL_CODEC(CircuitEnd);
+
 #undef SHOAL_CODEC
 
 // rendezvous_codec.cpp. A fact's limit depends on what it is a fact about.

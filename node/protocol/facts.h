@@ -31,6 +31,13 @@ inline bool signature_holds(const SignatureChecker& checker, Purpose purpose, co
 
 enum class Role : std::uint8_t { kWorker = 0, kSubmitter = 1, kCoordinator = 2 };
 
+// A peer through which a node can be reached, and where to dial it.
+struct Via {
+  NodeId node;
+  std::string endpoint;
+  friend bool operator==(const Via&, const Via&) = default;
+};
+
 // A node about itself (Purpose::kRecord). Of two records of one node the higher sequence wins.
 struct NodeRecord {
   NodeId node;
@@ -44,6 +51,9 @@ struct NodeRecord {
   std::string agent;        // "shoal/0.1.0"
   UnixMs sequence = 0;      // when it was signed
   std::uint32_t ttl_s = 0;  // how long after that it may be believed
+  // Its relays, where it has found that it cannot be dialled: `endpoints` are then of use only to
+  // those who are on the same side of what is in the way.
+  std::vector<Via> via = {};
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
 };
 

@@ -66,6 +66,18 @@ Hash256 KeyPair::secret_hash(ByteView input) const {
   return hash;
 }
 
+std::optional<Hash256> KeyPair::shared_secret(const NodeId& other) const {
+  const auto theirs = curve_key_of(other);
+  if (!theirs) return std::nullopt;
+  std::array<std::uint8_t, 32> mine = curve_secret();
+  Hash256 shared;
+  // Refuses keys of small order, under which everybody would have the same secret.
+  const bool sound = crypto_scalarmult(shared.bytes.data(), mine.data(), theirs->bytes.data()) == 0;
+  sodium_memzero(mine.data(), mine.size());
+  if (!sound) return std::nullopt;
+  return shared;
+}
+
 std::array<std::uint8_t, 32> KeyPair::curve_secret() const {
   std::array<std::uint8_t, 32> secret;
   check(crypto_sign_ed25519_sk_to_curve25519(secret.data(), secret_.data()) == 0,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "node/protocol/bytes.h"
@@ -34,6 +35,9 @@ class Signer {
   // A secret function of the node's key: the salts of its commitments. The same input gives the
   // same salt after a restart, so that a restart does not look like equivocation.
   virtual Hash256 secret_hash(ByteView input) const = 0;
+  // What this node and `other` can both derive from their keys, and nobody else. Nothing where
+  // `other` is not a valid key.
+  virtual std::optional<Hash256> shared_secret(const NodeId& other) const = 0;
 };
 
 class SignatureChecker {
@@ -56,6 +60,7 @@ class KeyPair final : public Signer {
   NodeId id() const override { return id_; }
   Signature sign(Purpose, ByteView body) const override;
   Hash256 secret_hash(ByteView input) const override;
+  std::optional<Hash256> shared_secret(const NodeId& other) const override;
   const std::array<std::uint8_t, kSeedBytes>& seed() const { return seed_; }
   // The Curve25519 secret that belongs to curve_key_of(id()); 32 bytes, for CURVE sockets alone.
   std::array<std::uint8_t, 32> curve_secret() const;

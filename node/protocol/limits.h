@@ -55,6 +55,18 @@ inline constexpr std::size_t kHungryPeers = 4096;  // remembered empty-handed as
 inline constexpr std::size_t kJobsLed = 1024;
 inline constexpr std::size_t kJobsKnown = 4096;
 
+// Reachability.
+inline constexpr std::size_t kVia = 3;             // relays that a record names
+inline constexpr std::size_t kReservations = 128;  // that one relay grants
+inline constexpr std::size_t kCircuitsPerNode = 16;
+inline constexpr std::size_t kCircuitBytes = 128 * 1024;  // sealed, in each direction
+inline constexpr Duration kCircuitTime = 120s;
+inline constexpr std::size_t kDialBackPeers = 3;            // asked at once
+inline constexpr std::size_t kDialBacksPerMinute = 60;      // done for others, by one node
+inline constexpr std::size_t kDialBacksPerAddress = 6;      // of those, to one address
+inline constexpr std::size_t kIntroductionsPerMinute = 60;  // passed on for one node, or heeded
+inline constexpr std::size_t kReachAttempts = 256;          // links being arranged at once
+
 // Coordinator.
 inline constexpr std::size_t kCoordinatorRecords = 200'000;
 inline constexpr std::size_t kRecordsPerAddress = 1024;

@@ -5,7 +5,7 @@
 # One frame on a link holds exactly one Message, which is exactly one of the union. The
 # conversations are described where their messages are: rendezvous.capnp (read this first: it also
 # explains what a fact is), jobs.capnp, work.capnp, verification.capnp, results.capnp,
-# content.capnp, stewards.capnp.
+# content.capnp, stewards.capnp, reach.capnp.
 #
 # A link is a plain two-way street. Messages on it arrive in order or the link is lost; there are no
 # numbers for requests, and an answer is recognised by what it is about. Everything may be said
@@ -27,6 +27,7 @@ using Verification = import "verification.capnp";
 using Results = import "results.capnp";
 using Content = import "content.capnp";
 using Stewards = import "stewards.capnp";
+using Reach = import "reach.capnp";
 
 struct Message {
   union {
@@ -83,5 +84,16 @@ struct Message {
 
     rejoin @43 :Work.Rejoin;           # worker to a new leader, or after a restart
     rejoinReply @44 :Work.RejoinReply; # and its answer
+
+    dialBackRequest @45 :Reach.DialBackRequest; # to a few peers
+    dialBackReply @46 :Reach.DialBackReply;     # and its answer
+    dialBack @47 :Reach.DialBack;               # alone, on a connection of its own
+    reserve @48 :Reach.Reserve;                 # to a peer that is to relay
+    reserved @49 :Reach.Reserved;               # and its answer
+    reverse @50 :Reach.Reverse;                 # through a relay: "dial me"
+    circuitOpen @51 :Reach.CircuitOpen;         # through a relay, as are the next three
+    circuitAnswer @52 :Reach.CircuitAnswer;     # and its answer
+    circuitData @53 :Reach.CircuitData;         # a sealed Message
+    circuitEnd @54 :Reach.CircuitEnd;           # by an end or by the relay
   }
 }

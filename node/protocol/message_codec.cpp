@@ -123,7 +123,17 @@ namespace {
   X(EndorseRequest, ENDORSE_REQUEST)            \
   X(Endorse, ENDORSE)                           \
   X(Rejoin, REJOIN)                             \
-  X(RejoinReply, REJOIN_REPLY)
+  X(RejoinReply, REJOIN_REPLY)                  \
+  X(DialBackRequest, DIAL_BACK_REQUEST)         \
+  X(DialBackReply, DIAL_BACK_REPLY)             \
+  X(DialBack, DIAL_BACK)                        \
+  X(Reserve, RESERVE)                           \
+  X(Reserved, RESERVED)                         \
+  X(Reverse, REVERSE)                           \
+  X(CircuitOpen, CIRCUIT_OPEN)                  \
+  X(CircuitAnswer, CIRCUIT_ANSWER)              \
+  X(CircuitData, CIRCUIT_DATA)                  \
+  X(CircuitEnd, CIRCUIT_END)
 
 #define SHOAL_PUT(Type, UNION_TAG) \
   void put(wire::Message::Builder to, const Type& from) { write(to.init##Type(), from); }
@@ -230,6 +240,7 @@ struct Guess {
     return bytes;
   }
   std::size_t operator()(const Block& m) const { return wire_bytes(m.bytes) + wire_bytes(m.proof); }
+  std::size_t operator()(const CircuitData& m) const { return wire_bytes(m.sealed); }
 };
 
 // The envelope and the fixed part of any message, ids included.

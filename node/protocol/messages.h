@@ -8,8 +8,9 @@
 #include "node/protocol/facts.h"
 
 // What nodes say to each other. One struct a message, one schema file a conversation
-// (rendezvous.capnp, jobs.capnp, work.capnp, verification.capnp, results.capnp, content.capnp), one
-// envelope (message.capnp). The sender is known from the link's CURVE key, never from the payload.
+// (rendezvous.capnp, jobs.capnp, work.capnp, verification.capnp, results.capnp, content.capnp,
+// stewards.capnp, reach.capnp), one envelope (message.capnp). The sender is known from the link's
+// CURVE key, never from the payload.
 namespace shoal {
 
 // --- Rendezvous
@@ -437,6 +438,71 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
+// --- Reachability
+// -------------------------------------------------------------------------------------
+
+// What a node has found out about itself, by asking others to dial it.
+enum class Reachability : std::uint8_t { kUnknown = 0, kReachable = 1, kUnreachable = 2 };
+
+struct DialBackRequest {  // "dial the address that you see me at, at this port"
+  std::uint64_t nonce = 0;
+  std::uint16_t port = 0;
+  friend bool operator==(const DialBackRequest&, const DialBackRequest&) = default;
+};
+struct DialBackReply {  // at once; the attempt follows
+  std::uint64_t nonce = 0;
+  bool accepted = false;
+  std::string observed_address;
+  friend bool operator==(const DialBackReply&, const DialBackReply&) = default;
+};
+struct DialBack {  // in place of Hello, on a connection that was made for it
+  std::uint64_t nonce = 0;
+  friend bool operator==(const DialBack&, const DialBack&) = default;
+};
+struct Reserve {  // "be a relay of mine, as long as this link is up"
+  friend bool operator==(const Reserve&, const Reserve&) = default;
+};
+struct Reserved {
+  bool accepted = false;
+  friend bool operator==(const Reserved&, const Reserved&) = default;
+};
+// What a relay passes on names both ends; it checks `from` against the link.
+struct Reverse {  // "dial me"
+  NodeId from;
+  NodeId to;
+  std::uint16_t port = 0;
+  std::string address;  // of `from`, as the relay sees it
+  friend bool operator==(const Reverse&, const Reverse&) = default;
+};
+struct CircuitOpen {
+  NodeId from;
+  NodeId to;
+  Hash256 random;       // fresh: no two circuits have the same key
+  std::string address;  // of `from`, as the relay sees it
+  friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
+};
+struct CircuitAnswer {
+  NodeId from;
+  NodeId to;
+  bool accepted = false;
+  Hash256 random;
+  std::string detail;
+  std::string address;  // of `from`, as the relay sees it
+  friend bool operator==(const CircuitAnswer&, const CircuitAnswer&) = default;
+};
+struct CircuitData {  // one sealed Message (sealed_channel.h)
+  NodeId from;
+  NodeId to;
+  Bytes sealed;
+  friend bool operator==(const CircuitData&, const CircuitData&) = default;
+};
+struct CircuitEnd {
+  NodeId from;
+  NodeId to;
+  std::string detail;
+  friend bool operator==(const CircuitEnd&, const CircuitEnd&) = default;
+};
+
 // --- Workers as people see them
 // -------------------------------------------------------------------
 
@@ -454,16 +520,24 @@ struct WorkerStatus {
   std::uint64_t jobs_led = 0;
   std::uint64_t backlog_units = 0;
   std::string doing;  // one line
+  Reachability reachability = Reachability::kUnknown;
+  std::uint32_t links_direct = 0;  // of `peers`, by the way they go
+  std::uint32_t links_reversed = 0;
+  std::uint32_t links_punched = 0;
+  std::uint32_t links_relayed = 0;
   friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
 };
 
-using Message = std::variant<
-    Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit, SubmitReply,
-    JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound, WorkAvailable, WorkRequest,
-    LeaseGrant, NoWork, LeaseReport, LeaseRevoke, StealRequest, StealReply, TransferNotice,
-    TransferReply, CommitNotice, FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply,
-    ResultsRequest, Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
-    TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin, RejoinReply>;
+using Message =
+    std::variant<Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit,
+                 SubmitReply, JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound,
+                 WorkAvailable, WorkRequest, LeaseGrant, NoWork, LeaseReport, LeaseRevoke,
+                 StealRequest, StealReply, TransferNotice, TransferReply, CommitNotice,
+                 FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply, ResultsRequest,
+                 Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
+                 TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin,
+                 RejoinReply, DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse,
+                 CircuitOpen, CircuitAnswer, CircuitData, CircuitEnd>;
 
 // One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
 Bytes encode(const Message&);

@@ -82,6 +82,16 @@ struct Signed {
   # where the fact appears and is signed along, so that one kind of fact cannot be shown as another.
 }
 
+struct Via {
+  # A peer through which a node can be reached (reach.capnp).
+
+  node @0 :NodeId;
+  # Who that is.
+
+  endpoint @1 :Text;
+  # Where it can be dialled, so that its own record need not be known.
+}
+
 struct NodeRecord {
   # Fact: a node about itself. Of two records of one node the one with the higher sequence counts.
 
@@ -119,6 +129,10 @@ struct NodeRecord {
 
   ttlS @10 :UInt32;
   # For how many seconds after `sequence` the record may be believed.
+
+  via @11 :List(Via);
+  # Relays of a node that cannot be dialled; empty for one that can, or does not know. Its endpoints
+  # are then of use only to those behind the same router.
 }
 
 struct Hello {

@@ -51,6 +51,11 @@ void write(StructBuilder any, const NodeRecord& from) {
   to.setAgent(text(front_of(from.agent, limits::kTextBytes)));
   to.setSequence(from.sequence);
   to.setTtlS(from.ttl_s);
+  auto via = to.initVia(list_size(from.via.size(), limits::kVia));
+  for (unsigned i = 0; i < via.size(); ++i) {
+    via[i].setNode(raw(from.via[i].node));
+    via[i].setEndpoint(text(from.via[i].endpoint, limits::kEndpointBytes));
+  }
 }
 void read(StructReader any, NodeRecord& to, Reading& reading) {
   auto from = any.as<wire::NodeRecord>();
@@ -67,6 +72,14 @@ void read(StructReader any, NodeRecord& to, Reading& reading) {
   reading.text(from.getAgent(), to.agent, "record.agent");
   reading.unix_ms(from.getSequence(), to.sequence, "record.sequence");
   to.ttl_s = from.getTtlS();
+  auto via = from.getVia();
+  if (!reading.within(via.size(), limits::kVia, "record.via")) return;
+  to.via.resize(via.size());
+  for (unsigned i = 0; i < via.size(); ++i) {
+    reading.id(via[i].getNode(), to.via[i].node, "record.via.node");
+    reading.text(via[i].getEndpoint(), to.via[i].endpoint, "record.via.endpoint",
+                 limits::kEndpointBytes);
+  }
 }
 
 void write(StructBuilder any, const Hello& from) {

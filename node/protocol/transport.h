@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "node/protocol/facts.h"
 
@@ -11,12 +12,22 @@
 // dialled; messages on it arrive in order or the link is lost.
 namespace shoal {
 
+// The way a link goes. The first three are connections; a relayed one is short and thin
+// (limits::kCircuitBytes), and no content goes over it.
+enum class LinkPath : std::uint8_t {
+  kDirect,
+  kReversed,  // dialled because the other side asked for it through a relay
+  kPunched,   // both dialled at the same moment
+  kRelayed,
+};
+
 // --- events ---
 struct LinkUp {
   NodeId peer;
   Role role = Role::kWorker;
   std::string address;           // the other side's IP address as seen here
   std::optional<Signed> record;  // as the peer sent it in its Hello; signature not yet checked
+  LinkPath path = LinkPath::kDirect;
 };
 struct LinkLost {  // also after Drop, and where a LinkUp never came: a dial that failed
   NodeId peer;
@@ -27,10 +38,21 @@ struct Received {  // the raw bytes of one Message; never a Hello or a Refused
   Bytes bytes;
 };
 
+struct Probed {  // somebody dialled, said this number in place of Hello, and was hung up on
+  std::uint64_t nonce = 0;
+};
+
 // --- actions ---
 struct Dial {
   NodeId peer;
   std::string endpoint;
+  std::vector<Via> via = {};  // where there is no endpoint: relays to ask (node/reach); never seen
+                              // by a transport
+};
+struct Probe {  // for DialBack: dial, say `nonce` in place of Hello, hang up. No event follows
+  NodeId peer;
+  std::string endpoint;
+  std::uint64_t nonce = 0;
 };
 struct Send {  // in order with other Sends to `peer`; lost if the link is lost
   NodeId peer;

@@ -47,6 +47,7 @@ $Cxx.namespace("shoal::wire");
 using Rendezvous = import "rendezvous.capnp";
 using Jobs = import "jobs.capnp";
 using Stewards = import "stewards.capnp";
+using Reach = import "reach.capnp";
 
 struct Range {
   # Units [first, last). Never empty: what holds nothing is left out.
@@ -378,4 +379,19 @@ struct WorkerStatus {
 
   doing @9 :Text;
   # One line for people.
+
+  reachability @10 :Reach.Reachability;
+  # Whether others can dial it, as far as it has found out.
+
+  linksDirect @11 :UInt32;
+  # Of its links, those that it dialled, or that were dialled by the other side of its own accord.
+
+  linksReversed @12 :UInt32;
+  # Those that were dialled because the other side asked for it through a relay.
+
+  linksPunched @13 :UInt32;
+  # Those for which both sides dialled at the same moment.
+
+  linksRelayed @14 :UInt32;
+  # Those that go through a relay.
 }

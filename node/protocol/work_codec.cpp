@@ -1,10 +1,13 @@
 #include "node/protocol/codec_detail.h"
+#include "node/protocol/reach.capnp.h"
 #include "node/protocol/work.capnp.h"
 
 namespace shoal {
 namespace codec {
 
 static_assert(static_cast<int>(wire::LeaseKind::DOUBLE) == static_cast<int>(LeaseKind::kDouble));
+static_assert(static_cast<int>(wire::Reachability::UNREACHABLE) ==
+              static_cast<int>(Reachability::kUnreachable));
 
 namespace {
 
@@ -331,6 +334,11 @@ void write(StructBuilder any, const WorkerStatus& from) {
   to.setJobsLed(from.jobs_led);
   to.setBacklogUnits(from.backlog_units);
   to.setDoing(text(front_of(from.doing, limits::kTextBytes)));
+  to.setReachability(static_cast<wire::Reachability>(from.reachability));
+  to.setLinksDirect(from.links_direct);
+  to.setLinksReversed(from.links_reversed);
+  to.setLinksPunched(from.links_punched);
+  to.setLinksRelayed(from.links_relayed);
 }
 void read(StructReader any, WorkerStatus& to, Reading& reading) {
   auto from = any.as<wire::WorkerStatus>();
@@ -344,6 +352,12 @@ void read(StructReader any, WorkerStatus& to, Reading& reading) {
   to.jobs_led = from.getJobsLed();
   to.backlog_units = from.getBacklogUnits();
   reading.text(from.getDoing(), to.doing, "worker_status.doing");
+  reading.enumerant(from.getReachability(), to.reachability, Reachability::kUnreachable,
+                    "worker_status.reachability");
+  to.links_direct = from.getLinksDirect();
+  to.links_reversed = from.getLinksReversed();
+  to.links_punched = from.getLinksPunched();
+  to.links_relayed = from.getLinksRelayed();
 }
 
 }  // namespace codec

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "node/state/clock.h"
@@ -117,6 +118,7 @@ void look_at_pool(Diagnosis& diagnosis, const Settings& settings, const Ticket& 
   }
   judge_pool(diagnosis, *seen, ticket.doors.size(), listening, unix_ms_now());
   if (seen->workers.empty()) return;
+  judge_paths(diagnosis, *seen);
   if (const auto jobs = pool->client->jobs()) judge_jobs(diagnosis, *jobs);
 }
 
@@ -212,6 +214,32 @@ void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t door
   } else {
     diagnosis.add(Level::kGood, "clock", "no worker's is ahead of this machine's");
   }
+}
+
+void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {
+  std::map<LinkPath, std::size_t> paths;
+  std::size_t hidden = 0;
+  std::size_t stranded = 0;
+  for (const auto& worker : seen.workers) {
+    if (worker.path) ++paths[*worker.path];
+    if (!worker.record.via.empty()) ++hidden;
+    const bool unreachable =
+        worker.status && worker.status->reachability == Reachability::kUnreachable;
+    if (unreachable && worker.record.via.empty()) ++stranded;
+  }
+  std::string text;
+  for (const auto& [path, count] : paths) {
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(name_of(path));
+  }
+  if (text.empty()) return;
+  text += " from here";
+  if (hidden > 0) text += "; " + std::to_string(hidden) + " cannot be dialled and have relays";
+  diagnosis.add(Level::kFact, "paths", text);
+  if (stranded == 0) return;
+  diagnosis.add(Level::kDoubtful, "relays",
+                std::to_string(stranded) +
+                    " workers cannot be dialled and name no relay: others of their kind reach them "
+                    "only once there is a worker that can be dialled by all");
 }
 
 void judge_jobs(Diagnosis& diagnosis, const std::vector<JobStatus>& jobs) {

@@ -33,6 +33,8 @@ struct Diagnosis {
 // What the pool has answered. `listening`: how many of the doors accept connections at all.
 void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,
                 std::size_t listening, UnixMs now);
+// The ways that the links to the workers go, and whether those that cannot be dialled have relays.
+void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen);
 void judge_jobs(Diagnosis& diagnosis, const std::vector<JobStatus>& jobs);
 std::string last_line(const Diagnosis& diagnosis);
 nlohmann::json diagnosis_json(const Diagnosis& diagnosis);

@@ -42,6 +42,32 @@ std::string_view name_of(FailureReason reason) {
   return "unknown";
 }
 
+std::string_view name_of(LinkPath path) {
+  switch (path) {
+    case LinkPath::kDirect:
+      return "direct";
+    case LinkPath::kReversed:
+      return "reversed";
+    case LinkPath::kPunched:
+      return "punched";
+    case LinkPath::kRelayed:
+      return "relayed";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Reachability reachability) {
+  switch (reachability) {
+    case Reachability::kUnknown:
+      return "unknown";
+    case Reachability::kReachable:
+      return "reachable";
+    case Reachability::kUnreachable:
+      return "unreachable";
+  }
+  return "unknown";
+}
+
 Tally tally_of(const JobStatus& status) {
   return {status.units, status.verified, status.failed, status.disputed};
 }
@@ -94,8 +120,16 @@ json worker_json(const WorkersReady::Seen& seen) {
               {"units_failed", seen.status->units_failed},
               {"jobs_led", seen.status->jobs_led},
               {"backlog_units", seen.status->backlog_units},
-              {"doing", seen.status->doing}};
+              {"doing", seen.status->doing},
+              {"reachability", name_of(seen.status->reachability)},
+              {"links",
+               {{"direct", seen.status->links_direct},
+                {"reversed", seen.status->links_reversed},
+                {"punched", seen.status->links_punched},
+                {"relayed", seen.status->links_relayed}}}};
   }
+  json relays = json::array();
+  for (const Via& via : seen.record.via) relays.push_back(to_hex(via.node));
   return {{"node", to_hex(seen.record.node)},
           {"address", seen.address},
           {"endpoints", seen.record.endpoints},
@@ -103,6 +137,8 @@ json worker_json(const WorkersReady::Seen& seen) {
           {"memory_bytes", seen.record.memory_bytes},
           {"kernels", seen.record.kernels},
           {"agent", seen.record.agent},
+          {"path", seen.path ? json(name_of(*seen.path)) : json(nullptr)},
+          {"relays", std::move(relays)},
           {"status", std::move(status)}};
 }
 

@@ -27,14 +27,14 @@ Outcome run_list(const Settings& settings) {
     }
     return kSuccess;
   }
-  Table table({"worker", "address", "threads", "jobs led", "units", "from peers", "doing"});
+  Table table({"worker", "address", "path", "threads", "jobs led", "units", "from peers", "doing"});
   for (const auto& one : seen->workers) {
     const auto& status = one.status;
     const std::string where = !one.address.empty()           ? one.address
                               : one.record.endpoints.empty() ? "-"
                                                              : one.record.endpoints.front();
-    table.add({short_hex(one.record.node), where, std::to_string(one.record.threads),
-               status ? std::to_string(status->jobs_led) : "?",
+    table.add({short_hex(one.record.node), where, one.path ? std::string(name_of(*one.path)) : "-",
+               std::to_string(one.record.threads), status ? std::to_string(status->jobs_led) : "?",
                status ? std::to_string(status->units_computed) : "?",
                status ? std::to_string(status->units_stolen) : "?",
                status ? status->doing : "does not answer"});

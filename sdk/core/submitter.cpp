@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/reach/core/pass_through.h"
 #include "sdk/core/submitter_impl.h"
 
 namespace shoal {
@@ -17,9 +18,27 @@ SubmitterActions Submitter::step(Instant now, SubmitterEvent event) {
   check(now >= impl_->now, "time went backwards");
   impl_->now = now;
   impl_->out.clear();
-  std::visit([this](auto& e) { impl_->on(e); }, event);
-  impl_->finish_censuses();
-  return std::exchange(impl_->out, {});
+  std::visit([this](auto& e) { impl_->take(e); }, event);
+  return impl_->actions_of_step();
+}
+
+ReachConfig Submitter::Impl::reach_config() const {
+  ReachConfig reach_config;
+  reach_config.hello = {config.pool, Role::kSubmitter, [] { return std::nullopt; }};
+  reach_config.port = config.port;
+  reach_config.asks_to_be_dialled = false;
+  reach_config.relays = false;
+  reach_config.takes_calls = false;  // or a stranger would be as good as a worker that was found
+  return reach_config;
+}
+
+SubmitterActions Submitter::Impl::actions_of_step() {
+  return pass_through<SubmitterAction>(
+      reach, now, [this](auto& event) { on(event); },
+      [this] {
+        finish_censuses();
+        return std::exchange(out, {});
+      });
 }
 
 std::optional<Instant> Submitter::next_deadline() const { return impl_->next_deadline(); }
@@ -29,6 +48,7 @@ std::optional<Instant> Submitter::Impl::next_deadline() const {
   const auto consider = [&next](std::optional<Instant> t) {
     if (t && (!next || *t < *next)) next = t;
   };
+  consider(reach.next_deadline());
   if (search.active) {
     consider(search.ends);
     consider(search.ask_again);
@@ -50,6 +70,7 @@ void Submitter::Impl::on(const SubmitterStarted&) {
 }
 
 void Submitter::Impl::on(const SubmitterDeadline&) {
+  reach.on_deadline(now);
   std::vector<NodeId> late;
   for (const auto& [id, c] : contacts) {
     if (c.dial_ends && *c.dial_ends <= now) late.push_back(id);
@@ -76,6 +97,7 @@ void Submitter::Impl::on(const LinkUp& up) {
   }
   c->linked = true;
   c->linked_at = now;
+  c->path = up.path;
   c->dial_ends.reset();
   c->missed.reset();
   c->address = up.address;
@@ -89,7 +111,7 @@ void Submitter::Impl::on(const LinkUp& up) {
   }
   if (c->worker) {
     if (!c->dialled.empty()) out.push_back(PeerMet{{up.peer, c->dialled}});
-    pass(exchange.link_up(now, up.peer));
+    if (up.path != LinkPath::kRelayed) pass(exchange.link_up(now, up.peer));
     job_link_up(up.peer);
     census_link_up(up.peer);
   }
@@ -116,7 +138,8 @@ void Submitter::Impl::on(const BlockStored& stored) { pass(exchange.on_stored(no
 void Submitter::Impl::on(BlockRead& read) { pass(exchange.on_read(now, std::move(read))); }
 
 void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
-  if (!serves(request.content)) {
+  // Content is too much for a circuit.
+  if (!serves(request.content) || !reach.connected(from)) {
     Block missing;
     missing.content = request.content;
     missing.first_leaf = request.first_leaf;

@@ -30,7 +30,8 @@ struct SubmitterConfig {
   // Workers met before, the likeliest first: asked for peers where the doors do not answer.
   std::vector<Ticket::Door> remembered = {};
   UnixMs unix_ms_at_zero = 0;
-  Duration search = 3s;  // how long to look for peers before saying that there are none
+  std::uint16_t port = 0;  // where it listens, for peers that it asks to dial; 0: nowhere
+  Duration search = 3s;    // how long to look for peers before saying that there are none
 };
 
 struct SubmitterStarted {};
@@ -124,6 +125,7 @@ struct WorkersReady {
     NodeRecord record;
     std::string address;
     std::optional<WorkerStatus> status;
+    std::optional<LinkPath> path;  // of the link to it; nothing: it was not reached
   };
   std::vector<Seen> workers;
   std::size_t coordinators_up = 0;
@@ -146,11 +148,11 @@ struct Notice {  // progress in finding peers, links lost and found again
 };
 
 using SubmitterEvent =
-    std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, ContentOpened,
-                 BlockStored, BlockRead, SubmitJob, AttachJob, WantReceipts, TakenReceipts,
-                 WantOutput, ControlJob, WantStatus, WantWorkers, CloseJob>;
+    std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, Probed,
+                 ContentOpened, BlockStored, BlockRead, SubmitJob, AttachJob, WantReceipts,
+                 TakenReceipts, WantOutput, ControlJob, WantStatus, WantWorkers, CloseJob>;
 using SubmitterAction =
-    std::variant<Dial, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock, JobAccepted,
+    std::variant<Dial, Probe, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock, JobAccepted,
                  StewardsChanged, JobRefused, ReceiptReady, ReceiptBad, StatusReady, WorkersReady,
                  OutputReady, JobClosed, PeerMet, Notice>;
 using SubmitterActions = std::vector<SubmitterAction>;

@@ -172,6 +172,7 @@ void Submitter::Impl::answer(const Census& census) {
       seen.record.pool = config.pool;
     }
     seen.address = c.address;
+    if (c.linked) seen.path = c.path;
     if (auto it = census.statuses.find(node); it != census.statuses.end()) seen.status = it->second;
     ready.workers.push_back(std::move(seen));
   }

@@ -11,6 +11,7 @@
 #include "node/content/core/exchange.h"
 #include "node/protocol/range.h"
 #include "node/protocol/terms.h"
+#include "node/reach/core/reach.h"
 #include "sdk/core/steward_choice.h"
 #include "sdk/core/submitter.h"
 
@@ -31,6 +32,7 @@ struct Contact {
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record
   std::string address;                 // as seen on its link
   bool linked = false;
+  LinkPath path = LinkPath::kDirect;
   Instant linked_at;                        // the last time
   bool worker = false;                      // as it said on its link, or in its record
   std::optional<Instant> dial_ends;         // a dial is under way until then
@@ -159,7 +161,23 @@ struct WantedOutput {
 
 struct Submitter::Impl {
   Impl(SubmitterConfig c, const Signer& s, const SignatureChecker& k, Rng r)
-      : config(std::move(c)), signer(s), checker(k), rng(r), exchange(rng.fork()) {}
+      : config(std::move(c)),
+        signer(s),
+        checker(k),
+        rng(r),
+        exchange(rng.fork()),
+        reach(reach_config(), s, rng.fork()) {}
+
+  // --- links (submitter.cpp): each of them passes through `reach` ---
+  ReachConfig reach_config() const;
+  void take(LinkUp& up) { reach.on(now, std::move(up)); }
+  void take(LinkLost& lost) { reach.on(now, std::move(lost)); }
+  void take(Probed& probed) { reach.on(now, probed); }
+  template <class Event>
+  void take(Event& event) {
+    on(event);
+  }
+  SubmitterActions actions_of_step();
 
   // --- events (submitter.cpp) ---
   void on(const SubmitterStarted&);
@@ -173,7 +191,9 @@ struct Submitter::Impl {
   std::optional<Instant> next_deadline() const;
   // Messages; those that nobody should send here are ignored.
   template <class M>
-  void heard(const NodeId&, M&) {}
+  void heard(const NodeId& from, M& m) {
+    if constexpr (requires { reach.heard(now, from, m); }) reach.heard(now, from, m);
+  }
   void heard(const NodeId& from, BlockRequest& m);
   void heard(const NodeId& from, Block& m);
   void send(const NodeId& to, const Message& message);
@@ -299,6 +319,7 @@ struct Submitter::Impl {
   const SignatureChecker& checker;
   Rng rng;
   Exchange exchange;
+  Reach reach;
   Instant now;
   SubmitterActions out;  // of the step under way
   Search search;

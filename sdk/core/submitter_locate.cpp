@@ -138,7 +138,11 @@ void Submitter::Impl::locate_deadline(const JobId& id, OpenJob& job) {
     if (job.keepers[door.node].forgot) continue;
     where += (where.empty() ? " " : ", ") + short_hex(door.node) + " at " + door.endpoint;
   }
-  if (!where.empty()) what += " It was kept by" + where + ": start one of them again, or wait.";
+  if (!where.empty()) {
+    what += " It was kept by " + where + ": start one of them again, or wait.";
+  } else {
+    what += " See that the id is right ('shoal job list' shows your jobs) and that its workers run.";
+  }
   refuse(id, JobRefused::Why::kUnknownJob, std::move(what));
 }
 

@@ -41,7 +41,8 @@ Contact* Submitter::Impl::contact(const NodeId& node) {
 }
 
 bool Submitter::Impl::reachable(const Contact& c) const {
-  return c.linked || !c.endpoints.empty() || (c.record && !c.record->endpoints.empty());
+  return c.linked || !c.endpoints.empty() ||
+         (c.record && (!c.record->endpoints.empty() || !c.record->via.empty()));
 }
 
 bool Submitter::Impl::valid_worker(const Contact& c) const {
@@ -78,9 +79,17 @@ void Submitter::Impl::dial(const NodeId& node) {
   for (const std::string& e : c->endpoints) {
     if (std::find(endpoints.begin(), endpoints.end(), e) == endpoints.end()) endpoints.push_back(e);
   }
-  if (endpoints.empty()) return;
-  c->dialled = endpoints[c->dials++ % endpoints.size()];
-  out.push_back(Dial{node, c->dialled});
+  // Who names relays has found that it cannot be dialled.
+  const bool relays = c->record && !c->record->via.empty();
+  const std::size_t ways = endpoints.size() + (relays ? 1 : 0);
+  if (ways == 0) return;
+  const std::size_t way = c->dials++ % ways;
+  if (relays && way == 0) {
+    out.push_back(Dial{node, "", c->record->via});
+  } else {
+    c->dialled = endpoints[relays ? way - 1 : way];
+    out.push_back(Dial{node, c->dialled, {}});
+  }
   c->dial_ends = now + kDialPatience;
 }
 

@@ -142,6 +142,14 @@ void Submitter::Impl::fill_seats(OpenJob& job) {
       candidates.push_back(candidate(node));
     }
   }
+  // Over a relay goes no content, and not much else: who can be dialled comes first.
+  const auto relayed = [this](const StewardCandidate& c) {
+    const auto& record = contacts.at(c.node).record;
+    return record && !record->via.empty();
+  };
+  if (!std::all_of(candidates.begin(), candidates.end(), relayed)) {
+    std::erase_if(candidates, relayed);
+  }
   // A record outlives its worker by minutes. Not every job should have to find that out again.
   const auto missing = [this](const StewardCandidate& c) {
     const auto& missed = contacts.at(c.node).missed;

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "node/protocol/address.h"
 #include "node/state/clock.h"
 
 namespace shoal {
@@ -18,9 +19,20 @@ namespace {
 
 constexpr Duration kLongest = 3600s;
 
-SubmitterConfig config_of(const Ticket& ticket, std::vector<Ticket::Door> remembered) {
+// Workers that cannot be dialled are asked to dial this node. In a pool that is all on this machine
+// there are none.
+bool all_on_this_machine(const Ticket& ticket) {
+  return std::all_of(ticket.doors.begin(), ticket.doors.end(), [](const Ticket::Door& door) {
+    const auto at = split_endpoint(door.endpoint);
+    return at && (at->host == "localhost" || scope_of(at->host) == AddressScope::kLoopback);
+  });
+}
+
+SubmitterConfig config_of(const Ticket& ticket, std::vector<Ticket::Door> remembered,
+                          std::uint16_t port) {
   SubmitterConfig config;
   config.remembered = std::move(remembered);
+  config.port = port;
   config.pool = ticket.pool;
   config.doors = ticket.doors;
   config.unix_ms_at_zero = unix_ms_at_zero();
@@ -31,6 +43,7 @@ LinkConfig link_config_of(const Ticket& ticket) {
   LinkConfig config;
   config.pool = ticket.pool;
   config.role = Role::kSubmitter;
+  if (!all_on_this_machine(ticket)) config.listen = "tcp://0.0.0.0:0";
   return config;
 }
 
@@ -38,10 +51,11 @@ LinkConfig link_config_of(const Ticket& ticket) {
 
 struct SubmitLoop::Impl {
   Impl(SubmitterConfig config, const KeyPair& key, const SignatureChecker& checker,
-       ContentStore& store, std::function<void(SubmitNews)> tell)
+       ContentStore& store, std::function<void(SubmitNews)> tell, std::unique_ptr<Link> l)
       : content(store),
         news(std::move(tell)),
-        submitter(std::move(config), key, checker, Rng(random_seed())) {}
+        submitter(std::move(config), key, checker, Rng(random_seed())),
+        link(std::move(l)) {}
 
   void run();
   void step(SubmitterEvent event);
@@ -77,9 +91,9 @@ Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
         LinkError{LinkFault::kSystem, std::string("eventfd: ") + std::strerror(errno)});
   }
   std::unique_ptr<SubmitLoop> loop(new SubmitLoop());
-  loop->impl_ = std::make_unique<Impl>(config_of(ticket, std::move(remembered)), key, checker,
-                                       content, std::move(news));
-  loop->impl_->link = std::move(*link);
+  const std::uint16_t port = (*link)->port();
+  loop->impl_ = std::make_unique<Impl>(config_of(ticket, std::move(remembered), port), key, checker,
+                                       content, std::move(news), std::move(*link));
   loop->impl_->wake_fd = fd;
   loop->impl_->thread = std::thread([impl = loop->impl_.get()] { impl->run(); });
   return loop;
@@ -153,6 +167,8 @@ void SubmitLoop::Impl::perform(SubmitterAction action, std::deque<SubmitterEvent
     link->perform(*send);
   } else if (const auto* dial = std::get_if<Dial>(&action)) {
     link->perform(*dial);
+  } else if (const auto* probe = std::get_if<Probe>(&action)) {
+    link->perform(*probe);
   } else if (const auto* drop = std::get_if<Drop>(&action)) {
     link->perform(*drop);
   } else if (const auto* open = std::get_if<OpenContent>(&action)) {

@@ -153,7 +153,7 @@ TEST_F(BadInputTest, ResultsOfAnUnknownJobAreRefused) {
   EXPECT_THAT(prefix.err, AllOf(HasSubstr("abcd1234"), HasSubstr("shoal job list")));
   const auto whole = cluster_.run({"job", "results", std::string(64, 'a')});
   EXPECT_EQ(whole.exit_code, 1);
-  EXPECT_THAT(whole.err, HasSubstr("manifest"));
+  EXPECT_THAT(whole.err, HasSubstr("shoal job list"));
   const auto none = cluster_.run({"job", "results", "abc"});
   EXPECT_EQ(none.exit_code, 2);
 }

@@ -79,6 +79,14 @@ void Network::dial(NodeIndex from, const Dial& order) {
   }
 }
 
+void Network::probe(NodeIndex from, const Probe& order) {
+  const auto found = endpoints_.find(order.endpoint);
+  if (found == endpoints_.end() || found->second == from) return;
+  const NodeIndex to = found->second;
+  if (!reachable(from, to) || host_.id_of(to) != order.peer) return;
+  host_.schedule(host_.now() + 3 * latency(from, to).count(), Probing{from, to, order});
+}
+
 void Network::fail_dial(std::uint32_t dial, Duration after, std::string why) {
   host_.schedule(host_.now() + after.count(), DialFailed{dial, std::move(why)});
 }
@@ -139,6 +147,10 @@ void Network::handle(NetEvent event) {
                  [&](SideUp& e) { side_up(e); },
                  [&](SideLost& e) { close_side(e.link, e.side, e.why); },
                  [&](Arriving& e) { arrive(std::move(e)); },
+                 [&](Probing& e) {
+                   if (!reachable(e.from, e.to) || !nodes_[e.to].alive) return;
+                   host_.deliver(e.to, Probed{e.probe.nonce});
+                 },
                  [&](Dropped& e) { host_.deliver(e.node, std::move(e.lost)); },
              },
              event);

@@ -59,11 +59,16 @@ struct Arriving {
   std::uint8_t side = 0;
   Bytes bytes;
 };
+struct Probing {  // a connection that says one number
+  NodeIndex from = 0;
+  NodeIndex to = 0;
+  Probe probe;
+};
 struct Dropped {  // to the node that dropped the link itself
   NodeIndex node = 0;
   LinkLost lost;
 };
-using NetEvent = std::variant<Connecting, DialFailed, SideUp, SideLost, Arriving, Dropped>;
+using NetEvent = std::variant<Connecting, DialFailed, SideUp, SideLost, Arriving, Probing, Dropped>;
 
 struct Traffic {
   std::uint64_t messages = 0;
@@ -83,6 +88,7 @@ class NetworkHost {
   virtual void deliver(NodeIndex, LinkUp) = 0;
   virtual void deliver(NodeIndex, LinkLost) = 0;
   virtual void deliver(NodeIndex, Received) = 0;
+  virtual void deliver(NodeIndex, Probed) = 0;
 };
 
 class Network {
@@ -95,6 +101,7 @@ class Network {
   void crash(NodeIndex, bool machine_too);
 
   void dial(NodeIndex from, const Dial&);
+  void probe(NodeIndex from, const Probe&);
   void send(NodeIndex from, NodeIndex to, Bytes bytes);
   void drop(NodeIndex from, const Drop&);
   void handle(NetEvent);

@@ -34,7 +34,7 @@ World::World(WorldOptions options)
 
 World::~World() = default;
 
-Node& World::add_node(NodeKind kind, bool dialable) {
+Node& World::add_node(NodeKind kind, bool dialable, bool has_endpoint) {
   auto node = std::make_unique<Node>();
   node->index = static_cast<NodeIndex>(nodes_.size());
   node->kind = kind;
@@ -42,7 +42,7 @@ Node& World::add_node(NodeKind kind, bool dialable) {
   node->id = node->signer->id();
   node->address = "10." + std::to_string(node->index >> 16) + "." +
                   std::to_string(node->index >> 8 & 255) + "." + std::to_string(node->index & 255);
-  if (dialable) node->endpoint = "tcp://" + node->address + ":5555";
+  if (has_endpoint) node->endpoint = "tcp://" + node->address + ":5555";
   const std::int64_t span = options_.drift_ppm;
   if (span > 0) {
     node->clock.drift_ppm = static_cast<std::int64_t>(rng_.below(2 * span + 1)) - span;
@@ -53,20 +53,20 @@ Node& World::add_node(NodeKind kind, bool dialable) {
     node->unix_ms_at_zero +=
         static_cast<UnixMs>(rng_.below(2 * skew + 1)) - static_cast<UnixMs>(skew);
   }
-  network_.add_node(node->index, node->endpoint);
+  network_.add_node(node->index, dialable ? node->endpoint : "");
   by_id_[node->id] = node->index;
   nodes_.push_back(std::move(node));
   return *nodes_.back();
 }
 
 NodeIndex World::add_coordinator() {
-  Node& node = add_node(NodeKind::kCoordinator, true);
+  Node& node = add_node(NodeKind::kCoordinator, true, true);
   start(node);
   return node.index;
 }
 
 NodeIndex World::add_worker(WorkerSpec spec) {
-  Node& node = add_node(NodeKind::kWorker, spec.dialable);
+  Node& node = add_node(NodeKind::kWorker, spec.dialable, spec.dialable || !spec.knows);
   if (!spec.factory) spec.factory = worker_factory<PlainWorker>();
   node.executor = std::make_unique<Executor>(spec.speed, spec.threads);
   const Duration after = spec.start_after;
@@ -80,7 +80,7 @@ NodeIndex World::add_worker(WorkerSpec spec) {
 }
 
 NodeIndex World::add_submitter(SubmitterFactory factory) {
-  Node& node = add_node(NodeKind::kSubmitter, false);
+  Node& node = add_node(NodeKind::kSubmitter, false, false);
   node.submitter_factory = factory ? std::move(factory) : submitter_factory<PlainSubmitter>();
   start(node);
   return node.index;
@@ -375,7 +375,9 @@ Hello World::hello_of(NodeIndex index) {
     case NodeKind::kWorker:
       break;
   }
-  if (!node.record || now_ - node.record_signed > std::chrono::nanoseconds(120s).count()) {
+  const std::vector<Via> via = node.peer ? node.peer->via() : std::vector<Via>{};
+  if (!node.record || node.via != via ||
+      now_ - node.record_signed > std::chrono::nanoseconds(120s).count()) {
     NodeRecord record;
     record.node = node.id;
     record.pool = pool_;
@@ -387,6 +389,7 @@ Hello World::hello_of(NodeIndex index) {
     record.agent = "shoal-sim";
     record.sequence = node.unix_ms_at_zero + node.clock.local(now_).ns / 1'000'000;
     record.ttl_s = 600;
+    record.via = node.via = via;
     node.record = sign_fact(*node.signer, Purpose::kRecord, encode(record));
     node.record_signed = now_;
   }

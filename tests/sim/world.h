@@ -47,6 +47,7 @@ struct WorkerSpec {
   unsigned threads = 1;
   double speed = 1;
   bool dialable = true;
+  bool knows = true;       // of one that is not: its record names no endpoint; else one of no use
   WorkerFactory factory;   // empty: the real peer
   bool honest = true;      // false: no promise is made to it or about it
   std::uint8_t noise = 0;  // last byte of noisy kernels' outputs
@@ -82,6 +83,7 @@ struct Node {
   NodeContents contents;
   std::optional<Signed> record;  // as its Hello carries it
   Time record_signed = 0;
+  std::vector<Via> via;         // in it
   std::optional<Time> wake_at;  // of the earliest wake in the queue
   Time last_step = -1;
   std::uint32_t steps_at_once = 0;
@@ -184,8 +186,9 @@ class World final : private NetworkHost {
   void deliver(NodeIndex, LinkUp) override;
   void deliver(NodeIndex, LinkLost) override;
   void deliver(NodeIndex, Received) override;
+  void deliver(NodeIndex, Probed) override;
 
-  Node& add_node(NodeKind, bool dialable);
+  Node& add_node(NodeKind, bool dialable, bool has_endpoint);
   void start(Node&);
   bool advance(Time end, const std::function<bool()>& holds);
   void handle(Payload&);
@@ -204,6 +207,7 @@ class World final : private NetworkHost {
   template <class Action>
   void note(const Node&, const Action&);
   void perform(Node&, Dial);
+  void perform(Node&, Probe);
   void perform(Node&, Send);
   void perform(Node&, Drop);
   void perform(Node&, Tell);

@@ -38,6 +38,9 @@ void add_to(RunningHash& h, const Store& a) {
   }
 }
 void add_to(RunningHash& h, const Erase& a) { mix_all(h, 27, a.job, static_cast<int>(a.what)); }
+void add_to(RunningHash& h, const Probe& a) {
+  mix_all(h, 23, a.peer, std::string_view(a.endpoint), a.nonce);
+}
 void add_to(RunningHash& h, const LoadReceipts& a) { mix_all(h, 6, a.job, a.reader, a.after); }
 void add_to(RunningHash& h, const StartCompute& a) { mix_all(h, 7, a.chunk, a.job, a.range); }
 void add_to(RunningHash& h, const CancelCompute& a) { mix_all(h, 8, a.chunk); }
@@ -167,6 +170,13 @@ void World::deliver(NodeIndex index, Received event) {
   if (node.submitter) return step(node, SubmitterEvent(std::move(event)));
   if (node.rendezvous) step(node, RendezvousEvent(std::move(event)));
 }
+
+void World::deliver(NodeIndex index, Probed event) {
+  Node& node = *nodes_[index];
+  if (node.peer) step(node, PeerEvent(event));
+}
+
+void World::perform(Node& node, Probe probe) { network_.probe(node.index, probe); }
 
 void World::perform(Node& node, Dial dial) { network_.dial(node.index, dial); }
 

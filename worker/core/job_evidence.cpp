@@ -75,13 +75,32 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
       own->state = ReplicaState::kCommitted;
       own->batch = id;
       open += segment.last - first;
+      blame(now, segment, out);
     });
   }
   if (open == 0) return batches_.remove(id);
+  if (auto member = members_.find(from); member != members_.end()) member->second.refuted = 0;
   Batch& added = *batches_.find(id);
   added.open_units = open;
   added.unblinded = unblinded;
   open_or_compare(now, what->range, out);
+}
+
+// The segment can be computed, as somebody has just shown.
+void JobLed::blame(Instant now, const UnitMap::Segment& segment, Outbox& out) {
+  constexpr std::uint32_t kRefuted = 4;
+  constexpr Duration kRest = 60s;
+  for (const Replica& replica : segment.replicas) {
+    auto member = members_.find(replica.worker);
+    if (replica.state != ReplicaState::kFailed || member == members_.end()) continue;
+    if (++member->second.refuted < kRefuted) continue;
+    member->second.refuted = 0;
+    member->second.rests_until = now + kRest;
+    if (!rest_ends_ || now + kRest < *rest_ends_) rest_ends_ = now + kRest;
+    out.tell(LogLevel::kWarning, "worker " + short_hex(replica.worker) + " gets no units of job " +
+                                     short_hex(id_) +
+                                     " for a minute: all fail there, and others compute them");
+  }
 }
 
 // For every run of `range`: asks for what must be opened, or compares what is open.

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "node/protocol/address.h"
 #include "worker/core/job_led.h"
 
 // Who gets which units, and for how long.
@@ -24,16 +25,6 @@ constexpr Duration kGrantInFlight = 10s;
 
 bool is_loopback(const std::string& address) {
   return address.empty() || address.starts_with("127.") || address == "::1";
-}
-
-// The part of an address that one operator usually owns: /24 of IPv4, /48 of IPv6.
-std::string block_of(const std::string& address) {
-  const bool v6 = address.find(':') != std::string::npos;
-  std::size_t end = 0;
-  for (int part = 0; part < 3 && end != std::string::npos; ++part) {
-    end = address.find(v6 ? ':' : '.', part == 0 ? 0 : end + 1);
-  }
-  return address.substr(0, end);
 }
 
 }  // namespace
@@ -70,7 +61,7 @@ bool JobLed::eligible(const UnitMap::Segment& segment, const NodeId& worker,
     if (replica.worker == worker) continue;
     auto other = members_.find(replica.worker);
     if (other == members_.end() || is_loopback(other->second.address)) continue;
-    if (block_of(other->second.address) == block_of(member.address)) return false;
+    if (address_block(other->second.address) == address_block(member.address)) return false;
   }
   return true;
 }
@@ -313,6 +304,7 @@ bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
 }
 
 bool JobLed::serve(Instant now, const NodeId& worker, Member& member, Outbox& out) {
+  if (member.rests_until > now) return false;
   const Pick pick = pick_for(now, worker, member);
   if (pick.units == 0) return false;
   grant(now, worker, member, pick, out);
@@ -338,7 +330,9 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
       serve_hungry(now, out);
       return;
     }
-    if (!member.sent_to_steal && offer_holders(from, member, out)) return;
+    if (member.rests_until <= now && !member.sent_to_steal && offer_holders(from, member, out)) {
+      return;
+    }
   }
   member.hungry = true;
   member.sent_to_steal = true;
@@ -568,6 +562,14 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
   for (UnitIndex unit : unjudged) {
     if (comparing_.contains(unit)) judges_are_late(now, unit, out);
   }
+  if (rest_ends_ && *rest_ends_ <= now) {
+    rest_ends_.reset();
+    for (const auto& [_, member] : members_) {
+      if (member.rests_until <= now) continue;
+      if (!rest_ends_ || member.rests_until < *rest_ends_) rest_ends_ = member.rests_until;
+    }
+    returned = true;
+  }
   if (next_straggler_look_ && *next_straggler_look_ <= now) {
     next_straggler_look_.reset();
     returned = looked = true;
@@ -591,6 +593,7 @@ std::optional<Instant> JobLed::next_deadline() const {
     if (at && (!next || *at < *next)) next = at;
   };
   consider(settling_until_);
+  consider(rest_ends_);
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
   for (const auto& [_, judging] : comparing_) consider(judging.since + limits::kRevealTimeout);

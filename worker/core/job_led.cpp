@@ -107,6 +107,7 @@ void JobLed::follow() {
   failures_.clear();
   comparing_.clear();
   next_straggler_look_.reset();
+  rest_ends_.reset();
   settling_until_.reset();
 }
 

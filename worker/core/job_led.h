@@ -41,6 +41,9 @@ struct StewardContext {
 // - Where digests differ, only those units get another replica, up to kExtraReplicas.
 // - The leader does not verify in its own job as long as anybody else can; where it must, the
 //   evidence says so (`unblinded`).
+// - A worker on which units fail that others compute is at fault itself. It rests for a while, so
+// that
+//   it does not go through the whole job.
 // - Ledgers merge by union: a receipt proves itself, wherever it came from, and the first end of a
 //   unit stands. Leases and evidence of a leader die with it; workers bring theirs to the next one,
 //   with the papers (Grant) that show they were given in order.
@@ -113,6 +116,8 @@ class JobLed {
     bool knows_manifest = false;
     bool hungry = false;         // went away empty-handed
     bool sent_to_steal = false;  // and was told whom to ask, since it was last given units
+    std::uint32_t refuted = 0;   // units that failed here alone, since it last committed any
+    Instant rests_until;         // it is given nothing before
   };
   // A run of ranges that is about to be leased to one worker.
   struct Pick {
@@ -177,6 +182,7 @@ class JobLed {
   void fill_digests(const std::vector<Batch*>& batches);
   void compare_units(Instant now, Range run, const std::vector<std::uint64_t>& ids,
                      const std::vector<Batch*>& batches, Outbox& out);
+  void blame(Instant now, const UnitMap::Segment&, Outbox& out);
   void need_another(Range run, const std::vector<std::uint64_t>& batches, std::uint32_t agreed,
                     Outbox& out);
   void judges_are_late(Instant now, UnitIndex unit, Outbox& out);
@@ -229,6 +235,7 @@ class JobLed {
                 unblinded_ = 0;
   std::uint64_t job_unit_ns_ = 0;  // a running mean over all workers
   std::optional<Instant> next_straggler_look_;
+  std::optional<Instant> rest_ends_;  // of the first one that rests
   // Only then: what is late is so for seconds, and looking through what is not costs the most.
   bool looking_for_stragglers_ = false;
   // At first, a worker that is here and has not asked yet is believed to be about to.

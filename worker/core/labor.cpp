@@ -389,7 +389,10 @@ void Labor::advance(Instant now, Outbox& out) {
   if (save_at_ && *save_at_ <= now) flush_saved(out);
   start_chunks(now, out);
   for (auto& [_, job] : jobs_) {
-    const bool dry = job.state == State::kReady && job.unstarted() == 0;
+    // What cannot be started at once is not stolen: units would go round and round between workers
+    // that are all busy.
+    const bool dry = job.state == State::kReady && job.unstarted() == 0 &&
+                     chunks_.size() < chunks_wanted(job);
     if (dry && !job.stealing && !job.victims.empty()) try_next_victim(now, job, out);
   }
   ask_for_work(now, out);
@@ -423,6 +426,7 @@ void Labor::fill(WorkerStatus& status) const {
   status.doing = chunks_.empty()
                      ? "idle"
                      : "computing for " + std::to_string(jobs) + (jobs == 1 ? " job" : " jobs");
+  if (failing_) status.doing += "; " + failing_->why;
 }
 
 void Labor::check_invariants() const {

@@ -208,6 +208,7 @@ class Labor {
   Signed commit_run(Job&, Range, PackedOutputs, std::vector<Message>& shown);
   void keep(Job&, Held);
   Reveal show(const Job&, const Held&) const;
+  void note_failures(const Job&, const ComputeDone&, Outbox&);
   void learn_speed(Job&, std::uint64_t units, std::uint64_t bytes, std::uint64_t compute_ns);
   void release(Job&, Range);
   void ask_for_work(Instant now, Outbox&);
@@ -231,6 +232,11 @@ class Labor {
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;
   std::uint64_t paper_sequence_ = 0;
+  struct Failing {
+    std::uint64_t units = 0;  // in a row
+    std::string why;
+  };
+  std::optional<Failing> failing_;
   std::uint64_t computed_ = 0, stolen_ = 0, failed_ = 0;
 };
 

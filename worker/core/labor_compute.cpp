@@ -105,6 +105,21 @@ void Labor::learn_speed(Job& job, std::uint64_t units, std::uint64_t bytes,
       target, 1, std::min(job.chunk_units * kChunkGrowth, limits::kUnitsPerBatch));
 }
 
+// Where one unit after the other fails, it is as a rule this machine's fault, or the job's: its
+// owner should hear of it. The leader, who sees both, says what follows from it.
+void Labor::note_failures(const Job& job, const ComputeDone& done, Outbox& out) {
+  constexpr std::uint64_t kInARow = 8;
+  if (!done.done.empty()) failing_.reset();
+  if (done.failed.empty()) return;
+  if (!failing_) failing_.emplace();
+  const bool told = failing_->units >= kInARow;
+  failing_->units += done.failed.size();
+  failing_->why = "the last " + std::to_string(failing_->units) + " units failed here (" +
+                  done.failed.back().message + ")";
+  if (told || failing_->units < kInARow) return;
+  out.tell(LogLevel::kWarning, failing_->why + "; the last of them of job " + short_hex(job.id));
+}
+
 void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
   auto it = chunks_.find(done.chunk);
   if (it == chunks_.end()) return;
@@ -120,6 +135,7 @@ void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
   }
   computed_ += units;
   failed_ += done.failed.size();
+  note_failures(*job, done, out);
   learn_speed(*job, units, bytes, done.compute_ns);
   commit(now, *job, chunk.item, std::move(done.done), done.compute_ns, out);
   if (done.failed.empty()) return;

@@ -8,6 +8,7 @@ namespace {
 constexpr Duration kRedialLeast = 200ms;
 constexpr Duration kRedialMost = 60s;
 constexpr Duration kDoorRetryLeast = 1s;
+constexpr Duration kNextPeerAfter = 1s;  // after a dial in vain
 // A link that breaks sooner is as bad as none: dialling a peer that cuts us off at once, again and
 // again, would keep two machines busy with nothing.
 constexpr Duration kLastingLink = 10s;
@@ -47,6 +48,7 @@ Signed Membership::own_record(Instant now) {
   record.node = signer_.id();
   record.pool = config_.pool;
   record.sequence = unix_ms(now);
+  record.via = via_;
   record.ttl_s = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
   own_ = sign_fact(signer_, Purpose::kRecord, encode(record));
@@ -68,11 +70,29 @@ void Membership::on_started(Instant now, Outbox& out) {
   keep_active(now, out);
 }
 
+// Somebody who names relays has found that it cannot be dialled, so they are asked first; save by a
+// node that cannot be dialled either: it may be on the same side of what is in the way.
 void Membership::dial(const NodeId& node, Contact& contact, Outbox& out) {
-  if (contact.what.endpoints.empty() || contact.dialling || linked(node)) return;
-  contact.dialling = true;
   const auto& endpoints = contact.what.endpoints;
-  out.act(Dial{node, endpoints[contact.failures % endpoints.size()]});
+  const auto& via = contact.what.via;
+  const std::size_t ways = endpoints.size() + (via.empty() ? 0 : 1);
+  if (ways == 0 || contact.dialling || linked(node)) return;
+  contact.dialling = true;
+  const std::size_t relays = via_.empty() ? 0 : endpoints.size();  // the place of `via`
+  const std::size_t way = contact.way % ways;
+  if (!via.empty() && way == relays) return out.act(Dial{node, "", via});
+  const bool after_relays = !via.empty() && way > relays;
+  out.act(Dial{node, endpoints[after_relays ? way - 1 : way], {}});
+}
+
+void Membership::set_via(Instant now, const std::vector<Via>& via, Outbox& out) {
+  via_ = via;
+  std::string relays;
+  for (const Via& relay : via) relays += (relays.empty() ? "" : ", ") + short_hex(relay.node);
+  out.tell(LogLevel::kInfo, relays.empty() ? "this node has no relay" : "its relays: " + relays);
+  const Signed record = own_record(now);
+  for (const NodeId& worker : linked_workers()) out.send(worker, Announce{record});
+  announce_at_ = now;
 }
 
 void Membership::dial_doors(Instant now, Outbox& out) {
@@ -87,7 +107,7 @@ void Membership::dial_doors(Instant now, Outbox& out) {
 
 void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   LinkState& link = links_[up.peer];
-  link = LinkState{.role = up.role, .address = up.address};
+  link = LinkState{.role = up.role, .address = up.address, .path = up.path};
   if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
     it->second.dialling = false;
     it->second.up_since = now;
@@ -114,6 +134,7 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
   // A coordinator is left as soon as it has answered; any other link is meant to last.
   const bool lasted = was_up && (contact.door || now - contact.up_since >= kLastingLink);
   contact.failures = lasted ? 0 : contact.failures + 1;
+  if (!was_up) ++contact.way;
   contact.not_before = lasted ? now : now + jittered(backoff(kRedialLeast, contact.failures));
   if (was_up) {
     if (!active_at_) active_at_ = contact.not_before;
@@ -123,9 +144,11 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
     door_failures_ += 1;
     const Instant retry = now + jittered(backoff(kDoorRetryLeast, door_failures_));
     if (!announce_at_ || retry < *announce_at_) announce_at_ = retry;
-  } else if (contact.failures > 6) {
-    contacts_.erase(it);
+    return;
   }
+  if (contact.failures > 6) contacts_.erase(it);
+  // Somebody else may answer.
+  if (!active_at_) active_at_ = now + jittered(kNextPeerAfter);
 }
 
 void Membership::leave_coordinator(const NodeId& node, Outbox& out) {
@@ -184,7 +207,8 @@ bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
   if (!signature_holds(checker_, Purpose::kRecord, record)) return false;
   if (it == contacts_.end()) make_room();
   Contact& contact = contacts_[what->node];
-  const bool is_new = !contact.record || contact.what.endpoints != what->endpoints;
+  const bool is_new =
+      !contact.record || contact.what.endpoints != what->endpoints || contact.what.via != what->via;
   contact.record = record;
   contact.what = std::move(*what);
   if (is_new) {
@@ -221,7 +245,8 @@ void Membership::reach(Instant now, const NodeId& node, Outbox& out) {
 bool Membership::reachable(const NodeId& node) const {
   if (linked(node)) return true;
   auto it = contacts_.find(node);
-  return it != contacts_.end() && !it->second.what.endpoints.empty();
+  if (it == contacts_.end()) return false;
+  return !it->second.what.endpoints.empty() || !it->second.what.via.empty();
 }
 
 std::vector<NodeId> Membership::linked_workers() const {
@@ -256,6 +281,8 @@ void Membership::keep_active(Instant now, Outbox& out) {
     if (contact.dialling && !contact.door) ++active;
     if (contact.dialling || linked(node) || !contact.record) continue;
     if (contact.what.role != Role::kWorker || contact.what.endpoints.empty()) continue;
+    // It keeps its own links; circuits are for when there is something to say.
+    if (!contact.what.via.empty()) continue;
     if (contact.not_before > now) {
       some_later = true;
     } else {
@@ -269,6 +296,14 @@ void Membership::keep_active(Instant now, Outbox& out) {
     ++active;
   }
   if (active < limits::kActivePeers && some_later) active_at_ = now + jittered(kLookForPeers);
+  if (active > 0) {
+    lonely_ = 0;
+    return;
+  }
+  // It came first, or knows only of some that it cannot dial. Others may have come since; and if
+  // this node cannot be dialled, it is on itself to find them.
+  const Instant at = now + jittered(backoff(kLookForPeers, lonely_++));
+  if (announce_at_ && at < *announce_at_) announce_at_ = at;
 }
 
 void Membership::on_deadline(Instant now, Outbox& out) {

@@ -20,6 +20,7 @@ class Membership {
   struct LinkState {
     Role role = Role::kWorker;
     std::string address;
+    LinkPath path = LinkPath::kDirect;
     bool announced = false;  // coordinators: what we came for
     bool sampled = false;
   };
@@ -48,6 +49,9 @@ class Membership {
   std::optional<Signed> record_of(const NodeId& node) const;
   const std::optional<NodeRecord> what_of(const NodeId& node) const;
   Signed own_record(Instant now);
+  // The relays through which this node can be reached; others are told.
+  void set_via(Instant now, const std::vector<Via>& via, Outbox&);
+  const std::vector<Via>& via() const { return via_; }
   void check_invariants() const;
 
  private:
@@ -57,6 +61,7 @@ class Membership {
     bool door = false;
     bool dialling = false;
     std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
+    std::size_t way = 0;         // the one to try: stays where it was of use
     Instant up_since;
     Instant not_before;  // when it may be dialled again
   };
@@ -78,7 +83,9 @@ class Membership {
   std::optional<Instant> announce_at_;
   std::optional<Instant> active_at_;  // when to look for more peers
   std::uint32_t door_failures_ = 0;
+  std::uint32_t lonely_ = 0;  // visits to the doors in a row that led to nobody
   std::optional<Signed> own_;
+  std::vector<Via> via_;
 };
 
 }  // namespace shoal

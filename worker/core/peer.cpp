@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/content/core/exchange.h"
+#include "node/reach/core/pass_through.h"
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
 #include "worker/core/stewardship.h"
@@ -54,7 +55,8 @@ struct Peer::Impl {
         membership(config, signer, checker, rng.fork()),
         stewardship(config, signer, checker, membership, rng.fork()),
         labor(config, signer, checker, membership, rng.fork()),
-        exchange(rng.fork()) {
+        exchange(rng.fork()),
+        reach(reach_config(), signer, rng.fork()) {
     for (const StoredFact& fact : recovered.facts) {
       if (fact.kind != FactKind::kPeer) continue;
       if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
@@ -73,10 +75,39 @@ struct Peer::Impl {
   Stewardship stewardship;
   Labor labor;
   Exchange exchange;
+  Reach reach;
   std::map<std::uint64_t, std::vector<StoredFact>> storing;  // by token
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
   std::uint64_t next_token = 1;
+
+  // --- links: each of them passes through `reach` ---
+  ReachConfig reach_config() {
+    ReachConfig reach_config;
+    reach_config.hello = {config.pool, Role::kWorker,
+                          [this] { return membership.record_of(signer.id()); }};
+    for (const std::string& endpoint : config.record.endpoints) {
+      const auto at = split_endpoint(endpoint);
+      if (at && reach_config.port == 0) reach_config.port = at->port;
+    }
+    return reach_config;
+  }
+  void take(LinkUp& up) { reach.on(now, std::move(up)); }
+  void take(LinkLost& lost) { reach.on(now, std::move(lost)); }
+  void take(Probed& probed) { reach.on(now, probed); }
+  template <class Event>
+  void take(Event& event) {
+    on(event);
+  }
+  PeerActions actions_of_step() {
+    return pass_through<PeerAction>(
+        reach, now, [&](auto& event) { on(event); },
+        [&] {
+          settle();
+          if (reach.via() != membership.via()) membership.set_via(now, reach.via(), out);
+          return out.take();
+        });
+  }
 
   // --- events ---
   void on(const Started&) {
@@ -85,6 +116,7 @@ struct Peer::Impl {
     labor.on_started(now, out);
   }
   void on(const DeadlineReached&) {
+    reach.on_deadline(now);
     membership.on_deadline(now, out);
     stewardship.on_deadline(now, out);
     if (exchange.next_deadline() && *exchange.next_deadline() <= now) {
@@ -99,7 +131,7 @@ struct Peer::Impl {
     membership.on_link_up(now, up, out);
     stewardship.on_link_up(now, up.peer, out);
     labor.on_link_up(now, up.peer, out);
-    perform(exchange.link_up(now, up.peer));
+    if (up.path != LinkPath::kRelayed) perform(exchange.link_up(now, up.peer));
     if (up.role != Role::kWorker) return;
     for (const JobId& job : stewardship.running()) out.send(up.peer, own_news(job));
     for (WorkAvailable& news : labor.jobs_heard_of()) {
@@ -252,6 +284,9 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const JobOver& m) { stewardship.on_job_over(from, m, out); }
   void hear(const NodeId& from, const BlockRequest& m) {
+    if (!reach.connected(from)) {  // content is too much for a circuit
+      return out.send(from, Block{m.content, m.first_leaf, {}, {}, true});
+    }
     perform(exchange.on_request(now, from, m));
   }
   void hear(const NodeId& from, Block& m) { perform(exchange.on_block(now, from, std::move(m))); }
@@ -281,10 +316,16 @@ struct Peer::Impl {
     }
   }
   void hear(const NodeId& from, const RejoinReply& m) { labor.on_rejoin_reply(now, from, m, out); }
+  template <class M>
+  requires requires(Reach& r, const M& m) { r.heard(Instant{}, NodeId{}, m); }
+  void hear(const NodeId& from, const M& m) { reach.heard(now, from, m); }
+  // Its relays have changed.
+  void hear(const NodeId& from, const Announce& m) {
+    if (m.record.signer == from) membership.learn(now, m.record, out);
+  }
   // Spoken by others to others: a peer that sends one of these here gets no answer.
   void hear(const NodeId&, const Hello&) {}
   void hear(const NodeId&, const Refused&) {}
-  void hear(const NodeId&, const Announce&) {}
   void hear(const NodeId&, const Leave&) {}
   void hear(const NodeId&, const SubmitReply&) {}
   void hear(const NodeId&, const JobStatusReply&) {}
@@ -351,6 +392,23 @@ struct Peer::Impl {
     status.peers = static_cast<std::uint32_t>(membership.links().size());
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
+    status.reachability = reach.reachability();
+    for (const auto& [node, link] : membership.links()) {
+      switch (link.path) {
+        case LinkPath::kDirect:
+          ++status.links_direct;
+          break;
+        case LinkPath::kReversed:
+          ++status.links_reversed;
+          break;
+        case LinkPath::kPunched:
+          ++status.links_punched;
+          break;
+        case LinkPath::kRelayed:
+          ++status.links_relayed;
+          break;
+      }
+    }
     return status;
   }
 };
@@ -365,16 +423,15 @@ Peer::Peer(Peer&&) noexcept = default;
 PeerActions Peer::step(Instant now, PeerEvent event) {
   check(now >= impl_->now, "time went backwards");
   impl_->now = now;
-  std::visit([&](auto& e) { impl_->on(e); }, event);
-  impl_->settle();
-  return impl_->out.take();
+  std::visit([&](auto& e) { impl_->take(e); }, event);
+  return impl_->actions_of_step();
 }
 
 std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
-  for (auto at :
-       {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
-        impl_->labor.next_deadline(), impl_->exchange.next_deadline(), impl_->store_again_at}) {
+  for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
+                  impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
+                  impl_->reach.next_deadline(), impl_->store_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
@@ -385,8 +442,10 @@ void Peer::check_invariants() const {
   impl_->stewardship.check_invariants();
   impl_->labor.check_invariants();
   impl_->exchange.check_invariants();
+  impl_->reach.check_invariants();
 }
 
+const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 WorkerStatus Peer::status() const { return impl_->status(); }
 std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 

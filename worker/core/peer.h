@@ -100,8 +100,8 @@ struct CompareDone {
   std::string error;  // not empty: the comparison itself failed
 };
 using PeerEvent =
-    std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, StoreDone, ReceiptsLoaded,
-                 ComputeDone, CompareDone, ContentOpened, BlockStored, BlockRead>;
+    std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, Probed, StoreDone,
+                 ReceiptsLoaded, ComputeDone, CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone
@@ -146,8 +146,8 @@ struct ForgetJob {  // this node has no more part in it: executors and caches ma
   JobId job;
 };
 using PeerAction =
-    std::variant<Dial, Send, Drop, Tell, Store, Erase, LoadReceipts, StartCompute, CancelCompute,
-                 StartCompare, ForgetJob, OpenContent, StoreBlock, ReadBlock>;
+    std::variant<Dial, Probe, Send, Drop, Tell, Store, Erase, LoadReceipts, StartCompute,
+                 CancelCompute, StartCompare, ForgetJob, OpenContent, StoreBlock, ReadBlock>;
 using PeerActions = std::vector<PeerAction>;
 
 // Not thread-safe. Never blocks, reads a clock, opens a socket, or starts a thread. One call of
@@ -166,6 +166,8 @@ class Peer {
   void check_invariants() const;
 
   WorkerStatus status() const;
+  // The relays of this node, for the record in its Hello.
+  const std::vector<Via>& via() const;
   std::vector<JobStatus> jobs_led() const;
 
  private:

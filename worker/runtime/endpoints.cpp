@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "node/protocol/limits.h"
 
@@ -16,13 +15,6 @@ namespace shoal {
 namespace {
 
 constexpr std::string_view kScheme = "tcp://";
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return port;
-}
 
 // Nodes elsewhere may well have the same addresses, so these come after the real ones.
 bool is_virtual_interface(std::string_view name) {
@@ -54,29 +46,6 @@ std::optional<std::string> text_of(const sockaddr* address, bool with_ipv6) {
 }
 
 }  // namespace
-
-std::optional<HostPort> split_endpoint(std::string_view endpoint) {
-  if (!endpoint.starts_with(kScheme)) return std::nullopt;
-  endpoint.remove_prefix(kScheme.size());
-  const std::size_t colon = endpoint.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  const auto port = parse_port(endpoint.substr(colon + 1));
-  if (!port) return std::nullopt;
-  std::string_view host = endpoint.substr(0, colon);
-  if (host.starts_with('[')) {
-    if (!host.ends_with(']') || host.size() < 4) return std::nullopt;
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string_view::npos) {
-    return std::nullopt;  // an IPv6 address without brackets: where its port begins is a guess
-  }
-  return HostPort{std::string(host), *port};
-}
-
-std::string join_endpoint(const HostPort& at) {
-  const bool ipv6 = at.host.find(':') != std::string::npos;
-  return std::string(kScheme) + (ipv6 ? "[" + at.host + "]" : at.host) + ":" +
-         std::to_string(at.port);
-}
 
 bool is_any_address(std::string_view host) {
   return host == "0.0.0.0" || host == "::" || host == "*";

@@ -1,24 +1,15 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "node/protocol/address.h"
 #include "node/protocol/ticket.h"
 
 // Under which addresses others can reach this node.
 namespace shoal {
 
-struct HostPort {
-  std::string host;  // an IPv6 address without its brackets
-  std::uint16_t port = 0;
-  friend bool operator==(const HostPort&, const HostPort&) = default;
-};
-// "tcp://HOST:PORT" or "tcp://[HOST]:PORT".
-std::optional<HostPort> split_endpoint(std::string_view endpoint);
-std::string join_endpoint(const HostPort&);
 bool is_any_address(std::string_view host);       // 0.0.0.0, ::, *
 bool is_loopback_address(std::string_view host);  // 127.x.x.x, ::1, localhost
 

@@ -74,6 +74,7 @@ void WorkerLoop::run() {
     if (deadline && *deadline <= boottime_now()) step(DeadlineReached{});
     if (refresh_record_at_ <= boottime_now()) refresh_record();
     step_answers();
+    if (parts_.peer.via() != parts_.record.via) refresh_record();
     parts_.ledger.flush();
   }
 }
@@ -96,8 +97,8 @@ void WorkerLoop::perform(PeerAction action) {
   std::visit(
       [this](auto& what) {
         using Action = std::decay_t<decltype(what)>;
-        if constexpr (std::is_same_v<Action, Dial> || std::is_same_v<Action, Send> ||
-                      std::is_same_v<Action, Drop>) {
+        if constexpr (std::is_same_v<Action, Dial> || std::is_same_v<Action, Probe> ||
+                      std::is_same_v<Action, Send> || std::is_same_v<Action, Drop>) {
           parts_.link.perform(what);
         } else if constexpr (std::is_same_v<Action, Tell>) {
           log_line(what.level, std::move(what.text));
@@ -122,6 +123,7 @@ void WorkerLoop::perform(PeerAction action) {
 // Peers that meet this node later must see a record that has not run out.
 void WorkerLoop::refresh_record() {
   parts_.record.sequence = unix_ms_now();
+  parts_.record.via = parts_.peer.via();
   parts_.link.set_record(sign_fact(parts_.key, Purpose::kRecord, encode(parts_.record)));
   refresh_record_at_ = boottime_now() + limits::kAnnounceEvery;
 }

@@ -46,11 +46,11 @@ TEST(ConnectRates, TheQuietAreForgottenAndTheTableHasAnEnd) {
 }
 
 TEST(AddressBlock, OfIPv6ItIsTheNetwork) {
-  EXPECT_EQ(address_block("192.0.2.1"), "192.0.2.1");
-  EXPECT_EQ(address_block("2001:db8:0:7:1:2:3:4"), "2001:db8:0:7::/64");
-  EXPECT_EQ(address_block("2001:db8:0:7::1"), address_block("2001:db8:0:7:ffff::"));
-  EXPECT_NE(address_block("2001:db8:0:7::1"), address_block("2001:db8:0:8::1"));
-  EXPECT_EQ(address_block(""), "");
+  EXPECT_EQ(host_network("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(host_network("2001:db8:0:7:1:2:3:4"), "2001:db8:0:7::/64");
+  EXPECT_EQ(host_network("2001:db8:0:7::1"), host_network("2001:db8:0:7:ffff::"));
+  EXPECT_NE(host_network("2001:db8:0:7::1"), host_network("2001:db8:0:8::1"));
+  EXPECT_EQ(host_network(""), "");
 }
 
 }  // namespace

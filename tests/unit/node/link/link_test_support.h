@@ -77,6 +77,14 @@ struct Node {
     }
     return n;
   }
+  // The numbers that were said to it in place of a Hello.
+  std::vector<std::uint64_t> probed() const {
+    std::vector<std::uint64_t> nonces;
+    for (const LinkEvent& event : events) {
+      if (const auto* probed = std::get_if<Probed>(&event)) nonces.push_back(probed->nonce);
+    }
+    return nonces;
+  }
   bool up(const Node& other) const { return count<LinkUp>(other.id()) > 0; }
   bool lost(const Node& other) const { return count<LinkLost>(other.id()) > 0; }
 

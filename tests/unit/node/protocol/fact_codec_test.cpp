@@ -199,6 +199,7 @@ class TransparentSigner final : public Signer {
   NodeId id() const override { return {}; }
   Signature sign(Purpose, ByteView) const override { return {}; }
   Hash256 secret_hash(ByteView input) const override { return sha256(input); }
+  std::optional<Hash256> shared_secret(const NodeId&) const override { return {}; }
 };
 
 TEST(Facts, SaltIsOfTheJobAndTheBatch) {

@@ -152,6 +152,9 @@ TEST(MessageCodec, RefusesValuesThatNoEnumHas) {
   EXPECT_EQ(fault_after(specimen<RevealRequest>(),
                         [](auto& m) { m.detail = static_cast<RevealDetail>(3); }),
             DecodeFault::kBadValue);
+  EXPECT_EQ(fault_after(specimen<WorkerStatus>(),
+                        [](auto& m) { m.reachability = static_cast<Reachability>(3); }),
+            DecodeFault::kBadValue);
 }
 
 TEST(MessageCodec, RefusesWhatIsNoRange) {
@@ -279,6 +282,16 @@ TEST(MessageCodecDeathTest, DoesNotSendListsPastTheirLimit) {
   EXPECT_DEATH(encode(Message(Sample{records, 0, 0})), "past its limit");
   const Signed huge = signed_bytes(0, limits::kMessageBytes);
   EXPECT_DEATH(encode(Message(JobOver{huge})), "past its limit");
+  NodeRecord record = specimens::record();
+  record.via.resize(limits::kVia + 1);
+  EXPECT_DEATH(encode(record), "past its limit");
+}
+
+TEST(MessageCodecDeathTest, DoesNotSendMoreThanACircuitCarries) {
+  const CircuitData full{{}, {}, Bytes(limits::kCircuitBytes, 1)};
+  EXPECT_TRUE(decode(encode(Message(full))).has_value());
+  const CircuitData more{{}, {}, Bytes(limits::kCircuitBytes + 1, 1)};
+  EXPECT_DEATH(encode(Message(more)), "more was to be sent than a circuit carries");
 }
 
 }  // namespace

@@ -185,6 +185,16 @@ WorkerStatus worker_status() {
   return status;
 }
 
+WorkerStatus reached_status() {
+  WorkerStatus status = worker_status();
+  status.reachability = Reachability::kUnreachable;
+  status.links_direct = 8;
+  status.links_reversed = 9;
+  status.links_punched = 10;
+  status.links_relayed = 11;
+  return status;
+}
+
 void add_rendezvous(std::vector<Message>& all) {
   all.push_back(Hello{7, id<PoolId>(2), id<NodeId>(1), Role::kSubmitter, signed_bytes(60, 333)});
   all.push_back(Refused{RefusalReason::kTooBusy, "come back in a minute"});
@@ -265,6 +275,21 @@ void add_stewards(std::vector<Message>& all) {
   all.push_back(RejoinReply{id<JobId>(5), 6, {{5, 22, signed_bytes(91, 192)}}, 60'000, ranges});
 }
 
+void add_reach(std::vector<Message>& all) {
+  const NodeId from = id<NodeId>(8);
+  const NodeId to = id<NodeId>(9);
+  all.push_back(DialBackRequest{0x0102030405060708, 4242});
+  all.push_back(DialBackReply{0x0102030405060708, true, "2001:db8::1"});
+  all.push_back(DialBack{0x0102030405060709});
+  all.push_back(Reserve{});
+  all.push_back(Reserved{true});
+  all.push_back(Reverse{from, to, 4243, "192.0.2.7"});
+  all.push_back(CircuitOpen{from, to, id<Hash256>(10), "192.0.2.7"});
+  all.push_back(CircuitAnswer{from, to, true, id<Hash256>(11), "with pleasure", "192.0.2.8"});
+  all.push_back(CircuitData{from, to, Bytes(300, 0x5A)});
+  all.push_back(CircuitEnd{from, to, "two minutes are over"});
+}
+
 }  // namespace
 
 // Fields that older programs did not send, one message for each that has any.
@@ -292,6 +317,7 @@ std::vector<Message> grown_messages() {
       TransferReply{id<JobId>(5), 22, 24, ranges, 58'000, signed_bytes(95, 221)},
       ResultsRequest{id<JobId>(5), 12, 1 << 20, ranges, true},
       Results{id<JobId>(5), {Bytes(100, 1)}, true},
+      reached_status(),
   };
 }
 
@@ -303,6 +329,7 @@ std::vector<Message> messages() {
   add_verification(all);
   add_results_and_content(all);
   add_stewards(all);
+  add_reach(all);
   return all;
 }
 
@@ -336,6 +363,12 @@ std::vector<Message> bare_messages() {
       EnlistReply{},
       Rejoin{},
       RejoinReply{},
+      DialBackReply{},
+      Reserved{},
+      Reverse{},
+      CircuitAnswer{},
+      CircuitData{},
+      CircuitEnd{},
   };
 }
 
@@ -371,6 +404,10 @@ std::vector<Specimen> all() {
   Manifest kept_longer = manifest();
   kept_longer.keep_s = 86'400;
   all.push_back(specimen("fact-Manifest-2", kept_longer, decode_manifest));
+  NodeRecord relayed = record();
+  relayed.via = {{id<NodeId>(71), "tcp://192.0.2.9:5555"},
+                 {id<NodeId>(72), "tcp://[2001:db8::9]:1"}};
+  all.push_back(specimen("fact-NodeRecord-2", relayed, decode_record));
   all.push_back(specimen("fact-Grant", grant(), decode_grant));
   all.push_back(specimen("fact-Term", term(), decode_term));
   all.push_back(specimen("fact-NodeRecord", record(), decode_record));

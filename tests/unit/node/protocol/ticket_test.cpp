@@ -192,6 +192,7 @@ TEST(Ticket, OneThatThePoolDidNotSignIsRefused) {
       return KeyPair({}).sign(purpose, body);
     }
     Hash256 secret_hash(ByteView) const override { return {}; }
+    std::optional<Hash256> shared_secret(const NodeId&) const override { return {}; }
   };
   EXPECT_EQ(fault_of(print_ticket(sample(), Impostor{})), TicketFault::kBadSignature);
 }

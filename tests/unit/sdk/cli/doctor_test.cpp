@@ -64,6 +64,25 @@ TEST(DoctorTest, WorkersThatDoNotAnswerAreTheReason) {
   EXPECT_THAT(last_line(diagnosis), HasSubstr("none of them can be reached"));
 }
 
+TEST(DoctorTest, PathsAreCounted) {
+  WorkersReady seen = pool_of(4);
+  seen.workers[0].path = LinkPath::kDirect;
+  seen.workers[1].path = LinkPath::kDirect;
+  seen.workers[2].path = LinkPath::kRelayed;
+  seen.workers[2].record.via.resize(1);
+  seen.workers[2].status->reachability = Reachability::kUnreachable;
+  Diagnosis well;
+  judge_paths(well, seen);
+  ASSERT_EQ(well.findings.size(), 1U);
+  EXPECT_EQ(well.findings[0].text,
+            "2 direct, 1 relayed from here; 1 cannot be dialled and have relays");
+  seen.workers[1].status->reachability = Reachability::kUnreachable;
+  Diagnosis stranded;
+  judge_paths(stranded, seen);
+  ASSERT_EQ(stranded.findings.size(), 2U);
+  EXPECT_EQ(stranded.findings[1].level, Finding::Level::kDoubtful);
+}
+
 TEST(DoctorTest, ARecordFromTheFutureIsAboutClocks) {
   WorkersReady seen = pool_of(2);
   seen.workers[1].record.sequence = kNow + 120'000;

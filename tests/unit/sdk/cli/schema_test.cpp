@@ -61,6 +61,13 @@ TEST(SchemaTest, StatesAreTheseWords) {
   EXPECT_EQ(name_of(JobPhase::kCancelled), "cancelled");
 }
 
+TEST(SchemaTest, PathsAreTheseWords) {
+  EXPECT_EQ(name_of(LinkPath::kDirect), "direct");
+  EXPECT_EQ(name_of(LinkPath::kReversed), "reversed");
+  EXPECT_EQ(name_of(LinkPath::kPunched), "punched");
+  EXPECT_EQ(name_of(LinkPath::kRelayed), "relayed");
+}
+
 TEST(SchemaTest, Workers) {
   WorkersReady seen;
   seen.coordinators_up = 1;
@@ -69,15 +76,26 @@ TEST(SchemaTest, Workers) {
   seen.workers[0].record.kernels = {"ising"};
   seen.workers[0].status = WorkerStatus{};
   seen.workers[0].status->units_stolen = 5;
+  seen.workers[0].status->reachability = Reachability::kUnreachable;
+  seen.workers[0].status->links_relayed = 3;
+  seen.workers[0].path = LinkPath::kReversed;
+  seen.workers[0].record.via.resize(1);
   const auto json = workers_json(seen);
   EXPECT_THAT(keys(json), ElementsAre("coordinators_up", "nodes_known", "schema", "workers"));
   EXPECT_EQ(json["schema"], 1);
   const auto& worker = json["workers"][0];
   EXPECT_THAT(keys(worker), ElementsAre("address", "agent", "endpoints", "kernels", "memory_bytes",
-                                        "node", "status", "threads"));
+                                        "node", "path", "relays", "status", "threads"));
   EXPECT_THAT(keys(worker["status"]),
-              ElementsAre("backlog_units", "doing", "jobs_led", "peers", "units_computed",
-                          "units_failed", "units_stolen"));
+              ElementsAre("backlog_units", "doing", "jobs_led", "links", "peers", "reachability",
+                          "units_computed", "units_failed", "units_stolen"));
+  EXPECT_THAT(keys(worker["status"]["links"]),
+              ElementsAre("direct", "punched", "relayed", "reversed"));
+  EXPECT_EQ(worker["status"]["links"]["relayed"], 3);
+  EXPECT_EQ(worker["status"]["reachability"], "unreachable");
+  EXPECT_EQ(worker["path"], "reversed");
+  EXPECT_EQ(worker["relays"].size(), 1U);
+  EXPECT_TRUE(json["workers"][1]["path"].is_null()) << "it was not reached";
   EXPECT_EQ(worker["status"]["units_stolen"], 5);
   EXPECT_TRUE(json["workers"][1]["status"].is_null()) << "it does not answer";
 }

@@ -111,6 +111,28 @@ TEST(Peer, ThreeWorkersShareAndTheLeaderVerifiesNothing) {
   for (std::size_t n = 1; n <= 3; ++n) EXPECT_GT(pool.computed[n].size(), 500u) << n;
 }
 
+TEST(Peer, AWorkerOnWhichEverythingFailsRestsAndSaysWhy) {
+  Pool pool(4);
+  const JobId job = pool.submit(1, pool.manifest(3000, 2));
+  pool.want_receipts(1, job);
+  pool.run([](std::size_t worker, UnitIndex unit) -> std::optional<Bytes> {
+    if (worker == 4) return std::nullopt;
+    return true_output(unit);
+  });
+  EXPECT_EQ(units_that_end(pool, 3000, UnitEnd::kVerified), 3000u);
+  EXPECT_LT(pool.computed[4].size(), 1000u) << "it would have gone through all of them";
+  EXPECT_NE(pool.peer(4).status().doing.find("units failed here (no)"), std::string::npos)
+      << pool.peer(4).status().doing;
+}
+
+TEST(Peer, WhereAUnitFailsEverywhereNobodyRests) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(600, 2));
+  pool.want_receipts(1, job);
+  pool.run([](std::size_t, UnitIndex) -> std::optional<Bytes> { return std::nullopt; });
+  EXPECT_EQ(units_that_end(pool, 600, UnitEnd::kFailed), 600u);
+}
+
 TEST(Peer, NothingIsShownBeforeEnoughHaveCommitted) {
   Pool pool(3);
   std::size_t commits = 0;

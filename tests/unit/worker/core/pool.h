@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <stdexcept>
 
 #include "node/protocol/hash.h"
 #include "worker/core/peer.h"
@@ -31,6 +32,9 @@ class PlainSigner final : public Signer {
   }
   Hash256 secret_hash(ByteView input) const override {
     return sha256({as_bytes("secret"), id_.view(), input});
+  }
+  std::optional<Hash256> shared_secret(const NodeId& other) const override {
+    return sha256({as_bytes("shared"), std::min(id_, other).view(), std::max(id_, other).view()});
   }
 
  private:
@@ -199,7 +203,12 @@ class Pool {
   // Delivers messages until nobody has anything more to say. Nothing is computed meanwhile.
   void settle() {
     std::deque<std::pair<std::size_t, Received>> waiting;
-    while (!mail_.empty()) {
+    for (std::size_t messages = 0; !mail_.empty(); ++messages) {
+      if (messages > 1'000'000) {
+        std::string kinds;
+        for (const auto& [kind, count] : sent) kinds += kind + " " + std::to_string(count) + ", ";
+        throw std::logic_error("they will not stop talking: " + kinds);
+      }
       auto [to, received] = std::move(mail_.front());
       mail_.pop_front();
       if (to == frozen_) {

@@ -1,0 +1,123 @@
+#include <algorithm>
+
+#include "node/reach/core/reach.h"
+
+// How a link comes about that cannot be dialled: the relays of the peer, one after another.
+namespace shoal {
+namespace {
+
+// A little longer than a transport takes to give up.
+constexpr Duration kDialPatience = limits::kHelloTimeout + 1s;
+constexpr Duration kReversalPatience = 4s;
+// Of a node that does not know whether it can be dialled: then a circuit is the better guess.
+constexpr Duration kDoubtfulReversalPatience = 1500ms;
+// The peer's dial may take as long, after it was told.
+constexpr Duration kAwaited = limits::kHelloTimeout + 5s;
+// Circuits fail by themselves before that.
+constexpr Duration kCircuitPatience = 12s;
+
+}  // namespace
+
+void Reach::try_next_relay(Instant now, const NodeId& wanted) {
+  const NodeId peer = wanted;  // it may stand in what is erased
+  while (true) {
+    Attempt& attempt = attempts_.at(peer);
+    if (attempt.next == attempt.via.size()) {
+      std::string why = attempt.why.empty() ? "it has no relay" : std::move(attempt.why);
+      attempts_.erase(peer);
+      out_.events.emplace_back(LinkLost{peer, "not to be reached through a relay: " + why});
+      return;
+    }
+    const Via& via = attempt.via[attempt.next++];
+    attempt.relay = via.node;
+    if (links_.contains(via.node)) return ask_relay(now, peer, attempt);
+    if (via.endpoint.empty()) continue;
+    attempt.stage = Attempt::Stage::kDialling;
+    attempt.deadline = now + kDialPatience;
+    if (!dials_.contains(via.node)) start_dial(via.node, {.endpoint = via.endpoint});
+    return;
+  }
+}
+
+void Reach::ask_relay(Instant now, const NodeId& peer, Attempt& attempt) {
+  if (!may_be_dialled()) return open_circuit(now, peer, attempt);
+  if (awaited_.size() < limits::kReachAttempts) awaited_[peer] = now + kAwaited;
+  out_.send(attempt.relay, Reverse{self_, peer, dialability_.port(), ""});
+  attempt.stage = Attempt::Stage::kReversing;
+  attempt.deadline = now + (reachability() == Reachability::kReachable ? kReversalPatience
+                                                                       : kDoubtfulReversalPatience);
+}
+
+bool Reach::may_be_dialled() const {
+  if (dialability_.port() == 0 || reachability() == Reachability::kUnreachable) return false;
+  return config_.asks_to_be_dialled || !reversals_fail_;
+}
+
+void Reach::open_circuit(Instant now, const NodeId& peer, Attempt& attempt) {
+  attempt.stage = Attempt::Stage::kOpening;
+  attempt.deadline = now + kCircuitPatience;
+  if (circuits_.open(now, peer, attempt.relay, out_)) return;
+  // There may be one that the peer has asked for; otherwise the deadline ends this.
+  attempt.why = "there are too many circuits";
+}
+
+void Reach::relay_is_up(Instant now, const NodeId& relay) {
+  for (auto& [peer, attempt] : attempts_) {
+    if (attempt.relay != relay || attempt.stage != Attempt::Stage::kDialling) continue;
+    ask_relay(now, peer, attempt);
+  }
+}
+
+void Reach::relay_is_gone(Instant now, const NodeId& relay, const std::string& why) {
+  std::vector<NodeId> waiting;
+  for (const auto& [peer, attempt] : attempts_) {
+    // A circuit that was asked for has failed by itself.
+    const bool circuit = attempt.stage == Attempt::Stage::kOpening;
+    if (attempt.relay == relay && !circuit) waiting.push_back(peer);
+  }
+  for (const NodeId& peer : waiting) {
+    attempts_.at(peer).why = why;
+    try_next_relay(now, peer);
+  }
+}
+
+void Reach::attempt_deadlines(Instant now) {
+  std::vector<NodeId> due;
+  for (const auto& [peer, attempt] : attempts_) {
+    if (attempt.deadline <= now) due.push_back(peer);
+  }
+  for (const NodeId& peer : due) {
+    Attempt& attempt = attempts_.at(peer);
+    switch (attempt.stage) {
+      case Attempt::Stage::kReversing:
+        reversals_fail_ = true;
+        open_circuit(now, peer, attempt);
+        break;
+      case Attempt::Stage::kDialling:
+        attempt.why = "the relay does not answer";
+        try_next_relay(now, peer);
+        break;
+      case Attempt::Stage::kOpening:
+        if (attempt.why.empty()) attempt.why = "no answer";
+        try_next_relay(now, peer);
+        break;
+    }
+  }
+}
+
+// Circuits that came up end their attempts; those that did not leave them to the next relay, which
+// may fail at once as well.
+void Reach::settle_circuits(Instant now) {
+  std::erase_if(attempts_, [&](const auto& attempt) { return circuits_.up(attempt.first); });
+  for (auto failures = circuits_.take_failures(); !failures.empty();
+       failures = circuits_.take_failures()) {
+    for (auto& [peer, why] : failures) {
+      const auto it = attempts_.find(peer);
+      if (it == attempts_.end() || it->second.stage != Attempt::Stage::kOpening) continue;
+      it->second.why = std::move(why);
+      try_next_relay(now, peer);
+    }
+  }
+}
+
+}  // namespace shoal
