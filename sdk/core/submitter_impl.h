@@ -114,8 +114,9 @@ struct OpenJob {
   Instant last_durable;
 
   // kLocating
-  bool asking_all = false;  // not the remembered stewards alone
-  bool kept = false;        // a steward said that it has the job, but its manifest is not here
+  std::optional<NodeId> other_key;  // that a manifest from the pool is signed with
+  bool asking_all = false;          // not the remembered stewards alone
+  bool kept = false;  // a steward said that it has the job, but its manifest is not here
 
   // kHeld
   std::size_t redials = 0;

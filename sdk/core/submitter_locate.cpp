@@ -60,11 +60,9 @@ bool Submitter::Impl::learn_manifest(const JobId& id, OpenJob& job, const Signed
     return true;  // whoever sent it lies; others may not
   }
   if (manifest.signer != signer.id()) {
-    refuse(id, JobRefused::Why::kUnknownJob,
-           "The job " + short_hex(id) + " was submitted with another key, " +
-               to_hex(manifest.signer) + ", and is given to that one alone. This one is " +
-               to_hex(signer.id()) + ".");
-    return false;
+    // Anybody can sign what another has signed: it is told of only where nothing better comes.
+    job.other_key = manifest.signer;
+    return true;
   }
   if (!open_manifest(manifest, id, job)) return false;
   job.from_pool = true;
@@ -113,6 +111,13 @@ void Submitter::Impl::locate_deadline(const JobId& id, OpenJob& job) {
       })) {
     const auto [why, what] = nobody_found();
     refuse(id, why, what);
+    return;
+  }
+  if (job.other_key) {
+    refuse(id, JobRefused::Why::kUnknownJob,
+           "The job " + short_hex(id) + " was submitted with another key, " +
+               to_hex(*job.other_key) + ", and is given to that one alone. This one is " +
+               to_hex(signer.id()) + ".");
     return;
   }
   if (job.kept) {

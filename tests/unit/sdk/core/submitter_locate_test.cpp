@@ -182,9 +182,21 @@ TEST_F(SubmitterLocate, AJobOfAnotherKeyIsNotGivenToThisOne) {
   job = job_id_of(theirs.body);
   attach_through_a_stranger(std::nullopt);
   hear(workers[4].id(), JobFound{job, record(workers[0]), {}, {}, theirs});
+  pass_until(now + 10s);
   const auto refused = only<JobRefused>();
   EXPECT_EQ(refused.why, JobRefused::Why::kUnknownJob);
   EXPECT_NE(refused.what.find(to_hex(workers[3].id())), std::string::npos);
+}
+
+// It has the same id, and its signature holds.
+TEST_F(SubmitterLocate, AManifestThatAnotherHasSignedAsWellStopsNobody) {
+  attach_through_a_stranger(std::nullopt);
+  const Signed copied = sign_fact(workers[4], Purpose::kManifest, fact.body);
+  hear(workers[4].id(), JobFound{job, record(workers[0]), {}, {}, copied});
+  link(workers[0]);
+  hear(stewards[0], JobFound{job, record(workers[0]), terms, {}, fact});
+  hear(stewards[0], JobStatusReply{{status(job)}});
+  EXPECT_EQ(*only<JobAccepted>().manifest, fact);
 }
 
 TEST_F(SubmitterLocate, AttachesNothingWithAManifestThatWasChanged) {
