@@ -317,6 +317,7 @@ TEST_F(SubmitterHold, WaitsForStewardsThatAreAwayHoweverLongItTakes) {
     for (const NodeId& node : dialled()) step(LinkLost{node, "connection refused"});
   }
   EXPECT_TRUE(take<JobRefused>().empty());
+  await_dial(job.stewards[2]);
   actions.clear();
   link(worker_with(job.stewards[2]));
   EXPECT_EQ(sent<ResultsRequest>(job.stewards[2]).size(), 1u);

@@ -218,6 +218,7 @@ TEST_F(SubmitterLocate, NamesTheStewardsThatItCouldNotReach) {
   start();
   step(AttachJob{job, fact, doors(), terms});
   introduce({record(workers[4])});
+  await_dial(workers[4].id());
   link(workers[4]);
   const Instant asked = now;
   while (now < asked + 10s && submitter->next_deadline()) {

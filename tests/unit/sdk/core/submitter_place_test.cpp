@@ -128,7 +128,7 @@ TEST_F(SubmitterPlace, TheOnlyStewardThatWasAskedForIsReplacedWhereItIsLost) {
   const NodeId first = dialled().at(0);
   link(worker_with(first));
   EXPECT_EQ(offered(first).epoch, 1u);
-  step(LinkLost{first, "connection reset"});
+  lose(first);
   const NodeId second = only<Dial>().peer;
   EXPECT_NE(second, first);
   link(worker_with(second));

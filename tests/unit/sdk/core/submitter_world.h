@@ -161,6 +161,17 @@ class World : public ::testing::Test {
     for (const Dial& dial : take<Dial>()) nodes.push_back(dial.peer);
     return nodes;
   }
+  // Time passes until it is dialled; all other dials are in vain.
+  void await_dial(const NodeId& node) {
+    for (int i = 0; i < 1000; ++i) {
+      for (const NodeId& other : dialled()) {
+        if (other == node) return;
+        step(LinkLost{other, "connection refused"});
+      }
+      pass();
+    }
+    FAIL() << "it is not dialled";
+  }
   // The coordinator comes up and knows the first `n` workers; nothing is left to be looked at.
   void introduce_workers(std::size_t n) {
     std::vector<Signed> records;
