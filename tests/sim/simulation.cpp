@@ -67,6 +67,7 @@ void populate(World& world, const SimOptions& options, Rng& rng) {
     spec.start_after = ms(static_cast<double>(rng.below(2000)));
     // The first two can be dialled: somebody has to be.
     spec.dialable = i < 2 || !rng.chance(options.unreachable);
+    spec.knows = i % 2 == 0;
     if (i + hostile.size() >= options.peers) {
       const Behaviour behaviour = hostile[i + hostile.size() - options.peers];
       spec.factory = hostile_factory(behaviour);
