@@ -4,8 +4,6 @@
 #include <utility>
 #include <variant>
 
-#include "node/state/key_file.h"
-
 namespace shoal::bench {
 namespace {
 

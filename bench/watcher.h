@@ -10,6 +10,7 @@
 #include "bench/pool.h"
 #include "node/link/link.h"
 #include "node/protocol/keys.h"
+#include "node/state/key_file.h"
 
 namespace shoal::bench {
 
