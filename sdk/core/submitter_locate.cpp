@@ -146,7 +146,8 @@ void Submitter::Impl::locate_deadline(const JobId& id, OpenJob& job) {
   if (!where.empty()) {
     what += " It was kept by " + where + ": start one of them again, or wait.";
   } else {
-    what += " See that the id is right ('shoal job list' shows your jobs) and that its workers run.";
+    what +=
+        " See that the id is right ('shoal job list' shows your jobs) and that its workers run.";
   }
   refuse(id, JobRefused::Why::kUnknownJob, std::move(what));
 }

@@ -21,20 +21,23 @@ TEST(Work, AStragglerIsDoubled) {
 }
 
 TEST(Work, AThiefGetsHalf) {
-  Pool pool;
-  pool.workers(3);
-  JobRun& job = pool.submit(Pool::job_of(600, 200ms));
-  ASSERT_TRUE(pool.run_until_ended(job, 60));
-  // They come late: most of the range is leased, and has to be taken from those who hold it.
-  pool.workers(3);
-  ASSERT_TRUE(pool.run_until_finished());
-  EXPECT_EQ(job.verified.size(), 600U);
   std::uint64_t stolen = 0;
-  for (const NodeIndex worker : pool.all_workers()) {
-    stolen += pool.world().node(worker).peer->status().units_stolen;
+  // Whether anything is left to be stolen is chance: in six pools it is somewhere.
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    Pool pool(seed);
+    pool.workers(3);
+    JobRun& job = pool.submit(Pool::job_of(600, 200ms));
+    ASSERT_TRUE(pool.run_until_ended(job, 60));
+    // They come late: most of the range is leased, and has to be taken from those who hold it.
+    pool.workers(3);
+    ASSERT_TRUE(pool.run_until_finished());
+    EXPECT_EQ(job.verified.size(), 600U);
+    for (const NodeIndex worker : pool.all_workers()) {
+      stolen += pool.world().node(worker).peer->status().units_stolen;
+    }
+    EXPECT_EQ(pool.judgement(), "");
   }
   EXPECT_GT(stolen, 0U);
-  EXPECT_EQ(pool.judgement(), "");
 }
 
 TEST(Work, UnitsComeFromPeersInAPoolOfThree) {

@@ -138,30 +138,37 @@ class JobLed {
   Signed paper_for(const NodeId& worker, std::uint64_t lease, LeaseKind,
                    const std::vector<Range>& ranges) const;
 
-  // --- leasing (job_leasing.cpp) ---
-  bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
-  void serve_hungry(Instant now, Outbox& out);
+  // --- which units (job_picks.cpp) ---
   Pick pick_for(Instant now, const NodeId& worker, const Member& member);
   Pick pick_fresh(const NodeId& worker, const Member& member);
   Pick pick_verify(const NodeId& worker, const Member& member);
   Pick pick_half_leased(Instant now, const NodeId& worker, const Member& member);
   bool all_late(Instant now, const UnitMap::Segment&) const;
   Pick pick_straggling(Instant now, const NodeId& worker, const Member& member);
-  void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
-  void introduce(const NodeId& worker, Member& member, Outbox& out);
-  bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   bool eligible(const UnitMap::Segment&, const NodeId& worker, const Member&) const;
   bool leader_must_verify(const UnitMap::Segment&) const;
   bool blind_verifiers_suffice() const;
-  void lapse(std::uint64_t lease, const RangeSet& units);
-  void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
-  void lapse_all(const NodeId& worker);
   std::uint64_t unit_ns_of(const Member&) const;
   std::uint64_t units_for(const Member&, Duration) const;
   // Takes a member out of the counts before it is changed (-1), and back in afterwards (+1): with
   // thousands of members nobody counts them anew for each.
   void count(const NodeId& worker, const Member& member, int sign);
   std::uint64_t threads_here() const { return std::max<std::uint64_t>(threads_here_, 1); }
+
+  // --- leasing (job_leasing.cpp) ---
+  bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
+  void serve_hungry(Instant now, Outbox& out);
+  void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
+  void introduce(const NodeId& worker, Member& member, Outbox& out);
+  bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
+  void lapse(std::uint64_t lease, const RangeSet& units);
+  void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
+  void lapse_all(const NodeId& worker);
+
+  // --- outputs that differ and may yet agree (job_equivalence.cpp) ---
+  void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
+                       Outbox& out);
+  void judges_are_late(Instant now, UnitIndex unit, Outbox& out);
 
   // --- evidence (job_evidence.cpp) ---
   // More evidence than a receipt has room for is no better evidence.
@@ -177,15 +184,12 @@ class JobLed {
   void settle_run(Instant now, Range run, const std::vector<std::uint64_t>& batches,
                   const std::vector<std::size_t>& group, std::size_t best, std::size_t best_size,
                   Outbox& out);
-  void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
-                       Outbox& out);
   void fill_digests(const std::vector<Batch*>& batches);
   void compare_units(Instant now, Range run, const std::vector<std::uint64_t>& ids,
                      const std::vector<Batch*>& batches, Outbox& out);
   void blame(Instant now, const UnitMap::Segment&, Outbox& out);
   void need_another(Range run, const std::vector<std::uint64_t>& batches, std::uint32_t agreed,
                     Outbox& out);
-  void judges_are_late(Instant now, UnitIndex unit, Outbox& out);
   void weigh_stuck(Instant now, Outbox& out);
   bool anyone_left(const UnitMap::Segment&) const;
   void weigh_again(Instant now, Range range, Outbox& out);

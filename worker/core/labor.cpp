@@ -286,6 +286,7 @@ void Labor::drop_job(Job& job, Outbox& out) {
 void Labor::release(Job& job, Range range) {
   for (auto it = job.leases.begin(); it != job.leases.end();) {
     it->second.remove(range);
+    if (it->second.empty()) job.stolen.erase(it->first);
     it = it->second.empty() ? job.leases.erase(it) : std::next(it);
   }
   for (auto& [_, ranges] : job.unsettled) ranges.remove(range);
@@ -389,10 +390,7 @@ void Labor::advance(Instant now, Outbox& out) {
   if (save_at_ && *save_at_ <= now) flush_saved(out);
   start_chunks(now, out);
   for (auto& [_, job] : jobs_) {
-    // What cannot be started at once is not stolen: units would go round and round between workers
-    // that are all busy.
-    const bool dry = job.state == State::kReady && job.unstarted() == 0 &&
-                     chunks_.size() < chunks_wanted(job);
+    const bool dry = job.state == State::kReady && job.unstarted() == 0;
     if (dry && !job.stealing && !job.victims.empty()) try_next_victim(now, job, out);
   }
   ask_for_work(now, out);

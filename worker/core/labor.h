@@ -129,6 +129,7 @@ class Labor {
     std::deque<Item> bound;                       // to verify, or doubles
     std::deque<Item> primaries;                   // may be stolen from the far end
     std::map<std::uint64_t, RangeSet> leases;     // what is still held of each
+    std::set<std::uint64_t> stolen;               // those of them that came by theft
     std::map<std::uint64_t, RangeSet> unsettled;  // stolen, not confirmed: victim's lease -> ranges
     std::map<UnitIndex, Held> batches;
     std::deque<UnitIndex> batch_order;  // of `batches`, the oldest first

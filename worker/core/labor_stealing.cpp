@@ -67,6 +67,8 @@ bool Labor::give_half(Job& job, const NodeId& thief, Outbox& out) {
   }
   // With nothing running, one unit is ours to do.
   if (total < 2 && (total == 0 || job.running == 0)) return false;
+  // A last unit moves once: between workers that are all busy it would go round and round.
+  if (total == 1 && job.stolen.contains(by_lease.begin()->first)) return false;
   if (job.unit_ns != 0 && total > 1 &&
       total * job.unit_ns < static_cast<std::uint64_t>(kLeastLoot.count())) {
     return false;
@@ -160,6 +162,7 @@ void Labor::on_transfer_reply(const NodeId& from, const TransferReply& reply, Ou
   // What was committed meanwhile has left `unsettled` already: only this is still to be held.
   if (reply.new_lease != 0 && !moved.empty()) {
     job->leases[reply.new_lease] = moved;
+    job->stolen.insert(reply.new_lease);
     take_paper(*job, reply.grant);
   }
   std::deque<Item> kept;

@@ -1,0 +1,102 @@
+#include <algorithm>
+
+#include "worker/core/job_led.h"
+
+// Outputs that differ and may yet agree: the job's own comparison, run by everybody who computed
+// them.
+namespace shoal {
+
+// Has everybody who computed them judge, unit by unit, whether all outputs match the one with the
+// least digest.
+void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
+                             Outbox& out) {
+  for (UnitIndex unit = run.first; unit < run.last; ++unit) {
+    if (!comparing_.emplace(unit, Judging{.since = now, .verdicts = {}}).second) continue;
+    struct Candidate {
+      Hash256 digest;
+      PackedOutputs output;
+    };
+    std::vector<Candidate> candidates;
+    for (std::uint64_t id : batches) {
+      const Batch& batch = *batches_.find(id);
+      const std::uint64_t at = unit - batch.range.first;
+      candidates.push_back({batch.digests[at], slice(*batch.outputs, at, at + 1)});
+    }
+    std::sort(candidates.begin(), candidates.end(),
+              [](const Candidate& a, const Candidate& b) { return a.digest < b.digest; });
+    CompareRequest request{.job = id_, .unit = unit, .candidates = {}};
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (i > 0 && candidates[i].digest == candidates[i - 1].digest) continue;
+      append(request.candidates, candidates[i].output);
+    }
+    for (std::uint64_t id : batches) out.send(batches_.find(id)->worker, request);
+  }
+}
+
+void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox& out) {
+  auto what = decode_comparison_verdict(verdict.body);
+  if (!what || what->job != id_ || what->worker != from || verdict.signer != from) return;
+  if (!comparing_.contains(what->unit)) return;
+  if (from != context_.self && !signature_holds(context_.checker, Purpose::kComparison, verdict)) {
+    return;
+  }
+  const Range run{what->unit, what->unit + 1};
+  units_.update(run, [](UnitIndex, UnitMap::Segment&) {});  // cuts the unit out of its run
+  const UnitMap::Segment& segment = units_.segments().at(what->unit);
+  std::vector<std::uint64_t> batches;
+  std::uint64_t reference = 0;
+  bool judged_all = true;
+  bool by_supporter = false;
+  for (const Replica& replica : segment.replicas) {
+    if (replica.state != ReplicaState::kCommitted && replica.state != ReplicaState::kCompared) {
+      continue;
+    }
+    const Batch& batch = *batches_.find(replica.batch);
+    if (batch.digests.empty()) continue;  // committed since, and not open yet: no part of this
+    const Hash256& digest = batch.digests[what->unit - batch.range.first];
+    by_supporter |= replica.worker == from;
+    judged_all &=
+        std::find(what->digests.begin(), what->digests.end(), digest) != what->digests.end();
+    if (!what->digests.empty() && digest == what->digests.front()) reference = replica.batch;
+    batches.push_back(replica.batch);
+  }
+  if (!by_supporter) return;
+  Judging& judging = comparing_.at(what->unit);
+  if (!judged_all || reference == 0 ||
+      !std::is_sorted(what->digests.begin(), what->digests.end())) {
+    comparing_.erase(what->unit);
+    weigh_again(now, run, out);  // the evidence has changed since the judges were asked
+  } else if (!what->all_match) {
+    comparing_.erase(what->unit);
+    need_another(run, batches, manifest_->quorum - 1, out);
+  } else {
+    judging.verdicts[from] = verdict;
+    // Whose commitment was lost since it judged supports nothing any more.
+    std::vector<Signed> verdicts;
+    for (std::uint64_t id : batches) {
+      auto one = judging.verdicts.find(batches_.find(id)->worker);
+      if (one != judging.verdicts.end()) verdicts.push_back(one->second);
+    }
+    if (verdicts.size() < manifest_->quorum || !batches_.find(reference)->outputs) return;
+    comparing_.erase(what->unit);
+    accept(run, batches, reference, std::move(verdicts), out);
+  }
+  finish_if_done(out);
+  serve_hungry(now, out);
+}
+
+// Who has not judged in time is gone, or says nothing: its evidence is replaced by another's.
+void JobLed::judges_are_late(Instant now, UnitIndex unit, Outbox& out) {
+  auto judging = comparing_.extract(unit);
+  const auto it = units_.first_overlapping({unit, unit + 1});
+  std::vector<std::uint64_t> silent;
+  for (const Replica& replica : it->second.replicas) {
+    if (replica.batch != 0 && !judging.mapped().verdicts.contains(replica.worker)) {
+      silent.push_back(replica.batch);
+    }
+  }
+  for (std::uint64_t batch : silent) reject_batch(now, batch, ReplicaState::kLapsed, out);
+  weigh_again(now, {unit, unit + 1}, out);
+}
+
+}  // namespace shoal
