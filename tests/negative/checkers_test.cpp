@@ -42,6 +42,23 @@ TEST(NoUndisputedChange, CatchesASecondDeliveryThatDiffers) {
   }
 }
 
+TEST(NoUndisputedChange, CatchesALaterSessionThatDiffers) {
+  for (const bool noisy : {false, true}) {
+    for (const bool planted : {false, true}) {
+      Pool pool(1, {}, planted ? submitter_factory<FickleSubmitter>() : SubmitterFactory{});
+      pool.workers(4);
+      JobSpec spec = Pool::job_of(50, 100ms);
+      spec.kernel.noisy = noisy;
+      JobRun& job = pool.submit(spec);
+      ASSERT_TRUE(pool.run_until_ended(job, 25));
+      pool.stop(pool.submitter());
+      pool.restart(pool.submitter());
+      pool.run_until_finished();
+      EXPECT_EQ(pool.caught("no_undisputed_change"), planted);
+    }
+  }
+}
+
 TEST(AcknowledgedNotLost, CatchesADiskThatOnlyClaimsToBeDurable) {
   for (const bool planted : {false, true}) {
     Pool pool;

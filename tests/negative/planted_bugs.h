@@ -51,6 +51,25 @@ class ForgetfulSubmitter final : public PlainSubmitter {
   }
 };
 
+// After a restart, delivers other results than before.
+class FickleSubmitter final : public PlainSubmitter {
+ public:
+  using PlainSubmitter::PlainSubmitter;
+  SubmitterActions step(Instant now, SubmitterEvent event) override {
+    restarted_ |= std::holds_alternative<AttachJob>(event);
+    SubmitterActions actions = PlainSubmitter::step(now, std::move(event));
+    for (SubmitterAction& action : actions) {
+      auto* ready = std::get_if<ReceiptReady>(&action);
+      if (ready == nullptr || !restarted_ || ready->receipt.outputs.sizes.empty()) continue;
+      twist_output(ready->receipt.outputs, 0, 0x55);
+    }
+    return actions;
+  }
+
+ private:
+  bool restarted_ = false;
+};
+
 // Bans everybody who links to it.
 class SuspiciousWorker final : public PlainWorker {
  public:

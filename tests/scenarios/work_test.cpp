@@ -141,5 +141,37 @@ TEST(Work, ResultsThatDifferWithinTheToleranceAgree) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// Each of two leaders that are apart accepts what its own workers computed.
+TEST(Work, ALaterSessionIsToldTheSameWithinTheTolerance) {
+  Pool pool;
+  for (std::uint8_t i = 0; i < 8; ++i) {
+    WorkerSpec spec;
+    spec.noise = i;
+    pool.worker(spec);
+  }
+  JobSpec spec = Pool::job_of(100, 200ms);
+  spec.kernel.noisy = true;
+  JobRun& job = pool.submit(spec);
+  ASSERT_EQ(job.stewards.size(), 3U);
+  std::vector<NodeIndex> apart{job.stewards[1]};
+  for (const NodeIndex worker : pool.all_workers()) {
+    const bool steward =
+        std::find(job.stewards.begin(), job.stewards.end(), worker) != job.stewards.end();
+    if (!steward && apart.size() < 4) apart.push_back(worker);
+  }
+  pool.partition(apart);
+  ASSERT_TRUE(pool.run_until_ended(job, 50));
+  pool.stop(pool.submitter());
+  pool.run(60s);
+  pool.heal();
+  pool.stop(job.stewards[0]);
+  pool.stop(job.stewards[2]);
+  pool.restart(pool.submitter());
+  ASSERT_TRUE(pool.run_until_finished());
+  pool.restart(job.stewards[0]);
+  pool.restart(job.stewards[2]);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
 }  // namespace
 }  // namespace shoal::sim

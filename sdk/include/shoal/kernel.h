@@ -180,6 +180,9 @@ class Kernel {
   //
   //   const auto kIntegrate = shoal::Kernel<Params, Input, double>{"integrate", integrate}
   //       .equivalent([](const double& a, const double& b) { return std::abs(a - b) < 1e-9; });
+  //
+  // A session never changes a result that it has delivered; one that attaches to the job later may
+  // be given another that is as good.
   Kernel equivalent(std::function<bool(const Output&, const Output&)> same) const {
     Kernel copy = *this;
     copy.equivalent_ = std::move(same);

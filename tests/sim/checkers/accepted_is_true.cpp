@@ -4,24 +4,18 @@
 
 #include "node/protocol/hash.h"
 #include "tests/sim/checkers/checkers.h"
+#include "tests/sim/checkers/liars.h"
 #include "tests/sim/world.h"
 
 namespace shoal::sim {
 namespace {
-
-struct Liars {
-  std::size_t hostile = 0;
-  std::size_t colluders = 0;
-  std::size_t largest_group = 0;  // that tell the same lie
-  bool colluder_leads = false;
-};
 
 class AcceptedIsTrue final : public Checker {
  public:
   std::string_view name() const override { return "accepted_is_true"; }
 
   void on_receipt(World& world, const JobRun& job, const Receipt& receipt) override {
-    const Liars liars = liars_of(world, job);
+    const Liars liars = census_.of(world, job);
     const std::string where = job.manifest.name + " units [" + std::to_string(receipt.range.first) +
                               ", " + std::to_string(receipt.range.last) + ") ";
     if (receipt.range.empty() || receipt.range.last > job.manifest.units) {
@@ -43,19 +37,6 @@ class AcceptedIsTrue final : public Checker {
   }
 
  private:
-  Liars liars_of(World& world, const JobRun& job) {
-    for (; counted_ < world.nodes().size(); ++counted_) {
-      const Node& node = *world.nodes()[counted_];
-      if (node.honest()) continue;
-      ++liars_.hostile;
-      if (node.worker.behaviour == "colluder") ++liars_.colluders;
-    }
-    Liars liars = liars_;
-    liars.largest_group = std::max<std::size_t>(liars.colluders, liars.hostile > 0 ? 1 : 0);
-    liars.colluder_leads = job.steward && world.node(*job.steward).worker.behaviour == "colluder";
-    return liars;
-  }
-
   void check_verified(World& world, const JobRun& job, const Receipt& receipt, const Liars& liars,
                       const std::string& where) {
     std::set<NodeId> supporters;
@@ -75,7 +56,7 @@ class AcceptedIsTrue final : public Checker {
                                         " distinct supporters, not " +
                                         std::to_string(job.manifest.quorum));
     }
-    if (liars.colluder_leads || liars.largest_group >= job.manifest.quorum) return;
+    if (liars.may_win(job)) return;
     if (!true_outputs(job, receipt)) world.violated(name(), where + "are accepted and wrong");
   }
 
@@ -103,8 +84,7 @@ class AcceptedIsTrue final : public Checker {
     return true;
   }
 
-  Liars liars_;
-  std::size_t counted_ = 0;
+  LiarCensus census_;
 };
 
 }  // namespace
