@@ -221,9 +221,10 @@ void Submitter::Impl::look_around(const JobId& id, OpenJob& job) {
     return;
   }
   for (const NodeId& node : job.stewards) {
-    if (job.reader == node || !contacts[node].linked || job.keepers[node].forgot) continue;
+    if (!contacts[node].linked || job.keepers[node].forgot) continue;
+    // Also the one that is read from: it may have heard of others that keep the job in its place.
     send(node, JobFind{id});
-    ask_receipts_of(id, job, node, true);
+    if (job.reader != node) ask_receipts_of(id, job, node, true);
   }
   if (job.chain.empty()) {  // that the one who is read from is a steward, he alone has said
     std::size_t asked = 0;

@@ -6,7 +6,9 @@
 namespace shoal {
 namespace {
 
-constexpr Duration kDialPatience = 4s;
+// The transport gives up first: to leave a slow peer while it still tries would be to begin again
+// with it, and never to reach it.
+constexpr Duration kDialPatience = limits::kHelloTimeout + 1s;
 constexpr Duration kAskAgain = 400ms;
 // After the first door has answered, the others get this long before a job is refused for want of
 // what they might have told.

@@ -120,5 +120,39 @@ TEST(Faults, LinksThatBreakAllTheTimeCostTimeAndNoResult) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+TEST(Faults, ALinkThatTakesASecondEachWayIsALink) {
+  WorldOptions options;
+  options.network.latency_min = options.network.latency_max = 1100ms;
+  Pool pool(1, options);
+  pool.workers(4);
+  JobRun& job = pool.submit(Pool::job_of(20, 100ms));
+  ASSERT_TRUE(job.accepted.has_value());
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+// A submitter that is restarted before it hears that its job was taken gives it to others.
+TEST(Faults, AJobThatWasGivenAwayTwiceIsFoundWhereItIsKept) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    Pool pool(seed);
+    pool.workers(4);
+    pool.run(10s);
+    const NodeIndex other = pool.all_workers().back();
+    pool.stop(other);
+    JobRun& job = pool.world().submit(pool.submitter(), Pool::job_of(20, 100ms));
+    ASSERT_TRUE(pool.world().run_until([&] { return job.accepted.has_value(); }, 60s));
+    job.accepted.reset();  // as if it had not been written down
+    pool.stop(pool.submitter());
+    pool.restart(other);
+    pool.partition({pool.submitter(), pool.coordinator(), other});
+    pool.restart(pool.submitter());
+    pool.run(60s);
+    ASSERT_TRUE(job.accepted.has_value());
+    pool.heal();
+    ASSERT_TRUE(pool.run_until_finished()) << "seed " << seed;
+    EXPECT_EQ(pool.judgement(), "");
+  }
+}
+
 }  // namespace
 }  // namespace shoal::sim

@@ -37,7 +37,11 @@ Duration Network::latency(NodeIndex a, NodeIndex b) const {
   if (options_.latency_sigma == 0) return even;
   Rng own(splitmix(seed_ ^ pair));
   const double factor = log_normal(own, options_.latency_sigma);
-  return Duration(static_cast<std::int64_t>(static_cast<double>(even.count()) * factor));
+  // Where a handshake takes longer than the transport waits for it there is no link at all, and a
+  // node that has no other never does anything: not a pool to learn from.
+  constexpr Duration kSlowest = limits::kHelloTimeout / 5;
+  return std::min(kSlowest,
+                  Duration(static_cast<std::int64_t>(static_cast<double>(even.count()) * factor)));
 }
 
 Time Network::arrival(Link& link, std::uint8_t side, std::size_t bytes) {

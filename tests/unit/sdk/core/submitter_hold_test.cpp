@@ -237,6 +237,22 @@ TEST_F(SubmitterHold, AsksTheFollowersWhereNothingComesFromTheLeader) {
   EXPECT_EQ(only<ReceiptReady>().from, job.stewards[2]);
 }
 
+// Others may have been named in its place, and then it will never have anything.
+TEST_F(SubmitterHold, AsksTheOneItReadsFromWhoKeepsTheJobWhereNothingComes) {
+  const Kept job = kept(manifest(6, 1), 1);
+  step(WantReceipts{job.job, 1000});
+  actions.clear();
+  const Instant start = now;
+  std::vector<JobFind> asked;
+  while (asked.empty() && now < start + 60s) {
+    pass();
+    asked = sent<JobFind>(job.stewards[0]);
+  }
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_LE(now - start, Duration(10s));
+  EXPECT_TRUE(sent<ResultsRequest>(job.stewards[0]).empty());
+}
+
 TEST_F(SubmitterHold, TurnsFromAStewardWhoseReceiptsDoNotHold) {
   const Kept job = kept(manifest(4));
   step(WantReceipts{job.job, 1000});
