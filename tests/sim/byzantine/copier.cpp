@@ -19,8 +19,10 @@ void Copier::before(PeerEvent& event) {
     }
     questions_.push_back({received->peer, encode(Message(ResultsRequest{grant->job, 0, 1 << 16}))});
   } else if (const auto* reveal = std::get_if<Reveal>(&*message)) {
-    if (reveal->lapsed || leads(reveal->job)) return;
-    accuse_("was shown a commitment of a job that it does not lead");
+    // Who led may still be shown what was on its way, or comes from one who has not heard yet that
+    // another leads. A leader sees what it likes: no quorum protects a job from one that lies.
+    if (reveal->lapsed || leads(reveal->job) || led_.contains(reveal->job)) return;
+    accuse_("was shown a commitment of a job that it never led");
     if (reveal->outputs) learn(reveal->job, reveal->part.first, *reveal->outputs);
   } else if (const auto* results = std::get_if<Results>(&*message)) {
     for (const Bytes& bytes : results->receipts) {
@@ -67,6 +69,9 @@ ComputeDone Copier::answer(const StartCompute& order) {
 }
 
 void Copier::after(PeerActions& actions) {
+  for (const JobStatus& job : jobs_led()) {
+    if (job.leads) led_.insert(job.job);
+  }
   PeerActions kept;
   for (PeerAction& action : actions) {
     if (const auto* order = std::get_if<StartCompute>(&action)) {

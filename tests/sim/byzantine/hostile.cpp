@@ -102,7 +102,8 @@ PeerActions HostileWorker::step(Instant now, PeerEvent event) {
 
 bool HostileWorker::leads(const JobId& job) const {
   const std::vector<JobStatus> led = peer_.jobs_led();
-  return std::any_of(led.begin(), led.end(), [&](const JobStatus& s) { return s.job == job; });
+  return std::any_of(led.begin(), led.end(),
+                     [&](const JobStatus& s) { return s.job == job && s.leads; });
 }
 
 std::optional<NodeId> HostileWorker::somebody() {

@@ -35,6 +35,7 @@ class Copier final : public HostileWorker {
   ComputeDone answer(const StartCompute&);
   std::map<std::pair<JobId, UnitIndex>, Bytes> seen_;  // outputs of others
   std::vector<Send> questions_;                        // to put with the next actions
+  std::set<JobId> led_;                                // at some time
 };
 
 class Equivocator final : public HostileWorker {

@@ -19,7 +19,15 @@ void Replayer::after(PeerActions& actions) {
     if (const auto* send = std::get_if<Send>(&action)) keep(send->bytes);
   }
   if (old_.empty() || !rng_.chance(0.2)) return;
-  if (const auto to = somebody()) actions.push_back(Send{*to, old_[rng_.below(old_.size())]});
+  const auto to = somebody();
+  if (!to) return;
+  const Bytes& old = old_[rng_.below(old_.size())];
+  // Somebody who keeps nothing of a job says so to who asks. Said again by the leader it would be
+  // the end of the job for its workers: a leader that stalls its own job is not replaced.
+  const auto message = decode(old);
+  const auto* revoke = message ? std::get_if<LeaseRevoke>(&*message) : nullptr;
+  if (revoke != nullptr && revoke->job_over && leads(revoke->job)) return;
+  actions.push_back(Send{*to, old});
 }
 
 void FreeRider::after(PeerActions& actions) {
