@@ -359,6 +359,9 @@ void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
     }
     if (!entry.begun || !fellow(entry, node)) continue;
     entry.away.erase(node);
+    const auto& stewards = entry.job->term().stewards;
+    // The leader, or who was until this node took its place.
+    if (node == stewards.front() || node == stewards.back()) entry.contests = 0;
     heard_[node] = now;
     out.send(node, notice_of(entry));
   }

@@ -101,6 +101,7 @@ class Stewardship {
     UnixMs ended = 0;                    // when; 0: it has not
     std::optional<Instant> resume_at;    // led before a restart: leads again then
     std::map<NodeId, Instant> away;      // fellow stewards that are not linked, since
+    std::uint32_t contests = 0;          // elections won here since a leader was last linked
     std::map<NodeId, Reading> readings;  // by whose ledger it is
     std::optional<Enlisting> enlisting;
     std::map<NodeId, Instant> declined;     // workers that would not be stewards, since

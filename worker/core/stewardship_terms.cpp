@@ -6,6 +6,10 @@
 namespace shoal {
 namespace {
 
+// Two that are cut off from each other and not from the rest would depose each other for ever, each
+// as soon as it heard of the other's term: they wait twice as long each time.
+constexpr std::uint32_t kContestsMost = 6;
+
 std::size_t rank_of(const Term& term, const NodeId& node) {
   return static_cast<std::size_t>(std::find(term.stewards.begin(), term.stewards.end(), node) -
                                   term.stewards.begin());
@@ -74,6 +78,7 @@ void Stewardship::elect_self(Instant now, Entry& entry, Outbox& out) {
     if (before.stewards[i] != signer_.id()) next.stewards.push_back(before.stewards[i]);
   }
   if (!again) {  // who led before comes last
+    ++entry.contests;
     next.stewards.push_back(before.stewards.front());
     out.tell(LogLevel::kWarning, "leads job " + short_hex(before.job) +
                                      " from now on: its leader " +
@@ -87,7 +92,6 @@ void Stewardship::elect_self(Instant now, Entry& entry, Outbox& out) {
 
 // `terms` were checked, and outrank those that were in force here.
 void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox& out) {
-  const NodeId leader_before = entry.job->term().stewards.front();
   entry.job->set_terms(std::move(terms));
   if (entry.durable) store_terms(entry, out);
   std::erase_if(entry.away, [&](const auto& away) { return !fellow(entry, away.first); });
@@ -100,7 +104,13 @@ void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox
                                     short_hex(leader) + " from now on");
       entry.job->follow();
     }
-    if (leader != leader_before && membership_.linked(leader)) heard_[leader] = now;
+    // A term is a sign of life, whoever brought it.
+    if (membership_.linked(leader)) {
+      heard_[leader] = now;
+      entry.contests = 0;
+    } else {
+      entry.away[leader] = now;
+    }
   }
   if (!entry.begun) return;
   meet_fellows(now, entry, out);
@@ -159,7 +169,8 @@ std::optional<Instant> Stewardship::takeover_at(const Entry& entry) const {
   }
   auto away = entry.away.find(leader);
   if (away == entry.away.end()) return std::nullopt;
-  return away->second + limits::kLinkPatience + turn;
+  return away->second + limits::kLinkPatience * (1 << std::min(entry.contests, kContestsMost)) +
+         turn;
 }
 
 // This node slept: what it did not hear proves nothing about the leader.

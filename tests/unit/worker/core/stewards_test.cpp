@@ -128,6 +128,18 @@ TEST(Stewards, ASilentLeaderIsFollowedThoughItsLinkIsUp) {
   EXPECT_EQ(status_at(pool, 1).verified, 3000U);
 }
 
+TEST(Stewards, TwoThatAreCutOffFromEachOtherAloneDoNotDeposeEachOtherForEver) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(3000, 2));
+  run_until(pool, 1, 200);
+  pool.cut(1, 2);
+  pool.wait(120s);
+  EXPECT_LE(status_at(pool, 3).epoch, 16U);
+  pool.link(1, 2);
+  pool.run(honest);
+  EXPECT_EQ(status_at(pool, 3).verified, 3000U);
+}
+
 TEST(Stewards, WhoSleptItselfAccusesNobody) {
   Pool pool(4);
   pool.submit({1, 2, 3}, pool.manifest(3000, 2));
