@@ -13,6 +13,7 @@ constexpr Duration kNextPeerAfter = 1s;  // after a dial in vain
 // again, would keep two machines busy with nothing.
 constexpr Duration kLastingLink = 10s;
 constexpr Duration kLookForPeers = 5s;
+constexpr std::size_t kFurtherPeers = 3;
 constexpr std::uint32_t kSampleCount = 32;
 // A record from a clock that is ahead of ours is still believed.
 constexpr UnixMs kClockSlackMs = 300'000;
@@ -68,6 +69,7 @@ void Membership::on_started(Instant now, Outbox& out) {
   own_record(now);
   dial_doors(now, out);
   keep_active(now, out);
+  further_at_ = now + jittered(config_.announce_every);
 }
 
 // Somebody who names relays has found that it cannot be dialled, so they are asked first; save by a
@@ -107,7 +109,7 @@ void Membership::dial_doors(Instant now, Outbox& out) {
 
 void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   LinkState& link = links_[up.peer];
-  link = LinkState{.role = up.role, .address = up.address, .path = up.path};
+  link = LinkState{.role = up.role, .address = up.address, .path = up.path, .used = now};
   if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
     it->second.dialling = false;
     it->second.up_since = now;
@@ -279,14 +281,10 @@ void Membership::keep_active(Instant now, Outbox& out) {
   }
   for (const auto& [node, contact] : contacts_) {
     if (contact.dialling && !contact.door) ++active;
-    if (contact.dialling || linked(node) || !contact.record) continue;
-    if (contact.what.role != Role::kWorker || contact.what.endpoints.empty()) continue;
-    // It keeps its own links; circuits are for when there is something to say.
-    if (!contact.what.via.empty()) continue;
-    if (contact.not_before > now) {
-      some_later = true;
-    } else {
+    if (may_dial(now, node, contact)) {
       candidates.push_back(node);
+    } else {
+      some_later |= contact.not_before > now && may_dial(contact.not_before, node, contact);
     }
   }
   while (active < limits::kActivePeers && !candidates.empty()) {
@@ -306,15 +304,53 @@ void Membership::keep_active(Instant now, Outbox& out) {
   if (announce_at_ && at < *announce_at_) announce_at_ = at;
 }
 
+// A worker that is neither linked nor on its way.
+bool Membership::may_dial(Instant now, const NodeId& node, const Contact& contact) const {
+  // Who names relays keeps its own links; circuits are for when there is something to say.
+  return !contact.dialling && !linked(node) && contact.record &&
+         contact.what.role == Role::kWorker && !contact.what.endpoints.empty() &&
+         contact.what.via.empty() && contact.not_before <= now;
+}
+
+void Membership::look_further(Instant now, Outbox& out) {
+  further_at_ = now + jittered(config_.announce_every);
+  std::erase_if(further_, [this](const NodeId& node) { return !linked(node); });
+  if (further_.size() >= kFurtherPeers) {
+    const auto idle = std::find_if(further_.begin(), further_.end(), [&](const NodeId& node) {
+      return now - links_.at(node).used >= config_.announce_every;
+    });
+    if (idle == further_.end()) return;
+    out.act(Drop{*idle, "of no use"});
+    further_.erase(idle);
+  }
+  std::vector<NodeId> candidates;
+  for (const auto& [node, contact] : contacts_) {
+    if (may_dial(now, node, contact)) candidates.push_back(node);
+  }
+  if (candidates.empty()) return;
+  further_.push_back(candidates[rng_.below(candidates.size())]);
+  dial(further_.back(), contacts_.at(further_.back()), out);
+}
+
+bool Membership::note_use(Instant now, const NodeId& node) {
+  const auto it = links_.find(node);
+  if (it == links_.end()) return false;
+  it->second.used = now;
+  return true;
+}
+
 void Membership::on_deadline(Instant now, Outbox& out) {
+  if (further_at_ && *further_at_ <= now) look_further(now, out);
   if (announce_at_ && *announce_at_ <= now) dial_doors(now, out);
   if (active_at_ && *active_at_ <= now) keep_active(now, out);
 }
 
 std::optional<Instant> Membership::next_deadline() const {
-  if (!active_at_) return announce_at_;
-  if (!announce_at_) return active_at_;
-  return std::min(*announce_at_, *active_at_);
+  std::optional<Instant> next = announce_at_;
+  for (const auto& at : {active_at_, further_at_}) {
+    if (at && (!next || *at < *next)) next = at;
+  }
+  return next;
 }
 
 void Membership::check_invariants() const {

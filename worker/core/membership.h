@@ -15,6 +15,10 @@ namespace shoal {
 // announces itself, learns a sample and leaves; it keeps links to a handful of workers, and dials
 // others when there is something to say to them. Peers found once are remembered, so that a node
 // finds its way back when every coordinator is gone.
+//
+// A network that is cut in two fills up on both sides: each node finds its handful on its own side,
+// and when the cut heals nobody is short of peers. So each dials somebody at random now and then
+// whom it does not need, beside its handful, and keeps those few that turn out to be of use.
 class Membership {
  public:
   struct LinkState {
@@ -23,6 +27,7 @@ class Membership {
     LinkPath path = LinkPath::kDirect;
     bool announced = false;  // coordinators: what we came for
     bool sampled = false;
+    Instant used;  // when it last said something
   };
 
   Membership(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
@@ -43,6 +48,8 @@ class Membership {
   // Dials `node` unless it is linked, being dialled, unknown, or was out of reach a moment ago.
   void reach(Instant now, const NodeId& node, Outbox&);
   bool linked(const NodeId& node) const { return links_.contains(node); }
+  // `node` has said something. False: it is not linked.
+  bool note_use(Instant now, const NodeId& node);
   bool reachable(const NodeId& node) const;
   const std::map<NodeId, LinkState>& links() const { return links_; }
   std::vector<NodeId> linked_workers() const;
@@ -69,6 +76,8 @@ class Membership {
   void dial(const NodeId& node, Contact& contact, Outbox& out);
   void dial_doors(Instant now, Outbox& out);
   void keep_active(Instant now, Outbox& out);
+  bool may_dial(Instant now, const NodeId& node, const Contact& contact) const;
+  void look_further(Instant now, Outbox& out);
   void leave_coordinator(const NodeId& node, Outbox& out);
   Duration jittered(Duration d);
   void make_room();
@@ -81,7 +90,9 @@ class Membership {
   std::map<NodeId, LinkState> links_;
   std::map<NodeId, std::uint64_t> cookies_;
   std::optional<Instant> announce_at_;
-  std::optional<Instant> active_at_;  // when to look for more peers
+  std::optional<Instant> active_at_;   // when to look for more peers
+  std::optional<Instant> further_at_;  // when to dial somebody beside the handful
+  std::vector<NodeId> further_;        // those that were, the oldest first
   std::uint32_t door_failures_ = 0;
   std::uint32_t lonely_ = 0;  // visits to the doors in a row that led to nobody
   std::optional<Signed> own_;

@@ -147,7 +147,7 @@ struct Peer::Impl {
     perform(exchange.link_lost(now, lost.peer));
   }
   void on(const Received& received) {
-    if (!membership.linked(received.peer)) return;
+    if (!membership.note_use(now, received.peer)) return;
     auto message = decode(received.bytes);
     if (message) return hear(received.peer, std::move(*message));
     if (message.error().fault == DecodeFault::kUnknown) return;
