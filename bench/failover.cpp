@@ -35,25 +35,31 @@ double seconds_since(Clock::time_point moment) {
   return std::chrono::duration<double>(Clock::now() - moment).count();
 }
 
-// Looks at the followers in turn, until one of them says that it leads under a later epoch and has
-// `fits`.
+// Asks these stewards in turn, until what one of them says fits, which leads under a later epoch
+// than that.
 template <class Fits>
-Result<JobStatus, std::string> await_leader(Watcher& watcher, const std::vector<NodeId>& followers,
+Result<JobStatus, std::string> await_leader(Watcher& watcher, const std::vector<NodeId>& stewards,
                                             const JobId& job, std::uint64_t epoch_before,
                                             Fits fits) {
   const auto give_up = Clock::now() + kPatience;
+  std::string last;  // that was said
   while (Clock::now() < give_up) {
-    for (const NodeId& follower : followers) {
-      auto status = watcher.ask(follower, job);
+    for (const NodeId& steward : stewards) {
+      auto status = watcher.ask(steward, job);
       if (!status) return tl::unexpected(status.error());
       if (!*status) return tl::unexpected(std::string("a steward has forgotten the job"));
       if ((*status)->leads && (*status)->epoch > epoch_before && fits(**status)) {
         return std::move(**status);
       }
+      last = short_hex(steward) + ((*status)->leads ? " leads" : " follows") + " under epoch " +
+             std::to_string((*status)->epoch) + ", " + std::to_string((*status)->verified) +
+             " verified, " + std::to_string((*status)->leased) + " leased, " +
+             std::to_string((*status)->committed) +
+             " committed; waiting for: " + (*status)->waiting_for;
     }
     std::this_thread::sleep_for(kLookEvery);
   }
-  return tl::unexpected(std::string("no other steward takes the lead and goes on"));
+  return tl::unexpected("no steward leads the job and goes on with it: " + last);
 }
 
 // The job's stewards, the leader first; there must be all three.
@@ -87,21 +93,19 @@ Measured run_once(const Run& run, const SpinParams& params, Figures& figures) {
   for (const NodeId& follower : followers) {
     if (auto told = (*watcher)->ask(follower, id); !told) return tl::unexpected(told.error());
   }
-  const auto before = (*watcher)->ask(leader, id);
+  const auto before = await_leader(**watcher, {leader}, id, 0,
+                                   [](const JobStatus& status) { return status.verified > 0; });
   if (!before) return tl::unexpected(before.error());
-  if (!*before || !(*before)->leads || (*before)->verified == 0) {
-    return tl::unexpected(std::string("the job is not under way"));
-  }
 
   const auto death = Clock::now();
   (*pool)->kill(leader, Pool::Killed::kAlone);
-  const auto leased = await_leader(**watcher, followers, id, (*before)->epoch,
+  const auto leased = await_leader(**watcher, followers, id, before->epoch,
                                    [](const JobStatus& status) { return status.leased > 0; });
   if (!leased) return tl::unexpected(leased.error());
   figures.lease.values.push_back(seconds_since(death));
   const std::uint64_t verified = leased->verified;
   const auto moved =
-      await_leader(**watcher, followers, id, (*before)->epoch,
+      await_leader(**watcher, followers, id, before->epoch,
                    [&](const JobStatus& status) { return status.verified > verified; });
   if (!moved) return tl::unexpected(moved.error());
   figures.result.values.push_back(seconds_since(death));
