@@ -190,7 +190,8 @@ void Submitter::Impl::end_search() {
 bool Submitter::Impl::door_on_its_way() const {
   return std::any_of(config.doors.begin(), config.doors.end(), [this](const Ticket::Door& door) {
     const auto it = contacts.find(door.node);
-    return it != contacts.end() && it->second.linked;
+    if (it == contacts.end()) return false;
+    return it->second.linked || (it->second.dial_ends && search.failed.count(door.node) == 0);
   });
 }
 

@@ -349,7 +349,7 @@ TEST_F(SubmitterHold, ALinkThatBreaksAgainAndAgainIsDialledWithGrowingPauses) {
   for (int i = 0; i < 12; ++i) {
     step(LinkLost{only_one.id(), "the connection was closed"});
     const Instant lost = now;
-    while (dialled().empty()) pass();
+    await_dial(only_one.id());
     pause = now - lost;
     link(only_one);
   }
@@ -358,7 +358,7 @@ TEST_F(SubmitterHold, ALinkThatBreaksAgainAndAgainIsDialledWithGrowingPauses) {
   now = now + 6s;
   step(LinkLost{only_one.id(), "connection reset"});
   const Instant lost = now;
-  while (dialled().empty()) pass();
+  await_dial(only_one.id());
   EXPECT_LE(now - lost, Duration(200ms));
 }
 
