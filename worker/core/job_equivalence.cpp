@@ -69,6 +69,7 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
   } else if (!what->all_match) {
     comparing_.erase(what->unit);
     need_another(run, batches, manifest_->quorum - 1, out);
+    open_or_compare(now, run, out);
   } else {
     judging.verdicts[from] = verdict;
     // Whose commitment was lost since it judged supports nothing any more.

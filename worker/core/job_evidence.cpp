@@ -334,7 +334,12 @@ void JobLed::need_another(Range run, const std::vector<std::uint64_t>& batches,
   units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
     segment.agreed = agreed;
     for (Replica& replica : segment.replicas) {
-      if (replica.state == ReplicaState::kCommitted) replica.state = ReplicaState::kCompared;
+      if (replica.state != ReplicaState::kCommitted) continue;
+      // Who committed while the others were judged is still to be weighed.
+      const bool weighed =
+          std::find(batches.begin(), batches.end(), replica.batch) != batches.end();
+      if (weighed) replica.state = ReplicaState::kCompared;
+      hope |= !weighed;
     }
     hope |= segment.count(ReplicaState::kLeased) > 0 || anyone_left(segment);
   });

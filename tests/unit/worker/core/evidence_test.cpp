@@ -1,0 +1,70 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "node/protocol/result.h"
+#include "tests/unit/worker/core/pool.h"
+
+// What a leader makes of commitments, reveals and verdicts that come in an awkward order.
+namespace shoal {
+namespace {
+
+using test::PlainSigner;
+using test::Pool;
+
+// Each worker has a result of its own.
+std::optional<Bytes> own_output(std::size_t n, UnitIndex) {
+  return Bytes{1, 2, 3, std::uint8_t(n)};
+}
+
+Hash256 digest_of(std::size_t n) {
+  PackedOutputs output;
+  output.inline_bytes = *own_output(n, 0);
+  output.sizes = {output.inline_bytes.size()};
+  return digests_of(output)->front();
+}
+
+TEST(Evidence, WhoCommitsWhileTheOthersAreJudgedIsWeighedToo) {
+  Pool pool(6);
+  Manifest manifest = pool.manifest(1, 2);
+  manifest.comparison = Comparison::kEquivalent;
+  const JobId job = pool.submit(1, manifest);
+  // Nobody finishes for so long that a third is given the unit beside the two.
+  std::vector<std::size_t> holders;
+  pool.wait(100s);
+  std::optional<Message> held_up;
+  std::vector<RevealDetail> asked_of_third;
+  std::size_t third = 0;
+  pool.meddle = [&](std::size_t from, std::size_t to, Message& message) {
+    if (third == 0) return true;
+    if (from == third && std::holds_alternative<Reveal>(message) && !held_up) {
+      held_up = message;
+      return false;
+    }
+    if (const auto* request = std::get_if<RevealRequest>(&message); request && to == third) {
+      asked_of_third.push_back(request->detail);
+    }
+    return true;
+  };
+  for (std::size_t n = 2; n <= 6 && holders.size() < 3; ++n) {
+    if (holders.size() == 2) third = n;
+    if (pool.compute(n, own_output)) holders.push_back(n);
+  }
+  ASSERT_EQ(holders.size(), 3U);
+  ASSERT_TRUE(held_up.has_value());
+  ASSERT_EQ(asked_of_third, std::vector{RevealDetail::kRoot});
+
+  ComparisonVerdict no{.job = job,
+                       .worker = pool.id(holders[0]),
+                       .unit = 0,
+                       .digests = {digest_of(holders[0]), digest_of(holders[1])},
+                       .all_match = false};
+  std::sort(no.digests.begin(), no.digests.end());
+  const PlainSigner judge(static_cast<std::uint8_t>(holders[0]));
+  pool.say_as(holders[0], 1, CompareReply{sign_fact(judge, Purpose::kComparison, encode(no))});
+  pool.say_as(third, 1, *held_up);
+  EXPECT_EQ(asked_of_third, (std::vector{RevealDetail::kRoot, RevealDetail::kOutputs}));
+}
+
+}  // namespace
+}  // namespace shoal
