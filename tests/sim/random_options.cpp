@@ -71,8 +71,10 @@ SimOptions random_options(std::uint64_t seed) {
     options.byzantine[behaviour] = 1;
     --left;
   }
-  // A replayer repeats its own reveals to anybody: a copier beside it would accuse the honest.
-  if (options.byzantine.contains(Behaviour::kReplayer)) {
+  // A replayer repeats its own reveals to anybody, and noise may be a reveal of a job that there is
+  // not: a copier beside them would accuse the honest.
+  if (options.byzantine.contains(Behaviour::kReplayer) ||
+      options.byzantine.contains(Behaviour::kGarbage)) {
     options.byzantine.erase(Behaviour::kCopier);
   }
   std::uint32_t hostile = 0;
