@@ -45,6 +45,7 @@ struct JobRun {
   std::uint64_t receipts = 0;
   std::uint64_t bad_receipts = 0;
   std::vector<Range> fresh;  // units of the receipt under way that had not ended before
+  std::optional<NodeIndex> receipt_from;  // the steward that it came from
   RangeSet verified, failed, disputed, ended;
   RangeSet ended_in_session;                 // since the submitter's process last attached
   std::map<ContentId, WantOutput> fetching;  // large outputs under way

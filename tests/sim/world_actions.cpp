@@ -378,6 +378,7 @@ void World::perform(Node& node, ReceiptReady ready) {
   }
   const Receipt& receipt = ready.receipt;
   job->fresh = ready.fresh;
+  job->receipt_from = index_of(ready.from);
   for (const auto& checker : checkers_) checker->on_receipt(*this, *job, receipt);
   ++job->receipts;
   const bool news = !job->ended.contains(receipt.range);

@@ -168,6 +168,7 @@ class Peer {
   WorkerStatus status() const;
   // The relays of this node, for the record in its Hello.
   const std::vector<Via>& via() const;
+  // Of all jobs that this node keeps; JobStatus::leads says which of them it leads.
   std::vector<JobStatus> jobs_led() const;
 
  private:

@@ -21,6 +21,15 @@ class AcknowledgedNotLost final : public Checker {
     }
   }
 
+  void on_receipt(World& world, const JobRun& job, const Receipt& receipt) override {
+    if (!job.receipt_from) return;
+    const Node& steward = world.node(*job.receipt_from);
+    if (steward.disk.holds(FactKind::kReceipt, job.id, receipt.sequence)) return;
+    world.violated(name(), job.manifest.name + " receipt " + std::to_string(receipt.sequence) +
+                               " was delivered before it was on the disk of " +
+                               world.name_of_node(*job.receipt_from));
+  }
+
   void on_restart(World& world, NodeIndex node) override { still_kept(world, node); }
 
   void at_the_end(World& world) override {
