@@ -234,7 +234,7 @@ class Labor {
   std::optional<Instant> save_at_;
   std::uint64_t paper_sequence_ = 0;
   struct Failing {
-    std::uint64_t units = 0;  // in a row
+    std::uint64_t units;  // in a row
     std::string why;
   };
   std::optional<Failing> failing_;

@@ -111,7 +111,7 @@ void Labor::note_failures(const Job& job, const ComputeDone& done, Outbox& out) 
   constexpr std::uint64_t kInARow = 8;
   if (!done.done.empty()) failing_.reset();
   if (done.failed.empty()) return;
-  if (!failing_) failing_.emplace();
+  if (!failing_) failing_ = Failing{0, {}};
   const bool told = failing_->units >= kInARow;
   failing_->units += done.failed.size();
   failing_->why = "the last " + std::to_string(failing_->units) + " units failed here (" +
