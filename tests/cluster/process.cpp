@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -65,14 +66,25 @@ Process::Process(const std::vector<std::string>& command, const Variables& envir
     variables.push_back(std::string(name).append("=").append(value));
   }
   std::array<int, 2> out{}, err{};
-  if (::pipe2(out.data(), O_CLOEXEC) != 0 || ::pipe2(err.data(), O_CLOEXEC) != 0) std::abort();
+  std::array<int, 2> begun{};
+  if (::pipe2(out.data(), O_CLOEXEC) != 0 || ::pipe2(err.data(), O_CLOEXEC) != 0 ||
+      ::pipe2(begun.data(), O_CLOEXEC) != 0) {
+    std::abort();
+  }
   const Prepared prepared{pointers(arguments), pointers(variables), out[1], err[1],
                           net_namespace,       ::getpid()};
   pid_ = ::fork();
   if (pid_ == 0) become(prepared);
   ::close(out[1]);
   ::close(err[1]);
+  ::close(begun[1]);
   if (pid_ < 0) std::abort();
+  // Its end closes when the program runs, or never will. The signal is for the end of this thread,
+  // which must not come before the child has asked for it.
+  char none = 0;
+  while (::read(begun[0], &none, 1) < 0 && errno == EINTR) {
+  }
+  ::close(begun[0]);
   out_fd_ = out[0];
   err_fd_ = err[0];
   ended_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));

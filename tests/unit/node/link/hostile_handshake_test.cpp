@@ -172,7 +172,9 @@ TEST(HostileHandshake, OneAddressCannotConnectWithoutEnd) {
     ASSERT_TRUE(run({&node}, [&] { return client.was_cut() || client.heard() > 0; }));
   }
   EXPECT_GE(tried, 20);
-  EXPECT_EQ(refused(), 1U);
+  // The last but one may have been greeted before it was cut.
+  EXPECT_GE(refused(), 1U);
+  EXPECT_LE(refused(), 2U);
   const KeyPair key = key_of(9);
   RawClient elsewhere(key, node.id(), node.link->port(), {.source = "127.0.0.3"});
   elsewhere.hello(key.id());
