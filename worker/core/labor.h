@@ -84,6 +84,9 @@ class Labor {
   void on_link_lost(Instant now, const NodeId&, Outbox&);
   // Starts what can be started and asks for what is missing. Once, at the end of every step.
   void advance(Instant now, Outbox&);
+  // Stores what it would store soon in any case: for when something else is being stored now, since
+  // a transaction costs much more than what is in it.
+  void flush_saved(Outbox&);
   std::optional<Instant> next_deadline() const;
 
   void fill(WorkerStatus&) const;
@@ -186,7 +189,6 @@ class Labor {
   // --- on disk (labor_saved.cpp) ---
   void save_task(Job&);
   void save(StoredFact fact) { unsaved_.push_back(std::move(fact)); }
-  void flush_saved(Outbox&);
   void recover_job(const StoredFact& task);
   void resume_leases(Job&);
 

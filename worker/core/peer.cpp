@@ -377,6 +377,7 @@ struct Peer::Impl {
       labor.advance(now, out);
       again |= out.has_own_message();
     }
+    if (out.stores()) labor.flush_saved(out);
     if (auto facts = out.take_facts(); !facts.empty()) {
       Store store{.token = next_token++, .facts = facts};
       storing.emplace(store.token, std::move(facts));
