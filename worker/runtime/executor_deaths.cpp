@@ -63,6 +63,11 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
     living.check_ns = now + kCancelledNs;  // killed already, and about to be reaped
     return;
   }
+  if (living.closed_ns != 0) {
+    if (now - living.closed_ns >= kClosedNs) living.process->kill();
+    living.check_ns = now + kClosedNs;
+    return;
+  }
   if (!living.greeted) {
     if (now - living.started_ns >= kGreetingNs) {
       living.reason = EndReason::kOverdue;

@@ -90,6 +90,9 @@ struct ExecutorKeeper::Impl {
   std::vector<KeeperEvent> events;
 };
 
+// What has closed its socket is of no use: it is ended, should it still live so long after.
+inline constexpr std::int64_t kClosedNs = 1'000'000'000;
+
 // CLOCK_MONOTONIC, which executors use on their pages.
 std::int64_t keeper_now_ns();
 

@@ -84,7 +84,7 @@ ExecutorProcess::~ExecutorProcess() {
     while (waitpid(child_.pid, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  for (int fd : {child_.socket, child_.output, child_.pid_fd}) close(fd);
+  for (int fd : {child_.socket, child_.control, child_.output, child_.pid_fd}) close(fd);
   unmap_page(child_.page);
   std::error_code ignored;
   std::filesystem::remove_all(scratch_, ignored);
