@@ -195,7 +195,6 @@ class Labor {
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);
   void fetch_contents(Job&);
-  std::string refusal_of(const Signed&, const Manifest&) const;
   static void list_leases(const Job&, LeaseReport&);
   void give_back(Job&, std::uint64_t lease, Outbox&);
   void drop_job(Job&, Outbox&);

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -26,6 +28,9 @@ struct PeerConfig {
   NodeRecord record;  // about this node; node, pool and sequence are filled in by the peer
   std::vector<NodeId> trusted_submitters;  // whose native programs may run here
   bool native_from_anyone = false;
+  // Kinds of kernels that cannot run here, and why ("this system has no user namespaces").
+  std::map<KernelKind, std::string> cannot_run;
+  std::set<std::string> programs;  // names of what is installed here, for Manifest::needs
   // Unix time at Instant{0} of this node's clock.
   UnixMs unix_ms_at_zero = 0;
   Duration lease = limits::kLease;

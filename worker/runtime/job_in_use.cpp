@@ -59,6 +59,9 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
       job.program = std::move(*path);
       return {};
     }
+    case KernelKind::kWasm:
+    case KernelKind::kProgram:
+      break;
   }
   return "the job's kind of kernel is not known here";
 }

@@ -170,6 +170,10 @@ int run(const WorkerOptions& options, int signal_fd) {
   peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
   peer_config.trusted_submitters = options.trusted_submitters;
   peer_config.native_from_anyone = options.ticket.native_from_anyone;
+  peer_config.cannot_run = {
+      {KernelKind::kWasm, "this version of the worker runs no WebAssembly"},
+      {KernelKind::kProgram, "this version of the worker runs no programs"},
+  };
   peer_config.unix_ms_at_zero = unix_ms_at_zero();
   const NodeRecord record = peer_config.record;
   const Ed25519Checker checker;

@@ -410,6 +410,16 @@ std::vector<Specimen> all() {
   all.push_back(specimen("fact-NodeRecord-2", relayed, decode_record));
   all.push_back(specimen("fact-Grant", grant(), decode_grant));
   all.push_back(specimen("fact-Term", term(), decode_term));
+  Manifest of_program = manifest();
+  of_program.kernel_kind = KernelKind::kProgram;
+  of_program.program.reset();
+  of_program.program_bytes = 0;
+  of_program.contents = {{id<ContentId>(11), 1}, {id<ContentId>(12), 1ULL << 33}};
+  of_program.needs = {"hmmsearch", "povray"};
+  all.push_back(specimen("fact-Manifest-3", of_program, decode_manifest));
+  NodeRecord sandboxed = record();
+  sandboxed.runs_wasm = true;
+  all.push_back(specimen("fact-NodeRecord-3", sandboxed, decode_record));
   all.push_back(specimen("fact-NodeRecord", record(), decode_record));
   all.push_back(specimen("fact-Manifest", manifest(), decode_manifest));
   all.push_back(specimen("fact-Commitment", commitment(), decode_commitment));
