@@ -69,7 +69,7 @@ struct ExecutorKeeper::Impl {
   void on_death(ExecutorProgram& program, ExecutorLane& lane);
   void after_failed_start(ExecutorLane& lane, const std::string& how, const std::string& output_end,
                           std::vector<ExecutorTask> tasks);
-  void after_death_alone(ExecutorLane& lane, const Living& living, const std::string& how,
+  void after_death_alone(ExecutorLane& lane, const Living& living, int status,
                          std::vector<ExecutorTask> tasks);
   void after_death_among_others(ExecutorProgram& program, const Living& living,
                                 const std::vector<RunningUnit>& running,
