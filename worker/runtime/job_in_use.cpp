@@ -49,6 +49,7 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
   switch (job.manifest->kernel_kind) {
     case KernelKind::kShipped:
       job.program = lent.shipped_executor;
+      job.sandbox_kind = SandboxKind::kShipped;
       return {};
     case KernelKind::kNative: {
       if (!job.manifest->program) return "the job names no program";

@@ -7,6 +7,7 @@
 #include "node/content/store/content_store.h"
 #include "node/protocol/facts.h"
 #include "node/protocol/input_pack.h"
+#include "worker/sandbox/policy.h"
 
 namespace shoal {
 
@@ -29,6 +30,7 @@ struct JobInUse {
   std::shared_ptr<const Manifest> manifest;
   std::uint64_t setup = 0;  // its number in the executors
   std::filesystem::path program;
+  SandboxKind sandbox_kind = SandboxKind::kNative;
   std::optional<ContentId> content;  // the program's; none: the shipped executor
   std::unique_ptr<MappedFile> inputs_file;
   std::optional<InputPack> inputs;
