@@ -96,6 +96,8 @@ bool perform(UnitLoop& loop, const ExecutorMessage& message, std::shared_ptr<con
     loop.perform(*drop);
   } else if (const auto* cancel = std::get_if<ExecutorCancel>(&message)) {
     loop.perform(*cancel);
+  } else if (const auto* checkpoint = std::get_if<ExecutorCheckpoint>(&message)) {
+    loop.perform(*checkpoint);
   } else if (const auto* compare = std::get_if<ExecutorCompare>(&message)) {
     loop.perform(*compare, std::move(frame));
   } else {

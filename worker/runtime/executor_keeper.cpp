@@ -31,7 +31,10 @@ std::int64_t keeper_now_ns() {
 }
 
 ExecutorKeeper::Impl::Impl(KeeperConfig config_, ContentStore& contents_)
-    : config(std::move(config_)), contents(contents_), epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
+    : config(std::move(config_)),
+      contents(contents_),
+      checkpoints(config.checkpoints),
+      epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
   check(epoll_fd >= 0, "the system gives no epoll descriptor");
 }
 
@@ -113,6 +116,7 @@ void ExecutorKeeper::Impl::cancel(std::uint64_t chunk) {
 }
 
 void ExecutorKeeper::Impl::forget(const JobId& id) {
+  checkpoints.drop(id);
   const auto job = jobs.find(id);
   if (job == jobs.end()) return;
   std::vector<std::uint64_t> chunks;
@@ -334,6 +338,10 @@ std::string ExecutorKeeper::Impl::take_body(ExecutorLane& lane, ByteView body) {
   if (const auto* compared = std::get_if<ExecutorCompared>(&*message)) {
     return take_compared(lane, *compared);
   }
+  if (const auto* checkpoint = std::get_if<ExecutorCheckpoint>(&*message)) {
+    take_checkpoint(lane, *checkpoint);
+    return {};
+  }
   return "a message from the wrong side";
 }
 
@@ -357,6 +365,7 @@ std::string ExecutorKeeper::Impl::take_part(ExecutorLane& lane, const ChunkPart&
       work->second.fail(task.range, FailureKind::kBadAnswer,
                         "the executor gave no answer for this unit", output_end);
     }
+    drop_checkpoints_of_done(task, work->second);
   }
   // Before the last part, if need be: an executor that dies here has nothing left to do over.
   finish_if_done(task.chunk);

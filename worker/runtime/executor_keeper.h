@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <variant>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct KeeperConfig {
   std::filesystem::path scratch;           // a folder of its own for each executor is made below
   unsigned threads = 1;                    // that the donor lends
   std::uint64_t memory_bytes = 0;          // for one executor; 0: no limit
-  std::size_t executors_max = 8;           // idle ones of the least recent programs are ended first
+  std::filesystem::path checkpoints;       // a folder for states of units; empty: none are kept
+  std::chrono::milliseconds checkpoint_every{1000};  // of one unit
+  std::size_t executors_max = 8;  // idle ones of the least recent programs are ended first
 };
 
 using KeeperEvent = std::variant<ComputeDone, CompareDone, Tell>;
@@ -39,6 +42,8 @@ class ExecutorKeeper {
   void perform(const CancelCompute&);
   void perform(const StartCompare&);
   void perform(const ForgetJob&);
+  // Forgets what an earlier run left behind of other jobs.
+  void keep_only(const std::set<JobId>& jobs);
 
   // Descriptors to poll for reading; they change from call to call.
   std::vector<int> descriptors() const;

@@ -139,6 +139,14 @@ Result<SandboxChoice, std::string> sandbox_for(const WorkerOptions& options,
   return choice;
 }
 
+std::set<JobId> jobs_worked_for(const RecoveredState& state) {
+  std::set<JobId> jobs;
+  for (const StoredFact& fact : state.facts) {
+    if (fact.kind == FactKind::kTask) jobs.insert(fact.job);
+  }
+  return jobs;
+}
+
 int run(const WorkerOptions& options, int signal_fd) {
   auto lock = lock_folder(options.state);
   if (!lock) return fail(lock.error().what);
@@ -179,9 +187,11 @@ int run(const WorkerOptions& options, int signal_fd) {
   keeper_config.shipped_executor = *executor;
   keeper_config.sandbox = sandbox->settings;
   keeper_config.scratch = options.state / "scratch";
+  keeper_config.checkpoints = options.state / "checkpoints";
   keeper_config.threads = options.threads;
   keeper_config.memory_bytes = options.memory_bytes;
   ExecutorKeeper keeper(keeper_config, **contents);
+  keeper.keep_only(jobs_worked_for(*recovered));
 
   PeerConfig peer_config;
   peer_config.pool = options.ticket.pool;
