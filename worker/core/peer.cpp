@@ -330,6 +330,10 @@ struct Peer::Impl {
   void hear(const NodeId&, const SubmitReply&) {}
   void hear(const NodeId&, const JobStatusReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
+  void hear(const NodeId&, const BlockCancel&) {}
+  void hear(const NodeId&, const Holdings&) {}
+  void hear(const NodeId&, const HoldersRequest&) {}
+  void hear(const NodeId&, const Holders&) {}
 
   // --- what the parts ask of each other ---
   WorkAvailable own_news(const JobId& job) {
