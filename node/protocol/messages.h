@@ -437,6 +437,30 @@ struct Block {
   bool missing = false;        // "I do not have it"
   friend bool operator==(const Block&, const Block&) = default;
 };
+struct BlockCancel {  // "I have it now from somebody else": where nothing was sent yet
+  ContentId content;
+  std::uint64_t first_leaf = 0;
+  friend bool operator==(const BlockCancel&, const BlockCancel&) = default;
+};
+// "These blocks of it are here." First all of them, then those that came since.
+struct Holdings {
+  ContentId content;
+  std::uint64_t length = 0;
+  std::uint64_t first_block = 0;  // of `bits`; a multiple of 8
+  Bytes bits;                     // one a block, the least significant first
+  bool fetching = false;          // "and I want the rest: tell me what you hold, now and later"
+  friend bool operator==(const Holdings&, const Holdings&) = default;
+};
+struct HoldersRequest {  // "who else has it?"
+  ContentId content;
+  std::uint64_t length = 0;
+  friend bool operator==(const HoldersRequest&, const HoldersRequest&) = default;
+};
+struct Holders {  // to be asked what they hold; nobody needs to be believed about it
+  ContentId content;
+  std::vector<Signed> records;  // NodeRecord
+  friend bool operator==(const Holders&, const Holders&) = default;
+};
 
 // --- Reachability
 // -------------------------------------------------------------------------------------
@@ -528,16 +552,15 @@ struct WorkerStatus {
   friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
 };
 
-using Message =
-    std::variant<Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit,
-                 SubmitReply, JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound,
-                 WorkAvailable, WorkRequest, LeaseGrant, NoWork, LeaseReport, LeaseRevoke,
-                 StealRequest, StealReply, TransferNotice, TransferReply, CommitNotice,
-                 FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply, ResultsRequest,
-                 Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
-                 TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin,
-                 RejoinReply, DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse,
-                 CircuitOpen, CircuitAnswer, CircuitData, CircuitEnd>;
+using Message = std::variant<
+    Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit, SubmitReply,
+    JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound, WorkAvailable, WorkRequest,
+    LeaseGrant, NoWork, LeaseReport, LeaseRevoke, StealRequest, StealReply, TransferNotice,
+    TransferReply, CommitNotice, FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply,
+    ResultsRequest, Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
+    TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin, RejoinReply,
+    DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse, CircuitOpen,
+    CircuitAnswer, CircuitData, CircuitEnd, BlockCancel, Holdings, HoldersRequest, Holders>;
 
 // One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
 Bytes encode(const Message&);

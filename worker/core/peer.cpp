@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/content/core/exchange.h"
+#include "node/protocol/address.h"
 #include "node/reach/core/pass_through.h"
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
@@ -79,6 +80,7 @@ struct Peer::Impl {
   std::map<std::uint64_t, std::vector<StoredFact>> storing;  // by token
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
+  std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
   std::uint64_t next_token = 1;
 
   // --- links: each of them passes through `reach` ---
@@ -131,7 +133,14 @@ struct Peer::Impl {
     membership.on_link_up(now, up, out);
     stewardship.on_link_up(now, up.peer, out);
     labor.on_link_up(now, up.peer, out);
-    if (up.path != LinkPath::kRelayed) perform(exchange.link_up(now, up.peer));
+    if (up.path != LinkPath::kRelayed) {
+      const AddressScope scope = scope_of(up.address);
+      perform(exchange.link_up(
+          now, up.peer, scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));
+    }
+    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.peer) {
+      visitors.insert_or_assign(up.peer, *up.record);  // whoever is sent it checks it
+    }
     if (up.role != Role::kWorker) return;
     for (const JobId& job : stewardship.running()) out.send(up.peer, own_news(job));
     for (WorkAvailable& news : labor.jobs_heard_of()) {
@@ -145,6 +154,7 @@ struct Peer::Impl {
     stewardship.on_link_lost(now, lost.peer, out);
     labor.on_link_lost(now, lost.peer, out);
     perform(exchange.link_lost(now, lost.peer));
+    visitors.erase(lost.peer);
   }
   void on(const Received& received) {
     if (!membership.note_use(now, received.peer)) return;
@@ -290,6 +300,31 @@ struct Peer::Impl {
     perform(exchange.on_request(now, from, m));
   }
   void hear(const NodeId& from, Block& m) { perform(exchange.on_block(now, from, std::move(m))); }
+  void hear(const NodeId& from, const Holdings& m) {
+    if (!reach.connected(from)) return;
+    perform(exchange.on_holdings(now, from, m));
+  }
+  void hear(const NodeId& from, const HoldersRequest& m) {
+    Holders answer{m.content, {}};
+    for (const NodeId& node : exchange.holders_of(m.content)) {
+      if (answer.records.size() >= limits::kHoldersPerMessage) break;
+      auto record = node == from ? std::nullopt : record_of(node);
+      if (record) answer.records.push_back(std::move(*record));
+    }
+    out.send(from, std::move(answer));
+  }
+  void hear(const NodeId&, const Holders& m) {
+    std::size_t linked = 0;
+    for (const NodeId& node : exchange.sources_of(m.content)) linked += membership.linked(node);
+    for (const Signed& record : m.records) {
+      if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
+      if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
+      ++linked;
+      membership.reach(now, record.signer, out);
+      perform(exchange.add_hearsay(now, m.content, record.signer));
+    }
+  }
+  void hear(const NodeId&, const BlockCancel&) {}  // what was asked for is on its way already
   void hear(const NodeId& from, const WorkerStatusRequest&) { out.send(from, status()); }
   void hear(const NodeId&, const JobFound& m) { labor.on_job_found(now, m, out); }
   void hear(const NodeId& from, const Results& m) { stewardship.on_results(now, from, m, out); }
@@ -330,6 +365,12 @@ struct Peer::Impl {
   void hear(const NodeId&, const SubmitReply&) {}
   void hear(const NodeId&, const JobStatusReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
+
+  // Of a worker as it is known here, or of a submitter that is linked and lets itself be dialled.
+  std::optional<Signed> record_of(const NodeId& node) const {
+    const auto visitor = visitors.find(node);
+    return visitor == visitors.end() ? membership.record_of(node) : visitor->second;
+  }
 
   // --- what the parts ask of each other ---
   WorkAvailable own_news(const JobId& job) {

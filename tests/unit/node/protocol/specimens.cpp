@@ -290,6 +290,13 @@ void add_reach(std::vector<Message>& all) {
   all.push_back(CircuitEnd{from, to, "two minutes are over"});
 }
 
+void add_swarm(std::vector<Message>& all) {
+  all.push_back(BlockCancel{id<ContentId>(3), 48});
+  all.push_back(Holdings{id<ContentId>(3), 100'000'000, 8, {0x81, 0x00, 0x7f}, true});
+  all.push_back(HoldersRequest{id<ContentId>(3), 100'000'000});
+  all.push_back(Holders{id<ContentId>(3), {signed_bytes(92, 301), signed_bytes(93, 302)}});
+}
+
 }  // namespace
 
 // Fields that older programs did not send, one message for each that has any.
@@ -330,6 +337,7 @@ std::vector<Message> messages() {
   add_results_and_content(all);
   add_stewards(all);
   add_reach(all);
+  add_swarm(all);
   return all;
 }
 
@@ -369,6 +377,10 @@ std::vector<Message> bare_messages() {
       CircuitAnswer{},
       CircuitData{},
       CircuitEnd{},
+      BlockCancel{},
+      Holdings{},
+      HoldersRequest{},
+      Holders{},
   };
 }
 
