@@ -41,6 +41,9 @@ inline constexpr unsigned kQuorumMax = 16;
 inline constexpr unsigned kExtraReplicas = 3;  // q + this many without agreement: disputed
 inline constexpr unsigned kAttemptsDefault = 3;
 
+inline constexpr std::size_t kUnitStateBytes = 256 * 1024;  // that goes along with a unit
+inline constexpr std::size_t kUnitStatesBytes = 64 << 20;   // of one job, kept by its leader
+
 // Stewards.
 inline constexpr std::size_t kStewards = 3;  // of one job
 inline constexpr std::size_t kTermsPerChain = 16;

@@ -100,5 +100,7 @@ struct Message {
     holdings @56 :Content.Holdings;             # between those who hold or fetch a content
     holdersRequest @57 :Content.HoldersRequest; # to any of them, and to a job's stewards
     holders @58 :Content.Holders;               # and its answer
+
+    unitState @59 :Work.UnitState; # worker to leader, leader to the unit's next holder
   }
 }

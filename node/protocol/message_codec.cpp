@@ -135,6 +135,7 @@ namespace {
   X(CircuitData, CIRCUIT_DATA)                  \
   X(CircuitEnd, CIRCUIT_END)                    \
   X(BlockCancel, BLOCK_CANCEL)                  \
+  X(UnitState, UNIT_STATE)                      \
   X(Holdings, HOLDINGS)                         \
   X(HoldersRequest, HOLDERS_REQUEST)            \
   X(Holders, HOLDERS)

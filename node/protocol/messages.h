@@ -305,6 +305,15 @@ struct RejoinReply {  // the leases from now on; what was held and is in none of
   friend bool operator==(const RejoinReply&, const RejoinReply&) = default;
 };
 
+// How far a first replica has come: to the leader now and then, and from it to the next holder of
+// the unit, before the grant. It proves nothing: verifiers are never given one.
+struct UnitState {
+  JobId job;
+  UnitIndex unit = 0;
+  Bytes state;
+  friend bool operator==(const UnitState&, const UnitState&) = default;
+};
+
 // --- Verification
 // ---------------------------------------------------------------------------------
 
@@ -552,15 +561,17 @@ struct WorkerStatus {
   friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
 };
 
-using Message = std::variant<
-    Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit, SubmitReply,
-    JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound, WorkAvailable, WorkRequest,
-    LeaseGrant, NoWork, LeaseReport, LeaseRevoke, StealRequest, StealReply, TransferNotice,
-    TransferReply, CommitNotice, FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply,
-    ResultsRequest, Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
-    TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin, RejoinReply,
-    DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse, CircuitOpen,
-    CircuitAnswer, CircuitData, CircuitEnd, BlockCancel, Holdings, HoldersRequest, Holders>;
+using Message =
+    std::variant<Hello, Refused, Announce, Announced, SampleRequest, Sample, Leave, Submit,
+                 SubmitReply, JobStatusRequest, JobStatusReply, ControlRequest, JobFind, JobFound,
+                 WorkAvailable, WorkRequest, LeaseGrant, NoWork, LeaseReport, LeaseRevoke,
+                 StealRequest, StealReply, TransferNotice, TransferReply, CommitNotice,
+                 FailureNotice, RevealRequest, Reveal, CompareRequest, CompareReply, ResultsRequest,
+                 Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
+                 TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin,
+                 RejoinReply, DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse,
+                 CircuitOpen, CircuitAnswer, CircuitData, CircuitEnd, BlockCancel, Holdings,
+                 HoldersRequest, Holders, UnitState>;
 
 // One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
 Bytes encode(const Message&);

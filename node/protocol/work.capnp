@@ -343,6 +343,22 @@ struct RejoinReply {
   }
 }
 
+struct UnitState {
+  # How far a unit has come that takes long: what its kernel saved. A worker tells its leader now and
+  # then, of units that it holds as their first replica; when such a unit goes to another worker, the
+  # leader sends what it has on, before the grant. Who computes a further replica is never given one:
+  # a state could be a lie, and its verifiers begin at the beginning.
+
+  job @0 :Jobs.JobId;
+  # The job.
+
+  unit @1 :UInt64;
+  # The unit.
+
+  state @2 :Data;
+  # As the kernel saved it, at most 256 KiB; a larger one stays where it is.
+}
+
 struct WorkerStatusRequest {
   # "What are you doing?": from the command line, on behalf of a person.
 }

@@ -106,6 +106,7 @@ void JobLed::follow() {
   hungry_.clear();
   failures_.clear();
   comparing_.clear();
+  states_.clear();
   next_straggler_look_.reset();
   rest_ends_.reset();
   settling_until_.reset();

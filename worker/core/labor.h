@@ -77,6 +77,8 @@ class Labor {
   void on_compare_request(const NodeId& from, const CompareRequest&, Outbox&);
 
   // --- its executor ---
+  void on_state_saved(StateSaved saved, Outbox&);
+  void on_state(const NodeId& from, UnitState state, Outbox&);
   void on_compute_done(Instant now, ComputeDone, Outbox&);
   void on_compare_done(const CompareDone&, Outbox&);
 

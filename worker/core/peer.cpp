@@ -186,6 +186,7 @@ struct Peer::Impl {
     }
   }
   void on(ComputeDone& done) { labor.on_compute_done(now, std::move(done), out); }
+  void on(StateSaved& saved) { labor.on_state_saved(std::move(saved), out); }
   void on(const CompareDone& done) { labor.on_compare_done(done, out); }
   void on(const ContentOpened& opened) { perform(exchange.on_opened(now, opened)); }
   void on(const BlockStored& stored) { perform(exchange.on_stored(now, stored)); }
@@ -265,6 +266,11 @@ struct Peer::Impl {
     auto transfer = decode_transfer(m.by_victim.body);
     JobLed* job = transfer ? stewardship.led(transfer->job) : nullptr;
     if (job != nullptr) job->on_transfer(now, from, m, out);
+  }
+  // To a leader, or from it.
+  void hear(const NodeId& from, UnitState& m) {
+    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m));
+    labor.on_state(from, std::move(m), out);
   }
   void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
   void hear(const NodeId& from, const CommitNotice& m) {

@@ -97,6 +97,11 @@ struct ComputeDone {  // every unit of the chunk is in exactly one of `done` and
   std::vector<FailedUnit> failed;
   std::uint64_t compute_ns = 0;  // thread time, without waiting
 };
+struct StateSaved {  // by a unit of the chunk that goes on running
+  std::uint64_t chunk = 0;
+  UnitIndex unit = 0;
+  Bytes state;
+};
 struct CompareDone {
   JobId job;
   UnitIndex unit = 0;
@@ -104,9 +109,9 @@ struct CompareDone {
   bool all_match = false;
   std::string error;  // not empty: the comparison itself failed
 };
-using PeerEvent =
-    std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, Probed, StoreDone,
-                 ReceiptsLoaded, ComputeDone, CompareDone, ContentOpened, BlockStored, BlockRead>;
+using PeerEvent = std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, Probed,
+                               StoreDone, ReceiptsLoaded, ComputeDone, StateSaved, CompareDone,
+                               ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone
@@ -141,6 +146,11 @@ struct StartCompute {  // `range` of the job; its program and inputs are complet
 struct CancelCompute {  // its ComputeDone is not wanted any more and may not come
   std::uint64_t chunk = 0;
 };
+struct KeepState {  // for when the unit is computed here; what was saved here itself is worth more
+  JobId job;
+  UnitIndex unit = 0;
+  Bytes state;
+};
 struct StartCompare {
   JobId job;
   std::shared_ptr<const Manifest> manifest;
@@ -150,9 +160,9 @@ struct StartCompare {
 struct ForgetJob {  // this node has no more part in it: executors and caches may go
   JobId job;
 };
-using PeerAction =
-    std::variant<Dial, Probe, Send, Drop, Tell, Store, Erase, LoadReceipts, StartCompute,
-                 CancelCompute, StartCompare, ForgetJob, OpenContent, StoreBlock, ReadBlock>;
+using PeerAction = std::variant<Dial, Probe, Send, Drop, Tell, Store, Erase, LoadReceipts,
+                                StartCompute, CancelCompute, KeepState, StartCompare, ForgetJob,
+                                OpenContent, StoreBlock, ReadBlock>;
 using PeerActions = std::vector<PeerAction>;
 
 // Not thread-safe. Never blocks, reads a clock, opens a socket, or starts a thread. One call of

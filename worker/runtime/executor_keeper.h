@@ -27,7 +27,7 @@ struct KeeperConfig {
   std::size_t executors_max = 8;  // idle ones of the least recent programs are ended first
 };
 
-using KeeperEvent = std::variant<ComputeDone, CompareDone, Tell>;
+using KeeperEvent = std::variant<ComputeDone, StateSaved, CompareDone, Tell>;
 
 // One thread only: the network thread. Never blocks on a child.
 class ExecutorKeeper {
@@ -40,6 +40,7 @@ class ExecutorKeeper {
 
   void perform(const StartCompute&);
   void perform(const CancelCompute&);
+  void perform(const KeepState&);
   void perform(const StartCompare&);
   void perform(const ForgetJob&);
   // Forgets what an earlier run left behind of other jobs.

@@ -69,6 +69,7 @@ void WorkerLoop::run() {
       if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
       if (auto* done = std::get_if<ComputeDone>(&event)) step(std::move(*done));
       if (auto* done = std::get_if<CompareDone>(&event)) step(std::move(*done));
+      if (auto* saved = std::get_if<StateSaved>(&event)) step(std::move(*saved));
     }
     const auto deadline = parts_.peer.next_deadline();
     if (deadline && *deadline <= boottime_now()) step(DeadlineReached{});
@@ -112,7 +113,8 @@ void WorkerLoop::perform(PeerAction action) {
         } else {
           static_assert(std::is_same_v<Action, StartCompute> ||
                         std::is_same_v<Action, CancelCompute> ||
-                        std::is_same_v<Action, StartCompare> || std::is_same_v<Action, ForgetJob>);
+                        std::is_same_v<Action, KeepState> || std::is_same_v<Action, StartCompare> ||
+                        std::is_same_v<Action, ForgetJob>);
           parts_.keeper.perform(what);
           keeper_called_ = true;
         }

@@ -338,6 +338,7 @@ std::vector<Message> messages() {
   add_stewards(all);
   add_reach(all);
   add_swarm(all);
+  all.push_back(UnitState{id<JobId>(5), limits::kUnitsPerJob - 1, {1, 2, 0, 255}});
   return all;
 }
 
@@ -381,6 +382,7 @@ std::vector<Message> bare_messages() {
       Holdings{},
       HoldersRequest{},
       Holders{},
+      UnitState{},
   };
 }
 
