@@ -76,6 +76,10 @@ class Labor {
   void on_reveal_request(const NodeId& from, const RevealRequest&, Outbox&);
   void on_compare_request(const NodeId& from, const CompareRequest&, Outbox&);
 
+  // --- the donor (labor_lending.cpp) ---
+  void lend(Lend::What what, Outbox&);
+  bool nothing_in_hand() const;
+
   // --- its executor ---
   void on_compute_done(Instant now, ComputeDone, Outbox&);
   void on_compare_done(const CompareDone&, Outbox&);
@@ -232,6 +236,7 @@ class Labor {
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;
   std::uint64_t paper_sequence_ = 0;
+  Lend::What lending_ = Lend::What::kAll;
   struct Failing {
     std::uint64_t units;  // in a row
     std::string why;

@@ -175,6 +175,7 @@ struct Peer::Impl {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
   }
+  void on(const Lend& lend) { labor.lend(lend.what, out); }
   void on(ComputeDone& done) { labor.on_compute_done(now, std::move(done), out); }
   void on(const CompareDone& done) { labor.on_compare_done(done, out); }
   void on(const ContentOpened& opened) { perform(exchange.on_opened(now, opened)); }
@@ -446,6 +447,8 @@ void Peer::check_invariants() const {
 }
 
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
+bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
+
 WorkerStatus Peer::status() const { return impl_->status(); }
 std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 
