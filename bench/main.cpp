@@ -59,6 +59,7 @@ std::vector<Group> all_groups() {
                      "disk.worker.bytes_per_unit", "disk.worker.peak_per_unit"},
                     measure_disk});
   groups.push_back({"idle", {"worker.idle"}, measure_idle});
+  groups.push_back({"spawn", {"sandbox.spawn"}, measure_spawn});
   groups.push_back({"held-records",
                     {"coordinator.records", "coordinator.bytes_per_node", "coordinator.sample"},
                     measure_held_records});

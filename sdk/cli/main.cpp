@@ -1,4 +1,6 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -34,7 +36,10 @@ Exit codes: 0 all units verified, 1 some failed or are disputed, or another erro
 bool is_handed_on(const std::vector<std::string>& arguments) {
   if (arguments.empty()) return false;
   if (arguments[0] == "coordinator") return true;
-  return arguments[0] == "worker" && !(arguments.size() > 1 && arguments[1] == "list");
+  if (arguments[0] != "worker") return false;
+  static constexpr std::array<std::string_view, 5> ours = {"list", "pause", "resume", "finish",
+                                                           "top"};
+  return arguments.size() < 2 || std::find(ours.begin(), ours.end(), arguments[1]) == ours.end();
 }
 
 int report(const Failure& failure) {

@@ -46,13 +46,15 @@ Outcome run_list(const Settings& settings) {
 }  // namespace
 
 void add_worker(CLI::App& app, Chosen& chosen) {
-  CLI::App* worker =
-      app.add_subcommand("worker", "Lend this machine to a pool (shoal-worker); or `worker list`");
+  CLI::App* worker = app.add_subcommand("worker",
+                                        "Lend this machine to a pool (shoal-worker); or `worker "
+                                        "list`, `pause`, `resume`, `finish`, `top`");
   worker->require_subcommand(1);
   CLI::App* list = worker->add_subcommand("list", "The workers of the pool that can be seen");
   add_ticket(*list, chosen);
   add_common(*list, chosen);
   list->callback([&chosen] { chosen.run = run_list; });
+  add_worker_control(*worker, chosen);
 }
 
 }  // namespace shoal::cli

@@ -163,7 +163,7 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
   for (Range range : grant.ranges) held.add(range);
   save_task(*job);
   take_paper(*job, grant.grant);
-  if (job->state == State::kRefused || !job->manifest) {
+  if (job->state == State::kRefused || !job->manifest || lending_ != Lend::What::kAll) {
     give_back(*job, grant.lease, out);
     return;
   }
@@ -330,7 +330,7 @@ bool Labor::running_dry() const {
 }
 
 void Labor::ask_for_work(Instant now, Outbox& out) {
-  if (config_.record.threads == 0 || !running_dry()) return;
+  if (config_.record.threads == 0 || lending_ != Lend::What::kAll || !running_dry()) return;
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;

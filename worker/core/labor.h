@@ -76,6 +76,10 @@ class Labor {
   void on_reveal_request(const NodeId& from, const RevealRequest&, Outbox&);
   void on_compare_request(const NodeId& from, const CompareRequest&, Outbox&);
 
+  // --- the donor (labor_lending.cpp) ---
+  void lend(Lend::What what, Outbox&);
+  bool nothing_in_hand() const;
+
   // --- its executor ---
   void on_state_saved(StateSaved saved, Outbox&);
   void on_state(const NodeId& from, UnitState state, Outbox&);
@@ -236,6 +240,7 @@ class Labor {
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;
   std::uint64_t paper_sequence_ = 0;
+  Lend::What lending_ = Lend::What::kAll;
   struct Failing {
     std::uint64_t units;  // in a row
     std::string why;

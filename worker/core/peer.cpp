@@ -185,6 +185,7 @@ struct Peer::Impl {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
   }
+  void on(const Lend& lend) { labor.lend(lend.what, out); }
   void on(ComputeDone& done) { labor.on_compute_done(now, std::move(done), out); }
   void on(StateSaved& saved) { labor.on_state_saved(std::move(saved), out); }
   void on(const CompareDone& done) { labor.on_compare_done(done, out); }
@@ -494,6 +495,8 @@ void Peer::check_invariants() const {
 }
 
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
+bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
+
 WorkerStatus Peer::status() const { return impl_->status(); }
 std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 

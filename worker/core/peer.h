@@ -109,7 +109,16 @@ struct CompareDone {
   bool all_match = false;
   std::string error;  // not empty: the comparison itself failed
 };
-using PeerEvent = std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, Probed,
+// What the donor lends from now on.
+struct Lend {
+  enum class What : std::uint8_t {
+    kAll,
+    kWhatRuns,  // no more than what runs already; the rest goes back
+    kNothing,   // what runs goes back too
+  };
+  What what = What::kAll;
+};
+using PeerEvent = std::variant<Started, Lend, DeadlineReached, LinkUp, LinkLost, Received, Probed,
                                StoreDone, ReceiptsLoaded, ComputeDone, StateSaved, CompareDone,
                                ContentOpened, BlockStored, BlockRead>;
 
@@ -181,6 +190,8 @@ class Peer {
   void check_invariants() const;
 
   WorkerStatus status() const;
+  // Nothing runs, and nothing that was committed waits to be shown.
+  bool nothing_in_hand() const;
   // The relays of this node, for the record in its Hello.
   const std::vector<Via>& via() const;
   // Of all jobs that this node keeps; JobStatus::leads says which of them it leads.

@@ -34,6 +34,7 @@ ExecutorKeeper::Impl::Impl(KeeperConfig config_, ContentStore& contents_)
     : config(std::move(config_)),
       contents(contents_),
       checkpoints(config.checkpoints),
+      freezer(config.cpu_share_percent),
       epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
   check(epoll_fd >= 0, "the system gives no epoll descriptor");
 }
@@ -186,7 +187,7 @@ void ExecutorKeeper::Impl::feed(ExecutorProgram& program) {
 }
 
 void ExecutorKeeper::Impl::feed(ExecutorProgram& program, ExecutorLane& lane) {
-  while (has_room(lane)) {
+  while (!freezer.paused() && has_room(lane)) {
     auto task = next_task(lane);
     if (!task) break;
     if (!lane.living && !launch(program, lane)) {
@@ -237,6 +238,7 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   add(living->process->output(), kOutput);
   add(living->process->pid_fd(), kEnded);
   by_token[token] = {&program, &lane};
+  if (freezer.frozen()) living->process->order(HerdOrder::kFreeze);
   lane.living = std::move(living);
   return true;
 }
@@ -284,6 +286,7 @@ void ExecutorKeeper::Impl::collect_events() {
     const auto [program, lane] = found->second;
     on_event(*program, *lane, static_cast<unsigned>(ready[i].data.u64 % 4));
   }
+  freeze_or_thaw();
   const std::int64_t now = keeper_now_ns();
   for (auto& [key, program] : programs) {
     for (ExecutorLane* lane : {&program->lane, &program->solo}) {
@@ -425,11 +428,18 @@ void ExecutorKeeper::perform(const StartCompare& action) { impl_->start(action);
 void ExecutorKeeper::perform(const CancelCompute& action) { impl_->cancel(action.chunk); }
 void ExecutorKeeper::perform(const ForgetJob& action) { impl_->forget(action.job); }
 
+void ExecutorKeeper::pause() { impl_->set_paused(true); }
+void ExecutorKeeper::resume() { impl_->set_paused(false); }
+bool ExecutorKeeper::paused() const { return impl_->freezer.paused(); }
+bool ExecutorKeeper::busy() const { return impl_->busy(); }
+std::vector<ExecutorView> ExecutorKeeper::view() { return impl_->view(); }
+
 std::vector<int> ExecutorKeeper::descriptors() const { return {impl_->epoll_fd}; }
 
 std::optional<std::chrono::nanoseconds> ExecutorKeeper::next_timeout() const {
   if (!impl_->events.empty()) return std::chrono::nanoseconds(0);
-  std::optional<std::int64_t> at;
+  std::optional<std::int64_t> at = impl_->freezer.next_change_ns(keeper_now_ns(), impl_->busy());
+  if (impl_->freezer.paused()) return std::nullopt;
   for (const auto& [key, program] : impl_->programs) {
     for (const ExecutorLane* lane : {&program->lane, &program->solo}) {
       if (!lane->living) continue;

@@ -10,11 +10,13 @@
 #include "worker/runtime/chunk_work.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/executor_lane.h"
+#include "worker/runtime/freezer.h"
 #include "worker/runtime/job_in_use.h"
 
-// The keeper's inside, in four files: executor_keeper.cpp starts executors and takes their
+// The keeper's inside, in five files: executor_keeper.cpp starts executors and takes their
 // answers, executor_sends.cpp puts tasks into words, executor_checkpoints.cpp keeps the states of
-// units that are not done, executor_deaths.cpp ends executors and finds out who was to blame.
+// units that are not done, executor_deaths.cpp ends executors and finds out who was to blame,
+// executor_freezing.cpp makes them stand still.
 //
 // When an executor dies, what it had in hand runs again, in a fresh one, and no unit loses an
 // attempt by it. The exception are suspects: the unit whose thread noted that it died, or, where no
@@ -46,6 +48,12 @@ struct ExecutorKeeper::Impl {
   std::optional<ExecutorTask> next_task(ExecutorLane& lane);
   bool launch(ExecutorProgram& program, ExecutorLane& lane);
   void make_room_for_one_more();
+
+  // --- executor_freezing.cpp ---
+  void freeze_or_thaw();
+  bool busy() const;
+  void set_paused(bool paused);
+  std::vector<ExecutorView> view();
 
   // --- executor_sends.cpp ---
   void send(ExecutorLane& lane, ExecutorTask task);
@@ -89,6 +97,7 @@ struct ExecutorKeeper::Impl {
   KeeperConfig config;
   ContentStore& contents;
   Checkpoints checkpoints;
+  Freezer freezer;
   int epoll_fd = -1;
   std::uint64_t last_number = 0;  // of setups, tasks and executors
   std::map<JobId, JobInUse> jobs;
@@ -100,6 +109,9 @@ struct ExecutorKeeper::Impl {
 
 // What has closed its socket is of no use: it is ended, should it still live so long after.
 inline constexpr std::int64_t kClosedNs = 1'000'000'000;
+
+// What is in an executor's hands, by the numbers that tasks were sent under.
+AskedFor in_hand_of(const std::map<std::uint64_t, ExecutorTask>& tasks);
 
 // CLOCK_MONOTONIC, which executors use on their pages.
 std::int64_t keeper_now_ns();

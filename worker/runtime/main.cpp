@@ -183,12 +183,16 @@ int run(const WorkerOptions& options, int signal_fd) {
       endpoints_to_advertise(*listening, options.advertise, options.ticket.doors,
                              interface_addresses(listening->host.find(':') != std::string::npos));
 
+  auto control = ControlSocket::open(options.state);
+  if (!control) return fail(control.error());
+
   KeeperConfig keeper_config;
   keeper_config.shipped_executor = *executor;
   keeper_config.sandbox = sandbox->settings;
   keeper_config.scratch = options.state / "scratch";
   keeper_config.checkpoints = options.state / "checkpoints";
   keeper_config.threads = options.threads;
+  keeper_config.cpu_share_percent = options.cpu_share_percent;
   keeper_config.memory_bytes = options.memory_bytes;
   ExecutorKeeper keeper(keeper_config, **contents);
   keeper.keep_only(jobs_worked_for(*recovered));
@@ -216,7 +220,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   log_line(LogLevel::kInfo, "worker " + short_hex(key.id()) + " of pool '" + options.ticket.name +
                                 "' at " + shown + ", " + std::to_string(options.threads) +
                                 " threads, state in " + options.state.string());
-  WorkerLoop loop({**link, **contents, **ledger, keeper, peer, key, record, signal_fd});
+  WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, record, signal_fd});
   loop.run();
   let_signals_through(signal_fd);
   log_line(LogLevel::kInfo, "ending");

@@ -37,6 +37,7 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   listen = "tcp://0.0.0.0:0"        # SHOAL_LISTEN
   advertise = "worker.example.org"  # SHOAL_ADVERTISE
   threads = 4                       # SHOAL_THREADS
+  cpu_share = 50                    # SHOAL_CPU_SHARE
   memory = "2G"                     # SHOAL_MEMORY
   scratch = "1G"                    # SHOAL_SCRATCH
   sandbox = "on"                    # SHOAL_SANDBOX; "off" is --no-sandbox
@@ -88,7 +89,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     const char* type;
     const char* help;
   };
-  constexpr std::array<Flag, 11> kTextFlags{{
+  constexpr std::array<Flag, 12> kTextFlags{{
       {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
@@ -97,6 +98,8 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
       {"advertise", "--advertise", "HOST",
        "HOST or HOST:PORT that peers should dial; default: found out"},
       {"threads", "--threads", "N", "threads to lend; default: all cores"},
+      {"cpu_share", "--cpu-share", "PERCENT",
+       "of each second that those threads may run; default: 100"},
       {"memory", "--memory", "BYTES", "memory for one executor, as 512M or 2G; default: no limit"},
       {"scratch", "--scratch", "BYTES",
        "for the files of one executor, which lie in memory; default: 1G"},
@@ -245,6 +248,15 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
     if (error != std::errc() || stopped != end || options.threads == 0 ||
         options.threads > kThreadsMax) {
       return wrong_value(it->second, "a number from 1 to " + std::to_string(kThreadsMax));
+    }
+  }
+  if (const auto it = settings.find("cpu_share"); it != settings.end()) {
+    const std::string& text = it->second.text;
+    const char* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, options.cpu_share_percent);
+    if (error != std::errc() || stopped != end || options.cpu_share_percent == 0 ||
+        options.cpu_share_percent > 100) {
+      return wrong_value(it->second, "a number from 1 to 100");
     }
   }
   if (const auto it = settings.find("memory"); it != settings.end()) {

@@ -6,8 +6,8 @@ namespace shoal {
 
 const std::vector<std::string>& setting_names() {
   static const std::vector<std::string> names{
-      "ticket", "ticket_file", "state",    "listen", "advertise", "threads", "memory",
-      "trust",  "log_level",   "executor", "quiet",  "scratch",   "sandbox", "readable"};
+      "ticket",    "ticket_file", "state", "listen",  "advertise", "threads",  "memory",   "trust",
+      "log_level", "executor",    "quiet", "scratch", "sandbox",   "readable", "cpu_share"};
   return names;
 }
 

@@ -7,9 +7,11 @@
 #include "node/content/store/content_store.h"
 #include "node/link/link.h"
 #include "node/protocol/keys.h"
+#include "node/state/control_socket.h"
 #include "worker/core/peer.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/ledger_store.h"
+#include "worker/runtime/owner_control.h"
 
 namespace shoal {
 
@@ -19,6 +21,7 @@ struct WorkerParts {
   ContentStore& contents;
   LedgerStore& ledger;
   ExecutorKeeper& keeper;
+  ControlSocket& control;
   Peer& peer;
   const KeyPair& key;
   NodeRecord record;   // as others should see this node; sequence and signature are the loop's
@@ -30,7 +33,7 @@ struct WorkerParts {
 class WorkerLoop {
  public:
   explicit WorkerLoop(WorkerParts parts);
-  // Until a signal asks for the end.
+  // Until a signal asks for the end, or the owner has told it to finish and it has.
   void run();
 
  private:
@@ -41,7 +44,10 @@ class WorkerLoop {
   void refresh_record();
   std::chrono::nanoseconds time_to_wait();
 
+  void collect();
+
   WorkerParts parts_;
+  OwnerControl owner_;
   std::deque<PeerEvent> answers_;
   bool keeper_called_ = false;  // it may have something to tell though no descriptor says so
   Instant refresh_record_at_;

@@ -280,14 +280,43 @@ TEST_F(Keeper, GarbageFromAnExecutorCostsItsUnitAlone) {
   expect_one_failure("writes_garbage", FailureKind::kBadAnswer, "makes no sense");
 }
 
-TEST_F(Keeper, AUnitPastItsTimeIsEnded) {
-  auto made = manifest("spins", encode(Where{7, ""}));
-  made->unit_wall_ms = 300;
-  const ComputeDone done = run(compute(made, {0, 40}));
-  expect_squares_except(done, {0, 40}, {7});
-  ASSERT_EQ(done.failed.size(), 1U);
-  EXPECT_EQ(done.failed[0].kind, FailureKind::kTimedOut);
-  EXPECT_NE(done.failed[0].message.find("300 ms"), std::string::npos);
+TEST_F(Keeper, AnswersOutOfTurnCostTheirUnitAlone) {
+  expect_one_failure("greets_again", FailureKind::kBadAnswer, "out of turn");
+  expect_one_failure("answers_unasked", FailureKind::kBadAnswer, "no question");
+}
+
+TEST_F(Keeper, AUnitPastItsTimeIsEndedWhateverItDoes) {
+  for (const char* kernel : {"spins", "sleeps", "prints_without_end"}) {
+    auto made = manifest(kernel, encode(Where{7, ""}));
+    made->unit_wall_ms = 300;
+    const ComputeDone done = run(compute(made, {0, 40}));
+    expect_squares_except(done, {0, 40}, {7});
+    ASSERT_EQ(done.failed.size(), 1U);
+    EXPECT_EQ(done.failed[0].kind, FailureKind::kTimedOut);
+    EXPECT_NE(done.failed[0].message.find("300 ms"), std::string::npos);
+    EXPECT_LE(done.failed[0].stderr_end.size(), limits::kFailureTextBytes);
+  }
+}
+
+TEST_F(Keeper, APauseStopsAllAndWhatComesMeanwhileWaits) {
+  const auto spinning = compute("spins", {3, 4}, {3, ""});
+  keeper_->perform(spinning);
+  ASSERT_TRUE(turn_until([&] {
+    const auto view = keeper_->view();
+    return view.size() == 1 && view[0].units.size() == 1 && view[0].units[0].unit == 3;
+  }));
+  keeper_->pause();
+  const auto waiting = compute("square", {0, 10});
+  keeper_->perform(waiting);
+  EXPECT_EQ(keeper_->next_timeout(), std::nullopt) << "no clock runs";
+  const std::int64_t before = keeper_->view().at(0).units.at(0).running_ns;
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_FALSE(done_.contains(waiting.chunk));
+  EXPECT_EQ(keeper_->view().at(0).units.at(0).running_ns, before) << "its clock stands still";
+  keeper_->perform(CancelCompute{spinning.chunk});
+  keeper_->resume();
+  ASSERT_TRUE(turn_until([&] { return done_.contains(waiting.chunk); }));
+  expect_squares_except(done_[waiting.chunk], {0, 10}, {});
 }
 
 TEST_F(Keeper, AUnitThatTakesTooMuchMemoryFails) {

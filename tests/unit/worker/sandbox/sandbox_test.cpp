@@ -414,6 +414,68 @@ TEST_P(Sandbox, SaysWhyAProgramCannotBeRun) {
   EXPECT_THAT(sandbox.line(), HasSubstr("No such file"));
 }
 
+// A sealed engine, at both levels that it may run at.
+class SealedEngine : public Sandbox {
+ protected:
+  void SetUp() override {
+    if (kSanitized) GTEST_SKIP() << "sanitizers need what the seal takes away";
+    Sandbox::SetUp();
+    policy_.program = SHOAL_SEALED;
+    policy_.kind = SandboxKind::kWasm;
+    policy_.scratch = folder_.string();
+  }
+  void expect_both_levels(const std::string& attack,
+                          const std::function<void(const Outcome&)>& as) {
+    for (const SandboxLevel level : {SandboxLevel::kFull, SandboxLevel::kWeak}) {
+      policy_.level = level;
+      // Of root's, nothing at the weak level: it stays root.
+      policy_.processes = level == SandboxLevel::kFull ? 32 : 8192;
+      const Outcome outcome = this->attack({attack});
+      ASSERT_FALSE(outcome.lines.empty());
+      EXPECT_EQ(outcome.lines[0], "sealed");
+      as(outcome);
+    }
+  }
+  void expect_sigsys(const std::string& attack) {
+    expect_both_levels(attack, [](const Outcome& outcome) {
+      ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+      EXPECT_EQ(WTERMSIG(outcome.status), SIGSYS);
+      EXPECT_EQ(outcome.lines.size(), 1U);
+    });
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Users, SealedEngine, ::testing::Values(User::kRoot, User::kOrdinary),
+                         [](const auto& user) {
+                           return user.param == User::kRoot ? "OfRoot" : "OfAnOrdinaryUser";
+                         });
+
+TEST_P(SealedEngine, Computes) {
+  expect_both_levels("compute", [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_THAT(outcome.lines, ElementsAre("sealed", "a new thread", "still here"));
+  });
+}
+
+TEST_P(SealedEngine, OpensNothing) {
+  expect_both_levels("open", [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.lines, (std::vector<std::string>{"sealed", "EPERM", "EPERM", "EPERM", "EPERM",
+                                                       "EPERM", "still here"}));
+  });
+}
+
+TEST_P(SealedEngine, StartsNoProgram) { expect_sigsys("exec"); }
+TEST_P(SealedEngine, OpensNoSocket) { expect_sigsys("socket"); }
+TEST_P(SealedEngine, HasNoThreadLeftWithoutTheSeal) { expect_sigsys("thread"); }
+TEST_P(SealedEngine, DoesNotFork) {
+  expect_both_levels("fork", [](const Outcome& outcome) {
+    // By clone without CLONE_THREAD, which only fails.
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.lines, (std::vector<std::string>{"sealed", "still here"}));
+  });
+}
+
 TEST(SandboxPolicy, IsTheSameAfterTheCommandLine) {
   SandboxPolicy policy;
   policy.kind = SandboxKind::kWasm;
