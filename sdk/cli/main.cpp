@@ -42,6 +42,18 @@ bool is_handed_on(const std::vector<std::string>& arguments) {
   return arguments.size() < 2 || std::find(ours.begin(), ours.end(), arguments[1]) == ours.end();
 }
 
+// `shoal submit FILE.wasm ...` is short for `shoal submit --module FILE.wasm ...`: what follows the
+// name of a task is the task's, and what follows a module is ours.
+std::vector<char*> with_module(int argc, char** argv) {
+  static char flag[] = "--module";
+  std::vector<char*> words(argv, argv + argc);
+  if (words.size() > 2 && std::string_view(words[1]) == "submit" &&
+      std::string_view(words[2]).ends_with(".wasm")) {
+    words.insert(words.begin() + 2, flag);
+  }
+  return words;
+}
+
 int report(const Failure& failure) {
   say("error: " + failure.what);
   return failure.exit_code;
@@ -74,12 +86,14 @@ int main(int argc, char** argv) {
   app.add_subcommand("coordinator", "Help the nodes of a pool find each other (shoal-coordinator)");
   add_worker(app, chosen);
   add_submit(app, chosen);
+  add_kernel(app, chosen);
   add_job(app, chosen);
   add_demo(app, chosen);
   add_doctor(app, chosen);
   add_paths(app, chosen);
   try {
-    app.parse(argc, argv);
+    const std::vector<char*> words = with_module(argc, argv);
+    app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ParseError& error) {
     // --help and --version are 0; the rest of CLI11's codes are its own.
     return app.exit(error, std::cout, std::cerr) == 0 ? kSuccess : kUsage;

@@ -14,9 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "shoal-";
-constexpr std::array<std::string_view, 6> kNoTasks{"shoal-coordinator", "shoal-worker",
-                                                   "shoal-executor",    "shoal-sim",
-                                                   "shoal-bench",       "shoal-bench-executor"};
+constexpr std::array<std::string_view, 7> kNoTasks{
+    "shoal-coordinator", "shoal-worker",         "shoal-executor",     "shoal-sim",
+    "shoal-bench",       "shoal-bench-executor", "shoal-wasm-executor"};
 
 }  // namespace
 

@@ -156,6 +156,7 @@ int serve_executor(const std::vector<KernelEntry>& kernels, const HostChannels& 
   sender.send(encode_executor_frame(hello));
 
   UnitLoop loop(kernels, page.get(), [&](Bytes frame) { sender.send(frame); });
+  if (!channels.refusal.empty()) loop.refuse_all(channels.refusal);
   FrameSplitter frames;
   for (;;) {
     const auto room = frames.room(kReadBytes);
@@ -173,7 +174,7 @@ int serve_executor(const std::vector<KernelEntry>& kernels, const HostChannels& 
 }
 
 int serve_executor(const std::vector<KernelEntry>& kernels, int fd) {
-  return serve_executor(kernels, HostChannels{fd, -1, false});
+  return serve_executor(kernels, HostChannels{fd, -1, false, {}});
 }
 
 }  // namespace shoal

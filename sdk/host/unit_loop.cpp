@@ -10,6 +10,7 @@
 #include "node/protocol/limits.h"
 #include "node/protocol/result.h"
 #include "sdk/host/fault_marks.h"
+#include "sdk/host/unit_ended.h"
 
 namespace shoal {
 namespace {
@@ -42,6 +43,8 @@ ExecutorFailure failure_of(UnitIndex unit) {
     throw;
   } catch (const std::bad_alloc&) {
     return {unit, FailureKind::kOutOfMemory, "out of memory"};
+  } catch (const UnitEnded& e) {
+    return {unit, e.kind(), shortened(e.what())};
   } catch (const UnitRefused& e) {
     return {unit, FailureKind::kRefused, shortened(e.what())};
   } catch (const std::exception& e) {
@@ -222,7 +225,9 @@ void UnitLoop::perform(const ExecutorSetup& message) {
   setup->output_bytes_max = std::min<std::uint64_t>(message.output_bytes_max, limits::kOutputBytes);
   const auto found = std::find_if(kernels_.begin(), kernels_.end(),
                                   [&](const KernelEntry& k) { return k.name == message.kernel; });
-  if (found == kernels_.end()) {
+  if (!refusal_.empty()) {
+    setup->refused = refusal_;
+  } else if (found == kernels_.end()) {
     setup->refused = "there is no kernel \"" + message.kernel + "\" in this program";
   } else {
     setup->kernel = &*found;

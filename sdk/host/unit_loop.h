@@ -35,6 +35,8 @@ class UnitLoop {
   ~UnitLoop();
 
   // From one thread only.
+  // Every setup from now on is refused with `why`.
+  void refuse_all(std::string why) { refusal_ = std::move(why); }
   void perform(const ExecutorSetup&);
   void perform(const ExecutorDrop&);
   // `frame` owns the bytes that the message's views point to.
@@ -71,6 +73,7 @@ class UnitLoop {
   SendFrame send_;
   std::unique_ptr<Arenas> arenas_;
   std::map<std::uint64_t, std::shared_ptr<Setup>> setups_;
+  std::string refusal_;
   std::map<std::uint64_t, std::map<UnitIndex, Bytes>> saved_;  // by chunk, until that comes
 
   std::mutex mutex_;  // guards what follows

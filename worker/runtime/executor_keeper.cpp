@@ -52,7 +52,8 @@ JobInUse& ExecutorKeeper::Impl::job_of(const JobId& id,
                                        const std::shared_ptr<const Manifest>& manifest) {
   auto found = jobs.find(id);
   if (found == jobs.end()) {
-    const Lent lent{config.shipped_executor, config.threads, config.memory_bytes};
+    const Lent lent{config.shipped_executor, config.wasm_executor, config.wasm_libraries,
+                    config.threads, config.memory_bytes};
     found = jobs.emplace(id, open_job(manifest, lent, contents)).first;
     found->second.setup = ++last_number;
   }
@@ -63,6 +64,8 @@ ExecutorProgram& ExecutorKeeper::Impl::program_of(const JobInUse& job) {
   auto& program = programs[job.content];
   if (!program) program = std::make_unique<ExecutorProgram>();
   program->path = job.program;
+  program->arguments = job.arguments;
+  program->readable = job.readable;
   program->kind = job.sandbox_kind;
   return *program;
 }
@@ -215,6 +218,10 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   spec.kind = program.kind;
   spec.program = program.path;
   spec.scratch = config.scratch / ("executor-" + std::to_string(token));
+  spec.arguments = program.arguments;
+  spec.sandbox.read_only.insert(spec.sandbox.read_only.end(), program.readable.begin(),
+                                program.readable.end());
+  if (program.kind == SandboxKind::kWasm) spec.library_folder = config.wasm_libraries;
   spec.memory_bytes = config.memory_bytes;
   spec.threads = config.threads;
   auto process = ExecutorProcess::start(spec);

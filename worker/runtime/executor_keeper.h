@@ -18,6 +18,8 @@ namespace shoal {
 
 struct KeeperConfig {
   std::filesystem::path shipped_executor;  // the program that holds the kernels of tasks/
+  std::filesystem::path wasm_executor;     // shoal-wasm-executor; empty: there is none
+  std::filesystem::path wasm_libraries;    // the folder of its engine; empty: a system's
   SandboxSettings sandbox;                 // for every executor
   std::filesystem::path scratch;           // a folder of its own for each executor is made below
   unsigned threads = 1;                    // that the donor lends

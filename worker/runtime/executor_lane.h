@@ -71,6 +71,8 @@ struct ExecutorLane {
 
 struct ExecutorProgram {
   std::filesystem::path path;
+  std::vector<std::string> arguments;
+  std::vector<std::filesystem::path> readable;
   SandboxKind kind = SandboxKind::kNative;
   ExecutorLane lane{false};
   ExecutorLane solo{true};

@@ -59,7 +59,20 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
       job.program = std::move(*path);
       return {};
     }
-    case KernelKind::kWasm:
+    case KernelKind::kWasm: {
+      if (lent.wasm_executor.empty()) return "there is no executor for WebAssembly here";
+      if (!job.manifest->program) return "the job names no module";
+      auto path = contents.path_of(*job.manifest->program);
+      if (!path) return "the job's module is not here: " + path.error().what;
+      job.content = job.manifest->program;
+      job.program = lent.wasm_executor;
+      job.arguments = {std::filesystem::absolute(*path).string(),
+                       std::to_string(lent.memory_bytes / std::max(lent.threads, 1U))};
+      job.sandbox_kind = SandboxKind::kWasm;
+      job.readable = {*path};
+      if (!lent.wasm_libraries.empty()) job.readable.push_back(lent.wasm_libraries);
+      return {};
+    }
     case KernelKind::kProgram:
       break;
   }

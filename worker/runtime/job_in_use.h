@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "node/content/store/content_store.h"
 #include "node/protocol/facts.h"
@@ -30,8 +31,10 @@ struct JobInUse {
   std::shared_ptr<const Manifest> manifest;
   std::uint64_t setup = 0;  // its number in the executors
   std::filesystem::path program;
+  std::vector<std::string> arguments;  // of the program
   SandboxKind sandbox_kind = SandboxKind::kNative;
-  std::optional<ContentId> content;  // the program's; none: the shipped executor
+  std::vector<std::filesystem::path> readable;  // by the program, in its sandbox
+  std::optional<ContentId> content;  // the program's or the module's; none: the shipped executor
   std::unique_ptr<MappedFile> inputs_file;
   std::optional<InputPack> inputs;
   unsigned threads = 1;  // so few that as many units have the memory that the job asks for
@@ -40,6 +43,8 @@ struct JobInUse {
 
 struct Lent {
   std::filesystem::path shipped_executor;
+  std::filesystem::path wasm_executor;   // empty: there is none
+  std::filesystem::path wasm_libraries;  // empty: those of the system
   unsigned threads = 1;
   std::uint64_t memory_bytes = 0;
 };

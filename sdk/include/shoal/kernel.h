@@ -47,6 +47,12 @@
 // kept (its end) and comes back with the failure.
 namespace shoal {
 
+#if defined(__wasm__)
+namespace wasm {
+void log(std::string_view text);
+}
+#endif
+
 // Thrown by Unit::fail. Any other exception that derives from std::exception serves as well.
 class UnitFailure : public std::runtime_error {
  public:
@@ -97,7 +103,11 @@ class Unit {
   void log(std::string_view line) const {
     std::string text = "unit " + std::to_string(call_.unit) + ": ";
     text.append(line).push_back('\n');
+#if defined(__wasm__)
+    wasm::log(text);
+#else
     std::fwrite(text.data(), 1, text.size(), stderr);
+#endif
     if (call_.heard != nullptr) (*call_.heard)(text);
   }
   // Ends the unit as failed, with a message for whoever submitted the job.
