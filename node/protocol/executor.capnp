@@ -63,6 +63,7 @@ struct FailedUnit {
   unit @0 :UInt64;
   kind @1 :UInt8;            # FailureKind
   message @2 :Text;
+  stderrEnd @3 :Text;        # what the unit itself wrote; empty: what the executor has written
 }
 
 struct Compare {             # outputs of one unit by several workers: are they equivalent?

@@ -10,6 +10,7 @@
 #include "node/protocol/limits.h"
 #include "node/protocol/result.h"
 #include "sdk/host/fault_marks.h"
+#include "sdk/host/unit_ended.h"
 
 namespace shoal {
 namespace {
@@ -42,6 +43,8 @@ ExecutorFailure failure_of(UnitIndex unit) {
     throw;
   } catch (const std::bad_alloc&) {
     return {unit, FailureKind::kOutOfMemory, "out of memory"};
+  } catch (const UnitEnded& e) {
+    return {unit, e.kind(), shortened(e.what()), shortened(e.stderr_end())};
   } catch (const UnitRefused& e) {
     return {unit, FailureKind::kRefused, shortened(e.what())};
   } catch (const std::exception& e) {
@@ -75,6 +78,7 @@ struct UnitLoop::Arenas {
 struct UnitLoop::Setup {
   const KernelEntry* kernel = nullptr;
   UnitFunction run;
+  EquivalentFunction equivalent;
   std::string refused;  // not empty: why it cannot run
   unsigned threads = 1;
   tbb::task_arena* arena = nullptr;
@@ -193,6 +197,8 @@ void UnitLoop::perform(const ExecutorSetup& message) {
     setup->kernel = &*found;
     try {
       setup->run = found->prepare(message.parameters);
+      setup->equivalent = found->prepare_equivalent ? found->prepare_equivalent(message.parameters)
+                                                    : found->equivalent;
     } catch (...) {
       setup->refused = failure_of(0).message;
     }
@@ -358,7 +364,7 @@ Range UnitLoop::run_units(Chunk& chunk, Range units, RunningSlot& slot, Gathered
 
 void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, Gathered& gathered) {
   const auto fail = [&](ExecutorFailure failure) {
-    gathered.bytes += failure.message.size() + 64;
+    gathered.bytes += failure.message.size() + failure.stderr_end.size() + 64;
     gathered.failures.push_back(std::move(failure));
   };
   Gathered::Run& run = gathered.run_at(unit);
@@ -428,7 +434,7 @@ void UnitLoop::perform(const ExecutorCompare& message, std::shared_ptr<const Byt
     error = "this comparison's setup was never sent";
   } else if (!setup->refused.empty()) {
     error = setup->refused;
-  } else if (!setup->kernel->equivalent) {
+  } else if (!setup->equivalent) {
     error = "the kernel has no comparison of its own";
   }
   if (!error.empty()) {
@@ -460,7 +466,7 @@ void UnitLoop::compare(const Setup& setup, const ExecutorCompare& request) {
     try {
       tbb::this_task_arena::isolate([&] {
         for (std::size_t i = 1; i < candidates.size() && answer.all_match; ++i) {
-          answer.all_match = setup.kernel->equivalent(candidates[0], candidates[i]);
+          answer.all_match = setup.equivalent(candidates[0], candidates[i]);
         }
       });
     } catch (...) {
