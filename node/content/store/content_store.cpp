@@ -17,6 +17,7 @@
 #include "node/content/core/block_check.h"
 #include "node/content/store/block_roots.h"
 #include "node/content/store/file_io.h"
+#include "node/content/store/new_file.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 
@@ -49,45 +50,6 @@ std::array<std::uint8_t, kHaveHeaderBytes> have_header(std::uint64_t length) {
   for (unsigned i = 0; i < 8; ++i) header[8 + i] = static_cast<std::uint8_t>(length >> (8 * i));
   return header;
 }
-
-// Bytes on their way to a final name; the file goes away unless it gets there.
-class NewFile {
- public:
-  explicit NewFile(const fs::path& folder) : path_(folder / "new-XXXXXX") {
-    std::string name = path_.string();
-    file_ = OpenFile(::mkostemp(name.data(), O_CLOEXEC));
-    if (!file_ || ::fchmod(file_.get(), kContentMode) != 0) error_ = errno;
-    // Tells others that share the folder that this file is no left-over.
-    if (file_) ::flock(file_.get(), LOCK_EX);
-    path_ = name;
-  }
-  ~NewFile() {
-    if (file_) ::unlink(path_.c_str());
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-
-  void append(ByteView bytes) {
-    if (error_ == 0) error_ = write_all_at(file_.get(), bytes, length_);
-    length_ += bytes.size();
-  }
-  // Durable under `name`, whose folder must be there. An errno, or 0.
-  int become(const fs::path& name) {
-    if (error_ == 0 && ::fsync(file_.get()) != 0) error_ = errno;
-    if (error_ == 0 && ::rename(path_.c_str(), name.c_str()) != 0) error_ = errno;
-    if (error_ != 0) return error_;
-    file_.close();
-    return sync_folder(name.parent_path());
-  }
-  int error() const { return error_; }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-  OpenFile file_;
-  std::uint64_t length_ = 0;
-  int error_ = 0;
-};
 
 tl::unexpected<StoreError> failed(const std::string& doing, const fs::path& path, int error) {
   return tl::unexpected(store_error(doing, path, error));
@@ -165,7 +127,7 @@ Result<void, StoreError> ContentStore::Impl::keep(const ContentId& id, NewFile& 
 Result<ContentId, StoreError> ContentStore::Impl::put(ByteView bytes) {
   const ContentId id = content_id(bytes);
   if (length_of(id) == bytes.size()) return id;
-  NewFile file(new_files());
+  NewFile file(new_files(), kContentMode);
   file.append(bytes);
   if (auto kept = keep(id, file); !kept) return tl::unexpected(kept.error());
   return id;
@@ -343,7 +305,7 @@ Result<std::unique_ptr<ContentStore>, StoreError> ContentStore::open(fs::path fo
   ::chmod(store->impl_->folder.c_str(), 0700);
   store->impl_->remove_left_over();
   // Only trying tells: root passes the permission bits, but not a read-only mount.
-  NewFile probe(store->impl_->new_files());
+  NewFile probe(store->impl_->new_files(), kContentMode);
   probe.append(as_bytes("probe"));
   if (probe.error() != 0) return failed("write in", store->impl_->folder, probe.error());
   return store;
@@ -364,30 +326,51 @@ Result<ContentStore::Named, StoreError> ContentStore::put_file(const fs::path& p
   if (::fstat(in.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
     return tl::unexpected(StoreError{StoreFault::kMissing, path.string() + " is not a file"});
   }
-  NewFile out(impl_->new_files());
-  FileDigest digest;
+  ContentWriter writer(*this);
   Bytes piece(kBlockBytes);
-  for (std::size_t got = piece.size(); got == piece.size() && out.error() == 0;) {
-    const int error = read_all_at(in.get(), piece, digest.length, got);
+  std::uint64_t length = 0;
+  for (std::size_t got = piece.size(); got == piece.size() && writer.goes_on();) {
+    const int error = read_all_at(in.get(), piece, length, got);
     if (error != 0) return failed("read", path, error);
-    const ByteView bytes = ByteView(piece).first(got);
-    out.append(bytes);
-    if (got > 0) digest.roots.push_back(block_root(bytes));
-    if (digest.length == 0 && got <= kContentLeafBytes) digest.id = content_id(bytes);
-    digest.length += got;
-    if (digest.length > limits::kContentBytes) {
-      return tl::unexpected(
-          StoreError{StoreFault::kSystem, path.string() + " is larger than any content may be"});
+    writer.append(ByteView(piece).first(got));
+    length += got;
+  }
+  return writer.finish();
+}
+
+struct ContentWriter::Impl {
+  ContentStore::Impl& store;
+  NewFile file;
+  Digester digester;
+};
+
+ContentWriter::ContentWriter(ContentStore& store)
+    : impl_(new Impl{*store.impl_, NewFile(store.impl_->new_files(), kContentMode), {}}) {}
+ContentWriter::~ContentWriter() = default;
+
+void ContentWriter::append(ByteView bytes) {
+  if (!goes_on()) return;
+  impl_->file.append(bytes);
+  impl_->digester.add(bytes);
+}
+
+bool ContentWriter::goes_on() const {
+  return impl_->file.error() == 0 && impl_->digester.length() <= limits::kContentBytes;
+}
+
+Result<ContentStore::Named, StoreError> ContentWriter::finish() {
+  if (impl_->digester.length() > limits::kContentBytes) {
+    return tl::unexpected(
+        StoreError{StoreFault::kSystem, "this is larger than any content may be"});
+  }
+  FileDigest digest = impl_->digester.finish();
+  if (impl_->file.error() != 0 || impl_->store.length_of(digest.id) != digest.length) {
+    if (auto kept = impl_->store.keep(digest.id, impl_->file); !kept) {
+      return tl::unexpected(kept.error());
     }
   }
-  if (digest.length > kContentLeafBytes) {
-    digest.id = content_id_from_block_roots(digest.length, digest.roots);
-  }
-  if (out.error() != 0 || impl_->length_of(digest.id) != digest.length) {
-    if (auto kept = impl_->keep(digest.id, out); !kept) return tl::unexpected(kept.error());
-  }
-  if (digest.roots.size() > 1) impl_->remember_roots(digest.id, std::move(digest.roots));
-  return Named{digest.id, digest.length};
+  if (digest.roots.size() > 1) impl_->store.remember_roots(digest.id, std::move(digest.roots));
+  return ContentStore::Named{digest.id, digest.length};
 }
 
 bool ContentStore::holds(const ContentId& id) const { return impl_->length_of(id).has_value(); }
