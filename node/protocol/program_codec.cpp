@@ -115,7 +115,8 @@ void read(Reading& reading, wire::ProgramSpec::Reader from, ProgramSpec& to) {
                  "program.environment");
   auto statuses = from.getExitStatuses();
   if (reading.within(statuses.size(), 256, "program.exit_statuses")) {
-    to.exit_statuses.assign(statuses.begin(), statuses.end());
+    to.exit_statuses.clear();
+    for (const std::uint8_t status : statuses) to.exit_statuses.push_back(status);
   }
   reading.require(!to.exit_statuses.empty(), "program.exit_statuses", "is empty");
   reading.number(from.getWallMs(), to.wall_ms, codec::kDurationMsMax, "program.wall_ms");

@@ -48,17 +48,19 @@ JobInUse& ExecutorKeeper::Impl::job_of(const JobId& id,
                                        const std::shared_ptr<const Manifest>& manifest) {
   auto found = jobs.find(id);
   if (found == jobs.end()) {
-    const Lent lent{config.shipped_executor, config.threads, config.memory_bytes};
-    found = jobs.emplace(id, open_job(manifest, lent, contents)).first;
+    const Lent lent{config.shipped_executor, config.program_executor, config.threads,
+                    config.memory_bytes};
+    found = jobs.emplace(id, open_job(id, manifest, lent, contents)).first;
     found->second.setup = ++last_number;
   }
   return found->second;
 }
 
 ExecutorProgram& ExecutorKeeper::Impl::program_of(const JobInUse& job) {
-  auto& program = programs[job.content];
+  auto& program = programs[job.key];
   if (!program) program = std::make_unique<ExecutorProgram>();
   program->path = job.program;
+  program->contents = job.contents;
   return *program;
 }
 
@@ -120,7 +122,7 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
   }
   for (std::uint64_t chunk : chunks) cancel(chunk);
 
-  const ProgramKey key = job->second.content;
+  const ExecutorKey key = job->second.key;
   const auto program = programs.find(key);
   const std::uint64_t setup = job->second.setup;
   jobs.erase(job);
@@ -136,8 +138,8 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
     watch(*lane->living);
   }
   const bool used = std::any_of(jobs.begin(), jobs.end(),
-                                [&](const auto& other) { return other.second.content == key; });
-  if (used || !key) return;
+                                [&](const auto& other) { return other.second.key == key; });
+  if (used || std::holds_alternative<std::monostate>(key)) return;
   end(program->second->lane);
   end(program->second->solo);
   programs.erase(program);
@@ -206,6 +208,7 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   const std::uint64_t token = ++last_number;
   LaunchSpec spec;
   spec.program = program.path;
+  spec.contents = program.contents;
   spec.scratch = config.scratch / ("executor-" + std::to_string(token));
   spec.memory_bytes = config.memory_bytes;
   auto process = ExecutorProcess::start(spec);

@@ -16,6 +16,7 @@ namespace shoal {
 
 struct KeeperConfig {
   std::filesystem::path shipped_executor;  // the program that holds the kernels of tasks/
+  std::filesystem::path program_executor;  // that runs programs; empty: none run here
   std::filesystem::path scratch;           // a folder of its own for each executor is made below
   unsigned threads = 1;                    // that the donor lends
   std::uint64_t memory_bytes = 0;          // for one executor; 0: no limit

@@ -69,6 +69,7 @@ struct ExecutorLane {
 
 struct ExecutorProgram {
   std::filesystem::path path;
+  std::vector<std::filesystem::path> contents;  // that it is given
   ExecutorLane lane{false};
   ExecutorLane solo{true};
 };

@@ -79,6 +79,7 @@ bool set_nonblocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_
 struct Prepared {
   std::string program;
   std::string folder;
+  std::vector<std::string> words;  // after the program's name
   std::vector<std::string> environment;
   std::vector<char*> arguments;
   std::vector<char*> variables;
@@ -141,9 +142,10 @@ void limit(__rlimit_resource what, rlim_t value) {
   give_up(p.program.c_str());
 }
 
-void finish(Prepared& p, const std::string* argument) {
+void finish(Prepared& p, std::vector<std::string> arguments) {
+  p.words = std::move(arguments);
   p.arguments = {p.program.data()};
-  if (argument != nullptr) p.arguments.push_back(const_cast<char*>(argument->c_str()));
+  for (std::string& word : p.words) p.arguments.push_back(word.data());
   p.arguments.push_back(nullptr);
   // glibc picks other variants of exp() and its like on other processors, with other last bits:
   // results of honest workers would differ.
@@ -221,7 +223,9 @@ Result<LaunchedChild, std::string> launch_executor(const LaunchSpec& spec) {
   p.socket = theirs.get();
   p.page = page->first.get();
   if (spec.memory_bytes != 0) p.memory = spec.memory_bytes;
-  finish(p, nullptr);
+  std::vector<std::string> arguments;
+  for (const auto& path : spec.contents) arguments.push_back(path.string());
+  finish(p, std::move(arguments));
 
   const pid_t pid = fork();
   if (pid == 0) become_executor(p);
@@ -254,7 +258,7 @@ Result<std::string, std::string> run_and_read(const std::filesystem::path& progr
   p.folder = "/";
   p.input = input.get();
   p.output = output->write.get();
-  finish(p, &argument);
+  finish(p, {argument});
   const pid_t pid = fork();
   if (pid < 0) return system_error("cannot start " + p.program);
   if (pid == 0) become_executor(p);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "node/protocol/executor_messages.h"
 #include "node/protocol/result.h"
@@ -17,6 +18,7 @@ namespace shoal {
 
 struct LaunchSpec {
   std::filesystem::path program;
+  std::vector<std::filesystem::path> contents;  // that it may read, its arguments; absolute
   std::filesystem::path scratch;   // exists; becomes the working folder, HOME and TMPDIR
   std::uint64_t memory_bytes = 0;  // address space; 0: no limit. Not applied under sanitizers
 };
