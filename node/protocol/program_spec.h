@@ -21,6 +21,10 @@ namespace shoal {
 // The kernel's name in manifests of such jobs.
 inline constexpr char kProgramKernel[] = "program";
 
+// Where programs that are installed are looked for, on every worker alike: for Manifest::needs, and
+// the PATH of what runs.
+inline constexpr char kProgramPath[] = "/usr/local/bin:/usr/bin:/bin:/usr/games";
+
 namespace limits {
 inline constexpr std::size_t kProgramArguments = 4096;
 inline constexpr std::size_t kProgramArgumentBytes = 64 * 1024;

@@ -8,9 +8,6 @@
 
 namespace shoal {
 
-// Where programs that are installed are looked for, on every worker alike.
-inline constexpr char kProgramPath[] = "/usr/local/bin:/usr/bin:/bin:/usr/games";
-
 struct UnitPlace {
   std::filesystem::path work;  // the working folder
   std::filesystem::path home;

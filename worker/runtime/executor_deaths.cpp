@@ -1,4 +1,6 @@
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <limits>
@@ -26,6 +28,37 @@ ExecutorTask cut(const ExecutorTask& task, Range range) {
   ExecutorTask part = task;
   part.range = range;
   return part;
+}
+
+struct Cause {
+  FailureKind kind = FailureKind::kCrashed;
+  std::string what;
+};
+
+// Of the death of an executor in which one unit ran alone.
+Cause cause_of(const ExecutorLane::Living& living, int status, std::uint64_t memory_bytes) {
+  const std::string how = "the executor " + describe_wait_status(status);
+  if (living.reason == EndReason::kNonsense) {
+    return {FailureKind::kBadAnswer,
+            "the executor sent what makes no sense (" + living.nonsense + ")"};
+  }
+  const auto& ending = living.process->ending();
+  if (ending && ending->out_of_memory) {
+    return {FailureKind::kOutOfMemory, "its processes took more memory than this worker lends"};
+  }
+  // Programs that get no more memory mostly give up; the system ends those that it gave too much.
+  const bool near_limit =
+      memory_bytes != 0 && ending && ending->memory_bytes > memory_bytes / 4 * 3;
+  if (WIFSIGNALED(status) && near_limit) {
+    return {FailureKind::kOutOfMemory, how + " with all the memory that this worker lends"};
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+    return {FailureKind::kRefused, how + ": it called what the sandbox forbids"};
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+    return {FailureKind::kTimedOut, how + ": it took more processor time than is allowed"};
+  }
+  return {FailureKind::kCrashed, how + ", running this unit alone"};
 }
 
 }  // namespace
@@ -61,6 +94,11 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
   const std::int64_t now = keeper_now_ns();
   if (living.reason != EndReason::kNone) {
     living.check_ns = now + kCancelledNs;  // killed already, and about to be reaped
+    return;
+  }
+  if (living.closed_ns != 0) {
+    if (now - living.closed_ns >= kClosedNs) living.process->kill();
+    living.check_ns = now + kClosedNs;
     return;
   }
   if (!living.greeted) {
@@ -104,7 +142,8 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
   read_frames(lane, true);
   lane.living->process->read_output();
   const Living& living = *lane.living;
-  const std::string how = describe_wait_status(*lane.living->process->reap());
+  const int status = *lane.living->process->reap();
+  const std::string how = describe_wait_status(status);
   const std::string output_end = living.process->output_end();
   const auto running = running_units(living.process->page(), in_hand_of(living.in_flight));
 
@@ -131,7 +170,7 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
   if (!living.greeted) {
     after_failed_start(lane, how, output_end, std::move(list));
   } else if (lane.solo) {
-    after_death_alone(lane, living, how, std::move(list));
+    after_death_alone(lane, living, status, std::move(list));
   } else {
     after_death_among_others(program, living, running, tasks);
     tell(LogLevel::kWarning, "an executor " + how + " with " + std::to_string(running.size()) +
@@ -157,8 +196,7 @@ void ExecutorKeeper::Impl::after_failed_start(ExecutorLane& lane, const std::str
   }
 }
 
-void ExecutorKeeper::Impl::after_death_alone(ExecutorLane& lane, const Living& living,
-                                             const std::string& how,
+void ExecutorKeeper::Impl::after_death_alone(ExecutorLane& lane, const Living& living, int status,
                                              std::vector<ExecutorTask> tasks) {
   for (ExecutorTask& task : tasks) {
     // One that ran before it in the same executor may be to blame.
@@ -167,11 +205,8 @@ void ExecutorKeeper::Impl::after_death_alone(ExecutorLane& lane, const Living& l
       lane.waiting.push_front(std::move(task));
       continue;
     }
-    const bool nonsense = living.reason == EndReason::kNonsense;
-    fail_task(task, nonsense ? FailureKind::kBadAnswer : FailureKind::kCrashed,
-              nonsense ? "the executor sent what makes no sense (" + living.nonsense + ")"
-                       : "the executor " + how + ", running this unit alone",
-              living.process->output_end());
+    const Cause cause = cause_of(living, status, config.memory_bytes);
+    fail_task(task, cause.kind, cause.what, living.process->output_end());
   }
 }
 

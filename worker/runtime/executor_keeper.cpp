@@ -61,6 +61,7 @@ ExecutorProgram& ExecutorKeeper::Impl::program_of(const JobInUse& job) {
   if (!program) program = std::make_unique<ExecutorProgram>();
   program->path = job.program;
   program->contents = job.contents;
+  program->kind = job.sandbox_kind;
   return *program;
 }
 
@@ -207,10 +208,13 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   make_room_for_one_more();
   const std::uint64_t token = ++last_number;
   LaunchSpec spec;
+  spec.sandbox = config.sandbox;
+  spec.kind = program.kind;
   spec.program = program.path;
   spec.contents = program.contents;
   spec.scratch = config.scratch / ("executor-" + std::to_string(token));
   spec.memory_bytes = config.memory_bytes;
+  spec.threads = config.threads;
   auto process = ExecutorProcess::start(spec);
   if (!process) {
     ++lane.failed_starts;
@@ -307,9 +311,12 @@ void ExecutorKeeper::Impl::read_frames(ExecutorLane& lane, bool to_the_end) {
   if (!wrong.empty() && living.reason == EndReason::kNone) {
     living.reason = EndReason::kNonsense;
     living.nonsense = std::move(wrong);
+    living.process->kill();
+  } else if (living.process->finished_reading() && living.closed_ns == 0) {
+    // It is about to end, most likely, and how it ends is to be seen.
+    living.closed_ns = keeper_now_ns();
+    living.check_ns = std::min(living.check_ns, living.closed_ns + kClosedNs);
   }
-  // What has closed its socket is of no use, should it still live.
-  if (living.process->finished_reading()) living.process->kill();
   watch(living);
 }
 
@@ -419,7 +426,9 @@ std::optional<std::chrono::nanoseconds> ExecutorKeeper::next_timeout() const {
   std::optional<std::int64_t> at;
   for (const auto& [key, program] : impl_->programs) {
     for (const ExecutorLane* lane : {&program->lane, &program->solo}) {
-      if (!lane->living || (lane->living->greeted && lane->living->in_flight.empty())) continue;
+      if (!lane->living) continue;
+      const bool idle = lane->living->greeted && lane->living->in_flight.empty();
+      if (idle && lane->living->closed_ns == 0) continue;
       at = std::min(at.value_or(lane->living->check_ns), lane->living->check_ns);
     }
   }

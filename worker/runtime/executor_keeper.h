@@ -9,6 +9,7 @@
 
 #include "node/content/store/content_store.h"
 #include "worker/core/peer.h"
+#include "worker/runtime/launch.h"
 
 // Keeps the executors of one worker: starts one child process for each program in use, feeds it
 // chunks, gathers what they produce, and finds out which unit was to blame when one dies.
@@ -17,6 +18,7 @@ namespace shoal {
 struct KeeperConfig {
   std::filesystem::path shipped_executor;  // the program that holds the kernels of tasks/
   std::filesystem::path program_executor;  // that runs programs; empty: none run here
+  SandboxSettings sandbox;                 // for every executor
   std::filesystem::path scratch;           // a folder of its own for each executor is made below
   unsigned threads = 1;                    // that the donor lends
   std::uint64_t memory_bytes = 0;          // for one executor; 0: no limit

@@ -68,7 +68,7 @@ struct ExecutorKeeper::Impl {
   void on_death(ExecutorProgram& program, ExecutorLane& lane);
   void after_failed_start(ExecutorLane& lane, const std::string& how, const std::string& output_end,
                           std::vector<ExecutorTask> tasks);
-  void after_death_alone(ExecutorLane& lane, const Living& living, const std::string& how,
+  void after_death_alone(ExecutorLane& lane, const Living& living, int status,
                          std::vector<ExecutorTask> tasks);
   void after_death_among_others(ExecutorProgram& program, const Living& living,
                                 const std::vector<RunningUnit>& running,
@@ -88,6 +88,9 @@ struct ExecutorKeeper::Impl {
   std::map<std::uint64_t, std::pair<ExecutorProgram*, ExecutorLane*>> by_token;
   std::vector<KeeperEvent> events;
 };
+
+// What has closed its socket is of no use: it is ended, should it still live so long after.
+inline constexpr std::int64_t kClosedNs = 1'000'000'000;
 
 // CLOCK_MONOTONIC, which executors use on their pages.
 std::int64_t keeper_now_ns();

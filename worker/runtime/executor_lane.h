@@ -58,7 +58,8 @@ struct ExecutorLane {
     std::string nonsense;
     std::vector<RunningUnit> overdue;
     std::int64_t started_ns = 0;
-    std::int64_t check_ns = 0;  // when to look for overdue units next
+    std::int64_t closed_ns = 0;  // when it closed its socket; 0: it has not
+    std::int64_t check_ns = 0;   // when to look for overdue units next
   };
   std::unique_ptr<Living> living;
   unsigned failed_starts = 0;  // one after another
@@ -70,6 +71,7 @@ struct ExecutorLane {
 struct ExecutorProgram {
   std::filesystem::path path;
   std::vector<std::filesystem::path> contents;  // that it is given
+  SandboxKind kind = SandboxKind::kNative;
   ExecutorLane lane{false};
   ExecutorLane solo{true};
 };

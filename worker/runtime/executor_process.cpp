@@ -84,7 +84,7 @@ ExecutorProcess::~ExecutorProcess() {
     while (waitpid(child_.pid, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  for (int fd : {child_.socket, child_.output, child_.pid_fd}) close(fd);
+  for (int fd : {child_.socket, child_.control, child_.output, child_.pid_fd}) close(fd);
   unmap_page(child_.page);
   std::error_code ignored;
   std::filesystem::remove_all(scratch_, ignored);
@@ -173,12 +173,21 @@ void ExecutorProcess::kill() {
   ::kill(child_.pid, SIGKILL);
 }
 
+void ExecutorProcess::read_news() {
+  HerdNews news;
+  while (recv(child_.control, &news, sizeof news, MSG_DONTWAIT) ==
+         static_cast<ssize_t>(sizeof news)) {
+    if (news.kind == HerdNews::Kind::kEnded) ending_ = news;
+  }
+}
+
 std::optional<int> ExecutorProcess::reap() {
   if (status_) return status_;
   int status = 0;
   if (waitpid(child_.pid, &status, WNOHANG) == child_.pid) {
     ::kill(-child_.pid, SIGKILL);  // what a kernel started must not outlive it
     status_ = status;
+    read_news();
   }
   return status_;
 }

@@ -10,6 +10,7 @@
 
 #include "node/protocol/executor_messages.h"
 #include "worker/runtime/launch.h"
+#include "worker/sandbox/herd.h"
 
 namespace shoal {
 
@@ -58,14 +59,19 @@ class ExecutorProcess {
   void kill();
   // Its wait status once it has ended.
   std::optional<int> reap();
+  // What the sandbox tells of its end; nothing: the sandbox itself was killed, or never came up.
+  const std::optional<HerdNews>& ending() const { return ending_; }
 
  private:
+  void read_news();
+
   ExecutorProcess(LaunchedChild child, std::filesystem::path scratch)
       : child_(child), scratch_(std::move(scratch)) {}
 
   LaunchedChild child_;
   std::filesystem::path scratch_;
   std::optional<int> status_;
+  std::optional<HerdNews> ending_;
   std::deque<Bytes> queued_;
   std::size_t queued_bytes_ = 0;
   std::size_t written_ = 0;  // of the first one queued

@@ -59,6 +59,7 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
   switch (job.manifest->kernel_kind) {
     case KernelKind::kShipped:
       job.program = lent.shipped_executor;
+      job.sandbox_kind = SandboxKind::kShipped;
       return {};
     case KernelKind::kNative: {
       if (!job.manifest->program) return "the job names no program";
@@ -71,6 +72,7 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
     case KernelKind::kProgram:
       if (lent.program_executor.empty()) return "no programs run on this worker";
       job.program = lent.program_executor;
+      job.sandbox_kind = SandboxKind::kProgram;
       job.key = job.id;
       return find_contents(job, contents);
     case KernelKind::kWasm:

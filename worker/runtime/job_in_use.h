@@ -9,6 +9,7 @@
 #include "node/content/store/content_store.h"
 #include "node/protocol/facts.h"
 #include "node/protocol/input_pack.h"
+#include "worker/sandbox/policy.h"
 
 namespace shoal {
 
@@ -26,8 +27,8 @@ class MappedFile {
   ByteView bytes_;
 };
 
-// Which executors may be shared: by all jobs of shipped kernels, by those of the same program, or by
-// nobody, since an executor of programs sees the files of its job.
+// Which executors may be shared: by all jobs of shipped kernels, by those of the same program, or
+// by nobody, since an executor of programs sees the files of its job.
 using ExecutorKey = std::variant<std::monostate, ContentId, JobId>;
 
 // What the keeper holds of a job for as long as its chunks come.
@@ -36,6 +37,7 @@ struct JobInUse {
   std::shared_ptr<const Manifest> manifest;
   std::uint64_t setup = 0;  // its number in the executors
   std::filesystem::path program;
+  SandboxKind sandbox_kind = SandboxKind::kNative;
   ExecutorKey key;
   std::vector<std::filesystem::path> contents;  // that the executor is given, in the job's order
   std::unique_ptr<MappedFile> inputs_file;

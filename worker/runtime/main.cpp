@@ -19,13 +19,16 @@
 
 #include "node/content/store/content_store.h"
 #include "node/link/link.h"
+#include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
 #include "node/state/supervise.h"
 #include "worker/runtime/endpoints.h"
 #include "worker/runtime/executor_keeper.h"
+#include "worker/runtime/installed_programs.h"
 #include "worker/runtime/ledger_store.h"
 #include "worker/runtime/options.h"
+#include "worker/runtime/sandbox_choice.h"
 #include "worker/runtime/worker_loop.h"
 
 namespace {
@@ -124,6 +127,20 @@ NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
   return record;
 }
 
+// Says what holds executors here, and what is not taken for want of it.
+Result<SandboxChoice, std::string> sandbox_for(const WorkerOptions& options,
+                                               const fs::path& program_folder) {
+  auto program = find_sandbox(program_folder);
+  if (!program) return tl::unexpected(program.error());
+  const auto report = ask_sandbox(*program);
+  if (!report) return tl::unexpected(report.error());
+  SandboxChoice choice = choose_sandbox(options, *report);
+  choice.settings.program = std::move(*program);
+  log_line(LogLevel::kInfo, choice.summary);
+  for (const std::string& warning : choice.warnings) log_line(LogLevel::kWarning, warning);
+  return choice;
+}
+
 int run(const WorkerOptions& options, int signal_fd) {
   auto lock = lock_folder(options.state);
   if (!lock) return fail(lock.error().what);
@@ -143,6 +160,9 @@ int run(const WorkerOptions& options, int signal_fd) {
   if (!executor) return fail(executor.error());
   auto kernels = ExecutorKeeper::shipped_kernels(*executor);
   if (!kernels) return fail(kernels.error());
+  const auto sandbox = sandbox_for(options, program.parent_path());
+  if (!sandbox) return fail(sandbox.error());
+  if (sandbox->cannot_run.contains(KernelKind::kShipped)) kernels->clear();
 
   LinkConfig link_config;
   link_config.pool = options.ticket.pool;
@@ -159,6 +179,8 @@ int run(const WorkerOptions& options, int signal_fd) {
 
   KeeperConfig keeper_config;
   keeper_config.shipped_executor = *executor;
+  keeper_config.program_executor = find_program_executor(program.parent_path());
+  keeper_config.sandbox = sandbox->settings;
   keeper_config.scratch = options.state / "scratch";
   keeper_config.threads = options.threads;
   keeper_config.memory_bytes = options.memory_bytes;
@@ -168,12 +190,18 @@ int run(const WorkerOptions& options, int signal_fd) {
   peer_config.pool = options.ticket.pool;
   peer_config.doors = options.ticket.doors;
   peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
+  peer_config.record.runs_native_from_anyone &= sandbox->native_from_anyone;
   peer_config.trusted_submitters = options.trusted_submitters;
-  peer_config.native_from_anyone = options.ticket.native_from_anyone;
+  peer_config.native_from_anyone = options.ticket.native_from_anyone && sandbox->native_from_anyone;
   peer_config.cannot_run = {
       {KernelKind::kWasm, "this version of the worker runs no WebAssembly"},
-      {KernelKind::kProgram, "this version of the worker runs no programs"},
   };
+  if (keeper_config.program_executor.empty()) {
+    peer_config.cannot_run[KernelKind::kProgram] =
+        "shoal-program-executor, which runs programs, is not installed beside this worker";
+  }
+  peer_config.programs = installed_programs(kProgramPath);
+  peer_config.cannot_run.insert(sandbox->cannot_run.begin(), sandbox->cannot_run.end());
   peer_config.unix_ms_at_zero = unix_ms_at_zero();
   const NodeRecord record = peer_config.record;
   const Ed25519Checker checker;

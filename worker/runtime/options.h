@@ -21,7 +21,10 @@ struct WorkerOptions {
   std::string listen;
   std::string advertise;  // empty: find out
   unsigned threads = 1;
-  std::uint64_t memory_bytes = 0;  // for one executor; 0: no limit
+  std::uint64_t memory_bytes = 0;                        // for one executor; 0: no limit
+  std::uint64_t scratch_bytes = std::uint64_t{1} << 30;  // of one executor's scratch folder
+  bool sandbox = true;
+  std::vector<std::filesystem::path> readable;  // by kernels, besides /usr
   std::vector<NodeId> trusted_submitters;
   LogLevel log_level = LogLevel::kInfo;
   std::filesystem::path executor;  // empty: find_executor() looks for it
@@ -57,5 +60,8 @@ unsigned usable_cores();
 // error names the places where it was looked for.
 Result<std::filesystem::path, std::string> find_executor(
     const std::filesystem::path& asked_for, const std::filesystem::path& program_folder);
+// shoal-sandbox, likewise.
+Result<std::filesystem::path, std::string> find_sandbox(
+    const std::filesystem::path& program_folder);
 
 }  // namespace shoal

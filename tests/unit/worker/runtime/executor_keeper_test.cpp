@@ -1,20 +1,25 @@
 #include "worker/runtime/executor_keeper.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "node/protocol/hash.h"
 #include "node/protocol/input_pack.h"
 #include "node/protocol/limits.h"
+#include "node/protocol/sanitized.h"
 #include "shoal/values.h"
 
 namespace shoal {
@@ -30,12 +35,6 @@ struct Where {
   SHOAL_FIELDS(unit, folder)
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
 class Keeper : public ::testing::Test {
  protected:
   Keeper() {
@@ -43,6 +42,7 @@ class Keeper : public ::testing::Test {
     folder_ = mkdtemp(name.data());
     contents_ = *ContentStore::open(folder_ / "contents");
     config_.shipped_executor = SHOAL_HOSTILE_KERNELS;
+    config_.sandbox.program = SHOAL_PROGRAM_DIR "/shoal-sandbox";
     config_.scratch = folder_ / "scratch";
     config_.threads = 2;
     start_keeper();
@@ -141,6 +141,17 @@ class Keeper : public ::testing::Test {
     expect_squares_except(run(compute("square", {0, 10})), {0, 10}, {});
   }
 
+  static bool is_locked(const fs::path& file) {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
+    close(fd);
+    return locked;
+  }
+  static std::vector<pid_t> children_of_this_process() {
+    std::ifstream list("/proc/self/task/" + std::to_string(getpid()) + "/children");
+    return {std::istream_iterator<pid_t>(list), {}};
+  }
+
   fs::path folder_;
   std::unique_ptr<ContentStore> contents_;
   KeeperConfig config_;
@@ -232,13 +243,18 @@ TEST_F(Keeper, AUnitThatTakesTooMuchMemoryFails) {
 }
 
 TEST_F(Keeper, AKillFromOutsideCostsNoUnitAnAttempt) {
+  // A sandbox of root's is another user's.
+  fs::permissions(folder_, fs::perms::others_read | fs::perms::others_exec, fs::perm_options::add);
+  const fs::path running = folder_ / "running";
+  std::ofstream(running) << "held while a unit waits";
+  config_.sandbox.read_only = {folder_};
+  start_keeper();
   const auto start = compute("waits", {0, 8}, {0, folder_.string()});
   keeper_->perform(start);
-  ASSERT_TRUE(turn_until([&] { return fs::exists(folder_ / "pid-0"); }));
-  pid_t pid = 0;
-  std::ifstream(folder_ / "pid-0") >> pid;
-  ASSERT_GT(pid, 0);
-  ASSERT_EQ(kill(pid, SIGKILL), 0);
+  ASSERT_TRUE(turn_until([&] { return is_locked(running); }));
+  const std::vector<pid_t> children = children_of_this_process();
+  ASSERT_EQ(children.size(), 1U);
+  ASSERT_EQ(kill(children.front(), SIGKILL), 0);
   std::ofstream(folder_ / "go") << "go";
   ASSERT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
   expect_squares_except(done_[start.chunk], {0, 8}, {});
