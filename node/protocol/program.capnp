@@ -68,4 +68,5 @@ struct Comparison {
 struct ProgramUnit {       # what a unit is called with
   entry @0 :Text;          # the line, or the JSON, that it stands for
   fields @1 :List(Variable);
+  number @2 :UInt64;       # its place, from 0, in the list that its submitter has
 }

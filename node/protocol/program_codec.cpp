@@ -179,7 +179,7 @@ bool is_path_below(std::string_view path) {
 }
 
 ProgramUnit numbered_unit(const ProgramSpec& spec, UnitIndex unit) {
-  return {std::to_string(spec.first + static_cast<std::int64_t>(unit) * spec.step), {}};
+  return {std::to_string(spec.first + static_cast<std::int64_t>(unit) * spec.step), {}, unit};
 }
 
 Bytes encode(const ProgramSpec& spec) {
@@ -192,6 +192,7 @@ Bytes encode(const ProgramUnit& unit) {
   return codec::build(codec::kScratchBytes, [&](codec::Arena& arena) {
     auto to = arena.initRoot<wire::ProgramUnit>();
     to.setEntry(text(unit.entry));
+    to.setNumber(unit.number);
     write_variables(to.initFields(static_cast<unsigned>(unit.fields.size())), unit.fields);
   });
 }
@@ -211,6 +212,7 @@ Result<ProgramUnit, DecodeError> decode_program_unit(ByteView bytes) {
   auto fault = codec::read_frame(bytes, limits::kProgramUnitBytes, "unit",
                                  [&](capnp::MessageReader& m, Reading& reading) {
                                    auto from = m.getRoot<wire::ProgramUnit>();
+                                   reading.unit(from.getNumber(), unit.number, "unit.number");
                                    read_words(reading, from.getEntry(), unit.entry, "unit.entry",
                                               limits::kProgramUnitBytes / 2);
                                    read_variables(reading, from.getFields(), unit.fields,

@@ -51,6 +51,14 @@ tl::unexpected<DecodeError> refused(DecodeFault fault, const char* what) {
   return tl::unexpected(DecodeError{fault, std::string("program output: ") + what});
 }
 
+// As name_of() makes them: neither a hidden file nor an option, and nothing that a shell minds.
+bool is_name(const std::string& name) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= limits::kProgramPathBytes && name[0] != '.' &&
+         name[0] != '-' && name.find_first_not_of(kLetters) == std::string::npos;
+}
+
 // "a" and "a/b" cannot both be files.
 bool lies_within(const std::string& path, const std::string& other) {
   return path.size() > other.size() && path.starts_with(other) && path[other.size()] == '/';
@@ -130,7 +138,7 @@ Result<ProgramOutput, DecodeError> decode_program_output(ByteView bytes) {
   if (reader.cut_off()) return refused(DecodeFault::kMalformed, "is cut off");
   if (!reader.left().empty()) return refused(DecodeFault::kMalformed, "has a tail");
   // It becomes the name of a folder.
-  if (!is_path_below(output.name) || output.name.find('/') != std::string::npos) {
+  if (!is_name(output.name)) {
     return refused(DecodeFault::kBadValue, "its name is none");
   }
   return output;

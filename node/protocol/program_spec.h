@@ -76,7 +76,10 @@ struct ProgramSpec {
 // What one unit is called with.
 struct ProgramUnit {
   std::string entry;
-  std::vector<ProgramVariable> fields;  // of a JSON object, by name
+  std::vector<ProgramVariable> fields = {};  // of a JSON object, by name
+  // From 0, in the submitter's list. A job that goes on with a part of another one's units has
+  // other indices for them; what a unit is called must not depend on that.
+  std::uint64_t number = 0;
   friend bool operator==(const ProgramUnit&, const ProgramUnit&) = default;
 };
 

@@ -49,23 +49,21 @@ bool is_column(std::string_view word) {
   return !word.empty() && std::all_of(word.begin(), word.end(), is_digit);
 }
 
-std::optional<std::string> value_of(std::string_view word, const ProgramUnit& unit,
-                                    UnitIndex index) {
+std::optional<std::string> value_of(std::string_view word, const ProgramUnit& unit) {
   if (word.empty()) return unit.entry;
-  if (word == "#") return std::to_string(index + 1);
+  if (word == "#") return std::to_string(unit.number + 1);
   if (word == ".") return std::string(without_extension(unit.entry));
   if (word == "/") return std::string(without_folders(unit.entry));
   if (word == "/.") return std::string(without_extension(without_folders(unit.entry)));
   if (word == "//") return std::string(folder_of(unit.entry));
   if (const std::string* field = field_of(unit, word)) return *field;
-  if (word == "name") return name_of(unit, index);
+  if (word == "name") return name_of(unit);
   return std::nullopt;
 }
 
 }  // namespace
 
-Result<std::string, std::string> fill_template(std::string_view text, const ProgramUnit& unit,
-                                               UnitIndex index) {
+Result<std::string, std::string> fill_template(std::string_view text, const ProgramUnit& unit) {
   std::string filled;
   while (true) {
     const std::size_t open = std::min(text.find('{'), text.size());
@@ -91,13 +89,13 @@ Result<std::string, std::string> fill_template(std::string_view text, const Prog
       filled.append("{").append(word).append("}");
       continue;
     }
-    auto value = value_of(word, unit, index);
+    auto value = value_of(word, unit);
     if (!value) return tl::unexpected("{" + std::string(word) + "}");
     filled.append(*value);
   }
 }
 
-std::string name_of(const ProgramUnit& unit, UnitIndex index) {
+std::string name_of(const ProgramUnit& unit) {
   std::string_view from;
   if (const std::string* field = field_of(unit, "name")) {
     from = *field;
@@ -113,7 +111,7 @@ std::string name_of(const ProgramUnit& unit, UnitIndex index) {
   }
   // Neither a hidden file nor an option.
   if (!name.empty() && (name.front() == '.' || name.front() == '-')) name.front() = '_';
-  return name.empty() ? std::to_string(index + 1) : name;
+  return name.empty() ? std::to_string(unit.number + 1) : name;
 }
 
 bool matches_pattern(std::string_view pattern, std::string_view path) {

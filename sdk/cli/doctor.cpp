@@ -55,7 +55,8 @@ Colour colour_of(Level level) {
 
 void look_at_programs(Diagnosis& diagnosis) {
   std::string missing;
-  for (const char* name : {"shoal-coordinator", "shoal-worker", "shoal-executor", "shoal-sandbox"}) {
+  for (const char* name :
+       {"shoal-coordinator", "shoal-worker", "shoal-executor", "shoal-sandbox"}) {
     if (!can_run(program_folder() / name))
       missing += (missing.empty() ? "" : ", ") + std::string(name);
   }

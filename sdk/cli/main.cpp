@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -53,6 +54,23 @@ int run(const Chosen& chosen) {
   return *outcome;
 }
 
+// The last one first, as CLI11 wants them. What follows -- is a command line by itself.
+std::vector<std::string> arguments_to_read(std::vector<std::string> arguments, Chosen& chosen) {
+  if (arguments.size() > 1 && arguments[0] == "submit") {
+    if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+        dashes != arguments.end()) {
+      chosen.after_dashes.assign(dashes + 1, arguments.end());
+      arguments.erase(dashes, arguments.end());
+    }
+    // All that follows a task's name is the task's; flags may follow a job file as well.
+    if (arguments.size() > 2 && arguments[1].ends_with(".toml")) {
+      std::rotate(arguments.begin() + 1, arguments.begin() + 2, arguments.end());
+    }
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -74,7 +92,7 @@ int main(int argc, char** argv) {
   add_doctor(app, chosen);
   add_paths(app, chosen);
   try {
-    app.parse(argc, argv);
+    app.parse(arguments_to_read(arguments, chosen));
   } catch (const CLI::ParseError& error) {
     // --help and --version are 0; the rest of CLI11's codes are its own.
     return app.exit(error, std::cout, std::cerr) == 0 ? kSuccess : kUsage;

@@ -39,14 +39,13 @@ constexpr const char* kFixed[][2] = {
 }  // namespace
 
 std::vector<std::string> environment_of(const ProgramSpec& spec, const ProgramUnit& unit,
-                                        UnitIndex index, const UnitPlace& place) {
+                                        const UnitPlace& place) {
   std::map<std::string, std::string> variables;
   for (const auto& [name, value] : kFixed) variables[name] = value;
   variables["HOME"] = place.home.string();
   variables["TMPDIR"] = place.tmp.string();
-  variables["SHOAL_UNIT"] = std::to_string(index);
   variables["SHOAL_ENTRY"] = unit.entry;
-  variables["SHOAL_NAME"] = name_of(unit, index);
+  variables["SHOAL_NAME"] = name_of(unit);
   for (const auto& [name, value] : spec.environment) variables[name] = value;
   std::vector<std::string> environment;
   for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);

@@ -18,7 +18,7 @@ struct UnitPlace {
 // differs between machines, and would show in results, is fixed here. What the spec sets comes last
 // and wins.
 std::vector<std::string> environment_of(const ProgramSpec& spec, const ProgramUnit& unit,
-                                        UnitIndex index, const UnitPlace& place);
+                                        const UnitPlace& place);
 
 // The path of an installed program; empty: there is none of that name.
 std::filesystem::path find_installed(const std::string& name);

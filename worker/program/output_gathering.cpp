@@ -123,7 +123,8 @@ Result<std::vector<GatheredFile>, std::string> gather_outputs(
   std::uint64_t left = bytes_max;
   for (const std::string& path : chosen) {
     if (!is_path_below(path)) {
-      return tl::unexpected("an output's name cannot be carried: it has control characters");
+      return tl::unexpected(
+          std::string("an output's name cannot be carried: it has control characters"));
     }
     auto file = read_file(work, path, left);
     if (!file) return tl::unexpected(file.error());

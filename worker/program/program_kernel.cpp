@@ -96,9 +96,9 @@ class ProgramJob {
     const std::uint64_t bytes_max =
         spec_.output_bytes_max != 0 ? spec_.output_bytes_max : limits::kOutputBytes;
     ProcessOrder order;
-    order.arguments = filled(spec_.arguments, unit, call.unit);
+    order.arguments = filled(spec_.arguments, unit);
     order.program = find_program(order.arguments.front(), place.work);
-    order.environment = environment_of(spec_, unit, call.unit, place);
+    order.environment = environment_of(spec_, unit, place);
     order.folder = place.work;
     order.wall_ms = spec_.wall_ms;
     order.memory_bytes = spec_.memory_bytes;
@@ -108,7 +108,7 @@ class ProgramJob {
     auto end = run_process(order);
     if (!end) throw UnitEnded(FailureKind::kRefused, end.error());
     judge(*end);
-    gather(*end, unit, call.unit, place.work, bytes_max, output);
+    gather(*end, unit, place.work, bytes_max, output);
   }
 
  private:
@@ -120,10 +120,10 @@ class ProgramJob {
   }
 
   static std::vector<std::string> filled(const std::vector<std::string>& templates,
-                                         const ProgramUnit& unit, UnitIndex index) {
+                                         const ProgramUnit& unit) {
     std::vector<std::string> texts;
     for (const std::string& text : templates) {
-      auto one = fill_template(text, unit, index);
+      auto one = fill_template(text, unit);
       if (!one) throw UnitRefused("the unit has nothing for " + one.error());
       texts.push_back(std::move(*one));
     }
@@ -183,9 +183,9 @@ class ProgramJob {
     }
   }
 
-  void gather(const ProcessEnd& end, const ProgramUnit& unit, UnitIndex index, const fs::path& work,
+  void gather(const ProcessEnd& end, const ProgramUnit& unit, const fs::path& work,
               std::uint64_t bytes_max, Bytes& output) const {
-    std::vector<std::string> patterns = filled(spec_.outputs, unit, index);
+    std::vector<std::string> patterns = filled(spec_.outputs, unit);
     for (const std::string& pattern : patterns) {
       if (!is_path_below(pattern)) {
         throw UnitRefused("the output '" + pattern + "' does not lie in the working folder");
@@ -194,7 +194,7 @@ class ProgramJob {
     auto files = gather_outputs(work, patterns, spec_.files, bytes_max);
     if (!files) throw UnitEnded(FailureKind::kThrew, files.error(), words_of(end));
     ProgramOutput made;
-    made.name = name_of(unit, index);
+    made.name = name_of(unit);
     made.exit_status = static_cast<std::uint8_t>(WEXITSTATUS(end.wait_status));
     if (spec_.standard_output) made.standard_output = end.standard_output;
     for (const GatheredFile& file : *files) {
