@@ -23,6 +23,7 @@
 // One process at a time; not thread-safe.
 namespace shoal::cli {
 
+inline constexpr char kResultsUsual[] = "results";
 inline constexpr char kUnitsFile[] = ".shoal-units";
 
 class ResultsFolder {

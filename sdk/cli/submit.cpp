@@ -262,8 +262,6 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   submit->add_option("--units", wish->units, "Units 0 to N - 1")->type_name("N");
   submit->add_option("--inputs", wish->inputs_file, "One unit for each line, which is JSON")
       ->type_name("FILE");
-  submit->add_option("--each-line", wish->lines_file, "One unit for each line, which is text")
-      ->type_name("FILE");
   submit->add_option("--name", wish->name, "For people, in `shoal job list`");
   submit
       ->add_option("--quorum", chosen.flags.quorum,

@@ -14,8 +14,6 @@
 namespace shoal::cli {
 namespace {
 
-constexpr char kResultsUsual[] = "results";
-
 // Those whose results are to be computed, by what is in the folder already.
 std::vector<ProgramUnit> units_left(const ProgramJob& job, const ProgramWish& wish,
                                     const ResultsFolder& folder) {
