@@ -65,6 +65,7 @@ struct FailedUnit {
   unit @0 :UInt64;
   kind @1 :UInt8;            # FailureKind
   message @2 :Text;
+  stderrEnd @3 :Text;        # what the unit itself wrote; empty: what the executor has written
 }
 
 struct Checkpoint {          # the state of a unit that is not done; its bytes are the tail

@@ -73,6 +73,7 @@ void put(wire::ExecutorMessage::Builder to, const ChunkPart& m) {
     failures[i].setUnit(m.failures[i].unit);
     failures[i].setKind(static_cast<std::uint8_t>(m.failures[i].kind));
     failures[i].setMessage(text(m.failures[i].message));
+    failures[i].setStderrEnd(text(m.failures[i].stderr_end));
   }
   part.setRefused(text(m.refused));
   part.setLast(m.last);
@@ -197,11 +198,12 @@ Decoded take(wire::ChunkPart::Reader from, ByteView tail) {
     if (failure.getKind() > static_cast<std::uint8_t>(FailureKind::kRefused)) {
       return bad("part.failures: kind");
     }
-    if (failure.getMessage().size() > limits::kFailureTextBytes) {
+    if (failure.getMessage().size() > limits::kFailureTextBytes ||
+        failure.getStderrEnd().size() > limits::kFailureTextBytes) {
       return too_large("part.failures: message");
     }
     part.failures.push_back({failure.getUnit(), static_cast<FailureKind>(failure.getKind()),
-                             take_text(failure.getMessage())});
+                             take_text(failure.getMessage()), take_text(failure.getStderrEnd())});
   }
   if (from.getRefused().size() > limits::kFailureTextBytes) return too_large("part.refused");
   part.refused = take_text(from.getRefused());

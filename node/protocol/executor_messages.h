@@ -58,6 +58,7 @@ struct ExecutorFailure {
   UnitIndex unit = 0;
   FailureKind kind = FailureKind::kThrew;
   std::string message;
+  std::string stderr_end = {};  // of this unit alone; empty: the executor's is all there is
   friend bool operator==(const ExecutorFailure&, const ExecutorFailure&) = default;
 };
 struct ChunkPart {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "sdk/cli/outcome.h"
 #include "sdk/cli/settings.h"
@@ -13,6 +14,7 @@ namespace shoal::cli {
 
 struct Chosen {
   Flags flags;
+  std::vector<std::string> after_dashes;  // a command line of somebody else's: it is not read here
   std::function<Outcome(const Settings&)> run;
 };
 

@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -42,18 +41,6 @@ bool is_handed_on(const std::vector<std::string>& arguments) {
   return arguments.size() < 2 || std::find(ours.begin(), ours.end(), arguments[1]) == ours.end();
 }
 
-// `shoal submit FILE.wasm ...` is short for `shoal submit --module FILE.wasm ...`: what follows the
-// name of a task is the task's, and what follows a module is ours.
-std::vector<char*> with_module(int argc, char** argv) {
-  static char flag[] = "--module";
-  std::vector<char*> words(argv, argv + argc);
-  if (words.size() > 2 && std::string_view(words[1]) == "submit" &&
-      std::string_view(words[2]).ends_with(".wasm")) {
-    words.insert(words.begin() + 2, flag);
-  }
-  return words;
-}
-
 int report(const Failure& failure) {
   say("error: " + failure.what);
   return failure.exit_code;
@@ -68,6 +55,25 @@ int run(const Chosen& chosen) {
   if (!outcome) return report(outcome.error());
   if (!written) return report(written.error());
   return *outcome;
+}
+
+// The last one first, as CLI11 wants them. What follows -- is a command line by itself.
+std::vector<std::string> arguments_to_read(std::vector<std::string> arguments, Chosen& chosen) {
+  if (arguments.size() > 1 && arguments[0] == "submit") {
+    if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+        dashes != arguments.end()) {
+      chosen.after_dashes.assign(dashes + 1, arguments.end());
+      arguments.erase(dashes, arguments.end());
+    }
+    // All that follows a task's name is the task's; what follows a job file or a module is ours.
+    if (arguments.size() > 2 && arguments[1].ends_with(".toml")) {
+      std::rotate(arguments.begin() + 1, arguments.begin() + 2, arguments.end());
+    } else if (arguments.size() > 1 && arguments[1].ends_with(".wasm")) {
+      arguments.insert(arguments.begin() + 1, "--module");
+    }
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
 }
 
 }  // namespace
@@ -92,8 +98,7 @@ int main(int argc, char** argv) {
   add_doctor(app, chosen);
   add_paths(app, chosen);
   try {
-    const std::vector<char*> words = with_module(argc, argv);
-    app.parse(static_cast<int>(words.size()), words.data());
+    app.parse(arguments_to_read(arguments, chosen));
   } catch (const CLI::ParseError& error) {
     // --help and --version are 0; the rest of CLI11's codes are its own.
     return app.exit(error, std::cout, std::cerr) == 0 ? kSuccess : kUsage;

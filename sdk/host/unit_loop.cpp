@@ -44,7 +44,7 @@ ExecutorFailure failure_of(UnitIndex unit) {
   } catch (const std::bad_alloc&) {
     return {unit, FailureKind::kOutOfMemory, "out of memory"};
   } catch (const UnitEnded& e) {
-    return {unit, e.kind(), shortened(e.what())};
+    return {unit, e.kind(), shortened(e.what()), shortened(e.stderr_end())};
   } catch (const UnitRefused& e) {
     return {unit, FailureKind::kRefused, shortened(e.what())};
   } catch (const std::exception& e) {
@@ -78,6 +78,7 @@ struct UnitLoop::Arenas {
 struct UnitLoop::Setup {
   const KernelEntry* kernel = nullptr;
   UnitFunction run;
+  EquivalentFunction equivalent;
   std::string refused;  // not empty: why it cannot run
   unsigned threads = 1;
   tbb::task_arena* arena = nullptr;
@@ -233,6 +234,8 @@ void UnitLoop::perform(const ExecutorSetup& message) {
     setup->kernel = &*found;
     try {
       setup->run = found->prepare(message.parameters);
+      setup->equivalent = found->prepare_equivalent ? found->prepare_equivalent(message.parameters)
+                                                    : found->equivalent;
     } catch (...) {
       setup->refused = failure_of(0).message;
     }
@@ -404,7 +407,7 @@ Range UnitLoop::run_units(Chunk& chunk, Range units, RunningSlot& slot, Gathered
 
 void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns, Gathered& gathered) {
   const auto fail = [&](ExecutorFailure failure) {
-    gathered.bytes += failure.message.size() + 64;
+    gathered.bytes += failure.message.size() + failure.stderr_end.size() + 64;
     gathered.failures.push_back(std::move(failure));
   };
   Gathered::Run& run = gathered.run_at(unit);
@@ -475,7 +478,7 @@ void UnitLoop::perform(const ExecutorCompare& message, std::shared_ptr<const Byt
     error = "this comparison's setup was never sent";
   } else if (!setup->refused.empty()) {
     error = setup->refused;
-  } else if (!setup->kernel->equivalent) {
+  } else if (!setup->equivalent) {
     error = "the kernel has no comparison of its own";
   }
   if (!error.empty()) {
@@ -507,7 +510,7 @@ void UnitLoop::compare(const Setup& setup, const ExecutorCompare& request) {
     try {
       tbb::this_task_arena::isolate([&] {
         for (std::size_t i = 1; i < candidates.size() && answer.all_match; ++i) {
-          answer.all_match = setup.kernel->equivalent(candidates[0], candidates[i]);
+          answer.all_match = setup.equivalent(candidates[0], candidates[i]);
         }
       });
     } catch (...) {

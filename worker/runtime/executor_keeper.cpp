@@ -52,20 +52,21 @@ JobInUse& ExecutorKeeper::Impl::job_of(const JobId& id,
                                        const std::shared_ptr<const Manifest>& manifest) {
   auto found = jobs.find(id);
   if (found == jobs.end()) {
-    const Lent lent{config.shipped_executor, config.wasm_executor, config.wasm_libraries,
-                    config.threads, config.memory_bytes};
-    found = jobs.emplace(id, open_job(manifest, lent, contents)).first;
+    const Lent lent{config.shipped_executor, config.program_executor, config.wasm_executor,
+                    config.wasm_libraries,   config.threads,          config.memory_bytes};
+    found = jobs.emplace(id, open_job(id, manifest, lent, contents)).first;
     found->second.setup = ++last_number;
   }
   return found->second;
 }
 
 ExecutorProgram& ExecutorKeeper::Impl::program_of(const JobInUse& job) {
-  auto& program = programs[job.content];
+  auto& program = programs[job.key];
   if (!program) program = std::make_unique<ExecutorProgram>();
   program->path = job.program;
   program->arguments = job.arguments;
   program->readable = job.readable;
+  program->contents = job.contents;
   program->kind = job.sandbox_kind;
   return *program;
 }
@@ -129,7 +130,7 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
   }
   for (std::uint64_t chunk : chunks) cancel(chunk);
 
-  const ProgramKey key = job->second.content;
+  const ExecutorKey key = job->second.key;
   const auto program = programs.find(key);
   const std::uint64_t setup = job->second.setup;
   jobs.erase(job);
@@ -145,8 +146,8 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
     watch(*lane->living);
   }
   const bool used = std::any_of(jobs.begin(), jobs.end(),
-                                [&](const auto& other) { return other.second.content == key; });
-  if (used || !key) return;
+                                [&](const auto& other) { return other.second.key == key; });
+  if (used || std::holds_alternative<std::monostate>(key)) return;
   end(program->second->lane);
   end(program->second->solo);
   programs.erase(program);
@@ -217,6 +218,7 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   spec.sandbox = config.sandbox;
   spec.kind = program.kind;
   spec.program = program.path;
+  spec.contents = program.contents;
   spec.scratch = config.scratch / ("executor-" + std::to_string(token));
   spec.arguments = program.arguments;
   spec.sandbox.read_only.insert(spec.sandbox.read_only.end(), program.readable.begin(),

@@ -20,6 +20,7 @@ struct KeeperConfig {
   std::filesystem::path shipped_executor;  // the program that holds the kernels of tasks/
   std::filesystem::path wasm_executor;     // shoal-wasm-executor; empty: there is none
   std::filesystem::path wasm_libraries;    // the folder of its engine; empty: a system's
+  std::filesystem::path program_executor;  // that runs programs; empty: none run here
   SandboxSettings sandbox;                 // for every executor
   std::filesystem::path scratch;           // a folder of its own for each executor is made below
   unsigned threads = 1;                    // that the donor lends

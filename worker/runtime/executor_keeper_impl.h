@@ -26,7 +26,6 @@
 namespace shoal {
 
 struct ExecutorKeeper::Impl {
-  using ProgramKey = std::optional<ContentId>;  // nothing: the shipped executor
   using Living = ExecutorLane::Living;
 
   Impl(KeeperConfig config, ContentStore& contents);
@@ -102,7 +101,7 @@ struct ExecutorKeeper::Impl {
   std::uint64_t last_number = 0;  // of setups, tasks and executors
   std::map<JobId, JobInUse> jobs;
   std::map<std::uint64_t, ChunkWork> works;  // by the StartCompute's chunk
-  std::map<ProgramKey, std::unique_ptr<ExecutorProgram>> programs;
+  std::map<ExecutorKey, std::unique_ptr<ExecutorProgram>> programs;
   std::map<std::uint64_t, std::pair<ExecutorProgram*, ExecutorLane*>> by_token;
   std::vector<KeeperEvent> events;
 };

@@ -73,6 +73,7 @@ struct ExecutorProgram {
   std::filesystem::path path;
   std::vector<std::string> arguments;
   std::vector<std::filesystem::path> readable;
+  std::vector<std::filesystem::path> contents;  // that it is given
   SandboxKind kind = SandboxKind::kNative;
   ExecutorLane lane{false};
   ExecutorLane solo{true};

@@ -193,6 +193,14 @@ SandboxPolicy policy_of(const LaunchSpec& spec) {
   for (const auto& path : spec.sandbox.read_only) {
     policy.read_only.push_back(std::filesystem::absolute(path).string());
   }
+  for (const auto& path : spec.contents) {
+    policy.arguments.push_back(path.string());
+    // One that is there twice is bound once.
+    if (std::find(policy.read_only.begin(), policy.read_only.end(), path.string()) ==
+        policy.read_only.end()) {
+      policy.read_only.push_back(path.string());
+    }
+  }
   policy.memory_bytes = spec.memory_bytes;
   policy.scratch_bytes = spec.sandbox.scratch_bytes;
   policy.file_bytes = std::max(policy.file_bytes, policy.scratch_bytes);

@@ -20,11 +20,13 @@
 
 #include "node/content/store/content_store.h"
 #include "node/link/link.h"
+#include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
 #include "node/state/supervise.h"
 #include "worker/runtime/endpoints.h"
 #include "worker/runtime/executor_keeper.h"
+#include "worker/runtime/installed_programs.h"
 #include "worker/runtime/launch.h"
 #include "worker/runtime/ledger_store.h"
 #include "worker/runtime/options.h"
@@ -219,6 +221,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   keeper_config.shipped_executor = *executor;
   keeper_config.wasm_executor = wasm.program;
   keeper_config.wasm_libraries = wasm.libraries;
+  keeper_config.program_executor = find_program_executor(program.parent_path());
   keeper_config.sandbox = sandbox->settings;
   keeper_config.scratch = options.state / "scratch";
   keeper_config.checkpoints = options.state / "checkpoints";
@@ -235,9 +238,11 @@ int run(const WorkerOptions& options, int signal_fd) {
   peer_config.record.runs_native_from_anyone &= sandbox->native_from_anyone;
   peer_config.trusted_submitters = options.trusted_submitters;
   peer_config.native_from_anyone = options.ticket.native_from_anyone && sandbox->native_from_anyone;
-  peer_config.cannot_run = {
-      {KernelKind::kProgram, "this version of the worker runs no programs"},
-  };
+  if (keeper_config.program_executor.empty()) {
+    peer_config.cannot_run[KernelKind::kProgram] =
+        "shoal-program-executor, which runs programs, is not installed beside this worker";
+  }
+  peer_config.programs = installed_programs(kProgramPath);
   peer_config.cannot_run.insert(sandbox->cannot_run.begin(), sandbox->cannot_run.end());
   if (wasm.program.empty()) {
     peer_config.cannot_run.insert(

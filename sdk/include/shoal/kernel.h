@@ -163,6 +163,8 @@ struct KernelEntry {
   // Decodes the parameters, once for many units. Throws UnitRefused if they do not decode.
   std::function<UnitFunction(ByteView parameters)> prepare;
   EquivalentFunction equivalent;  // empty: outputs are equal when their bytes are
+  // Where not empty, makes the comparison out of the parameters, and `equivalent` does not count.
+  std::function<EquivalentFunction(ByteView parameters)> prepare_equivalent;
 
   // One unit, all in one go. Throws as `prepare` and the kernel do.
   Bytes call(ByteView parameters, const UnitCall& unit) const {

@@ -35,6 +35,7 @@ const std::vector<Arrow>& arrows() {
       {"worker/runtime/", {"worker/core/", "worker/sandbox/", "node/"}},
       {"worker/executor/", {"worker/sandbox/", "sdk/host/", "node/protocol/"}},
       {"worker/wasm/", {"worker/sandbox/", "sdk/host/", "node/protocol/", "node/wasm/"}},
+      {"worker/program/", {"sdk/host/", "sdk/include/", "node/protocol/", "node/content/store/"}},
       {"sdk/host/", {"sdk/include/", "node/protocol/"}},
       {"sdk/include/", {}},
       {"sdk/core/", {"node/protocol/", "node/content/core/", "node/reach/core/"}},
