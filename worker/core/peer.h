@@ -72,6 +72,9 @@ std::optional<Signed> unpack_signed(ByteView);
 // --- events ---
 struct Started {};
 struct DeadlineReached {};
+struct PortMapped {      // a router lets others in to this node at that endpoint
+  std::string endpoint;  // empty: it does no more
+};
 struct StoreDone {
   std::uint64_t token = 0;
   std::string error;  // empty: durable
@@ -104,9 +107,9 @@ struct CompareDone {
   bool all_match = false;
   std::string error;  // not empty: the comparison itself failed
 };
-using PeerEvent =
-    std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, Probed, StoreDone,
-                 ReceiptsLoaded, ComputeDone, CompareDone, ContentOpened, BlockStored, BlockRead>;
+using PeerEvent = std::variant<Started, DeadlineReached, LinkUp, LinkLost, Received, Probed,
+                               PortMapped, StoreDone, ReceiptsLoaded, ComputeDone, CompareDone,
+                               ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone
@@ -171,8 +174,10 @@ class Peer {
   void check_invariants() const;
 
   WorkerStatus status() const;
-  // The relays of this node, for the record in its Hello.
+  Reachability reachability() const;
+  // The relays of this node and where it is dialled, for the record in its Hello.
   const std::vector<Via>& via() const;
+  const std::vector<std::string>& endpoints() const;
   // Of all jobs that this node keeps; JobStatus::leads says which of them it leads.
   std::vector<JobStatus> jobs_led() const;
 
