@@ -510,8 +510,9 @@ struct Reverse {  // "dial me"
 struct CircuitOpen {
   NodeId from;
   NodeId to;
-  Hash256 random;       // fresh: no two circuits have the same key
-  std::string address;  // of `from`, as the relay sees it
+  Hash256 random;                // fresh: no two circuits have the same key
+  std::string address;           // of `from`, as the relay sees it
+  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
   friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
 };
 struct CircuitAnswer {
@@ -520,7 +521,8 @@ struct CircuitAnswer {
   bool accepted = false;
   Hash256 random;
   std::string detail;
-  std::string address;  // of `from`, as the relay sees it
+  std::string address;           // of `from`, as the relay sees it
+  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
   friend bool operator==(const CircuitAnswer&, const CircuitAnswer&) = default;
 };
 struct CircuitData {  // one sealed Message (sealed_channel.h)
@@ -558,6 +560,7 @@ struct WorkerStatus {
   std::uint32_t links_reversed = 0;
   std::uint32_t links_punched = 0;
   std::uint32_t links_relayed = 0;
+  std::string mapped;  // the endpoint at which its router lets others in; empty: none
   friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
 };
 

@@ -410,4 +410,8 @@ struct WorkerStatus {
 
   linksRelayed @14 :UInt32;
   # Those that go through a relay.
+
+  mapped @15 :Text;
+  # The endpoint at which its router lets others in because the worker asked the router to (UPnP or
+  # NAT-PMP). Empty: there is none.
 }

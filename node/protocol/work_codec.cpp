@@ -353,6 +353,7 @@ void write(StructBuilder any, const WorkerStatus& from) {
   to.setLinksReversed(from.links_reversed);
   to.setLinksPunched(from.links_punched);
   to.setLinksRelayed(from.links_relayed);
+  to.setMapped(text(from.mapped, limits::kEndpointBytes));
 }
 void read(StructReader any, WorkerStatus& to, Reading& reading) {
   auto from = any.as<wire::WorkerStatus>();
@@ -372,6 +373,7 @@ void read(StructReader any, WorkerStatus& to, Reading& reading) {
   to.links_reversed = from.getLinksReversed();
   to.links_punched = from.getLinksPunched();
   to.links_relayed = from.getLinksRelayed();
+  reading.text(from.getMapped(), to.mapped, "worker_status.mapped", limits::kEndpointBytes);
 }
 
 }  // namespace codec

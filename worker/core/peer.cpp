@@ -77,7 +77,9 @@ struct Peer::Impl {
   Labor labor;
   Exchange exchange;
   Reach reach;
-  std::map<std::uint64_t, std::vector<StoredFact>> storing;  // by token
+  std::map<std::uint64_t, std::vector<StoredFact>> storing;                // by token
+  const std::vector<std::string> own_endpoints = config.record.endpoints;  // without `mapped`
+  std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
@@ -164,6 +166,18 @@ struct Peer::Impl {
     out.tell(LogLevel::kWarning, "peer " + short_hex(received.peer) +
                                      " sent what is no message: " + message.error().what);
     out.act(Drop{received.peer, "bad message: " + message.error().what});
+  }
+  void on(const PortMapped& news) {
+    if (news.endpoint == mapped) return;
+    mapped = news.endpoint;
+    std::vector<std::string>& endpoints = config.record.endpoints;
+    endpoints = own_endpoints;
+    // First: for those outside it is the only one that leads here.
+    if (!mapped.empty()) endpoints.insert(endpoints.begin(), mapped);
+    if (endpoints.size() > limits::kEndpoints) endpoints.resize(limits::kEndpoints);
+    const auto at = split_endpoint(mapped);
+    reach.set_outer_port(now, at ? at->port : 0);
+    membership.announce(now, out);
   }
   void on(const StoreDone& done) {
     auto it = storing.find(done.token);
@@ -442,6 +456,7 @@ struct Peer::Impl {
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
     status.reachability = reach.reachability();
+    status.mapped = mapped;
     for (const auto& [node, link] : membership.links()) {
       switch (link.path) {
         case LinkPath::kDirect:
@@ -494,6 +509,8 @@ void Peer::check_invariants() const {
   impl_->reach.check_invariants();
 }
 
+Reachability Peer::reachability() const { return impl_->reach.reachability(); }
+const std::vector<std::string>& Peer::endpoints() const { return impl_->config.record.endpoints; }
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 

@@ -72,6 +72,9 @@ std::optional<Signed> unpack_signed(ByteView);
 // --- events ---
 struct Started {};
 struct DeadlineReached {};
+struct PortMapped {      // a router lets others in to this node at that endpoint
+  std::string endpoint;  // empty: it does no more
+};
 struct StoreDone {
   std::uint64_t token = 0;
   std::string error;  // empty: durable
@@ -119,8 +122,8 @@ struct Lend {
   What what = What::kAll;
 };
 using PeerEvent = std::variant<Started, Lend, DeadlineReached, LinkUp, LinkLost, Received, Probed,
-                               StoreDone, ReceiptsLoaded, ComputeDone, StateSaved, CompareDone,
-                               ContentOpened, BlockStored, BlockRead>;
+                               PortMapped, StoreDone, ReceiptsLoaded, ComputeDone, StateSaved,
+                               CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone
@@ -192,8 +195,10 @@ class Peer {
   WorkerStatus status() const;
   // Nothing runs, and nothing that was committed waits to be shown.
   bool nothing_in_hand() const;
-  // The relays of this node, for the record in its Hello.
+  Reachability reachability() const;
+  // The relays of this node and where it is dialled, for the record in its Hello.
   const std::vector<Via>& via() const;
+  const std::vector<std::string>& endpoints() const;
   // Of all jobs that this node keeps; JobStatus::leads says which of them it leads.
   std::vector<JobStatus> jobs_led() const;
 

@@ -260,7 +260,11 @@ int run(const WorkerOptions& options, int signal_fd) {
   log_line(LogLevel::kInfo, "worker " + short_hex(key.id()) + " of pool '" + options.ticket.name +
                                 "' at " + shown + ", " + std::to_string(options.threads) +
                                 " threads, state in " + options.state.string());
-  WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, record, signal_fd});
+  std::unique_ptr<PortMapper> mapper;
+  if (options.maps_ports) mapper = std::make_unique<PortMapper>(listening->port);
+  const bool needs_mapping = only_within_reach_of_neighbours(endpoints, options.ticket.doors);
+  WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, record, mapper.get(),
+                   needs_mapping, signal_fd});
   loop.run();
   let_signals_through(signal_fd);
   log_line(LogLevel::kInfo, "ending");

@@ -325,6 +325,8 @@ std::vector<Message> grown_messages() {
       ResultsRequest{id<JobId>(5), 12, 1 << 20, ranges, true},
       Results{id<JobId>(5), {Bytes(100, 1)}, true},
       reached_status(),
+      CircuitOpen{id<NodeId>(8), id<NodeId>(9), id<Hash256>(10), "192.0.2.7", 30'001},
+      CircuitAnswer{id<NodeId>(8), id<NodeId>(9), true, id<Hash256>(11), "", "192.0.2.8", 30'002},
   };
 }
 
@@ -415,6 +417,9 @@ std::vector<Specimen> all() {
   for (const Message& message : grown_messages()) {
     all.push_back(specimen("message-" + std::string(name_of(message)) + "-2", message, decode));
   }
+  WorkerStatus mapped = reached_status();
+  mapped.mapped = "tcp://192.0.2.1:4300";
+  all.push_back(specimen("message-WorkerStatus-3", Message(mapped), decode));
   Manifest kept_longer = manifest();
   kept_longer.keep_s = 86'400;
   all.push_back(specimen("fact-Manifest-2", kept_longer, decode_manifest));
