@@ -46,6 +46,7 @@ void put(wire::ExecutorMessage::Builder to, const ExecutorSetup& m) {
   setup.setParameters({m.parameters.data(), m.parameters.size()});
   setup.setThreads(m.threads);
   setup.setOutputBytesMax(m.output_bytes_max);
+  setup.setCheckpointMs(m.checkpoint_ms);
 }
 void put(wire::ExecutorMessage::Builder to, const ExecutorDrop& m) { to.setDrop(m.setup); }
 void put(wire::ExecutorMessage::Builder to, const ExecutorCancel& m) { to.setCancel(m.chunk); }
@@ -91,11 +92,17 @@ void put(wire::ExecutorMessage::Builder to, const ExecutorCompared& m) {
   compared.setAllMatch(m.all_match);
   compared.setError(text(m.error));
 }
+void put(wire::ExecutorMessage::Builder to, const ExecutorCheckpoint& m) {
+  auto checkpoint = to.initCheckpoint();
+  checkpoint.setChunk(m.chunk);
+  checkpoint.setUnit(m.unit);
+}
 
 ByteView tail_of(const ExecutorMessage& message) {
   if (const auto* run = std::get_if<RunChunk>(&message)) return run->inputs;
   if (const auto* part = std::get_if<ChunkPart>(&message)) return part->outputs;
   if (const auto* compare = std::get_if<ExecutorCompare>(&message)) return compare->candidates;
+  if (const auto* saved = std::get_if<ExecutorCheckpoint>(&message)) return saved->state;
   return {};
 }
 
@@ -145,6 +152,7 @@ Decoded take(wire::Setup::Reader from) {
   setup.parameters.assign(from.getParameters().begin(), from.getParameters().end());
   setup.threads = from.getThreads();
   setup.output_bytes_max = from.getOutputBytesMax();
+  setup.checkpoint_ms = from.getCheckpointMs();
   return setup;
 }
 
@@ -217,6 +225,11 @@ Decoded take(wire::Compared::Reader from) {
   return ExecutorCompared{from.getCompare(), from.getAllMatch(), take_text(from.getError())};
 }
 
+Decoded take(wire::Checkpoint::Reader from, ByteView tail) {
+  if (tail.size() > limits::kCheckpointBytes) return too_large("checkpoint");
+  return ExecutorCheckpoint{from.getChunk(), from.getUnit(), tail};
+}
+
 Decoded take(wire::ExecutorMessage::Reader from, ByteView tail) {
   switch (from.which()) {
     case wire::ExecutorMessage::HELLO:
@@ -235,6 +248,8 @@ Decoded take(wire::ExecutorMessage::Reader from, ByteView tail) {
       return take(from.getCompare(), tail);
     case wire::ExecutorMessage::COMPARED:
       return take(from.getCompared());
+    case wire::ExecutorMessage::CHECKPOINT:
+      return take(from.getCheckpoint(), tail);
   }
   return tl::unexpected(DecodeError{DecodeFault::kUnknown, "a kind of message not known here"});
 }

@@ -35,7 +35,10 @@ Exit codes: 0 all units verified, 1 some failed or are disputed, or another erro
 bool is_handed_on(const std::vector<std::string>& arguments) {
   if (arguments.empty()) return false;
   if (arguments[0] == "coordinator") return true;
-  return arguments[0] == "worker" && !(arguments.size() > 1 && arguments[1] == "list");
+  if (arguments[0] != "worker") return false;
+  static constexpr std::array<std::string_view, 5> ours = {"list", "pause", "resume", "finish",
+                                                           "top"};
+  return arguments.size() < 2 || std::find(ours.begin(), ours.end(), arguments[1]) == ours.end();
 }
 
 int report(const Failure& failure) {
@@ -62,9 +65,11 @@ std::vector<std::string> arguments_to_read(std::vector<std::string> arguments, C
       chosen.after_dashes.assign(dashes + 1, arguments.end());
       arguments.erase(dashes, arguments.end());
     }
-    // All that follows a task's name is the task's; flags may follow a job file as well.
+    // All that follows a task's name is the task's; what follows a job file or a module is ours.
     if (arguments.size() > 2 && arguments[1].ends_with(".toml")) {
       std::rotate(arguments.begin() + 1, arguments.begin() + 2, arguments.end());
+    } else if (arguments.size() > 1 && arguments[1].ends_with(".wasm")) {
+      arguments.insert(arguments.begin() + 1, "--module");
     }
   }
   std::reverse(arguments.begin(), arguments.end());
@@ -87,6 +92,7 @@ int main(int argc, char** argv) {
   app.add_subcommand("coordinator", "Help the nodes of a pool find each other (shoal-coordinator)");
   add_worker(app, chosen);
   add_submit(app, chosen);
+  add_kernel(app, chosen);
   add_job(app, chosen);
   add_demo(app, chosen);
   add_doctor(app, chosen);

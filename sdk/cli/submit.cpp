@@ -13,6 +13,7 @@
 #include "sdk/cli/commands.h"
 #include "sdk/cli/job_results.h"
 #include "sdk/cli/json_values.h"
+#include "sdk/cli/kernel_build.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/programs.h"
 #include "sdk/cli/schema.h"
@@ -28,6 +29,7 @@ struct Wish : SubmitPolicy {
   std::uint64_t units = 0;
   std::string inputs_file;
   std::vector<std::string> task;  // a task's name and what follows it
+  std::string module;             // the file of a WebAssembly module
   ProgramWish program;            // with the lines of a kernel, too
 };
 
@@ -46,7 +48,13 @@ they are what it writes to stdout alone, on stdout. docs/programs.md is its manu
 With the name of a task, that task's own program is started with all that follows, and submits to
 the pool: `shoal submit align --help` says what it takes.
 
-With --kernel, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines of a
+With the file of a WebAssembly module (*.wasm, made by `shoal kernel build`), one of its kernels is run
+in the same way as those that ship: by workers that need not trust you. --kernel chooses where there
+are several.
+
+  shoal submit collatz.wasm --units 1000 --params '{"block": 1000}'
+
+With --kernel alone, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines of a
 file, and each unit's result is printed as one line of JSON as soon as it is verified. Parameters
 and inputs are JSON: an object for a struct, null for a kernel without parameters. In results a
 struct is the list of its fields, and a run of numbers {"hex": ...}.
@@ -154,6 +162,30 @@ Result<Manifest, Failure> manifest_of(const Wish& wish, const Settings& settings
   return manifest;
 }
 
+// The kernel of the module that is wished for: by its name, or the only one.
+Result<ModuleKernel, Failure> kernel_of(const ModuleInfo& info, const Wish& wish) {
+  std::string known;
+  for (const ModuleKernel& kernel : info.kernels) {
+    if (kernel.name == wish.kernel) return kernel;
+    known += (known.empty() ? "" : ", ") + kernel.name;
+  }
+  if (wish.kernel.empty() && info.kernels.size() == 1) return info.kernels.front();
+  return fail(kUsage,
+              wish.kernel.empty()
+                  ? "Say which kernel of the module with --kernel: " + known + "."
+                  : "There is no kernel '" + wish.kernel + "' in the module, only " + known + ".");
+}
+
+// The module was checked when its kernel was looked for: every worker will check it again.
+Result<void, Failure> put_module(PoolAccess& pool, const Bytes& module, Manifest& manifest) {
+  auto put = pool.client->content().put(module);
+  if (!put) return fail(kError, "The module cannot be kept: " + put.error().what + ".");
+  manifest.kernel_kind = KernelKind::kWasm;
+  manifest.program = *put;
+  manifest.program_bytes = module.size();
+  return {};
+}
+
 Result<void, Failure> put_inputs(PoolAccess& pool, const std::vector<Bytes>& inputs,
                                  Manifest& manifest) {
   const Bytes packed = pack_inputs(inputs);
@@ -182,8 +214,19 @@ Outcome follow(PoolAccess& pool, const JobId& job, const Manifest& manifest, con
   return tally->exit_code();
 }
 
-Outcome run_kernel(const Wish& wish, const Settings& settings) {
+Outcome run_kernel(Wish wish, const Settings& settings) {
   if (!ticket_of(settings)) return tl::unexpected(ticket_of(settings).error());
+  ModuleFile module;
+  ModuleKernel kernel;
+  if (!wish.module.empty()) {
+    auto read = read_module_file(wish.module);
+    if (!read) return tl::unexpected(read.error());
+    module = std::move(*read);
+    auto found = kernel_of(module.info, wish);
+    if (!found) return tl::unexpected(found.error());
+    kernel = *found;
+    wish.kernel = kernel.name;
+  }
   auto manifest = manifest_of(wish, settings);
   if (!manifest) return tl::unexpected(manifest.error());
   std::vector<Bytes> inputs;
@@ -195,6 +238,13 @@ Outcome run_kernel(const Wish& wish, const Settings& settings) {
   }
   auto pool = join_pool(settings);
   if (!pool) return tl::unexpected(pool.error());
+  if (!wish.module.empty()) {
+    if (auto put = put_module(*pool, module.bytes, *manifest); !put) {
+      return tl::unexpected(put.error());
+    }
+    module = {};
+    if (kernel.has_equivalent) manifest->comparison = Comparison::kEquivalent;
+  }
   if (listed) {
     if (auto put = put_inputs(*pool, inputs, *manifest); !put) return tl::unexpected(put.error());
     inputs = {};
@@ -209,8 +259,8 @@ Outcome run_kernel(const Wish& wish, const Settings& settings) {
   return follow(*pool, job, *manifest, wish, settings);
 }
 
-Outcome run_submit(const Wish& wish, const Settings& settings) {
-  if (wish.kernel.empty()) {
+Outcome run_submit(Wish wish, const Settings& settings) {
+  if (wish.kernel.empty() && wish.module.empty()) {
     if (wish.task.size() == 1 && wish.task.front().ends_with(".toml")) {
       return submit_job_file(wish.task.front(), wish.program, wish, settings);
     }
@@ -225,10 +275,11 @@ Outcome run_submit(const Wish& wish, const Settings& settings) {
                 "--units, --inputs or --each-line. 'shoal submit --help' has examples.");
   }
   if (wish.program.any() || !wish.program.command.empty()) {
-    return fail(kUsage, "--kernel is for kernels that ship with Shoal; no program goes with it.");
+    return fail(kUsage, "A kernel was asked for and a program, too: submit one of them.");
   }
   if (!wish.task.empty()) {
-    return fail(kUsage, "'" + wish.task.front() + "' is not expected after --kernel.");
+    return fail(kUsage, "'" + wish.task.front() + "' is not expected after " +
+                            (wish.module.empty() ? "--kernel." : "the module."));
   }
   const int sources = (wish.units > 0 ? 1 : 0) + (wish.inputs_file.empty() ? 0 : 1) +
                       (wish.program.lines_file.empty() ? 0 : 1);
@@ -255,7 +306,9 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   submit->prefix_command();
   auto wish = std::make_shared<Wish>();
   add_program_options(*submit, wish->program);
-  submit->add_option("--kernel", wish->kernel, "A kernel that ships with Shoal");
+  submit->add_option("--kernel", wish->kernel, "A kernel that ships with Shoal, or of the module");
+  submit->add_option("--module", wish->module, "The kernel's module, if it does not come first")
+      ->type_name("FILE");
   submit->add_option("--params", wish->parameters, "Its parameters, or @FILE with them")
       ->type_name("JSON")
       ->capture_default_str();

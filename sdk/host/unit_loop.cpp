@@ -83,6 +83,7 @@ struct UnitLoop::Setup {
   unsigned threads = 1;
   tbb::task_arena* arena = nullptr;
   std::uint64_t output_bytes_max = 0;
+  std::uint64_t checkpoint_ns = 0;        // the least time between two of a unit
   std::atomic<std::uint64_t> unit_ns{0};  // measured; 0: not yet
 };
 
@@ -93,6 +94,7 @@ struct UnitLoop::Chunk {
   std::shared_ptr<const Bytes> frame;
   ByteView inputs;
   std::vector<std::uint64_t> input_ends;  // empty: no inputs
+  std::map<UnitIndex, Bytes> saved;       // states to go on from
   std::atomic<std::uint64_t> next{0};     // the first unit that nobody has taken
   std::atomic<bool> cancelled{false};
   std::mutex mutex;  // guards what follows
@@ -159,6 +161,38 @@ class UnitLoop::Slot {
   bool owned_ = false;
 };
 
+// The state of one unit, for as long as it runs.
+class UnitLoop::UnitState final : public StateKeeper {
+ public:
+  UnitState(const UnitLoop& loop, const Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns)
+      : loop_(loop), chunk_(chunk), unit_(unit), last_ns_(begin_ns) {}
+
+  std::optional<ByteView> saved() const override {
+    const auto found = chunk_.saved.find(unit_);
+    if (found == chunk_.saved.end()) return std::nullopt;
+    return found->second;
+  }
+  bool due() override {
+    std::uint64_t last = last_ns_.load(std::memory_order_relaxed);
+    const std::uint64_t now = monotonic_ns();
+    return now - last >= chunk_.setup->checkpoint_ns && last_ns_.compare_exchange_strong(last, now);
+  }
+  void save(ByteView state) override {
+    if (state.size() > limits::kCheckpointBytes) {
+      throw UnitFailure("the state to be kept has " + std::to_string(state.size()) +
+                        " bytes; a worker keeps at most " +
+                        std::to_string(limits::kCheckpointBytes));
+    }
+    loop_.send_(encode_executor_frame(ExecutorCheckpoint{chunk_.number, unit_, state}));
+  }
+
+ private:
+  const UnitLoop& loop_;
+  const Chunk& chunk_;
+  const UnitIndex unit_;
+  std::atomic<std::uint64_t> last_ns_;
+};
+
 namespace {
 
 void note(RunningSlot& slot, std::uint64_t chunk, UnitIndex unit, std::uint64_t now_ns) {
@@ -188,10 +222,13 @@ void UnitLoop::perform(const ExecutorSetup& message) {
   auto setup = std::make_shared<Setup>();
   setup->threads = message.threads;
   setup->arena = &arenas_->with(message.threads);
+  setup->checkpoint_ns = std::uint64_t{message.checkpoint_ms} * 1'000'000;
   setup->output_bytes_max = std::min<std::uint64_t>(message.output_bytes_max, limits::kOutputBytes);
   const auto found = std::find_if(kernels_.begin(), kernels_.end(),
                                   [&](const KernelEntry& k) { return k.name == message.kernel; });
-  if (found == kernels_.end()) {
+  if (!refusal_.empty()) {
+    setup->refused = refusal_;
+  } else if (found == kernels_.end()) {
     setup->refused = "there is no kernel \"" + message.kernel + "\" in this program";
   } else {
     setup->kernel = &*found;
@@ -213,7 +250,12 @@ std::shared_ptr<UnitLoop::Setup> UnitLoop::setup_of(std::uint64_t number) const 
   return found == setups_.end() ? nullptr : found->second;
 }
 
+void UnitLoop::perform(const ExecutorCheckpoint& message) {
+  saved_[message.chunk][message.unit] = to_bytes(message.state);
+}
+
 void UnitLoop::perform(const RunChunk& message, std::shared_ptr<const Bytes> frame) {
+  auto saved = saved_.extract(message.chunk);
   auto setup = setup_of(message.setup);
   if (!setup) return refuse(message.chunk, "this chunk's setup was never sent");
   if (!setup->refused.empty()) return refuse(message.chunk, setup->refused);
@@ -226,6 +268,7 @@ void UnitLoop::perform(const RunChunk& message, std::shared_ptr<const Bytes> fra
   chunk->inputs = message.inputs;
   std::uint64_t end = 0;
   for (std::uint32_t size : message.input_sizes) chunk->input_ends.push_back(end += size);
+  if (!saved.empty()) chunk->saved = std::move(saved.mapped());
   chunk->next = message.range.first;
   chunk->gathered = std::make_unique<Gathered>();
   chunk->pullers = threads_for(*chunk);
@@ -343,7 +386,7 @@ Range UnitLoop::run_units(Chunk& chunk, Range units, RunningSlot& slot, Gathered
   for (; unit < units.last && now - begin < kTakeNsMax; ++unit) {
     if (chunk.cancelled.load(std::memory_order_relaxed)) break;
     note(slot, chunk.number, unit, now);
-    run_unit(chunk, unit, gathered);
+    run_unit(chunk, unit, now, gathered);
     now = monotonic_ns();
     if (gathered.bytes >= kPartBytes) {
       gathered.compute_ns += now - counted;
@@ -362,7 +405,7 @@ Range UnitLoop::run_units(Chunk& chunk, Range units, RunningSlot& slot, Gathered
   return rest;
 }
 
-void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, Gathered& gathered) {
+void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns, Gathered& gathered) {
   const auto fail = [&](ExecutorFailure failure) {
     gathered.bytes += failure.message.size() + failure.stderr_end.size() + 64;
     gathered.failures.push_back(std::move(failure));
@@ -370,7 +413,8 @@ void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, Gathered& gathered) {
   Gathered::Run& run = gathered.run_at(unit);
   const std::size_t before = run.bytes.size();
   try {
-    const UnitCall call{unit, chunk.input(unit), &chunk.cancelled};
+    UnitState state(*this, chunk, unit, begin_ns);
+    const UnitCall call{unit, chunk.input(unit), &chunk.cancelled, nullptr, &state};
     chunk.setup->run(call, run.bytes);
   } catch (...) {
     run.bytes.resize(before);

@@ -17,13 +17,6 @@ constexpr std::int64_t kGreetingNs = 30'000'000'000;
 constexpr std::int64_t kCancelledNs = 2'000'000'000;
 constexpr std::int64_t kLongestNs = std::int64_t{1} << 60;
 
-AskedFor in_hand_of(const std::map<std::uint64_t, ExecutorTask>& tasks) {
-  return [&tasks](std::uint64_t number, UnitIndex unit) {
-    const auto task = tasks.find(number);
-    return task != tasks.end() && task->second.range.contains(unit);
-  };
-}
-
 ExecutorTask cut(const ExecutorTask& task, Range range) {
   ExecutorTask part = task;
   part.range = range;
@@ -63,6 +56,13 @@ Cause cause_of(const ExecutorLane::Living& living, int status, std::uint64_t mem
 
 }  // namespace
 
+AskedFor in_hand_of(const std::map<std::uint64_t, ExecutorTask>& tasks) {
+  return [&tasks](std::uint64_t number, UnitIndex unit) {
+    const auto task = tasks.find(number);
+    return task != tasks.end() && task->second.range.contains(unit);
+  };
+}
+
 std::int64_t ExecutorKeeper::Impl::unit_wall_ns(const ExecutorTask& task) const {
   const auto job = jobs.find(task.job);
   if (job == jobs.end()) return kCancelledNs;
@@ -73,7 +73,9 @@ std::int64_t ExecutorKeeper::Impl::unit_wall_ns(const ExecutorTask& task) const 
 }
 
 std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int64_t now_ns) const {
-  if (!living.greeted) return living.started_ns + kGreetingNs;
+  if (!living.greeted) {
+    return now_ns + kGreetingNs - freezer.running_ns(living.started_ns, now_ns);
+  }
   std::int64_t next = std::numeric_limits<std::int64_t>::max();
   // A unit that has not begun yet cannot be overdue before that.
   for (const auto& [number, task] : living.in_flight) {
@@ -84,7 +86,7 @@ std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int6
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     const auto started = static_cast<std::int64_t>(unit.started_ns);
     if (started > now_ns) continue;
-    next = std::min(next, started + unit_wall_ns(task));
+    next = std::min(next, now_ns + unit_wall_ns(task) - freezer.running_ns(started, now_ns));
   }
   return next;
 }
@@ -92,6 +94,10 @@ std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int6
 void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
   Living& living = *lane.living;
   const std::int64_t now = keeper_now_ns();
+  if (freezer.frozen()) {  // it cannot move, and its time stands still
+    living.check_ns = now + kCancelledNs;
+    return;
+  }
   if (living.reason != EndReason::kNone) {
     living.check_ns = now + kCancelledNs;  // killed already, and about to be reaped
     return;
@@ -102,7 +108,7 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
     return;
   }
   if (!living.greeted) {
-    if (now - living.started_ns >= kGreetingNs) {
+    if (freezer.running_ns(living.started_ns, now) >= kGreetingNs) {
       living.reason = EndReason::kOverdue;
       living.process->kill();
     }
@@ -116,7 +122,9 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     (task.cancelled ? unwanted_runs : wanted_runs) = true;
     const auto started = static_cast<std::int64_t>(unit.started_ns);
-    if (started <= now && now - started >= unit_wall_ns(task)) living.overdue.push_back(unit);
+    if (started <= now && freezer.running_ns(started, now) >= unit_wall_ns(task)) {
+      living.overdue.push_back(unit);
+    }
   }
   if (!living.overdue.empty()) {
     living.reason = EndReason::kOverdue;

@@ -166,6 +166,16 @@ std::string ExecutorProcess::output_end() const {
   return clean_end_of(output_end_, limits::kFailureTextBytes);
 }
 
+void ExecutorProcess::order(HerdOrder what) {
+  const char letter = static_cast<char>(what);
+  ::send(child_.control, &letter, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+std::optional<HerdNews> ExecutorProcess::usage() {
+  read_news();
+  return usage_;
+}
+
 void ExecutorProcess::kill() {
   if (status_) return;
   // Its group too: a kernel may have started programs. The group may not be there yet.
@@ -178,6 +188,7 @@ void ExecutorProcess::read_news() {
   while (recv(child_.control, &news, sizeof news, MSG_DONTWAIT) ==
          static_cast<ssize_t>(sizeof news)) {
     if (news.kind == HerdNews::Kind::kEnded) ending_ = news;
+    if (news.kind == HerdNews::Kind::kUsage) usage_ = news;
   }
 }
 

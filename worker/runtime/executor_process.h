@@ -56,6 +56,10 @@ class ExecutorProcess {
   // The end of what it printed, for people. At most limits::kFailureTextBytes.
   std::string output_end() const;
 
+  void order(HerdOrder what);
+  // What the sandbox answered last to kUsage, if it has.
+  std::optional<HerdNews> usage();
+
   void kill();
   // Its wait status once it has ended.
   std::optional<int> reap();
@@ -72,6 +76,7 @@ class ExecutorProcess {
   std::filesystem::path scratch_;
   std::optional<int> status_;
   std::optional<HerdNews> ending_;
+  std::optional<HerdNews> usage_;
   std::deque<Bytes> queued_;
   std::size_t queued_bytes_ = 0;
   std::size_t written_ = 0;  // of the first one queued

@@ -69,14 +69,26 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
       job.program = std::move(*path);
       return {};
     }
+    case KernelKind::kWasm: {
+      if (lent.wasm_executor.empty()) return "there is no executor for WebAssembly here";
+      if (!job.manifest->program) return "the job names no module";
+      auto path = contents.path_of(*job.manifest->program);
+      if (!path) return "the job's module is not here: " + path.error().what;
+      job.key = *job.manifest->program;
+      job.program = lent.wasm_executor;
+      job.arguments = {std::filesystem::absolute(*path).string(),
+                       std::to_string(lent.memory_bytes / std::max(lent.threads, 1U))};
+      job.sandbox_kind = SandboxKind::kWasm;
+      job.readable = {*path};
+      if (!lent.wasm_libraries.empty()) job.readable.push_back(lent.wasm_libraries);
+      return {};
+    }
     case KernelKind::kProgram:
       if (lent.program_executor.empty()) return "no programs run on this worker";
       job.program = lent.program_executor;
       job.sandbox_kind = SandboxKind::kProgram;
       job.key = job.id;
       return find_contents(job, contents);
-    case KernelKind::kWasm:
-      break;
   }
   return "the job's kind of kernel is not known here";
 }

@@ -37,7 +37,9 @@ struct JobInUse {
   std::shared_ptr<const Manifest> manifest;
   std::uint64_t setup = 0;  // its number in the executors
   std::filesystem::path program;
+  std::vector<std::string> arguments;  // of the program
   SandboxKind sandbox_kind = SandboxKind::kNative;
+  std::vector<std::filesystem::path> readable;  // by the program, in its sandbox
   ExecutorKey key;
   std::vector<std::filesystem::path> contents;  // that the executor is given, in the job's order
   std::unique_ptr<MappedFile> inputs_file;
@@ -49,6 +51,8 @@ struct JobInUse {
 struct Lent {
   std::filesystem::path shipped_executor;
   std::filesystem::path program_executor;  // empty: no programs run here
+  std::filesystem::path wasm_executor;     // empty: there is none
+  std::filesystem::path wasm_libraries;    // empty: those of the system
   unsigned threads = 1;
   std::uint64_t memory_bytes = 0;
 };

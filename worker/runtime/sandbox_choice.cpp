@@ -44,10 +44,9 @@ SandboxChoice choose_sandbox(const WorkerOptions& options, const SandboxReport& 
         "with all the rights of this worker's user");
   }
   for (const Kind& kind : kKinds) {
-    // A module is strangers' code, whoever sent it.
+    // Modules are strangers' code whoever sent them, and seal themselves without us.
     if (!options.sandbox && kind.kernel != KernelKind::kWasm) continue;
-    const std::string fault = options.sandbox ? why_not(kind.sandbox, report)
-                                              : "the sandbox is switched off (--no-sandbox)";
+    const std::string fault = why_not(kind.sandbox, report);
     if (fault.empty()) continue;
     choice.cannot_run[kind.kernel] = fault;
     choice.warnings.push_back(std::string("takes no ") + kind.what + ": " + fault);
