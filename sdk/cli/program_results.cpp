@@ -132,6 +132,12 @@ class Taking {
     bar_.finish();
     say("unit " + std::to_string(identity.number + 1) + " (" + identity.name + ") " +
         (error.kind == FailureReason::kDisputed ? "is disputed: " : "failed: ") + error.message);
+    if (error.kind == FailureReason::kDisputed && !hinted_) {
+      say("  If it prints dates, times or random numbers: --compare and --drop say what counts, "
+          "and "
+          "seeds make numbers the same.");
+      hinted_ = true;
+    }
     std::string_view left = error.stderr_end;
     while (!left.empty()) {
       const std::size_t end = std::min(left.find('\n'), left.size());
@@ -149,6 +155,7 @@ class Taking {
   const Settings& settings_;
   ProgressBar bar_;
   InOrder in_order_;
+  bool hinted_ = false;  // what to do about disputes, once
   Tally tally_;
 };
 
