@@ -140,6 +140,7 @@ class Labor {
     std::size_t running = 0;          // chunks
     std::optional<Instant> asked;     // the leader, not answered yet
     bool hungry = false;              // the leader knows that we wait
+    Instant hungry_since;             // it said so
     std::vector<NodeId> victims;      // still to be asked for half of what they hold
     std::optional<Instant> stealing;  // from victims.back(), since
     std::vector<NodeId> thieves;      // who went away from here empty-handed
@@ -180,6 +181,8 @@ class Labor {
   void take_paper(Job&, const std::optional<Signed>& grant);
   void prune_papers(Job&);
   void rejoin(Instant now, Job&, Outbox&);
+  void drop_unsettled(Job&);
+  void hold_again(Job&, const Grant&);
   void commit_again(Instant now, Job&, const std::vector<Range>& open, Outbox&);
   void seek_leader(Instant now, Job&, Outbox&);
 
@@ -191,6 +194,7 @@ class Labor {
   void resume_leases(Job&);
 
   void drop_cancelled(Job&);
+  static void unqueue(Job&, Range);
   bool leader_linked(const Job&) const;
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);
