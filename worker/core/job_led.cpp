@@ -88,6 +88,7 @@ void JobLed::lead(Instant now, std::uint64_t epoch, Outbox& out) {
   leading_ = true;
   leads_since_ = now;
   settling_until_ = now + Duration(1s);
+  silence_look_ = now + context_.config.lease;
   serve_hungry(now, out);
 }
 
@@ -108,6 +109,7 @@ void JobLed::follow() {
   comparing_.clear();
   next_straggler_look_.reset();
   rest_ends_.reset();
+  silence_look_.reset();
   settling_until_.reset();
 }
 

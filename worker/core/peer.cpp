@@ -307,7 +307,7 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const Endorse& m) { stewardship.on_endorse(now, from, m, out); }
   void hear(const NodeId& from, const Rejoin& m) {
-    if (JobLed* job = stewardship.find(m.job); job != nullptr && !job->leading() && job->active()) {
+    if (JobLed* job = stewardship.find(m.job); job != nullptr && !job->leading() && !job->over()) {
       out.send(from, stewardship.notice_of(m.job));
     } else if (job != nullptr) {
       job->on_rejoin(now, from, m, out);
