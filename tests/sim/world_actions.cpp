@@ -348,7 +348,8 @@ void World::perform(Node& node, JobRefused refused) {
   say(node.index, "refused: " + refused.what);
   if (job == nullptr) return;
   job->refusals.push_back(refused);
-  if (job->cancelled || job->done()) return;
+  const bool to_close = job->spec.close_when_done && !job->snapshot;
+  if (job->cancelled || (job->done() && !to_close)) return;
   switch (refused.why) {
     case JobRefused::Why::kOtherPool:
     case JobRefused::Why::kQuorumTooLarge:
