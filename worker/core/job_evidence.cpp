@@ -348,7 +348,6 @@ void JobLed::weigh_stuck(Instant now, Outbox& out) {
     stuck.push_back({first, units_.segments().at(first).last});
   }
   for (Range run : stuck) weigh_again(now, run, out);
-  weigh_failures(out);
 }
 
 // Somebody who was to decide these units will not: what there is is weighed once more, and ends

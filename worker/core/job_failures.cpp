@@ -65,6 +65,7 @@ void JobLed::fail_if_hopeless(UnitIndex unit, Outbox& out) {
   finish_if_done(out);
 }
 
+// Not where links are lost: who is cut off may come back, and compute what fails here.
 void JobLed::weigh_failures(Outbox& out) {
   std::vector<UnitIndex> units;
   for (const auto& [unit, _] : failures_) units.push_back(unit);

@@ -369,7 +369,10 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
   }
   if (silence_look_ && *silence_look_ <= now) {
     silence_look_ = now + context_.config.lease;
-    if (count_out_silent(now)) returned = fewer = true;
+    if (count_out_silent(now)) {
+      returned = fewer = true;
+      weigh_failures(out);
+    }
   }
   if (fewer) weigh_stuck(now, out);
   for (std::uint64_t batch : batches_.unanswered_since(now - limits::kRevealTimeout)) {
