@@ -45,6 +45,11 @@ std::vector<std::string> kill9_figures(bool leader);
 Measured measure_disk(const Run& run);
 // Workers that have nothing to do.
 Measured measure_idle(const Run& run);
+// An executor, from nothing to its greeting, with and without its sandbox.
+Measured measure_spawn(const Run& run);
+// Kernels as WebAssembly modules: built only where there is an engine.
+Measured measure_wasm(const Run& run);
+std::vector<std::string> wasm_figures();
 // A coordinator's table with very many records, in this process.
 Measured measure_held_records(const Run& run);
 // A coordinator's visitors, over CURVE.

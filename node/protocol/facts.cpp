@@ -1,5 +1,6 @@
 #include "node/protocol/facts.h"
 
+#include <algorithm>
 #include <array>
 
 #include "node/protocol/hash.h"
@@ -30,6 +31,28 @@ Hash256 commitment_salt(const Signer& signer, const JobId& job, Range range) {
   const auto tail = range_bytes(range);
   input.insert(input.end(), tail.begin(), tail.end());
   return signer.secret_hash(input);
+}
+
+std::vector<ContentName> contents_of(const Manifest& manifest) {
+  std::vector<ContentName> contents;
+  if (manifest.program) contents.push_back({*manifest.program, manifest.program_bytes});
+  if (manifest.inputs) contents.push_back({*manifest.inputs, manifest.inputs_bytes});
+  contents.insert(contents.end(), manifest.contents.begin(), manifest.contents.end());
+  return contents;
+}
+
+bool offers_to_compute(const NodeRecord& record, const Manifest& manifest) {
+  switch (manifest.kernel_kind) {
+    case KernelKind::kShipped:
+      return std::find(record.kernels.begin(), record.kernels.end(), manifest.kernel) !=
+             record.kernels.end();
+    case KernelKind::kWasm:
+      return record.runs_wasm;
+    case KernelKind::kNative:
+    case KernelKind::kProgram:
+      break;
+  }
+  return true;
 }
 
 JobId job_id_of(ByteView manifest_body) { return JobId{sha256(manifest_body).bytes}; }

@@ -48,6 +48,7 @@ struct NodeRecord {
   std::uint64_t memory_bytes = 0;      // that the donor lends
   std::vector<std::string> kernels;    // names of the shipped kernels it runs
   bool runs_native_from_anyone = false;
+  bool runs_wasm = false;   // modules of anybody
   std::string agent;        // "shoal/0.1.0"
   UnixMs sequence = 0;      // when it was signed
   std::uint32_t ttl_s = 0;  // how long after that it may be believed
@@ -60,8 +61,23 @@ struct NodeRecord {
 enum class KernelKind : std::uint8_t {
   kShipped = 0,  // a kernel of tasks/, by name: every worker has it
   kNative = 1,   // a program of the submitter's, linked with the SDK, by its content id
+  kWasm = 2,     // a WebAssembly module of the submitter's, by its content id
+  kProgram = 3,  // any program: a command line with files (program_spec.h), in `parameters`
 };
+// Whether the submitter brings the kernel, as one content.
+inline bool brings_program(KernelKind kind) {
+  return kind == KernelKind::kNative || kind == KernelKind::kWasm;
+}
+
 enum class Comparison : std::uint8_t { kBytes = 0, kEquivalent = 1 };
+
+// A content as it is named where it is needed: an id alone does not tell how much there is to
+// fetch.
+struct ContentName {
+  ContentId id;
+  std::uint64_t length = 0;
+  friend bool operator==(const ContentName&, const ContentName&) = default;
+};
 
 // A job (Purpose::kManifest, signed by its submitter). Immutable; its id is the SHA-256 of the
 // body.
@@ -70,7 +86,7 @@ struct Manifest {
   std::string name;                      // for people
   KernelKind kernel_kind = KernelKind::kShipped;
   std::string kernel;                // the name it was registered under
-  std::optional<ContentId> program;  // kNative: the executable
+  std::optional<ContentId> program;  // if brings_program(): the executable or the module
   std::uint64_t program_bytes = 0;
   Bytes parameters;                 // handed to the kernel with every unit
   std::uint64_t units = 0;          // N
@@ -86,8 +102,17 @@ struct Manifest {
   std::int32_t priority = 0;
   UnixMs created = 0;
   std::uint64_t keep_s = 604'800;  // results are kept for so long after the job's end
+  // Further contents that units need, fetched once a worker.
+  std::vector<ContentName> contents = {};
+  std::vector<std::string> needs = {};  // programs that must be on a worker already, by name
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
+
+// Program, inputs and further contents: all that a worker needs to compute the job's units.
+std::vector<ContentName> contents_of(const Manifest&);
+// Whether a worker of this record can be taken for one that computes such a job. Not everything is
+// in a record: the worker itself decides.
+bool offers_to_compute(const NodeRecord&, const Manifest&);
 
 // Who may be asked to believe a batch: the worker commits before it shows (Purpose::kCommitment).
 // sealed = commitment_seal(...): nobody can copy what he has not seen, nor claim another's.

@@ -37,9 +37,21 @@ using JobId = Data;
 using ContentId = Data;
 # 32 bytes: the name of a run of bytes; see content.capnp.
 
+struct ContentName {
+  # A content, where it is needed.
+
+  id @0 :ContentId;
+  # Which.
+
+  length @1 :UInt64;
+  # In bytes. An id alone does not tell how much one is about to fetch.
+}
+
 enum KernelKind {
   shipped @0;  # one of the kernels that come with Shoal, by its name: every worker has it
   native @1;   # a program of the submitter's own; runs only where the donor trusts that submitter
+  wasm @2;     # a WebAssembly module of the submitter's own; runs for anybody
+  program @3;  # a command line and files, in `parameters`; runs only where the submitter is trusted
 }
 
 enum Comparison {
@@ -63,7 +75,8 @@ struct Manifest {
   # The name under which the kernel is registered: among the shipped ones, or within the program.
 
   program @4 :ContentId;
-  # For native kernels the executable, which workers fetch by this id. Absent for shipped ones.
+  # For native kernels the executable, for wasm the module, which workers fetch by this id. Absent
+  # for the others.
 
   programBytes @5 :UInt64;
   # Its size. A content id alone does not tell how much one is about to fetch.
@@ -111,6 +124,12 @@ struct Manifest {
 
   keepS @19 :UInt64 = 604800;
   # For how long after its end the stewards keep the job's results, in seconds: seven days.
+
+  contents @20 :List(ContentName);
+  # Further contents that its units need, at most 64. Stewards keep them as they keep the inputs.
+
+  needs @21 :List(Text);
+  # Names of programs that must be installed on a worker already, at most 16: "hmmsearch".
 }
 
 enum ControlCommand {

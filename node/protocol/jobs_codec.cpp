@@ -12,7 +12,8 @@ constexpr std::uint32_t kAttemptsMax = 64;
 
 }  // namespace
 
-static_assert(static_cast<int>(wire::KernelKind::NATIVE) == static_cast<int>(KernelKind::kNative));
+static_assert(static_cast<int>(wire::KernelKind::PROGRAM) ==
+              static_cast<int>(KernelKind::kProgram));
 static_assert(static_cast<int>(wire::Comparison::EQUIVALENT) ==
               static_cast<int>(Comparison::kEquivalent));
 static_assert(static_cast<int>(wire::ControlCommand::PRIORITY) ==
@@ -44,23 +45,53 @@ void write(StructBuilder any, const Manifest& from) {
   to.setPriority(from.priority);
   to.setCreated(from.created);
   to.setKeepS(from.keep_s);
+  if (!from.contents.empty()) {
+    auto contents = to.initContents(list_size(from.contents.size(), limits::kManifestContents));
+    for (unsigned i = 0; i < contents.size(); ++i) {
+      contents[i].setId(raw(from.contents[i].id));
+      contents[i].setLength(from.contents[i].length);
+    }
+  }
+  if (!from.needs.empty()) {
+    auto needs = to.initNeeds(list_size(from.needs.size(), limits::kManifestNeeds));
+    for (unsigned i = 0; i < needs.size(); ++i) {
+      needs.set(i, text(from.needs[i], limits::kNeedBytes));
+    }
+  }
 }
 
 namespace {
 
 void read_kernel(wire::Manifest::Reader from, Manifest& to, Reading& reading) {
-  reading.enumerant(from.getKernelKind(), to.kernel_kind, KernelKind::kNative,
+  reading.enumerant(from.getKernelKind(), to.kernel_kind, KernelKind::kProgram,
                     "manifest.kernel_kind");
   reading.text(from.getKernel(), to.kernel, "manifest.kernel");
   if (from.hasProgram()) {
     reading.id(from.getProgram(), to.program.emplace(), "manifest.program");
   }
-  reading.require(to.program.has_value() == (to.kernel_kind == KernelKind::kNative),
-                  "manifest.program", "does not go with the kind of kernel");
+  reading.require(to.program.has_value() == brings_program(to.kernel_kind), "manifest.program",
+                  "does not go with the kind of kernel");
   reading.number(from.getProgramBytes(), to.program_bytes, limits::kContentBytes,
                  "manifest.program_bytes");
   reading.bytes(from.getParameters(), to.parameters, limits::kParameterBytes,
                 "manifest.parameters");
+}
+
+void read_contents(wire::Manifest::Reader from, Manifest& to, Reading& reading) {
+  auto contents = from.getContents();
+  if (!reading.within(contents.size(), limits::kManifestContents, "manifest.contents")) return;
+  to.contents.resize(contents.size());
+  for (unsigned i = 0; i < contents.size(); ++i) {
+    reading.id(contents[i].getId(), to.contents[i].id, "manifest.contents.id");
+    reading.number(contents[i].getLength(), to.contents[i].length, limits::kContentBytes,
+                   "manifest.contents.length");
+  }
+  auto needs = from.getNeeds();
+  if (!reading.within(needs.size(), limits::kManifestNeeds, "manifest.needs")) return;
+  to.needs.resize(needs.size());
+  for (unsigned i = 0; i < needs.size(); ++i) {
+    reading.text(needs[i], to.needs[i], "manifest.needs", limits::kNeedBytes);
+  }
 }
 
 void read_policy(wire::Manifest::Reader from, Manifest& to, Reading& reading) {
@@ -95,6 +126,7 @@ void read(StructReader any, Manifest& to, Reading& reading) {
   read_policy(from, to, reading);
   reading.unix_ms(from.getCreated(), to.created, "manifest.created");
   reading.number(from.getKeepS(), to.keep_s, kDurationMsMax / 1000, "manifest.keep_s");
+  read_contents(from, to, reading);
 }
 
 void write(StructBuilder any, const Control& from) {

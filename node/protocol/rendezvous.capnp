@@ -133,6 +133,9 @@ struct NodeRecord {
   via @11 :List(Via);
   # Relays of a node that cannot be dialled; empty for one that can, or does not know. Its endpoints
   # are then of use only to those behind the same router.
+
+  runsWasm @12 :Bool;
+  # Whether it takes WebAssembly modules of any submitter.
 }
 
 struct Hello {

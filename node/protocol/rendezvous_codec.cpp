@@ -48,6 +48,7 @@ void write(StructBuilder any, const NodeRecord& from) {
   write_names(to.initKernels(list_size(from.kernels.size(), limits::kKernelNames)), from.kernels,
               limits::kTextBytes);
   to.setRunsNativeFromAnyone(from.runs_native_from_anyone);
+  to.setRunsWasm(from.runs_wasm);
   to.setAgent(text(front_of(from.agent, limits::kTextBytes)));
   to.setSequence(from.sequence);
   to.setTtlS(from.ttl_s);
@@ -69,6 +70,7 @@ void read(StructReader any, NodeRecord& to, Reading& reading) {
   read_names(from.getKernels(), to.kernels, limits::kKernelNames, limits::kTextBytes, reading,
              "record.kernels");
   to.runs_native_from_anyone = from.getRunsNativeFromAnyone();
+  to.runs_wasm = from.getRunsWasm();
   reading.text(from.getAgent(), to.agent, "record.agent");
   reading.unix_ms(from.getSequence(), to.sequence, "record.sequence");
   to.ttl_s = from.getTtlS();

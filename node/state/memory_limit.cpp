@@ -4,23 +4,9 @@
 
 #include <algorithm>
 
+#include "node/protocol/sanitized.h"
+
 namespace shoal {
-namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
-
-}  // namespace
-
 bool limit_memory(std::uint64_t bytes) {
   if (kSanitized) return true;
   rlimit limit{};

@@ -55,7 +55,8 @@ Colour colour_of(Level level) {
 
 void look_at_programs(Diagnosis& diagnosis) {
   std::string missing;
-  for (const char* name : {"shoal-coordinator", "shoal-worker", "shoal-executor"}) {
+  for (const char* name :
+       {"shoal-coordinator", "shoal-worker", "shoal-executor", "shoal-sandbox"}) {
     if (!can_run(program_folder() / name))
       missing += (missing.empty() ? "" : ", ") + std::string(name);
   }
@@ -86,8 +87,22 @@ void look_at_folders(Diagnosis& diagnosis) {
 }
 
 void look_at_machine(Diagnosis& diagnosis) {
-  diagnosis.add(Level::kFact, "user namespaces", user_namespaces());
-  diagnosis.add(Level::kFact, "landlock", landlock());
+  const std::vector<std::string> layers = sandbox_layers(program_folder() / "shoal-sandbox");
+  if (layers.empty()) {
+    return diagnosis.add(Level::kDoubtful, "sandbox", "shoal-sandbox cannot be run");
+  }
+  for (const std::string& line : layers) {
+    const std::size_t colon = std::min(line.find(": "), line.size());
+    const std::string value = line.substr(std::min(colon + 2, line.size()));
+    const bool works = value == "yes" || (!value.empty() && value != "0" &&
+                                          value.find_first_not_of("0123456789") == value.npos);
+    const bool namespaces = line.starts_with("namespaces");
+    diagnosis.add(works ? Level::kGood : Level::kDoubtful, "sandbox: " + line.substr(0, colon),
+                  works || !namespaces ? value
+                                       : value +
+                                             "; a worker here takes no native programs and no "
+                                             "programs (docs/sandbox.md)");
+  }
 }
 
 std::size_t look_at_doors(Diagnosis& diagnosis, const Ticket& ticket) {
@@ -220,9 +235,11 @@ void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {
   std::map<LinkPath, std::size_t> paths;
   std::size_t hidden = 0;
   std::size_t stranded = 0;
+  std::size_t mapped = 0;
   for (const auto& worker : seen.workers) {
     if (worker.path) ++paths[*worker.path];
     if (!worker.record.via.empty()) ++hidden;
+    if (worker.status && !worker.status->mapped.empty()) ++mapped;
     const bool unreachable =
         worker.status && worker.status->reachability == Reachability::kUnreachable;
     if (unreachable && worker.record.via.empty()) ++stranded;
@@ -234,6 +251,9 @@ void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {
   if (text.empty()) return;
   text += " from here";
   if (hidden > 0) text += "; " + std::to_string(hidden) + " cannot be dialled and have relays";
+  if (mapped > 0) {
+    text += "; routers let others in to " + std::to_string(mapped) + " that asked them to";
+  }
   diagnosis.add(Level::kFact, "paths", text);
   if (stranded == 0) return;
   diagnosis.add(Level::kDoubtful, "relays",

@@ -3,16 +3,16 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <spawn.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <sstream>
 #include <system_error>
-
-#include "node/state/key_file.h"
 
 namespace shoal::cli {
 namespace {
@@ -38,12 +38,6 @@ int connect_error(const addrinfo& to, std::chrono::milliseconds patience) {
   }
   ::close(fd);
   return error;
-}
-
-std::string first_word(const char* file) {
-  const auto text = read_text_file(file);
-  if (!text) return {};
-  return text->substr(0, text->find_first_of(" \n"));
 }
 
 }  // namespace
@@ -80,22 +74,31 @@ std::string folder_fault(const fs::path& folder) {
   return there == folder ? why : there.string() + ": " + why;
 }
 
-std::string user_namespaces() {
-  const std::string most = first_word("/proc/sys/user/max_user_namespaces");
-  const std::string unprivileged = first_word("/proc/sys/kernel/unprivileged_userns_clone");
-  if (most == "0" || unprivileged == "0") return "off";
-  return most.empty() ? "not in this kernel" : "on";
-}
-
-std::string landlock() {
-#ifdef SYS_landlock_create_ruleset
-  constexpr unsigned kAskVersion = 1;
-  const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kAskVersion);
-  if (version > 0) return "version " + std::to_string(version);
-  return errno == EOPNOTSUPP ? "off" : "not in this kernel";
-#else
-  return "unknown";
-#endif
+std::vector<std::string> sandbox_layers(const fs::path& program) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return {};
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  std::string path = program.string();
+  std::string probe = "--probe";
+  char* const arguments[] = {path.data(), probe.data(), nullptr};
+  pid_t pid = -1;
+  const bool started =
+      ::posix_spawn(&pid, path.c_str(), &actions, nullptr, arguments, environ) == 0;
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  std::string text;
+  char buffer[1024];
+  for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(ends[0]);
+  if (started) ::waitpid(pid, nullptr, 0);
+  std::vector<std::string> lines;
+  std::istringstream all(text);
+  for (std::string line; std::getline(all, line);) lines.push_back(line);
+  return lines;
 }
 
 }  // namespace shoal::cli

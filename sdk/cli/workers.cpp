@@ -33,7 +33,9 @@ Outcome run_list(const Settings& settings) {
     const std::string where = !one.address.empty()           ? one.address
                               : one.record.endpoints.empty() ? "-"
                                                              : one.record.endpoints.front();
-    table.add({short_hex(one.record.node), where, one.path ? std::string(name_of(*one.path)) : "-",
+    std::string path = one.path ? std::string(name_of(*one.path)) : "-";
+    if (status && !status->mapped.empty()) path += ", mapped";
+    table.add({short_hex(one.record.node), where, std::move(path),
                std::to_string(one.record.threads), status ? std::to_string(status->jobs_led) : "?",
                status ? std::to_string(status->units_computed) : "?",
                status ? std::to_string(status->units_stolen) : "?",
@@ -46,13 +48,15 @@ Outcome run_list(const Settings& settings) {
 }  // namespace
 
 void add_worker(CLI::App& app, Chosen& chosen) {
-  CLI::App* worker =
-      app.add_subcommand("worker", "Lend this machine to a pool (shoal-worker); or `worker list`");
+  CLI::App* worker = app.add_subcommand("worker",
+                                        "Lend this machine to a pool (shoal-worker); or `worker "
+                                        "list`, `pause`, `resume`, `finish`, `top`");
   worker->require_subcommand(1);
   CLI::App* list = worker->add_subcommand("list", "The workers of the pool that can be seen");
   add_ticket(*list, chosen);
   add_common(*list, chosen);
   list->callback([&chosen] { chosen.run = run_list; });
+  add_worker_control(*worker, chosen);
 }
 
 }  // namespace shoal::cli

@@ -24,11 +24,6 @@ constexpr Duration kMoreStewards = 500ms;   // what a third steward is worth wai
 constexpr std::size_t kJobsPerSteward = 4;  // that it leads; then others are preferred
 constexpr std::size_t kInvalidMost = 2;     // workers that call a job invalid before it is so
 
-bool offers_kernel(const Contact& c, const std::string& kernel) {
-  return c.record && std::find(c.record->kernels.begin(), c.record->kernels.end(), kernel) !=
-                         c.record->kernels.end();
-}
-
 std::string workers_text(std::size_t n) {
   return std::to_string(n) + (n == 1 ? " worker" : " workers");
 }
@@ -39,11 +34,7 @@ std::vector<NodeId> Submitter::Impl::eligible(const OpenJob& job) const {
   std::vector<NodeId> found;
   for (const auto& [node, c] : contacts) {
     if (!valid_worker(c)) continue;
-    if (job.manifest.kernel_kind == KernelKind::kShipped &&
-        !offers_kernel(c, job.manifest.kernel)) {
-      continue;
-    }
-    found.push_back(node);
+    if (offers_to_compute(c.record.value_or(NodeRecord{}), job.manifest)) found.push_back(node);
   }
   return found;
 }

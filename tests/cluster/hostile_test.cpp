@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "node/link/descriptor.h"
+#include "node/protocol/sanitized.h"
 #include "node/protocol/ticket.h"
 #include "tests/cluster/attacks.h"
 #include "tests/cluster/cluster.h"
@@ -20,12 +21,6 @@ namespace {
 // What a node under all attacks at once may take: a flood that is not bounded takes a gigabyte a
 // second.
 constexpr std::uint64_t kMemoryMax = 384ULL << 20;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // The most that it has ever had, in bytes.
 std::uint64_t peak_memory_of(pid_t pid) {

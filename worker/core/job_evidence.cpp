@@ -421,6 +421,7 @@ Receipt JobLed::next_receipt(Range run, UnitEnd end) {
 
 // The run has ended: nobody computes it any more, and its receipt is kept.
 void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
+  states_.drop(run);
   std::map<NodeId, std::vector<Range>> revoked;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> settled;
   for (Range open : units_.open_runs(run)) {

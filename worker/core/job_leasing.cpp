@@ -49,12 +49,37 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
       .manifest = std::nullopt,
       .grant = paper_for(worker, id, pick.kind, pick.ranges),
       .terms = {}};
+  if (pick.kind == LeaseKind::kPrimary) send_states(worker, member, pick.ranges, out);
   if (!member.knows_manifest) {
     message.manifest = signed_manifest_;
     message.terms = terms_;
   }
   member.knows_manifest = true;
   out.send(worker, std::move(message));
+}
+
+// Of its first replica alone: whoever verifies must not begin with what another says.
+void JobLed::on_state(const NodeId& from, UnitState state) {
+  if (state.unit >= units_.units()) return;
+  const std::vector<std::uint64_t> leases = leases_.of(from);
+  const bool held = std::any_of(leases.begin(), leases.end(), [&](std::uint64_t id) {
+    const Lease& lease = *leases_.find(id);
+    return lease.kind == LeaseKind::kPrimary && lease.held.contains(state.unit);
+  });
+  if (held) states_.keep(state.unit, std::move(state.state));
+}
+
+void JobLed::send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
+                         Outbox& out) {
+  for (Range range : ranges) {
+    states_.for_each_in(range, [&](UnitIndex unit, const Bytes& state) {
+      if (worker == context_.self) {
+        return out.act(KeepState{.job = id_, .unit = unit, .state = state});
+      }
+      introduce(worker, member, out);
+      out.send(worker, UnitState{.job = id_, .unit = unit, .state = state});
+    });
+  }
 }
 
 // A lease of nothing: a thief must know the job before it can use its loot.

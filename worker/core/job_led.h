@@ -14,6 +14,7 @@
 #include "worker/core/lease_book.h"
 #include "worker/core/outbox.h"
 #include "worker/core/unit_map.h"
+#include "worker/core/unit_states.h"
 
 namespace shoal {
 
@@ -97,6 +98,7 @@ class JobLed {
   void on_rejoin(Instant now, const NodeId& from, const Rejoin&, Outbox&);
   void on_transfer(Instant now, const NodeId& from, const TransferNotice&, Outbox&);
   void on_commit(Instant now, const NodeId& from, const CommitNotice&, Outbox&);
+  void on_state(const NodeId& from, UnitState state);
   void on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox&);
   void on_reveal(Instant now, const NodeId& from, Reveal, Outbox&);
   void on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox&);
@@ -166,6 +168,8 @@ class JobLed {
   bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
   void serve_hungry(Instant now, Outbox& out);
   void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
+  void send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
+                   Outbox& out);
   void introduce(const NodeId& worker, Member& member, Outbox& out);
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   void lapse(std::uint64_t lease, const RangeSet& units);
@@ -228,6 +232,7 @@ class JobLed {
   LeaseBook leases_;
   Batches batches_;
   Delivery delivery_;
+  UnitStates states_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back
   std::uint64_t threads_here_ = 0;  // of all members that are linked

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/core/admission.h"
+
 // Jobs and leases. The work on them is in labor_compute.cpp, stealing in labor_stealing.cpp.
 namespace shoal {
 namespace {
@@ -81,27 +83,6 @@ void Labor::to_leader(Instant now, Job& job, Message message, Outbox& out) {
   membership_.reach(now, job.leader, out);
 }
 
-std::string Labor::refusal_of(const Signed& manifest, const Manifest& what) const {
-  const auto& kernels = config_.record.kernels;
-  switch (what.kernel_kind) {
-    case KernelKind::kShipped:
-      if (std::find(kernels.begin(), kernels.end(), what.kernel) == kernels.end()) {
-        return "its kernel '" + what.kernel + "' is not among those of this version";
-      }
-      return {};
-    case KernelKind::kNative: {
-      const auto& trusted = config_.trusted_submitters;
-      if (config_.native_from_anyone ||
-          std::find(trusted.begin(), trusted.end(), manifest.signer) != trusted.end()) {
-        return {};
-      }
-      return "it brings a native program, and its submitter " + to_hex(manifest.signer) +
-             " is not trusted here (--trust)";
-    }
-  }
-  return "its kind of kernel is unknown here";
-}
-
 void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& terms, Outbox& out) {
   auto what = decode_manifest(manifest.body);
   const auto term = term_in_force(terms, job.id, manifest.signer, checker_);
@@ -112,8 +93,8 @@ void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& t
     job.state = State::kRefused;
     return;
   }
-  if (std::string why = refusal_of(manifest, *what); !why.empty()) {
-    out.tell(LogLevel::kInfo, "takes no units of job " + short_hex(job.id) + ": " + why);
+  if (const auto objection = objection_to_computing(config_, manifest, *what)) {
+    out.tell(LogLevel::kInfo, "takes no units of job " + short_hex(job.id) + ": " + objection->why);
     job.state = State::kRefused;
     return;
   }
@@ -126,18 +107,15 @@ void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& t
 
 void Labor::fetch_contents(Job& job) {
   job.state = State::kReady;
-  auto need = [&](const std::optional<ContentId>& id, std::uint64_t length) {
-    if (!id) return;
-    job.missing.insert(*id);
+  std::vector<NodeId> sources{job.leader, job.submitter};
+  if (const auto term = last_term(job.terms)) {
+    sources.insert(sources.end(), term->stewards.begin() + 1, term->stewards.end());
+  }
+  for (const ContentName& content : contents_of(*job.manifest)) {
+    job.missing.insert(content.id);
     job.state = State::kFetching;
-    std::vector<NodeId> sources{job.leader, job.submitter};
-    if (const auto term = last_term(job.terms)) {
-      sources.insert(sources.end(), term->stewards.begin() + 1, term->stewards.end());
-    }
-    needs_.push_back({*id, length, std::move(sources)});
-  };
-  need(job.manifest->program, job.manifest->program_bytes);
-  need(job.manifest->inputs, job.manifest->inputs_bytes);
+    needs_.push_back({content.id, content.length, sources});
+  }
 }
 
 void Labor::on_content(Instant now, const ContentId& id, const std::string& error, Outbox& out) {
@@ -182,7 +160,7 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
   }
   save_task(*job);
   take_paper(*job, grant.grant);
-  if (job->state == State::kRefused || !job->manifest) {
+  if (job->state == State::kRefused || !job->manifest || lending_ != Lend::What::kAll) {
     give_back(*job, grant.lease, out);
     return;
   }
@@ -358,7 +336,7 @@ bool Labor::running_dry() const {
 }
 
 void Labor::ask_for_work(Instant now, Outbox& out) {
-  if (config_.record.threads == 0 || !running_dry()) return;
+  if (config_.record.threads == 0 || lending_ != Lend::What::kAll || !running_dry()) return;
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;

@@ -79,7 +79,13 @@ class Labor {
   void on_reveal_request(const NodeId& from, const RevealRequest&, Outbox&);
   void on_compare_request(const NodeId& from, const CompareRequest&, Outbox&);
 
+  // --- the donor (labor_lending.cpp) ---
+  void lend(Lend::What what, Outbox&);
+  bool nothing_in_hand() const;
+
   // --- its executor ---
+  void on_state_saved(StateSaved saved, Outbox&);
+  void on_state(const NodeId& from, UnitState state, Outbox&);
   void on_compute_done(Instant now, ComputeDone, Outbox&);
   void on_compare_done(const CompareDone&, Outbox&);
 
@@ -87,6 +93,9 @@ class Labor {
   void on_link_lost(Instant now, const NodeId&, Outbox&);
   // Starts what can be started and asks for what is missing. Once, at the end of every step.
   void advance(Instant now, Outbox&);
+  // Stores what it would store soon in any case: for when something else is being stored now, since
+  // a transaction costs much more than what is in it.
+  void flush_saved(Outbox&);
   std::optional<Instant> next_deadline() const;
 
   void fill(WorkerStatus&) const;
@@ -192,7 +201,6 @@ class Labor {
   // --- on disk (labor_saved.cpp) ---
   void save_task(Job&);
   void save(StoredFact fact) { unsaved_.push_back(std::move(fact)); }
-  void flush_saved(Outbox&);
   void recover_job(const StoredFact& task);
   void resume_leases(Job&);
 
@@ -205,7 +213,6 @@ class Labor {
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);
   void fetch_contents(Job&);
-  std::string refusal_of(const Signed&, const Manifest&) const;
   static void list_leases(const Job&, LeaseReport&);
   void give_back(Job&, std::uint64_t lease, Outbox&);
   void drop_job(Job&, Outbox&);
@@ -243,6 +250,7 @@ class Labor {
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;
   std::uint64_t paper_sequence_ = 0;
+  Lend::What lending_ = Lend::What::kAll;
   struct Failing {
     std::uint64_t units;  // in a row
     std::string why;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "node/protocol/hash.h"
+#include "worker/core/admission.h"
 #include "worker/core/labor.h"
 
 // What a worker keeps on its disk of the jobs that it works for, and how it goes on from there.
@@ -55,7 +56,8 @@ void Labor::recover_job(const StoredFact& task) {
   auto manifest = unpack_signed(task.bytes);
   auto what = decode_manifest(manifest ? ByteView(manifest->body) : ByteView());
   if (!what || job_id_of(manifest->body) != task.job) return;
-  if (jobs_.size() >= limits::kJobsKnown || !refusal_of(*manifest, *what).empty()) return;
+  if (jobs_.size() >= limits::kJobsKnown || objection_to_computing(config_, *manifest, *what))
+    return;
   Job job;
   job.id = task.job;
   job.submitter = manifest->signer;

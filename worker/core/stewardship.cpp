@@ -108,32 +108,12 @@ void Stewardship::answer(const NodeId& to, const JobId& job, SubmitOutcome outco
   out.send(to, SubmitReply{.job = job, .outcome = outcome, .detail = std::move(detail)});
 }
 
-std::pair<SubmitOutcome, std::string> Stewardship::objection(const Signed& manifest,
-                                                             const Manifest& what) const {
+std::optional<Objection> Stewardship::objection(const Signed& manifest,
+                                                const Manifest& what) const {
   if (jobs_.size() >= limits::kJobsLed) {
-    return {SubmitOutcome::kFull, "this steward leads as many jobs as it can"};
+    return Objection{SubmitOutcome::kFull, "this steward leads as many jobs as it can"};
   }
-  if (what.quorum == 0 || what.quorum > limits::kQuorumMax || what.max_attempts == 0) {
-    return {SubmitOutcome::kInvalid, "its quorum or its number of attempts is out of bounds"};
-  }
-  const auto& kernels = config_.record.kernels;
-  switch (what.kernel_kind) {
-    case KernelKind::kShipped:
-      if (std::find(kernels.begin(), kernels.end(), what.kernel) == kernels.end()) {
-        return {SubmitOutcome::kUnknownKernel, "no kernel '" + what.kernel + "' ships here"};
-      }
-      break;
-    case KernelKind::kNative:
-      if (!what.program) return {SubmitOutcome::kInvalid, "a native job names its program"};
-      if (!config_.native_from_anyone &&
-          std::find(config_.trusted_submitters.begin(), config_.trusted_submitters.end(),
-                    manifest.signer) == config_.trusted_submitters.end()) {
-        return {SubmitOutcome::kNotTrusted, "native programs of submitter " +
-                                                to_hex(manifest.signer) + " are not trusted here"};
-      }
-      break;
-  }
-  return {SubmitOutcome::kAccepted, {}};
+  return objection_to_keeping(config_, manifest, what);
 }
 
 void Stewardship::answer_waiting(Entry& entry, SubmitOutcome outcome, const std::string& detail,
@@ -176,9 +156,8 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
     return invalid("its signature does not hold");
   }
   make_room();
-  if (auto [outcome, why] = objection(submit.manifest, *what);
-      outcome != SubmitOutcome::kAccepted) {
-    return answer(from, id, outcome, std::move(why), out);
+  if (const auto objects = objection(submit.manifest, *what)) {
+    return answer(from, id, objects->outcome, objects->why, out);
   }
   Entry& entry = add_entry(submit.manifest, std::move(*what), submit.terms);
   entry.to_answer.push_back(from);
@@ -200,13 +179,10 @@ void Stewardship::need_contents(Entry& entry) {
   for (const NodeId& steward : entry.job->term().stewards) {
     if (steward != signer_.id()) sources.push_back(steward);
   }
-  auto need = [&](const std::optional<ContentId>& id, std::uint64_t length) {
-    if (!id) return;
-    entry.missing.insert(*id);
-    needs_.push_back({*id, length, sources});
-  };
-  need(what.program, what.program_bytes);
-  need(what.inputs, what.inputs_bytes);
+  for (const ContentName& content : contents_of(what)) {
+    entry.missing.insert(content.id);
+    needs_.push_back({content.id, content.length, sources});
+  }
 }
 
 void Stewardship::make_durable(Entry& entry, Outbox& out) {

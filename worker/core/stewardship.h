@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "worker/core/admission.h"
 #include "worker/core/job_led.h"
 #include "worker/core/membership.h"
 
@@ -111,7 +112,7 @@ class Stewardship {
   const Entry* entry(const JobId&) const;
   void answer(const NodeId& to, const JobId&, SubmitOutcome, std::string detail, Outbox&);
   void answer_waiting(Entry&, SubmitOutcome, const std::string& detail, Outbox&);
-  std::pair<SubmitOutcome, std::string> objection(const Signed&, const Manifest&) const;
+  std::optional<Objection> objection(const Signed&, const Manifest&) const;
   Entry& add_entry(const Signed& manifest, Manifest what, TermChain terms);
   void make_durable(Entry&, Outbox&);
   void store_terms(const Entry&, Outbox&);

@@ -46,11 +46,7 @@ std::optional<NodeId> Stewardship::steward_candidate(Instant, const Entry& entry
     if (is_steward(entry.job->term(), node) || entry.declined.contains(node)) continue;
     const auto record = membership_.what_of(node);
     if (!record || record->endpoints.empty()) continue;
-    if (what.kernel_kind == KernelKind::kShipped &&
-        std::find(record->kernels.begin(), record->kernels.end(), what.kernel) ==
-            record->kernels.end()) {
-      continue;
-    }
+    if (!offers_to_compute(*record, what)) continue;
     able.push_back(node);
   }
   if (able.empty()) return std::nullopt;
@@ -76,10 +72,7 @@ void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& ou
   if (!term) return decline("the terms of its stewards do not hold: " + term.error());
   if (term->stewards.front() != from) return decline("you do not lead it");
   make_room();
-  if (auto [outcome, why] = objection(enlist.manifest, *what);
-      outcome != SubmitOutcome::kAccepted) {
-    return decline(std::move(why));
-  }
+  if (const auto objects = objection(enlist.manifest, *what)) return decline(objects->why);
   Entry& entry = add_entry(enlist.manifest, std::move(*what), enlist.terms);
   entry.enlisted_by = from;
   need_contents(entry);

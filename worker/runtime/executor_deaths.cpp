@@ -1,4 +1,6 @@
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <limits>
@@ -15,20 +17,51 @@ constexpr std::int64_t kGreetingNs = 30'000'000'000;
 constexpr std::int64_t kCancelledNs = 2'000'000'000;
 constexpr std::int64_t kLongestNs = std::int64_t{1} << 60;
 
-AskedFor in_hand_of(const std::map<std::uint64_t, ExecutorTask>& tasks) {
-  return [&tasks](std::uint64_t number, UnitIndex unit) {
-    const auto task = tasks.find(number);
-    return task != tasks.end() && task->second.range.contains(unit);
-  };
-}
-
 ExecutorTask cut(const ExecutorTask& task, Range range) {
   ExecutorTask part = task;
   part.range = range;
   return part;
 }
 
+struct Cause {
+  FailureKind kind = FailureKind::kCrashed;
+  std::string what;
+};
+
+// Of the death of an executor in which one unit ran alone.
+Cause cause_of(const ExecutorLane::Living& living, int status, std::uint64_t memory_bytes) {
+  const std::string how = "the executor " + describe_wait_status(status);
+  if (living.reason == EndReason::kNonsense) {
+    return {FailureKind::kBadAnswer,
+            "the executor sent what makes no sense (" + living.nonsense + ")"};
+  }
+  const auto& ending = living.process->ending();
+  if (ending && ending->out_of_memory) {
+    return {FailureKind::kOutOfMemory, "its processes took more memory than this worker lends"};
+  }
+  // Programs that get no more memory mostly give up; the system ends those that it gave too much.
+  const bool near_limit =
+      memory_bytes != 0 && ending && ending->memory_bytes > memory_bytes / 4 * 3;
+  if (WIFSIGNALED(status) && near_limit) {
+    return {FailureKind::kOutOfMemory, how + " with all the memory that this worker lends"};
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+    return {FailureKind::kRefused, how + ": it called what the sandbox forbids"};
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+    return {FailureKind::kTimedOut, how + ": it took more processor time than is allowed"};
+  }
+  return {FailureKind::kCrashed, how + ", running this unit alone"};
+}
+
 }  // namespace
+
+AskedFor in_hand_of(const std::map<std::uint64_t, ExecutorTask>& tasks) {
+  return [&tasks](std::uint64_t number, UnitIndex unit) {
+    const auto task = tasks.find(number);
+    return task != tasks.end() && task->second.range.contains(unit);
+  };
+}
 
 std::int64_t ExecutorKeeper::Impl::unit_wall_ns(const ExecutorTask& task) const {
   const auto job = jobs.find(task.job);
@@ -40,7 +73,9 @@ std::int64_t ExecutorKeeper::Impl::unit_wall_ns(const ExecutorTask& task) const 
 }
 
 std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int64_t now_ns) const {
-  if (!living.greeted) return living.started_ns + kGreetingNs;
+  if (!living.greeted) {
+    return now_ns + kGreetingNs - freezer.running_ns(living.started_ns, now_ns);
+  }
   std::int64_t next = std::numeric_limits<std::int64_t>::max();
   // A unit that has not begun yet cannot be overdue before that.
   for (const auto& [number, task] : living.in_flight) {
@@ -51,7 +86,7 @@ std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int6
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     const auto started = static_cast<std::int64_t>(unit.started_ns);
     if (started > now_ns) continue;
-    next = std::min(next, started + unit_wall_ns(task));
+    next = std::min(next, now_ns + unit_wall_ns(task) - freezer.running_ns(started, now_ns));
   }
   return next;
 }
@@ -59,12 +94,21 @@ std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int6
 void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
   Living& living = *lane.living;
   const std::int64_t now = keeper_now_ns();
+  if (freezer.frozen()) {  // it cannot move, and its time stands still
+    living.check_ns = now + kCancelledNs;
+    return;
+  }
   if (living.reason != EndReason::kNone) {
     living.check_ns = now + kCancelledNs;  // killed already, and about to be reaped
     return;
   }
+  if (living.closed_ns != 0) {
+    if (now - living.closed_ns >= kClosedNs) living.process->kill();
+    living.check_ns = now + kClosedNs;
+    return;
+  }
   if (!living.greeted) {
-    if (now - living.started_ns >= kGreetingNs) {
+    if (freezer.running_ns(living.started_ns, now) >= kGreetingNs) {
       living.reason = EndReason::kOverdue;
       living.process->kill();
     }
@@ -78,7 +122,9 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     (task.cancelled ? unwanted_runs : wanted_runs) = true;
     const auto started = static_cast<std::int64_t>(unit.started_ns);
-    if (started <= now && now - started >= unit_wall_ns(task)) living.overdue.push_back(unit);
+    if (started <= now && freezer.running_ns(started, now) >= unit_wall_ns(task)) {
+      living.overdue.push_back(unit);
+    }
   }
   if (!living.overdue.empty()) {
     living.reason = EndReason::kOverdue;
@@ -104,7 +150,8 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
   read_frames(lane, true);
   lane.living->process->read_output();
   const Living& living = *lane.living;
-  const std::string how = describe_wait_status(*lane.living->process->reap());
+  const int status = *lane.living->process->reap();
+  const std::string how = describe_wait_status(status);
   const std::string output_end = living.process->output_end();
   const auto running = running_units(living.process->page(), in_hand_of(living.in_flight));
 
@@ -131,7 +178,7 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
   if (!living.greeted) {
     after_failed_start(lane, how, output_end, std::move(list));
   } else if (lane.solo) {
-    after_death_alone(lane, living, how, std::move(list));
+    after_death_alone(lane, living, status, std::move(list));
   } else {
     after_death_among_others(program, living, running, tasks);
     tell(LogLevel::kWarning, "an executor " + how + " with " + std::to_string(running.size()) +
@@ -157,8 +204,7 @@ void ExecutorKeeper::Impl::after_failed_start(ExecutorLane& lane, const std::str
   }
 }
 
-void ExecutorKeeper::Impl::after_death_alone(ExecutorLane& lane, const Living& living,
-                                             const std::string& how,
+void ExecutorKeeper::Impl::after_death_alone(ExecutorLane& lane, const Living& living, int status,
                                              std::vector<ExecutorTask> tasks) {
   for (ExecutorTask& task : tasks) {
     // One that ran before it in the same executor may be to blame.
@@ -167,11 +213,8 @@ void ExecutorKeeper::Impl::after_death_alone(ExecutorLane& lane, const Living& l
       lane.waiting.push_front(std::move(task));
       continue;
     }
-    const bool nonsense = living.reason == EndReason::kNonsense;
-    fail_task(task, nonsense ? FailureKind::kBadAnswer : FailureKind::kCrashed,
-              nonsense ? "the executor sent what makes no sense (" + living.nonsense + ")"
-                       : "the executor " + how + ", running this unit alone",
-              living.process->output_end());
+    const Cause cause = cause_of(living, status, config.memory_bytes);
+    fail_task(task, cause.kind, cause.what, living.process->output_end());
   }
 }
 

@@ -31,7 +31,11 @@ std::int64_t keeper_now_ns() {
 }
 
 ExecutorKeeper::Impl::Impl(KeeperConfig config_, ContentStore& contents_)
-    : config(std::move(config_)), contents(contents_), epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
+    : config(std::move(config_)),
+      contents(contents_),
+      checkpoints(config.checkpoints),
+      freezer(config.cpu_share_percent),
+      epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
   check(epoll_fd >= 0, "the system gives no epoll descriptor");
 }
 
@@ -48,17 +52,22 @@ JobInUse& ExecutorKeeper::Impl::job_of(const JobId& id,
                                        const std::shared_ptr<const Manifest>& manifest) {
   auto found = jobs.find(id);
   if (found == jobs.end()) {
-    const Lent lent{config.shipped_executor, config.threads, config.memory_bytes};
-    found = jobs.emplace(id, open_job(manifest, lent, contents)).first;
+    const Lent lent{config.shipped_executor, config.program_executor, config.wasm_executor,
+                    config.wasm_libraries,   config.threads,          config.memory_bytes};
+    found = jobs.emplace(id, open_job(id, manifest, lent, contents)).first;
     found->second.setup = ++last_number;
   }
   return found->second;
 }
 
 ExecutorProgram& ExecutorKeeper::Impl::program_of(const JobInUse& job) {
-  auto& program = programs[job.content];
+  auto& program = programs[job.key];
   if (!program) program = std::make_unique<ExecutorProgram>();
   program->path = job.program;
+  program->arguments = job.arguments;
+  program->readable = job.readable;
+  program->contents = job.contents;
+  program->kind = job.sandbox_kind;
   return *program;
 }
 
@@ -112,6 +121,7 @@ void ExecutorKeeper::Impl::cancel(std::uint64_t chunk) {
 }
 
 void ExecutorKeeper::Impl::forget(const JobId& id) {
+  checkpoints.drop(id);
   const auto job = jobs.find(id);
   if (job == jobs.end()) return;
   std::vector<std::uint64_t> chunks;
@@ -120,7 +130,7 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
   }
   for (std::uint64_t chunk : chunks) cancel(chunk);
 
-  const ProgramKey key = job->second.content;
+  const ExecutorKey key = job->second.key;
   const auto program = programs.find(key);
   const std::uint64_t setup = job->second.setup;
   jobs.erase(job);
@@ -136,8 +146,8 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
     watch(*lane->living);
   }
   const bool used = std::any_of(jobs.begin(), jobs.end(),
-                                [&](const auto& other) { return other.second.content == key; });
-  if (used || !key) return;
+                                [&](const auto& other) { return other.second.key == key; });
+  if (used || std::holds_alternative<std::monostate>(key)) return;
   end(program->second->lane);
   end(program->second->solo);
   programs.erase(program);
@@ -181,7 +191,7 @@ void ExecutorKeeper::Impl::feed(ExecutorProgram& program) {
 }
 
 void ExecutorKeeper::Impl::feed(ExecutorProgram& program, ExecutorLane& lane) {
-  while (has_room(lane)) {
+  while (!freezer.paused() && has_room(lane)) {
     auto task = next_task(lane);
     if (!task) break;
     if (!lane.living && !launch(program, lane)) {
@@ -205,9 +215,17 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   make_room_for_one_more();
   const std::uint64_t token = ++last_number;
   LaunchSpec spec;
+  spec.sandbox = config.sandbox;
+  spec.kind = program.kind;
   spec.program = program.path;
+  spec.contents = program.contents;
   spec.scratch = config.scratch / ("executor-" + std::to_string(token));
+  spec.arguments = program.arguments;
+  spec.sandbox.read_only.insert(spec.sandbox.read_only.end(), program.readable.begin(),
+                                program.readable.end());
+  if (program.kind == SandboxKind::kWasm) spec.library_folder = config.wasm_libraries;
   spec.memory_bytes = config.memory_bytes;
+  spec.threads = config.threads;
   auto process = ExecutorProcess::start(spec);
   if (!process) {
     ++lane.failed_starts;
@@ -229,6 +247,7 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   add(living->process->output(), kOutput);
   add(living->process->pid_fd(), kEnded);
   by_token[token] = {&program, &lane};
+  if (freezer.frozen()) living->process->order(HerdOrder::kFreeze);
   lane.living = std::move(living);
   return true;
 }
@@ -276,6 +295,7 @@ void ExecutorKeeper::Impl::collect_events() {
     const auto [program, lane] = found->second;
     on_event(*program, *lane, static_cast<unsigned>(ready[i].data.u64 % 4));
   }
+  freeze_or_thaw();
   const std::int64_t now = keeper_now_ns();
   for (auto& [key, program] : programs) {
     for (ExecutorLane* lane : {&program->lane, &program->solo}) {
@@ -304,9 +324,12 @@ void ExecutorKeeper::Impl::read_frames(ExecutorLane& lane, bool to_the_end) {
   if (!wrong.empty() && living.reason == EndReason::kNone) {
     living.reason = EndReason::kNonsense;
     living.nonsense = std::move(wrong);
+    living.process->kill();
+  } else if (living.process->finished_reading() && living.closed_ns == 0) {
+    // It is about to end, most likely, and how it ends is to be seen.
+    living.closed_ns = keeper_now_ns();
+    living.check_ns = std::min(living.check_ns, living.closed_ns + kClosedNs);
   }
-  // What has closed its socket is of no use, should it still live.
-  if (living.process->finished_reading()) living.process->kill();
   watch(living);
 }
 
@@ -326,6 +349,10 @@ std::string ExecutorKeeper::Impl::take_body(ExecutorLane& lane, ByteView body) {
   if (const auto* part = std::get_if<ChunkPart>(&*message)) return take_part(lane, *part);
   if (const auto* compared = std::get_if<ExecutorCompared>(&*message)) {
     return take_compared(lane, *compared);
+  }
+  if (const auto* checkpoint = std::get_if<ExecutorCheckpoint>(&*message)) {
+    take_checkpoint(lane, *checkpoint);
+    return {};
   }
   return "a message from the wrong side";
 }
@@ -350,6 +377,7 @@ std::string ExecutorKeeper::Impl::take_part(ExecutorLane& lane, const ChunkPart&
       work->second.fail(task.range, FailureKind::kBadAnswer,
                         "the executor gave no answer for this unit", output_end);
     }
+    drop_checkpoints_of_done(task, work->second);
   }
   // Before the last part, if need be: an executor that dies here has nothing left to do over.
   finish_if_done(task.chunk);
@@ -409,14 +437,23 @@ void ExecutorKeeper::perform(const StartCompare& action) { impl_->start(action);
 void ExecutorKeeper::perform(const CancelCompute& action) { impl_->cancel(action.chunk); }
 void ExecutorKeeper::perform(const ForgetJob& action) { impl_->forget(action.job); }
 
+void ExecutorKeeper::pause() { impl_->set_paused(true); }
+void ExecutorKeeper::resume() { impl_->set_paused(false); }
+bool ExecutorKeeper::paused() const { return impl_->freezer.paused(); }
+bool ExecutorKeeper::busy() const { return impl_->busy(); }
+std::vector<ExecutorView> ExecutorKeeper::view() { return impl_->view(); }
+
 std::vector<int> ExecutorKeeper::descriptors() const { return {impl_->epoll_fd}; }
 
 std::optional<std::chrono::nanoseconds> ExecutorKeeper::next_timeout() const {
   if (!impl_->events.empty()) return std::chrono::nanoseconds(0);
-  std::optional<std::int64_t> at;
+  std::optional<std::int64_t> at = impl_->freezer.next_change_ns(keeper_now_ns(), impl_->busy());
+  if (impl_->freezer.paused()) return std::nullopt;
   for (const auto& [key, program] : impl_->programs) {
     for (const ExecutorLane* lane : {&program->lane, &program->solo}) {
-      if (!lane->living || (lane->living->greeted && lane->living->in_flight.empty())) continue;
+      if (!lane->living) continue;
+      const bool idle = lane->living->greeted && lane->living->in_flight.empty();
+      if (idle && lane->living->closed_ns == 0) continue;
       at = std::min(at.value_or(lane->living->check_ns), lane->living->check_ns);
     }
   }

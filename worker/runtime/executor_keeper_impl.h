@@ -6,14 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "worker/runtime/checkpoints.h"
 #include "worker/runtime/chunk_work.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/executor_lane.h"
+#include "worker/runtime/freezer.h"
 #include "worker/runtime/job_in_use.h"
 
-// The keeper's inside, in three files: executor_keeper.cpp starts executors and takes their
-// answers, executor_sends.cpp puts tasks into words, executor_deaths.cpp ends executors and finds
-// out who was to blame.
+// The keeper's inside, in five files: executor_keeper.cpp starts executors and takes their
+// answers, executor_sends.cpp puts tasks into words, executor_checkpoints.cpp keeps the states of
+// units that are not done, executor_deaths.cpp ends executors and finds out who was to blame,
+// executor_freezing.cpp makes them stand still.
 //
 // When an executor dies, what it had in hand runs again, in a fresh one, and no unit loses an
 // attempt by it. The exception are suspects: the unit whose thread noted that it died, or, where no
@@ -23,7 +26,6 @@
 namespace shoal {
 
 struct ExecutorKeeper::Impl {
-  using ProgramKey = std::optional<ContentId>;  // nothing: the shipped executor
   using Living = ExecutorLane::Living;
 
   Impl(KeeperConfig config, ContentStore& contents);
@@ -46,6 +48,12 @@ struct ExecutorKeeper::Impl {
   bool launch(ExecutorProgram& program, ExecutorLane& lane);
   void make_room_for_one_more();
 
+  // --- executor_freezing.cpp ---
+  void freeze_or_thaw();
+  bool busy() const;
+  void set_paused(bool paused);
+  std::vector<ExecutorView> view();
+
   // --- executor_sends.cpp ---
   void send(ExecutorLane& lane, ExecutorTask task);
   void send_setup(Living& living, const JobInUse& job);
@@ -64,12 +72,18 @@ struct ExecutorKeeper::Impl {
   void watch(Living& living);
   void tell(LogLevel level, std::string text);
 
+  // --- executor_checkpoints.cpp ---
+  // Before the units of `task`, which will be sent under `number`.
+  void send_checkpoints(Living& living, const ExecutorTask& task, std::uint64_t number);
+  void take_checkpoint(ExecutorLane& lane, const ExecutorCheckpoint& checkpoint);
+  void drop_checkpoints_of_done(const ExecutorTask& task, const ChunkWork& work);
+
   // --- executor_deaths.cpp ---
   void look_for_overdue(ExecutorLane& lane);
   void on_death(ExecutorProgram& program, ExecutorLane& lane);
   void after_failed_start(ExecutorLane& lane, const std::string& how, const std::string& output_end,
                           std::vector<ExecutorTask> tasks);
-  void after_death_alone(ExecutorLane& lane, const Living& living, const std::string& how,
+  void after_death_alone(ExecutorLane& lane, const Living& living, int status,
                          std::vector<ExecutorTask> tasks);
   void after_death_among_others(ExecutorProgram& program, const Living& living,
                                 const std::vector<RunningUnit>& running,
@@ -81,14 +95,22 @@ struct ExecutorKeeper::Impl {
 
   KeeperConfig config;
   ContentStore& contents;
+  Checkpoints checkpoints;
+  Freezer freezer;
   int epoll_fd = -1;
   std::uint64_t last_number = 0;  // of setups, tasks and executors
   std::map<JobId, JobInUse> jobs;
   std::map<std::uint64_t, ChunkWork> works;  // by the StartCompute's chunk
-  std::map<ProgramKey, std::unique_ptr<ExecutorProgram>> programs;
+  std::map<ExecutorKey, std::unique_ptr<ExecutorProgram>> programs;
   std::map<std::uint64_t, std::pair<ExecutorProgram*, ExecutorLane*>> by_token;
   std::vector<KeeperEvent> events;
 };
+
+// What has closed its socket is of no use: it is ended, should it still live so long after.
+inline constexpr std::int64_t kClosedNs = 1'000'000'000;
+
+// What is in an executor's hands, by the numbers that tasks were sent under.
+AskedFor in_hand_of(const std::map<std::uint64_t, ExecutorTask>& tasks);
 
 // CLOCK_MONOTONIC, which executors use on their pages.
 std::int64_t keeper_now_ns();

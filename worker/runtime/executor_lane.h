@@ -19,7 +19,8 @@ struct ExecutorTask {
   JobId job;
   std::uint64_t chunk = 0;  // of the StartCompute
   Range range;
-  std::shared_ptr<const StartCompare> compare;  // else it is units
+  std::shared_ptr<const StartCompare> compare;     // else it is units
+  std::map<UnitIndex, std::int64_t> told_ns = {};  // when a state of it was told to others
   bool cancelled = false;
   bool alone_from_the_start = false;  // its executor has run nothing else
 };
@@ -58,7 +59,8 @@ struct ExecutorLane {
     std::string nonsense;
     std::vector<RunningUnit> overdue;
     std::int64_t started_ns = 0;
-    std::int64_t check_ns = 0;  // when to look for overdue units next
+    std::int64_t closed_ns = 0;  // when it closed its socket; 0: it has not
+    std::int64_t check_ns = 0;   // when to look for overdue units next
   };
   std::unique_ptr<Living> living;
   unsigned failed_starts = 0;  // one after another
@@ -69,6 +71,10 @@ struct ExecutorLane {
 
 struct ExecutorProgram {
   std::filesystem::path path;
+  std::vector<std::string> arguments;
+  std::vector<std::filesystem::path> readable;
+  std::vector<std::filesystem::path> contents;  // that it is given
+  SandboxKind kind = SandboxKind::kNative;
   ExecutorLane lane{false};
   ExecutorLane solo{true};
 };

@@ -84,7 +84,7 @@ ExecutorProcess::~ExecutorProcess() {
     while (waitpid(child_.pid, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  for (int fd : {child_.socket, child_.output, child_.pid_fd}) close(fd);
+  for (int fd : {child_.socket, child_.control, child_.output, child_.pid_fd}) close(fd);
   unmap_page(child_.page);
   std::error_code ignored;
   std::filesystem::remove_all(scratch_, ignored);
@@ -166,11 +166,30 @@ std::string ExecutorProcess::output_end() const {
   return clean_end_of(output_end_, limits::kFailureTextBytes);
 }
 
+void ExecutorProcess::order(HerdOrder what) {
+  const char letter = static_cast<char>(what);
+  ::send(child_.control, &letter, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+std::optional<HerdNews> ExecutorProcess::usage() {
+  read_news();
+  return usage_;
+}
+
 void ExecutorProcess::kill() {
   if (status_) return;
   // Its group too: a kernel may have started programs. The group may not be there yet.
   ::kill(-child_.pid, SIGKILL);
   ::kill(child_.pid, SIGKILL);
+}
+
+void ExecutorProcess::read_news() {
+  HerdNews news;
+  while (recv(child_.control, &news, sizeof news, MSG_DONTWAIT) ==
+         static_cast<ssize_t>(sizeof news)) {
+    if (news.kind == HerdNews::Kind::kEnded) ending_ = news;
+    if (news.kind == HerdNews::Kind::kUsage) usage_ = news;
+  }
 }
 
 std::optional<int> ExecutorProcess::reap() {
@@ -179,6 +198,7 @@ std::optional<int> ExecutorProcess::reap() {
   if (waitpid(child_.pid, &status, WNOHANG) == child_.pid) {
     ::kill(-child_.pid, SIGKILL);  // what a kernel started must not outlive it
     status_ = status;
+    read_news();
   }
   return status_;
 }

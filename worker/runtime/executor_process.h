@@ -10,6 +10,7 @@
 
 #include "node/protocol/executor_messages.h"
 #include "worker/runtime/launch.h"
+#include "worker/sandbox/herd.h"
 
 namespace shoal {
 
@@ -55,17 +56,27 @@ class ExecutorProcess {
   // The end of what it printed, for people. At most limits::kFailureTextBytes.
   std::string output_end() const;
 
+  void order(HerdOrder what);
+  // What the sandbox answered last to kUsage, if it has.
+  std::optional<HerdNews> usage();
+
   void kill();
   // Its wait status once it has ended.
   std::optional<int> reap();
+  // What the sandbox tells of its end; nothing: the sandbox itself was killed, or never came up.
+  const std::optional<HerdNews>& ending() const { return ending_; }
 
  private:
+  void read_news();
+
   ExecutorProcess(LaunchedChild child, std::filesystem::path scratch)
       : child_(child), scratch_(std::move(scratch)) {}
 
   LaunchedChild child_;
   std::filesystem::path scratch_;
   std::optional<int> status_;
+  std::optional<HerdNews> ending_;
+  std::optional<HerdNews> usage_;
   std::deque<Bytes> queued_;
   std::size_t queued_bytes_ = 0;
   std::size_t written_ = 0;  // of the first one queued

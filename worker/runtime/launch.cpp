@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,29 +18,25 @@
 #include <utility>
 #include <vector>
 
+#include "node/protocol/sanitized.h"
+
 namespace shoal {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // The descriptors of the child. Ours are moved above them, so that none is overwritten on the way.
 constexpr int kChildSocket = 3;
 constexpr int kChildPage = 4;
+constexpr int kChildControl = 5;
 constexpr int kAboveChild = 10;
 
-constexpr rlim_t kOpenFiles = 256;
-constexpr rlim_t kFileBytes = rlim_t{1} << 30;
-constexpr rlim_t kProcesses = 8192;  // counts all threads of the user, everywhere
+// Beside the threads for units: those that a kernel or its libraries start by themselves.
+constexpr std::uint64_t kProcessesBeside = 128;
+constexpr std::uint64_t kProcessesPerThread = 4;
+constexpr std::uint64_t kProcessesOfPrograms = 512;
+constexpr std::uint64_t kOpenFiles = 256;
+constexpr std::uint64_t kOpenFilesOfPrograms = 1024;
+// Below the full level all processes of the user count, everywhere.
+constexpr std::uint64_t kProcessesEverywhere = 8192;
 
 class Descriptor {
  public:
@@ -79,6 +73,7 @@ bool set_nonblocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_
 struct Prepared {
   std::string program;
   std::string folder;
+  std::vector<std::string> words;  // the program's name first
   std::vector<std::string> environment;
   std::vector<char*> arguments;
   std::vector<char*> variables;
@@ -86,8 +81,7 @@ struct Prepared {
   int output = -1;
   int socket = -1;
   int page = -1;
-  rlim_t memory = RLIM_INFINITY;
-  rlim_t processes = kProcesses;
+  int control = -1;
   pid_t parent = -1;
 };
 
@@ -100,15 +94,7 @@ struct Prepared {
   _exit(127);
 }
 
-void limit(__rlimit_resource what, rlim_t value) {
-  rlimit current{};
-  if (getrlimit(what, &current) != 0) return;
-  value = std::min(value, current.rlim_max);
-  const rlimit wanted{value, value};
-  setrlimit(what, &wanted);
-}
-
-[[noreturn]] void become_executor(const Prepared& p) {
+[[noreturn]] void become_child(const Prepared& p) {
   setsid();
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   sigset_t none;
@@ -121,29 +107,22 @@ void limit(__rlimit_resource what, rlim_t value) {
   }
   if (p.socket >= 0 && dup2(p.socket, kChildSocket) < 0) give_up("dup2");
   if (p.page >= 0 && dup2(p.page, kChildPage) < 0) give_up("dup2");
-  const int first_unused = p.socket >= 0 ? kChildPage + 1 : STDERR_FILENO + 1;
+  if (p.control >= 0 && dup2(p.control, kChildControl) < 0) give_up("dup2");
+  const int first_unused = p.socket >= 0 ? kChildControl + 1 : STDERR_FILENO + 1;
   if (syscall(SYS_close_range, first_unused, ~0U, 0) != 0) give_up("close_range");
 
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up("PR_SET_PDEATHSIG");
   if (getppid() != p.parent) _exit(127);  // it has ended before we could ask for the signal
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up("PR_SET_NO_NEW_PRIVS");
-  setpriority(PRIO_PROCESS, 0, 19);
-  const sched_param idle{};
-  sched_setscheduler(0, SCHED_IDLE, &idle);
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_NOFILE, kOpenFiles);
-  limit(RLIMIT_FSIZE, kFileBytes);
-  limit(RLIMIT_NPROC, p.processes);
-  if (!kSanitized && p.memory != RLIM_INFINITY) limit(RLIMIT_AS, p.memory);
-
   if (chdir(p.folder.c_str()) != 0) give_up(p.folder.c_str());
   execve(p.program.c_str(), p.arguments.data(), p.variables.data());
   give_up(p.program.c_str());
 }
 
-void finish(Prepared& p, const std::string* argument) {
-  p.arguments = {p.program.data()};
-  if (argument != nullptr) p.arguments.push_back(const_cast<char*>(argument->c_str()));
+void finish(Prepared& p, std::vector<std::string> arguments) {
+  p.words = std::move(arguments);
+  p.words.insert(p.words.begin(), p.program);
+  for (std::string& word : p.words) p.arguments.push_back(word.data());
   p.arguments.push_back(nullptr);
   // glibc picks other variants of exp() and its like on other processors, with other last bits:
   // results of honest workers would differ.
@@ -187,6 +166,53 @@ Result<Pipe, std::string> make_pipe() {
   return made;
 }
 
+// Connected, and ours does not block.
+struct Sockets {
+  Descriptor ours;
+  Descriptor theirs;
+};
+Result<Sockets, std::string> make_sockets(int type) {
+  int pair[2];
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) != 0) {
+    return system_error("cannot make the executor's sockets");
+  }
+  Sockets made{Descriptor(pair[0]), Descriptor(pair[1])};
+  if (!made.ours.good() || !made.theirs.good() || !set_nonblocking(made.ours.get())) {
+    return system_error("cannot make the executor's sockets");
+  }
+  return made;
+}
+
+SandboxPolicy policy_of(const LaunchSpec& spec) {
+  SandboxPolicy policy;
+  policy.kind = spec.kind;
+  policy.level = spec.sandbox.level;
+  policy.program = std::filesystem::absolute(spec.program).string();
+  policy.arguments = spec.arguments;
+  policy.scratch = std::filesystem::absolute(spec.scratch).string();
+  for (const auto& path : spec.sandbox.read_only) {
+    policy.read_only.push_back(std::filesystem::absolute(path).string());
+  }
+  for (const auto& path : spec.contents) {
+    policy.arguments.push_back(path.string());
+    // One that is there twice is bound once.
+    if (std::find(policy.read_only.begin(), policy.read_only.end(), path.string()) ==
+        policy.read_only.end()) {
+      policy.read_only.push_back(path.string());
+    }
+  }
+  policy.memory_bytes = spec.memory_bytes;
+  policy.scratch_bytes = spec.sandbox.scratch_bytes;
+  policy.file_bytes = std::max(policy.file_bytes, policy.scratch_bytes);
+  const bool programs = spec.kind == SandboxKind::kProgram;
+  policy.open_files = programs ? kOpenFilesOfPrograms : kOpenFiles;
+  policy.processes =
+      (programs ? kProcessesOfPrograms : kProcessesBeside) + kProcessesPerThread * spec.threads;
+  if (policy.level != SandboxLevel::kFull) policy.processes = kProcessesEverywhere;
+  policy.control_fd = kChildControl;
+  return policy;
+}
+
 }  // namespace
 
 void unmap_page(RunningPage* page) {
@@ -194,37 +220,36 @@ void unmap_page(RunningPage* page) {
 }
 
 Result<LaunchedChild, std::string> launch_executor(const LaunchSpec& spec) {
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-    return system_error("cannot make the executor's socket");
-  }
-  Descriptor ours(pair[0]);
-  Descriptor theirs(pair[1]);
+  auto socket = make_sockets(SOCK_STREAM);
+  if (!socket) return tl::unexpected(socket.error());
+  auto control = make_sockets(SOCK_SEQPACKET);
+  if (!control) return tl::unexpected(control.error());
   Descriptor input(open("/dev/null", O_RDONLY | O_CLOEXEC));
   auto output = make_pipe();
   if (!output) return tl::unexpected(output.error());
-  if (!ours.good() || !theirs.good() || !input.good() || !set_nonblocking(ours.get()) ||
-      !set_nonblocking(output->read.get())) {
+  if (!input.good() || !set_nonblocking(output->read.get())) {
     return system_error("cannot prepare an executor");
   }
   auto page = make_page();
   if (!page) return tl::unexpected(page.error());
 
   Prepared p;
-  p.program = std::filesystem::absolute(spec.program).string();
-  p.folder = std::filesystem::absolute(spec.scratch).string();
+  p.program = std::filesystem::absolute(spec.sandbox.program).string();
+  p.folder = "/";
   p.environment = {"SHOAL_EXECUTOR_FD=" + std::to_string(kChildSocket),
-                   "SHOAL_EXECUTOR_PAGE_FD=" + std::to_string(kChildPage), "HOME=" + p.folder,
-                   "TMPDIR=" + p.folder};
+                   "SHOAL_EXECUTOR_PAGE_FD=" + std::to_string(kChildPage)};
   p.input = input.get();
   p.output = output->write.get();
-  p.socket = theirs.get();
+  p.socket = socket->theirs.get();
   p.page = page->first.get();
-  if (spec.memory_bytes != 0) p.memory = spec.memory_bytes;
-  finish(p, nullptr);
+  p.control = control->theirs.get();
+  if (!spec.library_folder.empty()) {
+    p.environment.push_back("LD_LIBRARY_PATH=" + spec.library_folder.string());
+  }
+  finish(p, to_arguments(policy_of(spec)));
 
   const pid_t pid = fork();
-  if (pid == 0) become_executor(p);
+  if (pid == 0) become_child(p);
   LaunchedChild child;
   child.pid = pid;
   if (pid > 0) child.pid_fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
@@ -237,7 +262,8 @@ Result<LaunchedChild, std::string> launch_executor(const LaunchSpec& spec) {
     unmap_page(page->second);
     return error;
   }
-  child.socket = ours.release();
+  child.socket = socket->ours.release();
+  child.control = control->ours.release();
   child.output = output->read.release();
   child.page = page->second;
   return child;
@@ -254,10 +280,10 @@ Result<std::string, std::string> run_and_read(const std::filesystem::path& progr
   p.folder = "/";
   p.input = input.get();
   p.output = output->write.get();
-  finish(p, &argument);
+  finish(p, {argument});
   const pid_t pid = fork();
   if (pid < 0) return system_error("cannot start " + p.program);
-  if (pid == 0) become_executor(p);
+  if (pid == 0) become_child(p);
   output->write = Descriptor();
 
   using Clock = std::chrono::steady_clock;

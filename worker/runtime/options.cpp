@@ -36,8 +36,13 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   state = "/var/lib/shoal/worker"   # SHOAL_STATE
   listen = "tcp://0.0.0.0:0"        # SHOAL_LISTEN
   advertise = "worker.example.org"  # SHOAL_ADVERTISE
+  port_mapping = "auto"             # SHOAL_PORT_MAPPING: ask the router to let peers in
   threads = 4                       # SHOAL_THREADS
+  cpu_share = 50                    # SHOAL_CPU_SHARE
   memory = "2G"                     # SHOAL_MEMORY
+  scratch = "1G"                    # SHOAL_SCRATCH
+  sandbox = "on"                    # SHOAL_SANDBOX; "off" is --no-sandbox
+  readable = ["/opt/data"]          # SHOAL_READABLE, separated by commas
   trust = ["<64 hex digits>"]       # SHOAL_TRUST, separated by commas
   log_level = "info"                # SHOAL_LOG_LEVEL
   executor = "/path"                # SHOAL_EXECUTOR
@@ -75,15 +80,17 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   app.set_version_flag("--version", "shoal-worker " + version);
   std::map<std::string, std::string> texts;
   std::vector<std::string> trusted;
+  std::vector<std::string> readable;
   std::string config;
   bool quiet = false;
+  bool no_sandbox = false;
   struct Flag {
     const char* name;  // of the setting
     const char* flag;
     const char* type;
     const char* help;
   };
-  constexpr std::array<Flag, 9> kTextFlags{{
+  constexpr std::array<Flag, 13> kTextFlags{{
       {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
@@ -91,8 +98,18 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
       {"listen", "--listen", "ENDPOINT", "where to accept peers; default: tcp://0.0.0.0:0"},
       {"advertise", "--advertise", "HOST",
        "HOST or HOST:PORT that peers should dial; default: found out"},
+      {"port_mapping", "--port-mapping", "WHEN",
+       "auto: if peers cannot dial this worker, ask the router to let them in (NAT-PMP, UPnP); "
+       "off: "
+       "never; default: auto"},
       {"threads", "--threads", "N", "threads to lend; default: all cores"},
+      {"cpu_share", "--cpu-share", "PERCENT",
+       "of each second that those threads may run; default: 100"},
       {"memory", "--memory", "BYTES", "memory for one executor, as 512M or 2G; default: no limit"},
+      {"scratch", "--scratch", "BYTES",
+       "for the files of one executor, which lie in memory; default: 1G"},
+      {"sandbox", "--sandbox", "on|off",
+       "off: native code of trusted submitters has this user's rights; default: on"},
       {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
       {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
   }};
@@ -105,6 +122,12 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
       ->type_name("KEYHEX")
       ->take_all()
       ->allow_extra_args(false);
+  app.add_option("--readable", readable,
+                 "a file or folder that kernels may read, besides /usr; repeatable")
+      ->type_name("PATH")
+      ->take_all()
+      ->allow_extra_args(false);
+  app.add_flag("--no-sandbox", no_sandbox, "the same as --sandbox off; see docs/sandbox.md");
   const CLI::Option* named =
       app.add_option("--config", config, "a TOML file with settings")->type_name("FILE");
   app.add_flag("--quiet", quiet, "log only warnings and errors");
@@ -126,6 +149,8 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     if (option->count() > 0) flags.settings[flag->name] = {texts[flag->name], flag->flag};
   }
   if (!trusted.empty()) flags.settings["trust"] = {join_list(trusted), "--trust"};
+  if (!readable.empty()) flags.settings["readable"] = {join_list(readable), "--readable"};
+  if (no_sandbox) flags.settings["sandbox"] = {"off", "--no-sandbox"};
   if (quiet) flags.settings["quiet"] = {"true", "--quiet"};
   if (named->count() > 0) flags.config = config;
   return flags;
@@ -230,6 +255,15 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
       return wrong_value(it->second, "a number from 1 to " + std::to_string(kThreadsMax));
     }
   }
+  if (const auto it = settings.find("cpu_share"); it != settings.end()) {
+    const std::string& text = it->second.text;
+    const char* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, options.cpu_share_percent);
+    if (error != std::errc() || stopped != end || options.cpu_share_percent == 0 ||
+        options.cpu_share_percent > 100) {
+      return wrong_value(it->second, "a number from 1 to 100");
+    }
+  }
   if (const auto it = settings.find("memory"); it != settings.end()) {
     const auto bytes = parse_byte_count(it->second.text);
     if (!bytes) return wrong_value(it->second, "a number of bytes, as 512M or 2G");
@@ -252,6 +286,56 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
   return {};
 }
 
+Result<void, EarlyEnd> apply_sandbox(const Settings& settings, WorkerOptions& options) {
+  if (const auto it = settings.find("scratch"); it != settings.end()) {
+    const auto bytes = parse_byte_count(it->second.text);
+    if (!bytes) return wrong_value(it->second, "a number of bytes, as 512M or 2G");
+    options.scratch_bytes = *bytes;
+  }
+  if (const auto it = settings.find("sandbox"); it != settings.end()) {
+    options.sandbox = it->second.text == "on";
+    if (!options.sandbox && it->second.text != "off") return wrong_value(it->second, "on or off");
+  }
+  if (const auto it = settings.find("readable"); it != settings.end()) {
+    for (const std::string& path : split_list(it->second.text)) {
+      if (!path.starts_with('/') || ::access(path.c_str(), R_OK) != 0) {
+        return wrong_value({path, it->second.origin}, "an absolute path that can be read");
+      }
+      options.readable.emplace_back(path);
+    }
+  }
+  return {};
+}
+
+Result<fs::path, std::string> find_program(const std::string& name, const char* what,
+                                           const char* advice, const fs::path& asked_for,
+                                           const fs::path& program_folder) {
+  std::vector<fs::path> places{asked_for};
+  if (asked_for.empty()) {
+    places = {program_folder / name, program_folder.parent_path() / "libexec" / "shoal" / name};
+  }
+  std::string looked;
+  for (const fs::path& place : places) {
+    std::error_code ignored;
+    if (::access(place.c_str(), X_OK) == 0 && fs::is_regular_file(place, ignored)) return place;
+    looked += (looked.empty() ? "" : " nor at ") + place.string();
+  }
+  return tl::unexpected(std::string("there is no ") + what + " at " + looked + "; install " + name +
+                        " there" + advice);
+}
+
+// Whether a router may be asked. On loopback there is none, and whoever says what to advertise has
+// seen to it himself.
+Result<bool, EarlyEnd> maps_ports_from(const Settings& settings, const WorkerOptions& options) {
+  const auto it = settings.find("port_mapping");
+  if (it != settings.end() && it->second.text == "off") return false;
+  if (it != settings.end() && it->second.text != "auto") {
+    return wrong_value(it->second, "auto or off");
+  }
+  const auto listen = split_endpoint(options.listen);
+  return options.advertise.empty() && listen && !is_loopback_address(listen->host);
+}
+
 }  // namespace
 
 Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::string>& arguments,
@@ -267,6 +351,9 @@ Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::stri
   if (!ticket) return tl::unexpected(ticket.error());
   options.ticket = std::move(*ticket);
   if (auto applied = apply_numbers(*settings, options); !applied) {
+    return tl::unexpected(applied.error());
+  }
+  if (auto applied = apply_sandbox(*settings, options); !applied) {
     return tl::unexpected(applied.error());
   }
   if (const auto it = settings->find("state"); it != settings->end()) {
@@ -288,6 +375,9 @@ Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::stri
     if (!is_host(it->second.text)) return wrong_value(it->second, "HOST or HOST:PORT");
     options.advertise = it->second.text;
   }
+  auto maps_ports = maps_ports_from(*settings, options);
+  if (!maps_ports) return tl::unexpected(maps_ports.error());
+  options.maps_ports = *maps_ports;
   if (const auto it = settings->find("trust"); it != settings->end()) {
     auto trusted = trusted_from(it->second);
     if (!trusted) return tl::unexpected(trusted.error());
@@ -332,19 +422,12 @@ unsigned usable_cores() {
 
 Result<fs::path, std::string> find_executor(const fs::path& asked_for,
                                             const fs::path& program_folder) {
-  std::vector<fs::path> places{asked_for};
-  if (asked_for.empty()) {
-    places = {program_folder / "shoal-executor",
-              program_folder.parent_path() / "libexec" / "shoal" / "shoal-executor"};
-  }
-  std::string looked;
-  for (const fs::path& place : places) {
-    std::error_code ignored;
-    if (::access(place.c_str(), X_OK) == 0 && fs::is_regular_file(place, ignored)) return place;
-    looked += (looked.empty() ? "" : " nor at ") + place.string();
-  }
-  return tl::unexpected("there is no executor at " + looked +
-                        "; install shoal-executor there, or name it with --executor");
+  return find_program("shoal-executor", "executor", ", or name it with --executor", asked_for,
+                      program_folder);
+}
+
+Result<fs::path, std::string> find_sandbox(const fs::path& program_folder) {
+  return find_program("shoal-sandbox", "sandbox", "", {}, program_folder);
 }
 
 }  // namespace shoal

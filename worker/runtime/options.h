@@ -19,9 +19,14 @@ struct WorkerOptions {
   Ticket ticket;
   std::filesystem::path state;
   std::string listen;
-  std::string advertise;  // empty: find out
+  std::string advertise;    // empty: find out
+  bool maps_ports = false;  // asks the router to let others in, where that is needed
   unsigned threads = 1;
-  std::uint64_t memory_bytes = 0;  // for one executor; 0: no limit
+  std::uint64_t memory_bytes = 0;                        // for one executor; 0: no limit
+  std::uint64_t scratch_bytes = std::uint64_t{1} << 30;  // of one executor's scratch folder
+  unsigned cpu_share_percent = 100;                      // of the time of these threads
+  bool sandbox = true;
+  std::vector<std::filesystem::path> readable;  // by kernels, besides /usr
   std::vector<NodeId> trusted_submitters;
   LogLevel log_level = LogLevel::kInfo;
   std::filesystem::path executor;  // empty: find_executor() looks for it
@@ -57,5 +62,8 @@ unsigned usable_cores();
 // error names the places where it was looked for.
 Result<std::filesystem::path, std::string> find_executor(
     const std::filesystem::path& asked_for, const std::filesystem::path& program_folder);
+// shoal-sandbox, likewise.
+Result<std::filesystem::path, std::string> find_sandbox(
+    const std::filesystem::path& program_folder);
 
 }  // namespace shoal

@@ -5,9 +5,10 @@
 namespace shoal {
 
 const std::vector<std::string>& setting_names() {
-  static const std::vector<std::string> names{"ticket",    "ticket_file", "state",  "listen",
-                                              "advertise", "threads",     "memory", "trust",
-                                              "log_level", "executor",    "quiet"};
+  static const std::vector<std::string> names{
+      "ticket",  "ticket_file", "state",     "listen",      "advertise", "threads",
+      "memory",  "trust",       "log_level", "executor",    "quiet",     "scratch",
+      "sandbox", "readable",    "cpu_share", "port_mapping"};
   return names;
 }
 

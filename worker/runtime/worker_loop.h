@@ -7,9 +7,12 @@
 #include "node/content/store/content_store.h"
 #include "node/link/link.h"
 #include "node/protocol/keys.h"
+#include "node/state/control_socket.h"
 #include "worker/core/peer.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/ledger_store.h"
+#include "worker/runtime/owner_control.h"
+#include "worker/runtime/port_mapper.h"
 
 namespace shoal {
 
@@ -19,10 +22,13 @@ struct WorkerParts {
   ContentStore& contents;
   LedgerStore& ledger;
   ExecutorKeeper& keeper;
+  ControlSocket& control;
   Peer& peer;
   const KeyPair& key;
-  NodeRecord record;   // as others should see this node; sequence and signature are the loop's
-  int signal_fd = -1;  // readable: a signal asks the worker to end
+  NodeRecord record;  // as others should see this node; sequence and signature are the loop's
+  PortMapper* mapper = nullptr;  // none: no router is ever asked
+  bool needs_mapping = false;    // even before it is known whether others can dial this node
+  int signal_fd = -1;            // readable: a signal asks the worker to end
 };
 
 // Drives the peer on the network thread: turns what happens into events, and performs the actions
@@ -30,7 +36,7 @@ struct WorkerParts {
 class WorkerLoop {
  public:
   explicit WorkerLoop(WorkerParts parts);
-  // Until a signal asks for the end.
+  // Until a signal asks for the end, or the owner has told it to finish and it has.
   void run();
 
  private:
@@ -39,9 +45,15 @@ class WorkerLoop {
   // Contents are stored and read at once; what the peer makes of it comes in its turn.
   void step_answers();
   void refresh_record();
+  bool record_is_old() const;
+  // Asks the router, where others cannot dial this node; hears what came of it.
+  void tend_mapping(bool has_news);
   std::chrono::nanoseconds time_to_wait();
 
+  void collect();
+
   WorkerParts parts_;
+  OwnerControl owner_;
   std::deque<PeerEvent> answers_;
   bool keeper_called_ = false;  // it may have something to tell though no descriptor says so
   Instant refresh_record_at_;

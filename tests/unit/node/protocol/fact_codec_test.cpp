@@ -71,7 +71,7 @@ TEST(FactCodec, RefusesManifestsThatMakeNoSense) {
   EXPECT_EQ(manifest_fault([](auto& m) { m.program.reset(); }), DecodeFault::kBadValue);
   EXPECT_EQ(manifest_fault([](auto& m) { m.kernel_kind = KernelKind::kShipped; }),
             DecodeFault::kBadValue);
-  EXPECT_EQ(manifest_fault([](auto& m) { m.kernel_kind = static_cast<KernelKind>(2); }),
+  EXPECT_EQ(manifest_fault([](auto& m) { m.kernel_kind = static_cast<KernelKind>(4); }),
             DecodeFault::kBadValue);
   EXPECT_EQ(manifest_fault([](auto& m) { m.comparison = static_cast<Comparison>(2); }),
             DecodeFault::kBadValue);

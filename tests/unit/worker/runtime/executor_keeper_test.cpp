@@ -1,20 +1,25 @@
 #include "worker/runtime/executor_keeper.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "node/protocol/hash.h"
 #include "node/protocol/input_pack.h"
 #include "node/protocol/limits.h"
+#include "node/protocol/sanitized.h"
 #include "shoal/values.h"
 
 namespace shoal {
@@ -30,11 +35,11 @@ struct Where {
   SHOAL_FIELDS(unit, folder)
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
+struct Counted {
+  std::uint64_t steps = 0;
+  std::uint64_t begun = 0;
+  SHOAL_FIELDS(steps, begun)
+};
 
 class Keeper : public ::testing::Test {
  protected:
@@ -43,6 +48,7 @@ class Keeper : public ::testing::Test {
     folder_ = mkdtemp(name.data());
     contents_ = *ContentStore::open(folder_ / "contents");
     config_.shipped_executor = SHOAL_HOSTILE_KERNELS;
+    config_.sandbox.program = SHOAL_PROGRAM_DIR "/shoal-sandbox";
     config_.scratch = folder_ / "scratch";
     config_.threads = 2;
     start_keeper();
@@ -141,6 +147,17 @@ class Keeper : public ::testing::Test {
     expect_squares_except(run(compute("square", {0, 10})), {0, 10}, {});
   }
 
+  static bool is_locked(const fs::path& file) {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
+    close(fd);
+    return locked;
+  }
+  static std::vector<pid_t> children_of_this_process() {
+    std::ifstream list("/proc/self/task/" + std::to_string(getpid()) + "/children");
+    return {std::istream_iterator<pid_t>(list), {}};
+  }
+
   fs::path folder_;
   std::unique_ptr<ContentStore> contents_;
   KeeperConfig config_;
@@ -179,6 +196,55 @@ TEST_F(Keeper, LetsUnitsUseTbb) {
   EXPECT_EQ(*first, 9999U * 10'000U / 2);
 }
 
+TEST_F(Keeper, AUnitGoesOnWhereItWasAfterARestart) {
+  config_.checkpoints = folder_ / "checkpoints";
+  config_.checkpoint_every = std::chrono::milliseconds(0);
+  start_keeper();
+  const StartCompute start = compute("counts", {2, 3}, {2, ""});
+  const fs::path file = config_.checkpoints / to_hex(start.job) / "2";
+  keeper_->perform(start);
+  ASSERT_TRUE(turn_until([&] { return fs::exists(file); }));
+  keeper_.reset();  // and the executor with it, while the unit runs
+
+  start_keeper();
+  const ComputeDone done = run(start);
+  ASSERT_EQ(done.done.size(), 1U);
+  const auto counted = decode<Counted>(done.done[0].outputs.inline_bytes);
+  ASSERT_TRUE(counted);
+  EXPECT_EQ(counted->begun, 2U);
+  EXPECT_GT(counted->steps, 10U);
+  EXPECT_LE(counted->steps, 20U);
+  EXPECT_FALSE(fs::exists(file));  // of no use once the unit is done
+}
+
+TEST_F(Keeper, AUnitGoesOnWhereItWasAfterItsExecutorDied) {
+  config_.checkpoints = folder_ / "checkpoints";
+  config_.checkpoint_every = std::chrono::milliseconds(0);
+  start_keeper();
+  const StartCompute start = compute("counts", {2, 3}, {2, ""});
+  keeper_->perform(start);
+  ASSERT_TRUE(
+      turn_until([&] { return fs::exists(config_.checkpoints / to_hex(start.job) / "2"); }));
+  for (pid_t child : children_of_this_process()) kill(child, SIGKILL);
+  ASSERT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
+  ASSERT_TRUE(done_[start.chunk].failed.empty());
+  const auto counted = decode<Counted>(done_[start.chunk].done[0].outputs.inline_bytes);
+  ASSERT_TRUE(counted);
+  EXPECT_EQ(counted->begun, 2U);
+}
+
+TEST_F(Keeper, StatesOfAForgottenJobGo) {
+  config_.checkpoints = folder_ / "checkpoints";
+  config_.checkpoint_every = std::chrono::milliseconds(0);
+  start_keeper();
+  const StartCompute start = compute("counts", {2, 3}, {2, ""});
+  const fs::path of_job = config_.checkpoints / to_hex(start.job);
+  keeper_->perform(start);
+  ASSERT_TRUE(turn_until([&] { return fs::exists(of_job / "2"); }));
+  keeper_->perform(ForgetJob{start.job});
+  EXPECT_FALSE(fs::exists(of_job));
+}
+
 TEST_F(Keeper, AThrowFailsItsUnitAndSplitsTheRun) {
   const ComputeDone done = run(compute("throws", {0, 40}, {7, ""}));
   expect_squares_except(done, {0, 40}, {7});
@@ -214,14 +280,43 @@ TEST_F(Keeper, GarbageFromAnExecutorCostsItsUnitAlone) {
   expect_one_failure("writes_garbage", FailureKind::kBadAnswer, "makes no sense");
 }
 
-TEST_F(Keeper, AUnitPastItsTimeIsEnded) {
-  auto made = manifest("spins", encode(Where{7, ""}));
-  made->unit_wall_ms = 300;
-  const ComputeDone done = run(compute(made, {0, 40}));
-  expect_squares_except(done, {0, 40}, {7});
-  ASSERT_EQ(done.failed.size(), 1U);
-  EXPECT_EQ(done.failed[0].kind, FailureKind::kTimedOut);
-  EXPECT_NE(done.failed[0].message.find("300 ms"), std::string::npos);
+TEST_F(Keeper, AnswersOutOfTurnCostTheirUnitAlone) {
+  expect_one_failure("greets_again", FailureKind::kBadAnswer, "out of turn");
+  expect_one_failure("answers_unasked", FailureKind::kBadAnswer, "no question");
+}
+
+TEST_F(Keeper, AUnitPastItsTimeIsEndedWhateverItDoes) {
+  for (const char* kernel : {"spins", "sleeps", "prints_without_end"}) {
+    auto made = manifest(kernel, encode(Where{7, ""}));
+    made->unit_wall_ms = 300;
+    const ComputeDone done = run(compute(made, {0, 40}));
+    expect_squares_except(done, {0, 40}, {7});
+    ASSERT_EQ(done.failed.size(), 1U);
+    EXPECT_EQ(done.failed[0].kind, FailureKind::kTimedOut);
+    EXPECT_NE(done.failed[0].message.find("300 ms"), std::string::npos);
+    EXPECT_LE(done.failed[0].stderr_end.size(), limits::kFailureTextBytes);
+  }
+}
+
+TEST_F(Keeper, APauseStopsAllAndWhatComesMeanwhileWaits) {
+  const auto spinning = compute("spins", {3, 4}, {3, ""});
+  keeper_->perform(spinning);
+  ASSERT_TRUE(turn_until([&] {
+    const auto view = keeper_->view();
+    return view.size() == 1 && view[0].units.size() == 1 && view[0].units[0].unit == 3;
+  }));
+  keeper_->pause();
+  const auto waiting = compute("square", {0, 10});
+  keeper_->perform(waiting);
+  EXPECT_EQ(keeper_->next_timeout(), std::nullopt) << "no clock runs";
+  const std::int64_t before = keeper_->view().at(0).units.at(0).running_ns;
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_FALSE(done_.contains(waiting.chunk));
+  EXPECT_EQ(keeper_->view().at(0).units.at(0).running_ns, before) << "its clock stands still";
+  keeper_->perform(CancelCompute{spinning.chunk});
+  keeper_->resume();
+  ASSERT_TRUE(turn_until([&] { return done_.contains(waiting.chunk); }));
+  expect_squares_except(done_[waiting.chunk], {0, 10}, {});
 }
 
 TEST_F(Keeper, AUnitThatTakesTooMuchMemoryFails) {
@@ -232,13 +327,18 @@ TEST_F(Keeper, AUnitThatTakesTooMuchMemoryFails) {
 }
 
 TEST_F(Keeper, AKillFromOutsideCostsNoUnitAnAttempt) {
+  // A sandbox of root's is another user's.
+  fs::permissions(folder_, fs::perms::others_read | fs::perms::others_exec, fs::perm_options::add);
+  const fs::path running = folder_ / "running";
+  std::ofstream(running) << "held while a unit waits";
+  config_.sandbox.read_only = {folder_};
+  start_keeper();
   const auto start = compute("waits", {0, 8}, {0, folder_.string()});
   keeper_->perform(start);
-  ASSERT_TRUE(turn_until([&] { return fs::exists(folder_ / "pid-0"); }));
-  pid_t pid = 0;
-  std::ifstream(folder_ / "pid-0") >> pid;
-  ASSERT_GT(pid, 0);
-  ASSERT_EQ(kill(pid, SIGKILL), 0);
+  ASSERT_TRUE(turn_until([&] { return is_locked(running); }));
+  const std::vector<pid_t> children = children_of_this_process();
+  ASSERT_EQ(children.size(), 1U);
+  ASSERT_EQ(kill(children.front(), SIGKILL), 0);
   std::ofstream(folder_ / "go") << "go";
   ASSERT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
   expect_squares_except(done_[start.chunk], {0, 8}, {});

@@ -1,14 +1,16 @@
+#include <fcntl.h>
 #include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/parallel_reduce.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
+#include <string>
 #include <vector>
 
+#include "node/protocol/executor_messages.h"
 #include "sdk/host/host.h"
 
 // Kernels that do what a worker must survive. Each misbehaves in the one unit that its parameters
@@ -78,22 +80,69 @@ std::uint64_t writes_garbage(const Where& where, std::uint64_t index) {
   return index * index;
 }
 
+std::uint64_t sleeps(const Where& where, std::uint64_t index) {
+  while (index == where.unit) pause();
+  return index * index;
+}
+
+std::uint64_t prints_without_end(const Where& where, std::uint64_t index) {
+  while (index == where.unit) std::fputs("and on and on and on\n", stderr);
+  return index * index;
+}
+
+// As if the executor began anew.
+std::uint64_t greets_again(const Where& where, std::uint64_t index) {
+  if (index == where.unit) {
+    const shoal::Bytes frame = shoal::encode_executor_frame(shoal::ExecutorHello{});
+    if (write(3, frame.data(), frame.size()) < 0) std::abort();
+    pause();
+  }
+  return index * index;
+}
+
+std::uint64_t answers_unasked(const Where& where, std::uint64_t index) {
+  if (index == where.unit) {
+    shoal::ChunkPart part;
+    part.chunk = 1'000'000;
+    const shoal::Bytes frame = shoal::encode_executor_frame(part);
+    if (write(3, frame.data(), frame.size()) < 0) std::abort();
+    pause();
+  }
+  return index * index;
+}
+
 std::uint64_t exits(const Where& where, std::uint64_t index) {
   if (index == where.unit) _exit(3);
   return index * index;
 }
 
-// Says which process it runs in, and waits for the file "go".
-std::uint64_t waits(Unit& unit, const Where& where, std::uint64_t index) {
-  namespace fs = std::filesystem;
-  const fs::path folder = where.folder;
-  {
-    std::ofstream pid(folder / ("writing-" + std::to_string(index)));
-    pid << getpid();
+struct Counted {
+  std::uint64_t steps = 0;
+  std::uint64_t begun = 0;  // how often it was called
+  SHOAL_FIELDS(steps, begun)
+};
+
+// Counts to ten and waits to be interrupted, and counts on to twenty when it is called again.
+Counted counts(Unit& unit, const Where& where, std::uint64_t index) {
+  Counted state = unit.saved<Counted>().value_or(Counted{});
+  const std::uint64_t end = state.steps + 10;
+  state.begun += 1;
+  while (state.steps < end) {
+    state.steps += 1;
+    unit.save(state);
   }
-  fs::rename(folder / ("writing-" + std::to_string(index)),
-             folder / ("pid-" + std::to_string(index)));
-  while (!fs::exists(folder / "go") && !unit.cancelled()) usleep(1000);
+  while (state.begun == 1 && index == where.unit && !unit.cancelled()) usleep(1000);
+  return state;
+}
+
+// Takes a lock on the file "running" while it waits for the file "go": all that can be said from
+// inside a sandbox about a folder outside that may only be read.
+std::uint64_t waits(Unit& unit, const Where& where, std::uint64_t index) {
+  const std::string folder = where.folder;
+  const int running = open((folder + "/running").c_str(), O_RDONLY | O_CLOEXEC);
+  if (running < 0 || flock(running, LOCK_SH) != 0) unit.fail("the folder cannot be read");
+  while (access((folder + "/go").c_str(), F_OK) != 0 && !unit.cancelled()) usleep(1000);
+  close(running);
   return index * index;
 }
 
@@ -127,7 +176,12 @@ int main(int argc, char** argv) {
       shoal::Kernel{"spins", spins},
       shoal::Kernel{"allocates", allocates},
       shoal::Kernel{"writes_garbage", writes_garbage},
+      shoal::Kernel{"sleeps", sleeps},
+      shoal::Kernel{"prints_without_end", prints_without_end},
+      shoal::Kernel{"greets_again", greets_again},
+      shoal::Kernel{"answers_unasked", answers_unasked},
       shoal::Kernel{"exits", exits},
+      shoal::Kernel{"counts", counts},
       shoal::Kernel{"waits", waits},
       shoal::Kernel{"sums_in_parallel", sums_in_parallel},
       shoal::Kernel{"repeats", repeats},

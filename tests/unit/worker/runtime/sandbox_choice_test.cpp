@@ -1,0 +1,71 @@
+#include "worker/runtime/sandbox_choice.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace shoal {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+SandboxReport all_works() {
+  SandboxReport report;
+  report.landlock_version = 4;
+  return report;
+}
+
+TEST(SandboxChoice, WhereAllLayersAreAllKindsAreTaken) {
+  const auto choice = choose_sandbox({}, all_works());
+  EXPECT_EQ(choice.settings.level, SandboxLevel::kFull);
+  EXPECT_THAT(choice.cannot_run, IsEmpty());
+  EXPECT_THAT(choice.warnings, IsEmpty());
+  EXPECT_TRUE(choice.native_from_anyone);
+}
+
+TEST(SandboxChoice, WithoutNamespacesNoStrangersProgramIsTaken) {
+  SandboxReport report = all_works();
+  report.namespaces = "no namespaces: Operation not permitted";
+  const auto choice = choose_sandbox({}, report);
+  EXPECT_EQ(choice.settings.level, SandboxLevel::kWeak);
+  ASSERT_EQ(choice.cannot_run.size(), 2U);
+  EXPECT_THAT(choice.cannot_run.at(KernelKind::kNative), HasSubstr("Operation not permitted"));
+  EXPECT_THAT(choice.cannot_run.at(KernelKind::kProgram), HasSubstr("Operation not permitted"));
+  EXPECT_THAT(choice.warnings, Contains(HasSubstr("takes no native programs")));
+}
+
+TEST(SandboxChoice, WithNeitherNamespacesNorLandlockNothingIsTaken) {
+  SandboxReport report;
+  report.namespaces = "no";
+  EXPECT_EQ(choose_sandbox({}, report).cannot_run.size(), 4U);
+}
+
+TEST(SandboxChoice, WithoutSeccompNothingIsTaken) {
+  SandboxReport report = all_works();
+  report.seccomp = "seccomp: Function not implemented";
+  EXPECT_EQ(choose_sandbox({}, report).cannot_run.size(), 4U);
+}
+
+TEST(SandboxChoice, SwitchedOffItIsLoudAndTrustsNobodyInGeneral) {
+  WorkerOptions options;
+  options.sandbox = false;
+  const auto choice = choose_sandbox(options, all_works());
+  EXPECT_EQ(choice.settings.level, SandboxLevel::kNone);
+  EXPECT_FALSE(choice.native_from_anyone);
+  EXPECT_THAT(choice.warnings, Contains(HasSubstr("THE SANDBOX IS OFF")));
+  EXPECT_FALSE(choice.cannot_run.contains(KernelKind::kNative));
+}
+
+TEST(SandboxReport, IsTheSameAfterItsText) {
+  SandboxReport report = all_works();
+  report.proc = "it may not be mounted here";
+  const auto read = parse_report(to_text(report));
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(to_text(*read), to_text(report));
+  EXPECT_FALSE(parse_report("nonsense"));
+  EXPECT_FALSE(parse_report(""));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,238 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+// A program that does what a sandbox must stop. It says what came of it in one line, and ends with
+// status 0; where an attack succeeds, it says "DONE" and what.
+namespace {
+
+using Words = std::vector<std::string>;
+
+void say(const std::string& what) {
+  std::printf("%s\n", what.c_str());
+  std::fflush(stdout);
+}
+
+// What a call that should have failed has given.
+int stopped(long result) {
+  say(result < 0 ? strerrorname_np(errno) : "DONE");
+  return 0;
+}
+
+int read_file(const Words& words) {
+  for (const std::string& path : words) stopped(::open(path.c_str(), O_RDONLY));
+  return 0;
+}
+
+int write_file(const Words& words) {
+  for (const std::string& path : words) stopped(::open(path.c_str(), O_WRONLY | O_CREAT, 0600));
+  return 0;
+}
+
+int list_root(const Words&) {
+  DIR* list = ::opendir("/");
+  if (list == nullptr) return stopped(-1);
+  std::string names;
+  while (const dirent* entry = ::readdir(list)) {
+    if (entry->d_name[0] != '.') names += std::string(entry->d_name) + " ";
+  }
+  say(names);
+  return 0;
+}
+
+int open_sockets(const Words& words) {
+  stopped(::socket(AF_INET, SOCK_STREAM, 0));
+  stopped(::socket(AF_INET6, SOCK_DGRAM, 0));
+  stopped(::socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0) return stopped(-1);
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  std::strncpy(to.sun_path + 1, words.at(0).c_str(), sizeof to.sun_path - 2);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + words[0].size());
+  return stopped(::connect(fd, reinterpret_cast<const sockaddr*>(&to), size));
+}
+
+int fork_bomb(const Words&) {
+  int children = 0;
+  for (; children < 100'000; ++children) {
+    const pid_t pid = ::fork();
+    if (pid < 0) break;
+    if (pid == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+  }
+  say(strerrorname_np(errno));
+  say(std::to_string(children));
+  return 0;
+}
+
+int fill(int fd) {
+  const std::vector<char> much(1 << 20, 'x');
+  std::uint64_t bytes = 0;
+  for (;;) {
+    const ssize_t written = ::write(fd, much.data(), much.size());
+    if (written <= 0) break;
+    bytes += static_cast<std::uint64_t>(written);
+  }
+  say(strerrorname_np(errno));
+  say(std::to_string(bytes));
+  return 0;
+}
+
+int fill_disk(const Words& words) {
+  return fill(::open((words.at(0) + "/much").c_str(), O_WRONLY | O_CREAT, 0600));
+}
+
+int fill_memory(const Words& words) {
+  const int kind = words.at(0) == "shared" ? MAP_SHARED : MAP_PRIVATE;
+  constexpr std::size_t size = 16 << 20;
+  for (int i = 0; i < 1000; ++i) {
+    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return stopped(-1);
+    std::memset(memory, 1, size);
+  }
+  return stopped(0);
+}
+
+// Each within the limit of one process, all together far above it.
+int fill_memory_together(const Words& words) {
+  const auto each = std::strtoull(words.at(0).c_str(), nullptr, 10);
+  for (int i = 0; i < 16; ++i) {
+    if (::fork() != 0) continue;
+    void* memory = ::mmap(nullptr, each, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) ::_exit(1);
+    std::memset(memory, 1, each);
+    ::pause();
+    ::_exit(0);
+  }
+  for (;;) ::pause();
+}
+
+int hidden_memory(const Words&) {
+  stopped(::memfd_create("hidden", 0));
+  stopped(::shmget(IPC_PRIVATE, 1 << 30, IPC_CREAT | 0600));
+  return stopped(::syscall(SYS_io_uring_setup, 8, nullptr));
+}
+
+int spin(const Words&) {
+  volatile std::uint64_t turns = 0;
+  for (;;) turns = turns + 1;
+}
+
+int sleep_for_ever(const Words&) {
+  say("asleep");
+  for (;;) ::pause();
+}
+
+int trace_parent(const Words&) {
+  stopped(::ptrace(PTRACE_ATTACH, ::getppid(), nullptr, nullptr));
+  iovec word{};
+  return stopped(::process_vm_readv(::getppid(), &word, 1, &word, 1, 0));
+}
+
+int kill_parent(const Words&) {
+  for (int number : {SIGKILL, SIGSTOP, SIGTERM}) ::kill(::getppid(), number);
+  // It would be gone, and all with it.
+  ::usleep(50'000);
+  say(::kill(::getppid(), 0) == 0 || errno == EPERM ? "the parent lives" : "DONE");
+  return 0;
+}
+
+int nested_namespaces(const Words&) {
+  for (const int flag : {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET}) {
+    stopped(::unshare(flag));
+  }
+  stopped(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  stopped(::syscall(SYS_clone3, nullptr, 0));
+  stopped(::mount("x", "/scratch/work", "tmpfs", 0, nullptr));
+  return stopped(::umount2("/proc", MNT_DETACH));
+}
+
+int gain_rights(const Words& words) {
+  stopped(::setuid(0));
+  stopped(::setgid(0));
+  struct statvfs about {};
+  say(::statvfs("/usr", &about) == 0 && (about.f_flag & ST_NOSUID) != 0 ? "nosuid" : "DONE");
+  say(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "no_new_privs" : "DONE");
+  if (words.empty()) return 0;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::execl(words[0].c_str(), words[0].c_str(), "-c", "id -u", nullptr);
+    ::_exit(1);
+  }
+  ::waitpid(pid, nullptr, 0);
+  return 0;
+}
+
+// A grandchild in a session of its own, with nobody to wait for it, that keeps stdout open.
+int stay_behind(const Words&) {
+  if (::fork() == 0) {
+    ::setsid();
+    if (::fork() == 0) {
+      say("the grandchild is there");
+      for (;;) ::pause();
+    }
+    ::_exit(0);
+  }
+  ::usleep(100'000);
+  return 0;
+}
+
+int die(const Words& words) {
+  ::raise(std::atoi(words.at(0).c_str()));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::map<std::string, std::function<int(const Words&)>> attacks = {
+      {"read", read_file},
+      {"write", write_file},
+      {"list-root", list_root},
+      {"sockets", open_sockets},
+      {"fork-bomb", fork_bomb},
+      {"fill-disk", fill_disk},
+      {"fill-memory", fill_memory},
+      {"fill-memory-together", fill_memory_together},
+      {"hidden-memory", hidden_memory},
+      {"spin", spin},
+      {"sleep", sleep_for_ever},
+      {"trace-parent", trace_parent},
+      {"kill-parent", kill_parent},
+      {"nested-namespaces", nested_namespaces},
+      {"gain-rights", gain_rights},
+      {"stay-behind", stay_behind},
+      {"die", die},
+      {"return", [](const Words& words) { return std::atoi(words.at(0).c_str()); }},
+  };
+  const auto attack = argc > 1 ? attacks.find(argv[1]) : attacks.end();
+  if (attack == attacks.end()) return 2;
+  return attack->second(Words(argv + 2, argv + argc));
+}

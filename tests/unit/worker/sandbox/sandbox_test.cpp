@@ -1,0 +1,502 @@
+// Programs that attack, in the sandbox of a worker that is root's and in that of an ordinary
+// user's.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "node/protocol/sanitized.h"
+#include "worker/sandbox/herd.h"
+#include "worker/sandbox/policy.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
+
+constexpr uid_t kNobody = 65534;
+constexpr int kControl = 5;
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr int kPatienceMs = 60'000;
+
+enum class User { kRoot, kOrdinary };
+
+struct Outcome {
+  int status = -1;
+  std::vector<std::string> lines;
+  HerdNews news;  // of the end
+};
+
+// One sandbox that runs; killed at the end.
+class Sandboxed {
+ public:
+  Sandboxed(SandboxPolicy policy, User user) {
+    std::array<int, 2> out{}, control{};
+    if (::pipe2(out.data(), O_CLOEXEC) != 0) std::abort();
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control.data()) != 0) std::abort();
+    out_ = out[0];
+    control_ = control[0];
+    policy.control_fd = kControl;
+    std::vector<std::string> words = to_arguments(policy);
+    words.insert(words.begin(), SHOAL_PROGRAM_DIR "/shoal-sandbox");
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    pid_ = ::fork();
+    if (pid_ != 0) {
+      ::close(out[1]);
+      ::close(control[1]);
+      return;
+    }
+    if (user == User::kOrdinary && ::geteuid() == 0 &&
+        (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
+         ::setresuid(kNobody, kNobody, kNobody) != 0)) {
+      ::_exit(99);
+    }
+    // Above the numbers that they are to have, first.
+    const int output = ::fcntl(out[1], F_DUPFD, 20);
+    const int orders = ::fcntl(control[1], F_DUPFD, 20);
+    for (int fd : {1, 2, 3, 4}) ::dup2(output, fd);
+    ::dup2(orders, kControl);
+    ::close(output);
+    ::close(orders);
+    ::execv(arguments[0], arguments.data());
+    ::_exit(98);
+  }
+  ~Sandboxed() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    ::close(out_);
+    ::close(control_);
+  }
+  Sandboxed(const Sandboxed&) = delete;
+  Sandboxed& operator=(const Sandboxed&) = delete;
+
+  pid_t pid() const { return pid_; }
+  void kill() const { ::kill(pid_, SIGKILL); }
+
+  // Empty at the end of all that could write.
+  std::string line() {
+    std::string text;
+    char c = 0;
+    while (readable(out_) && ::read(out_, &c, 1) == 1 && c != '\n') text += c;
+    return text;
+  }
+  HerdNews order(HerdOrder what) {
+    const char letter = static_cast<char>(what);
+    EXPECT_EQ(::send(control_, &letter, 1, MSG_NOSIGNAL), 1);
+    return news();
+  }
+  HerdNews news() {
+    HerdNews news;
+    EXPECT_TRUE(readable(control_));
+    EXPECT_EQ(::recv(control_, &news, sizeof news, MSG_DONTWAIT),
+              static_cast<ssize_t>(sizeof news));
+    return news;
+  }
+  Outcome outcome() {
+    Outcome all;
+    // All of its processes have gone when nobody holds the pipe any more.
+    for (std::string text = line(); !text.empty(); text = line()) all.lines.push_back(text);
+    ::waitpid(pid_, &all.status, 0);
+    pid_ = -1;
+    all.news = news();
+    return all;
+  }
+
+ private:
+  static bool readable(int fd) {
+    pollfd ready{fd, POLLIN, 0};
+    const bool came = ::poll(&ready, 1, kPatienceMs) == 1;
+    EXPECT_TRUE(came) << "nothing comes";
+    return came;
+  }
+
+  pid_t pid_ = -1;
+  int out_ = -1;
+  int control_ = -1;
+};
+
+bool comes_true(const std::function<bool()>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    ::usleep(1000);
+  }
+  return true;
+}
+
+class Sandbox : public ::testing::TestWithParam<User> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == User::kRoot && ::geteuid() != 0) GTEST_SKIP() << "only root is root";
+    std::string name = (fs::temp_directory_path() / "shoal-sandbox-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+    if (::geteuid() == 0 && GetParam() == User::kOrdinary &&
+        ::chown(folder_.c_str(), kNobody, kNobody) != 0) {
+      FAIL() << "chown";
+    }
+    policy_.kind = SandboxKind::kProgram;
+    policy_.program = SHOAL_ATTACKER;
+    policy_.processes = 32;
+    policy_.memory_bytes = 256 * kMiB;
+    policy_.scratch_bytes = 32 * kMiB;
+  }
+  void TearDown() override {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  // A file that the worker's user may read, and nobody else.
+  std::string secret(const std::string& name) {
+    const fs::path path = folder_ / name;
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << "secret";
+    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+    if (::geteuid() == 0 && GetParam() == User::kOrdinary) {
+      EXPECT_EQ(::chown(path.c_str(), kNobody, kNobody), 0);
+    }
+    return path.string();
+  }
+  Outcome attack(std::vector<std::string> words) {
+    policy_.arguments = std::move(words);
+    return Sandboxed(policy_, GetParam()).outcome();
+  }
+  static void expect_clean_end(const Outcome& outcome) {
+    EXPECT_TRUE(WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == 0) << outcome.status;
+    EXPECT_THAT(outcome.lines, Each(Not(HasSubstr("DONE"))));
+  }
+
+  fs::path folder_;
+  SandboxPolicy policy_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Users, Sandbox, ::testing::Values(User::kRoot, User::kOrdinary),
+                         [](const auto& user) {
+                           return user.param == User::kRoot ? "OfRoot" : "OfAnOrdinaryUser";
+                         });
+
+TEST_P(Sandbox, KeepsTheKeysOfItsUserToItself) {
+  const auto outcome = attack({"read", secret(".ssh/id_ed25519"), "/root/.ssh", "/home"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("ENOENT", "ENOENT", "ENOENT"));
+}
+
+TEST_P(Sandbox, HidesThePasswordsOfTheMachine) {
+  const auto outcome = attack({"read", "/etc/shadow", "/etc/hostname", "/etc/machine-id"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("ENOENT", "ENOENT", "ENOENT"));
+}
+
+TEST_P(Sandbox, HidesTheWorkersStateAndTheScratchOfOthers) {
+  const auto outcome =
+      attack({"read", secret("worker/node.key"), secret("worker/scratch/executor-1/half-done")});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("ENOENT", "ENOENT"));
+}
+
+TEST_P(Sandbox, ShowsOnlyWhatItListsInItsRoot) {
+  const auto outcome = attack({"list-root"});
+  ASSERT_EQ(outcome.lines.size(), 1U);
+  std::istringstream names(outcome.lines[0]);
+  for (std::string name; names >> name;) {
+    EXPECT_THAT(
+        (std::vector<std::string>{"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc",
+                                  "program", "sbin", "scratch", "tmp", "usr", "var"}),
+        IsSupersetOf({name}));
+  }
+}
+
+TEST_P(Sandbox, TakesNoFilesButInItsScratchFolder) {
+  const auto outcome = attack({"write", "/here", "/usr/here", "/etc/passwd", "/program",
+                               "/proc/self/comm", "/proc/sys/kernel/core_pattern", "/dev/here"});
+  expect_clean_end(outcome);
+  for (const std::string& line : outcome.lines) {
+    EXPECT_TRUE(line == "EROFS" || line == "EACCES" || line == "ENOENT") << line;
+  }
+  EXPECT_THAT(attack({"write", "/scratch/work/here", "/tmp/here", "/dev/shm/here"}).lines,
+              ElementsAre("DONE", "DONE", "DONE"));
+}
+
+TEST_P(Sandbox, HasNoWayOutByProc) {
+  const auto outcome =
+      attack({"read", "/proc/1/root/etc/shadow", "/proc/1/cwd", "/proc/1/mem", "/proc/1/fd/0",
+              "/proc/1/environ", "/proc/kcore", "/proc/self/root/etc/shadow"});
+  expect_clean_end(outcome);
+  EXPECT_EQ(outcome.lines.size(), 7U);
+}
+
+TEST_P(Sandbox, OpensNoSocket) {
+  // An abstract socket that listens outside.
+  const std::string name = "shoal-sandbox-test-" + std::to_string(::getpid());
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  std::copy(name.begin(), name.end(), at.sun_path + 1);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&at), size), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  const auto outcome = attack({"sockets", name});
+  ::close(listener);
+  expect_clean_end(outcome);
+  EXPECT_EQ(outcome.lines, std::vector<std::string>(4, "EAFNOSUPPORT"));
+}
+
+TEST_P(Sandbox, AForkBombEndsAtTheLimit) {
+  const auto outcome = attack({"fork-bomb"});
+  expect_clean_end(outcome);
+  ASSERT_EQ(outcome.lines.size(), 2U);
+  EXPECT_EQ(outcome.lines[0], "EAGAIN");
+  EXPECT_LE(std::stoul(outcome.lines[1]), policy_.processes);
+  EXPECT_GT(std::stoul(outcome.lines[1]), 16U);
+}
+
+TEST_P(Sandbox, TheScratchFolderIsOneLimitForAll) {
+  for (const char* folder : {"/scratch/work", "/tmp", "/dev/shm"}) {
+    const auto outcome = attack({"fill-disk", folder});
+    expect_clean_end(outcome);
+    ASSERT_EQ(outcome.lines.size(), 2U);
+    EXPECT_EQ(outcome.lines[0], "ENOSPC");
+    EXPECT_LE(std::stoul(outcome.lines[1]), policy_.scratch_bytes);
+  }
+}
+
+TEST_P(Sandbox, AFileHasALimitToo) {
+  policy_.file_bytes = 4 * kMiB;
+  const auto outcome = attack({"fill-disk", "/tmp"});
+  ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+  EXPECT_EQ(WTERMSIG(outcome.status), SIGXFSZ);
+}
+
+TEST_P(Sandbox, MemoryHasALimitWhicheverKindItIs) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers need the address space that the limit takes away";
+  for (const char* kind : {"private", "shared"}) {
+    const auto outcome = attack({"fill-memory", kind});
+    expect_clean_end(outcome);
+    EXPECT_THAT(outcome.lines, ElementsAre("ENOMEM")) << kind;
+    EXPECT_GT(outcome.news.memory_bytes, policy_.memory_bytes / 2);
+  }
+}
+
+TEST_P(Sandbox, ManyProcessesHaveNoMoreMemoryThanOne) {
+  const auto outcome = attack({"fill-memory-together", std::to_string(64 * kMiB)});
+  ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+  EXPECT_EQ(WTERMSIG(outcome.status), SIGKILL);
+  EXPECT_TRUE(outcome.news.out_of_memory);
+}
+
+TEST_P(Sandbox, ThereIsNoMemoryThatNobodyCounts) {
+  const auto outcome = attack({"hidden-memory"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("ENOSYS", "ENOSYS", "ENOSYS"));
+}
+
+TEST_P(Sandbox, ASpinningProgramEndsAtItsProcessorTime) {
+  policy_.cpu_seconds = 1;
+  const auto outcome = attack({"spin"});
+  ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+  EXPECT_TRUE(WTERMSIG(outcome.status) == SIGXCPU || WTERMSIG(outcome.status) == SIGKILL);
+}
+
+TEST_P(Sandbox, OneThatSleepsForEverDiesWithWhoStartedIt) {
+  policy_.arguments = {"sleep"};
+  Sandboxed sandbox(policy_, GetParam());
+  ASSERT_EQ(sandbox.line(), "asleep");
+  sandbox.kill();
+  EXPECT_EQ(sandbox.line(), "");  // nobody holds the pipe any more
+}
+
+TEST_P(Sandbox, LooksIntoNoOtherProcess) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers look for leaks by tracing";
+  const auto outcome = attack({"trace-parent"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("EPERM", "EPERM"));
+}
+
+TEST_P(Sandbox, CannotKillItsKeeper) {
+  const auto outcome = attack({"kill-parent"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("the parent lives"));
+}
+
+TEST_P(Sandbox, MakesNoNamespacesOrMounts) {
+  const auto outcome = attack({"nested-namespaces"});
+  expect_clean_end(outcome);
+  ASSERT_EQ(outcome.lines.size(), 8U);
+  EXPECT_EQ(outcome.lines[5], "ENOSYS");
+}
+
+TEST_P(Sandbox, GainsNoRightsBySetuid) {
+  const char* setuid_program = "/usr/bin/su";
+  struct stat about {};
+  const bool there = ::stat(setuid_program, &about) == 0 && (about.st_mode & S_ISUID) != 0;
+  const auto outcome = attack({"gain-rights"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("EPERM", "EPERM", "nosuid", "no_new_privs"));
+  if (there) {
+    EXPECT_THAT(attack({"gain-rights", setuid_program}).lines, Not(::testing::Contains("0")));
+  }
+}
+
+TEST_P(Sandbox, NobodyStaysBehind) {
+  const auto outcome = attack({"stay-behind"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("the grandchild is there"));
+}
+
+TEST_P(Sandbox, EndsTheWayItsProgramEnds) {
+  EXPECT_EQ(WEXITSTATUS(attack({"return", "7"}).status), 7);
+  for (const int number : {SIGSEGV, SIGABRT, SIGTERM, SIGKILL}) {
+    const auto outcome = attack({"die", std::to_string(number)});
+    ASSERT_TRUE(WIFSIGNALED(outcome.status)) << number;
+    EXPECT_EQ(WTERMSIG(outcome.status), number);
+    EXPECT_EQ(outcome.news.wait_status & 0x7f, number);
+  }
+}
+
+TEST_P(Sandbox, FreezesAndThawsAllOfIt) {
+  policy_.kind = SandboxKind::kNative;
+  policy_.arguments = {"spin"};
+  Sandboxed sandbox(policy_, GetParam());
+  EXPECT_EQ(sandbox.order(HerdOrder::kUsage).kind, HerdNews::Kind::kUsage);
+  EXPECT_EQ(sandbox.order(HerdOrder::kFreeze).kind, HerdNews::Kind::kFrozen);
+  // Our child's child is the first process of the sandbox, whose child the program is.
+  const auto only_child = [](pid_t parent) {
+    const std::string name = std::to_string(parent);
+    std::ifstream list("/proc/" + name + "/task/" + name + "/children");
+    pid_t child = -1;
+    list >> child;
+    return child;
+  };
+  const pid_t program = only_child(only_child(sandbox.pid()));
+  ASSERT_GT(program, 0);
+  const auto state = [&] {
+    std::ifstream file("/proc/" + std::to_string(program) + "/stat");
+    std::string number, name, letter;
+    file >> number >> name >> letter;
+    return letter;
+  };
+  // It runs no more, but shows it only when it would have got a processor.
+  EXPECT_TRUE(comes_true([&] { return state() == "T"; }));
+  EXPECT_EQ(sandbox.order(HerdOrder::kThaw).kind, HerdNews::Kind::kThawed);
+  EXPECT_TRUE(comes_true([&] { return state() != "T"; }));
+}
+
+TEST_P(Sandbox, SaysWhyAProgramCannotBeRun) {
+  policy_.program = (folder_ / "nothing").string();
+  policy_.arguments.clear();
+  Sandboxed sandbox(policy_, GetParam());
+  EXPECT_THAT(sandbox.line(), HasSubstr("No such file"));
+}
+
+// A sealed engine, at both levels that it may run at.
+class SealedEngine : public Sandbox {
+ protected:
+  void SetUp() override {
+    if (kSanitized) GTEST_SKIP() << "sanitizers need what the seal takes away";
+    Sandbox::SetUp();
+    policy_.program = SHOAL_SEALED;
+    policy_.kind = SandboxKind::kWasm;
+    policy_.scratch = folder_.string();
+  }
+  void expect_both_levels(const std::string& attack,
+                          const std::function<void(const Outcome&)>& as) {
+    for (const SandboxLevel level : {SandboxLevel::kFull, SandboxLevel::kWeak}) {
+      policy_.level = level;
+      // Of root's, nothing at the weak level: it stays root.
+      policy_.processes = level == SandboxLevel::kFull ? 32 : 8192;
+      const Outcome outcome = this->attack({attack});
+      ASSERT_FALSE(outcome.lines.empty());
+      EXPECT_EQ(outcome.lines[0], "sealed");
+      as(outcome);
+    }
+  }
+  void expect_sigsys(const std::string& attack) {
+    expect_both_levels(attack, [](const Outcome& outcome) {
+      ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+      EXPECT_EQ(WTERMSIG(outcome.status), SIGSYS);
+      EXPECT_EQ(outcome.lines.size(), 1U);
+    });
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Users, SealedEngine, ::testing::Values(User::kRoot, User::kOrdinary),
+                         [](const auto& user) {
+                           return user.param == User::kRoot ? "OfRoot" : "OfAnOrdinaryUser";
+                         });
+
+TEST_P(SealedEngine, Computes) {
+  expect_both_levels("compute", [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_THAT(outcome.lines, ElementsAre("sealed", "a new thread", "still here"));
+  });
+}
+
+TEST_P(SealedEngine, OpensNothing) {
+  expect_both_levels("open", [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.lines, (std::vector<std::string>{"sealed", "EPERM", "EPERM", "EPERM", "EPERM",
+                                                       "EPERM", "still here"}));
+  });
+}
+
+TEST_P(SealedEngine, StartsNoProgram) { expect_sigsys("exec"); }
+TEST_P(SealedEngine, OpensNoSocket) { expect_sigsys("socket"); }
+TEST_P(SealedEngine, HasNoThreadLeftWithoutTheSeal) { expect_sigsys("thread"); }
+TEST_P(SealedEngine, DoesNotFork) {
+  expect_both_levels("fork", [](const Outcome& outcome) {
+    // By clone without CLONE_THREAD, which only fails.
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.lines, (std::vector<std::string>{"sealed", "still here"}));
+  });
+}
+
+TEST(SandboxPolicy, IsTheSameAfterTheCommandLine) {
+  SandboxPolicy policy;
+  policy.kind = SandboxKind::kWasm;
+  policy.level = SandboxLevel::kWeak;
+  policy.program = "/bin/true";
+  policy.arguments = {"--a", "b c"};
+  policy.scratch = "/tmp";
+  policy.read_only = {"/opt/x", "/opt/y"};
+  policy.memory_bytes = 5;
+  const auto read = parse_policy(to_arguments(policy));
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(to_arguments(*read), to_arguments(policy));
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{},
+                                                {"--"},
+                                                {"--", "relative"},
+                                                {"--kind=x", "--", "/bin/true"},
+                                                {"--memory=1x", "--", "/bin/true"},
+                                                {"--level=weak", "--", "/bin/true"}}) {
+    EXPECT_FALSE(parse_policy(wrong));
+  }
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,60 @@
+#include "worker/core/admission.h"
+
+#include <algorithm>
+
+namespace shoal {
+namespace {
+
+bool contains(const auto& list, const auto& what) {
+  return std::find(list.begin(), list.end(), what) != list.end();
+}
+
+std::optional<Objection> objection_to_submitter(const PeerConfig& config, const NodeId& submitter,
+                                                const std::string& what) {
+  if (config.native_from_anyone || contains(config.trusted_submitters, submitter)) return {};
+  return Objection{SubmitOutcome::kNotTrusted, what + ", and submitter " + to_hex(submitter) +
+                                                   " is not trusted here (--trust)"};
+}
+
+}  // namespace
+
+std::optional<Objection> objection_to_keeping(const PeerConfig& config, const Signed& manifest,
+                                              const Manifest& what) {
+  if (what.quorum == 0 || what.quorum > limits::kQuorumMax || what.max_attempts == 0) {
+    return Objection{SubmitOutcome::kInvalid,
+                     "its quorum or its number of attempts is out of bounds"};
+  }
+  if (brings_program(what.kernel_kind) && !what.program) {
+    return Objection{SubmitOutcome::kInvalid, "it names no program"};
+  }
+  switch (what.kernel_kind) {
+    case KernelKind::kShipped:
+      if (contains(config.record.kernels, what.kernel)) return {};
+      return Objection{SubmitOutcome::kUnknownKernel,
+                       "its kernel '" + what.kernel + "' is not among those of this version"};
+    case KernelKind::kNative:
+      return objection_to_submitter(config, manifest.signer, "it brings a native program");
+    case KernelKind::kWasm:
+      return {};
+    case KernelKind::kProgram:
+      return objection_to_submitter(config, manifest.signer, "it runs a program");
+  }
+  return Objection{SubmitOutcome::kInvalid, "its kind of kernel is unknown here"};
+}
+
+std::optional<Objection> objection_to_computing(const PeerConfig& config, const Signed& manifest,
+                                                const Manifest& what) {
+  if (auto objection = objection_to_keeping(config, manifest, what)) return objection;
+  if (auto reason = config.cannot_run.find(what.kernel_kind); reason != config.cannot_run.end()) {
+    return Objection{SubmitOutcome::kUnknownKernel, reason->second};
+  }
+  for (const std::string& need : what.needs) {
+    if (!config.programs.contains(need)) {
+      return Objection{SubmitOutcome::kUnknownKernel,
+                       "it needs the program '" + need + "', which is not installed here"};
+    }
+  }
+  return {};
+}
+
+}  // namespace shoal

@@ -1,0 +1,63 @@
+#include "worker/runtime/sandbox_choice.h"
+
+#include <array>
+
+namespace shoal {
+namespace {
+
+constexpr int kProbeMs = 10'000;
+
+struct Kind {
+  KernelKind kernel;
+  SandboxKind sandbox;
+  const char* what;
+};
+constexpr std::array kKinds = {
+    Kind{KernelKind::kShipped, SandboxKind::kShipped, "kernels that ship with Shoal"},
+    Kind{KernelKind::kNative, SandboxKind::kNative, "native programs"},
+    Kind{KernelKind::kWasm, SandboxKind::kWasm, "WebAssembly"},
+    Kind{KernelKind::kProgram, SandboxKind::kProgram, "programs"},
+};
+
+std::string layers_of(const SandboxReport& report) {
+  std::string layers = report.namespaces.empty() ? "namespaces" : "no namespaces";
+  layers += report.landlock_version > 0 ? ", Landlock " + std::to_string(report.landlock_version)
+                                        : std::string(", no Landlock");
+  return layers + (report.seccomp.empty() ? ", seccomp" : ", no seccomp");
+}
+
+}  // namespace
+
+SandboxChoice choose_sandbox(const WorkerOptions& options, const SandboxReport& report) {
+  SandboxChoice choice;
+  choice.settings.read_only = options.readable;
+  choice.settings.scratch_bytes = options.scratch_bytes;
+  if (options.sandbox) {
+    choice.settings.level = level_for(report);
+    choice.summary = "sandbox: " + layers_of(report);
+  } else {
+    choice.settings.level = SandboxLevel::kNone;
+    choice.native_from_anyone = false;
+    choice.summary = "sandbox: off";
+    choice.warnings.emplace_back(
+        "THE SANDBOX IS OFF: native programs and programs of trusted submitters (--trust) run here "
+        "with all the rights of this worker's user");
+  }
+  for (const Kind& kind : kKinds) {
+    // Modules are strangers' code whoever sent them, and seal themselves without us.
+    if (!options.sandbox && kind.kernel != KernelKind::kWasm) continue;
+    const std::string fault = why_not(kind.sandbox, report);
+    if (fault.empty()) continue;
+    choice.cannot_run[kind.kernel] = fault;
+    choice.warnings.push_back(std::string("takes no ") + kind.what + ": " + fault);
+  }
+  return choice;
+}
+
+Result<SandboxReport, std::string> ask_sandbox(const std::filesystem::path& sandbox_program) {
+  const auto text = run_and_read(sandbox_program, "--probe", kProbeMs);
+  if (!text) return tl::unexpected(text.error());
+  return parse_report(*text);
+}
+
+}  // namespace shoal

@@ -1,0 +1,296 @@
+#include "worker/sandbox/filter.h"
+
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <memory>
+
+#include "node/protocol/sanitized.h"
+
+namespace shoal {
+namespace {
+
+struct Release {
+  void operator()(void* filter) const { ::seccomp_release(filter); }
+};
+using Filter = std::unique_ptr<void, Release>;
+
+constexpr std::uint64_t kNamespaceFlags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
+                                          CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+                                          CLONE_NEWCGROUP;
+
+// To look into, or steer, other processes; to change what is mounted, or the namespaces; to gain
+// rights; to change the machine; and large, seldom used parts of the kernel.
+constexpr std::array kForbidden = {"process_vm_readv",
+                                   "process_vm_writev",
+                                   "process_madvise",
+                                   "kcmp",
+                                   "pidfd_getfd",
+                                   "mount",
+                                   "umount",
+                                   "umount2",
+                                   "pivot_root",
+                                   "chroot",
+                                   "fsopen",
+                                   "fsconfig",
+                                   "fsmount",
+                                   "fspick",
+                                   "move_mount",
+                                   "open_tree",
+                                   "mount_setattr",
+                                   "unshare",
+                                   "setns",
+                                   "setuid",
+                                   "setgid",
+                                   "setreuid",
+                                   "setregid",
+                                   "setresuid",
+                                   "setresgid",
+                                   "setfsuid",
+                                   "setfsgid",
+                                   "setgroups",
+                                   "capset",
+                                   "sethostname",
+                                   "setdomainname",
+                                   "settimeofday",
+                                   "clock_settime",
+                                   "clock_adjtime",
+                                   "adjtimex",
+                                   "stime",
+                                   "ioprio_set",
+                                   "add_key",
+                                   "request_key",
+                                   "keyctl",
+                                   "bpf",
+                                   "perf_event_open",
+                                   "init_module",
+                                   "finit_module",
+                                   "delete_module",
+                                   "kexec_load",
+                                   "kexec_file_load",
+                                   "reboot",
+                                   "swapon",
+                                   "swapoff",
+                                   "acct",
+                                   "quotactl",
+                                   "quotactl_fd",
+                                   "syslog",
+                                   "iopl",
+                                   "ioperm",
+                                   "modify_ldt",
+                                   "vhangup",
+                                   "lookup_dcookie",
+                                   "name_to_handle_at",
+                                   "open_by_handle_at",
+                                   "fanotify_init",
+                                   "migrate_pages",
+                                   "move_pages",
+                                   "vmsplice"};
+
+// clone3 hides its flags behind a pointer, where a filter cannot look. The others keep memory that
+// no limit counts.
+constexpr std::array kNotThere = {
+    "clone3",      "io_uring_setup", "io_uring_enter", "io_uring_register",
+    "userfaultfd", "memfd_create",   "memfd_secret",   "shmget",
+    "msgget",      "mq_open"};
+
+constexpr std::array kComputing = {"read",
+                                   "write",
+                                   "readv",
+                                   "writev",
+                                   "recvfrom",
+                                   "recvmsg",
+                                   "sendto",
+                                   "sendmsg",
+                                   "poll",
+                                   "ppoll",
+                                   "close",
+                                   "shutdown",
+                                   "fstat",
+                                   "lseek",
+                                   "mmap",
+                                   "munmap",
+                                   "mremap",
+                                   "mprotect",
+                                   "pkey_mprotect",
+                                   "pkey_alloc",
+                                   "pkey_free",
+                                   "madvise",
+                                   "brk",
+                                   "membarrier",
+                                   "futex",
+                                   "futex_waitv",
+                                   "set_robust_list",
+                                   "rseq",
+                                   "sched_yield",
+                                   "sched_getaffinity",
+                                   "sched_getparam",
+                                   "sched_getscheduler",
+                                   "getcpu",
+                                   "getpid",
+                                   "gettid",
+                                   "getuid",
+                                   "geteuid",
+                                   "getgid",
+                                   "getegid",
+                                   "getrandom",
+                                   "getrusage",
+                                   "clock_gettime",
+                                   "clock_getres",
+                                   "gettimeofday",
+                                   "time",
+                                   "nanosleep",
+                                   "clock_nanosleep",
+                                   "restart_syscall",
+                                   "rt_sigaction",
+                                   "rt_sigprocmask",
+                                   "rt_sigreturn",
+                                   "rt_sigtimedwait",
+                                   "rt_sigqueueinfo",
+                                   "rt_tgsigqueueinfo",
+                                   "sigaltstack",
+                                   "tgkill",
+                                   "exit",
+                                   "exit_group",
+                                   "epoll_wait",
+                                   "epoll_pwait",
+                                   "epoll_ctl",
+                                   "eventfd2",
+                                   "pipe2",
+                                   "timerfd_settime",
+                                   "uname",
+                                   "sysinfo",
+                                   "arch_prctl",
+                                   "set_tid_address",
+                                   "prlimit64",
+                                   "getrlimit"};
+
+constexpr std::array kNeverComputing = {"execve",
+                                        "execveat",
+                                        "fork",
+                                        "vfork",
+                                        "ptrace",
+                                        "socket",
+                                        "socketpair",
+                                        "connect",
+                                        "bind",
+                                        "kill",
+                                        "tkill",
+                                        "unshare",
+                                        "setns",
+                                        "mount",
+                                        "umount2",
+                                        "pivot_root",
+                                        "chroot",
+                                        "keyctl",
+                                        "bpf",
+                                        "perf_event_open",
+                                        "io_uring_setup",
+                                        "userfaultfd",
+                                        "process_vm_readv",
+                                        "process_vm_writev",
+                                        "init_module",
+                                        "finit_module",
+                                        "setuid",
+                                        "setresuid"};
+
+tl::unexpected<std::string> filter_failed(int negative_errno) {
+  errno = -negative_errno;
+  return step_failed("seccomp");
+}
+
+// Calls that this processor or this libseccomp does not know are left out.
+template <typename Names>
+int add_all(scmp_filter_ctx filter, std::uint32_t action, const Names& names) {
+  for (const char* name : names) {
+    const int call = ::seccomp_syscall_resolve_name(name);
+    if (call < 0) continue;
+    if (const int error = ::seccomp_rule_add(filter, action, call, 0); error != 0) return error;
+  }
+  return 0;
+}
+
+int restrict_clone(scmp_filter_ctx filter) {
+  for (std::uint64_t flag = 1; flag <= kNamespaceFlags; flag <<= 1) {
+    if ((kNamespaceFlags & flag) == 0) continue;
+    if (const int error = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                                             SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+        error != 0) {
+      return error;
+    }
+  }
+  return 0;
+}
+
+// Nothing but pairs of sockets that are connected from the start.
+int restrict_sockets(scmp_filter_ctx filter) {
+  constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EAFNOSUPPORT);
+  const int error = ::seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 0);
+  if (error != 0) return error;
+  return ::seccomp_rule_add(filter, refuse, SCMP_SYS(socketpair), 1,
+                            SCMP_A0(SCMP_CMP_NE, static_cast<scmp_datum_t>(AF_UNIX)));
+}
+
+// Sanitizers stop threads by ptrace() to look for leaks, and may start the program once more with
+// another personality.
+int restrict_tracing(scmp_filter_ctx filter) {
+  if (kSanitized) return 0;
+  constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+  constexpr std::uint64_t ask = 0xffffffff;
+  const int error = ::seccomp_rule_add(filter, refuse, SCMP_SYS(ptrace), 0);
+  if (error != 0) return error;
+  return ::seccomp_rule_add(filter, refuse, SCMP_SYS(personality), 1, SCMP_A0(SCMP_CMP_NE, ask));
+}
+
+int allow_threads(scmp_filter_ctx filter) {
+  constexpr scmp_datum_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+  const int error = ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                                       SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
+  if (error != 0) return error;
+  return ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
+int allow_names_of_threads(scmp_filter_ctx filter) {
+  for (const int what : {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA}) {
+    if (const int error = ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+                                             SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(what)));
+        error != 0) {
+      return error;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Step deny_dangerous_calls() {
+  const Filter filter(::seccomp_init(SCMP_ACT_ALLOW));
+  if (!filter) return step_failed("seccomp");
+  int error = add_all(filter.get(), SCMP_ACT_ERRNO(EPERM), kForbidden);
+  if (error == 0) error = add_all(filter.get(), SCMP_ACT_ERRNO(ENOSYS), kNotThere);
+  for (const auto restrict : {restrict_clone, restrict_sockets, restrict_tracing}) {
+    if (error == 0) error = restrict(filter.get());
+  }
+  if (error == 0) error = ::seccomp_load(filter.get());
+  if (error != 0) return filter_failed(error);
+  return {};
+}
+
+Step allow_computing_alone() {
+  const Filter filter(::seccomp_init(SCMP_ACT_ERRNO(EPERM)));
+  if (!filter) return step_failed("seccomp");
+  int error = ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
+  if (error == 0) error = add_all(filter.get(), SCMP_ACT_ALLOW, kComputing);
+  if (error == 0) error = add_all(filter.get(), SCMP_ACT_KILL_PROCESS, kNeverComputing);
+  for (const auto allow : {allow_threads, allow_names_of_threads}) {
+    if (error == 0) error = allow(filter.get());
+  }
+  if (error == 0) error = ::seccomp_load(filter.get());
+  if (error != 0) return filter_failed(error);
+  return {};
+}
+
+}  // namespace shoal

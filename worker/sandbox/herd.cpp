@@ -1,0 +1,209 @@
+#include "worker/sandbox/herd.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace shoal {
+namespace {
+
+// How often memory is measured. What is taken in between is bounded by the processes' own limits.
+constexpr int kMeasureEveryMs = 100;
+
+std::string read_small_file(int folder, const std::string& path) {
+  const int fd = ::openat(folder, path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::array<char, 4096> text{};
+  const ssize_t got = ::read(fd, text.data(), text.size());
+  ::close(fd);
+  return got > 0 ? std::string(text.data(), static_cast<std::size_t>(got)) : std::string();
+}
+
+// The bytes after "name:" in a file of lines like "Pss_Anon:  12 kB".
+std::uint64_t kib_field(const std::string& text, const char* name) {
+  const std::size_t at = text.find(std::string("\n") + name + ":");
+  if (at == std::string::npos) return 0;
+  return std::strtoull(text.c_str() + at + std::strlen(name) + 2, nullptr, 10) * 1024;
+}
+
+class Keeper {
+ public:
+  explicit Keeper(const Herd& herd)
+      : herd_(herd),
+        // With more than itself in it: a signal to "all" would reach the user's whole session.
+        whole_namespace_(::getpid() == 1),
+        proc_(whole_namespace_ ? ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1) {}
+
+  HerdNews run();
+
+ private:
+  void signal_all(int number) const { ::kill(whole_namespace_ ? -1 : -herd_.main, number); }
+  void reap();
+  void take_order();
+  void seal();
+  void measure();
+  std::uint64_t memory_of_all(bool exactly) const;
+  std::uint64_t cpu_ns() const;
+  void tell(HerdNews::Kind kind, std::uint64_t memory) const;
+
+  const Herd& herd_;
+  const bool whole_namespace_;
+  const int proc_;
+  bool ended_ = false;
+  bool control_open_ = true;
+  bool seal_open_ = true;
+  bool out_of_memory_ = false;
+  int status_ = 0;
+  std::uint64_t most_ = 0;
+};
+
+void Keeper::reap() {
+  int status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid != herd_.main) continue;
+    ended_ = true;
+    status_ = status;
+  }
+}
+
+std::uint64_t Keeper::memory_of_all(bool exactly) const {
+  if (proc_ < 0) return 0;
+  const int copy = ::openat(proc_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* list = copy >= 0 ? ::fdopendir(copy) : nullptr;
+  if (list == nullptr) return 0;
+  std::uint64_t bytes = 0;
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  while (const dirent* entry = ::readdir(list)) {
+    const std::string name = entry->d_name;
+    if (name.find_first_not_of("0123456789") != std::string::npos || name == "1") continue;
+    if (exactly) {
+      const std::string shares = read_small_file(proc_, name + "/smaps_rollup");
+      bytes += kib_field(shares, "Pss_Anon") + kib_field(shares, "Pss_Shmem");
+    } else {
+      const std::string pages = read_small_file(proc_, name + "/statm");
+      const std::size_t space = pages.find(' ');
+      if (space != std::string::npos) bytes += std::strtoull(&pages[space], nullptr, 10) * page;
+    }
+  }
+  ::closedir(list);
+  return bytes;
+}
+
+void Keeper::measure() {
+  std::uint64_t bytes = memory_of_all(false);
+  // What is resident counts shared pages once for each process, and files: an upper bound, and
+  // cheap. The exact figure costs a walk through all pages.
+  if (herd_.memory_bytes != 0 && bytes > herd_.memory_bytes) bytes = memory_of_all(true);
+  most_ = std::max(most_, bytes);
+  if (herd_.memory_bytes == 0 || bytes <= herd_.memory_bytes) return;
+  out_of_memory_ = true;
+  signal_all(SIGKILL);
+}
+
+std::uint64_t Keeper::cpu_ns() const {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto ns = [](const timeval& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(time.tv_usec) * 1'000;
+  };
+  return ns(usage.ru_utime) + ns(usage.ru_stime);
+}
+
+void Keeper::tell(HerdNews::Kind kind, std::uint64_t memory) const {
+  if (herd_.control_fd < 0) return;
+  HerdNews news{kind, out_of_memory_, status_, memory, cpu_ns()};
+  ::send(herd_.control_fd, &news, sizeof news, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void Keeper::take_order() {
+  char order = 0;
+  const ssize_t got = ::recv(herd_.control_fd, &order, 1, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) {  // the worker has gone, or wants no more of it
+    control_open_ = false;
+    return;
+  }
+  switch (static_cast<HerdOrder>(order)) {
+    case HerdOrder::kFreeze:
+      signal_all(SIGSTOP);
+      return tell(HerdNews::Kind::kFrozen, 0);
+    case HerdOrder::kThaw:
+      signal_all(SIGCONT);
+      return tell(HerdNews::Kind::kThawed, 0);
+    case HerdOrder::kUsage:
+      return tell(HerdNews::Kind::kUsage, memory_of_all(true));
+  }
+}
+
+void Keeper::seal() {
+  char request = 0;
+  seal_open_ = false;
+  if (::recv(herd_.seal_fd, &request, 1, MSG_DONTWAIT) != 1) return;
+  const char answer = herd_.seal && herd_.seal() ? 'y' : 'n';
+  ::send(herd_.seal_fd, &answer, 1, MSG_NOSIGNAL);
+}
+
+HerdNews Keeper::run() {
+  sigset_t children;
+  ::sigemptyset(&children);
+  ::sigaddset(&children, SIGCHLD);
+  const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  const bool measured = proc_ >= 0 && herd_.memory_bytes != 0;
+  reap();
+  while (!ended_) {
+    std::array<pollfd, 3> watched{{{signals, POLLIN, 0},
+                                   {control_open_ ? herd_.control_fd : -1, POLLIN, 0},
+                                   {seal_open_ ? herd_.seal_fd : -1, POLLIN, 0}}};
+    ::poll(watched.data(), watched.size(), measured ? kMeasureEveryMs : -1);
+    if (watched[0].revents != 0) {
+      signalfd_siginfo taken{};
+      while (::read(signals, &taken, sizeof taken) == sizeof taken) {
+      }
+      reap();
+    }
+    if (ended_) break;
+    if (watched[1].revents != 0) take_order();
+    if (watched[2].revents != 0) seal();
+    if (measured) measure();
+  }
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  most_ = std::max(most_, static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
+  tell(HerdNews::Kind::kEnded, most_);
+  ::close(signals);
+  if (proc_ >= 0) ::close(proc_);
+  return {HerdNews::Kind::kEnded, out_of_memory_, status_, most_, cpu_ns()};
+}
+
+}  // namespace
+
+HerdNews keep_herd(const Herd& herd) { return Keeper(herd).run(); }
+
+void end_like(int wait_status) {
+  if (WIFEXITED(wait_status)) ::_exit(WEXITSTATUS(wait_status));
+  const int number = WTERMSIG(wait_status);
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::signal(number, SIG_DFL);
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_UNBLOCK, &all, nullptr);
+  ::kill(::getpid(), number);
+  ::_exit(128 + number);
+}
+
+}  // namespace shoal

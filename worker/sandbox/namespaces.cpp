@@ -1,0 +1,74 @@
+#include "worker/sandbox/namespaces.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace shoal {
+namespace {
+
+constexpr unsigned kNobody = 65534;
+constexpr char kHostName[] = "shoal";
+
+Step write_file(const char* path, const std::string& text) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return step_failed(path);
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const auto failed = step_failed(path);
+  ::close(fd);
+  if (!written) return failed;
+  return {};
+}
+
+}  // namespace
+
+Step stop_being_root() {
+  if (::geteuid() != 0) return {};
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
+      ::setresuid(kNobody, kNobody, kNobody) != 0) {
+    return step_failed("root cannot become nobody");
+  }
+  // Or /proc/self would still be root's, and the maps of users could not be written.
+  if (::prctl(PR_SET_DUMPABLE, 1) != 0) return step_failed("PR_SET_DUMPABLE");
+  return {};
+}
+
+Step enter_namespaces() {
+  const std::string user = std::to_string(::geteuid());
+  const std::string group = std::to_string(::getegid());
+  const int wanted =
+      CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+  if (::unshare(wanted | CLONE_NEWCGROUP) != 0 && ::unshare(wanted) != 0) {
+    return step_failed("no namespaces");
+  }
+  const std::string inside = std::to_string(kSandboxUser);
+  if (auto done = write_file("/proc/self/setgroups", "deny"); !done) return done;
+  if (auto done = write_file("/proc/self/uid_map", inside + " " + user + " 1"); !done) return done;
+  if (auto done = write_file("/proc/self/gid_map", inside + " " + group + " 1"); !done) return done;
+  // A service manager may forbid it (systemd's ProtectHostname); that is no reason to run nothing.
+  [[maybe_unused]] const int named = ::sethostname(kHostName, sizeof kHostName - 1);
+  return {};
+}
+
+Step drop_capabilities(std::uint64_t kept) {
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  for (unsigned capability = 0; capability < 64; ++capability) {
+    // Fails where there are no more of them, or the right to do it is not there, and nothing to
+    // lose either: no_new_privs keeps the set from being used.
+    ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  }
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2]{};
+  for (unsigned half = 0; half < 2; ++half) {
+    const auto bits = static_cast<std::uint32_t>(kept >> (32 * half));
+    sets[half].effective = sets[half].permitted = bits;
+  }
+  if (::syscall(SYS_capset, &header, sets) != 0) return step_failed("capset");
+  return {};
+}
+
+}  // namespace shoal
