@@ -60,6 +60,9 @@ std::vector<Group> all_groups() {
                     measure_disk});
   groups.push_back({"idle", {"worker.idle"}, measure_idle});
   groups.push_back({"spawn", {"sandbox.spawn"}, measure_spawn});
+#if defined(SHOAL_WASM)
+  groups.push_back({"wasm", wasm_figures(), measure_wasm});
+#endif
   groups.push_back({"held-records",
                     {"coordinator.records", "coordinator.bytes_per_node", "coordinator.sample"},
                     measure_held_records});

@@ -47,6 +47,9 @@ Measured measure_disk(const Run& run);
 Measured measure_idle(const Run& run);
 // An executor, from nothing to its greeting, with and without its sandbox.
 Measured measure_spawn(const Run& run);
+// Kernels as WebAssembly modules: built only where there is an engine.
+Measured measure_wasm(const Run& run);
+std::vector<std::string> wasm_figures();
 // A coordinator's table with very many records, in this process.
 Measured measure_held_records(const Run& run);
 // A coordinator's visitors, over CURVE.

@@ -19,7 +19,7 @@ function(run)
 endfunction()
 
 run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${work}/prefix")
-foreach(program IN ITEMS shoal shoal-worker shoal-coordinator shoal-executor shoal-sandbox)
+foreach(program IN ITEMS shoal shoal-worker shoal-coordinator shoal-executor shoal-program-executor shoal-sandbox)
   if(NOT EXISTS "${work}/prefix/bin/${program}")
     message(FATAL_ERROR "not installed: bin/${program}")
   endif()

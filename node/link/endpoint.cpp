@@ -54,11 +54,13 @@ bool is_numeric_address(const std::string& host) {
   return ::inet_pton(AF_INET, host.c_str(), address.data()) == 1 || is_ipv6_address(host);
 }
 
-std::string dial_name(const Endpoint& endpoint, std::uint64_t serial) {
+std::string dial_name(const Endpoint& endpoint, std::uint64_t serial, std::uint16_t from) {
   const std::string host = endpoint.is_ipv6 ? "[" + endpoint.host + "]" : endpoint.host;
   // One zero at least: the plain text is what libzmq itself makes of a resolved address.
   const std::string zeros(1 + serial % kDialNames, '0');
-  return "tcp://" + host + ":" + zeros + std::to_string(endpoint.port);
+  const std::string any = endpoint.is_ipv6 ? "[::]:" : "0.0.0.0:";
+  const std::string source = from == 0 ? "" : any + std::to_string(from) + ";";
+  return "tcp://" + source + host + ":" + zeros + std::to_string(endpoint.port);
 }
 
 }  // namespace shoal

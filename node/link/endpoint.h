@@ -21,8 +21,8 @@ bool is_numeric_address(const std::string& host);
 // The same endpoint under a name of its own: a port may be written with any number of leading
 // zeros. libzmq knows a connection by the text that it was dialled with, both when it tells of it
 // and when it is to end it; two dials to one endpoint, or one after another, must not be mistaken.
-// `serial` chooses one of kDialNames names.
+// `serial` chooses one of kDialNames names. `from`: the local port, for a punch; 0: any.
 inline constexpr std::uint64_t kDialNames = 64;
-std::string dial_name(const Endpoint& endpoint, std::uint64_t serial);
+std::string dial_name(const Endpoint& endpoint, std::uint64_t serial, std::uint16_t from = 0);
 
 }  // namespace shoal

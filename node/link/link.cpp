@@ -100,10 +100,15 @@ void Link::Impl::dial(const Dial& action) {
   if (peers_.size() + dialing_.size() >= config_.links_max) {
     return tell_lost(action.peer, "this node has as many links as it may have");
   }
+  if (action.punch_from != 0 && !is_numeric_address(endpoint->host)) {
+    return tell_lost(action.peer, "a punch needs an address");
+  }
+  if (action.punch_from != 0 && action.peer < key_.id()) return await_punch(action, *endpoint);
   const TransportId id = next_id_++;
   Transport& t = transports_[id];
   t.id = id;
   t.side = Side::kOut;
+  t.punch_from = action.punch_from;
   ++outbound_;
   t.peer = action.peer;
   t.endpoint = action.endpoint;
@@ -205,6 +210,7 @@ void Link::Impl::run_timers(SteadyTime now) {
                         std::to_string(limits::kHelloTimeout / 1s) + " s");
     }
   }
+  end_late_punches(now);
   accepted_.shut_silent(now - kSilence);
   while (!admitted_.empty() && admitted_.begin()->second.since <= now - kSilence) {
     forget_oldest_admitted();
@@ -216,6 +222,7 @@ void Link::Impl::run_timers(SteadyTime now) {
 SteadyTime Link::Impl::next_timer(SteadyTime latest) const {
   SteadyTime next = latest;
   if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  for (const auto& [name, punch] : punches_) next = std::min(next, punch.deadline);
   if (!stalled_.empty()) next = std::min(next, next_retry_);
   if (accepted_.open_count() > 0 || !transports_.empty()) next = std::min(next, next_flood_check_);
   return next;

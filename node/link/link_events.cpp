@@ -73,11 +73,12 @@ void Link::Impl::accept(int fd, SteadyTime now) {
 
 void Link::Impl::read_events_in() {
   while (const auto event = sockets_->next_event(Side::kIn)) {
-    if (event->kind == ZMQ_EVENT_ACCEPTED) {
+    if (event->kind == ZMQ_EVENT_ACCEPTED || event->kind == ZMQ_EVENT_CONNECTED) {
       accept(event->value, std::chrono::steady_clock::now());
     } else if (event->kind == ZMQ_EVENT_DISCONNECTED) {
       if (TransportId owner = accepted_.closed(event->value)) ended(owner, kClosed, true);
     }
+    punch_event(*event);
   }
 }
 

@@ -30,7 +30,8 @@ inline constexpr std::uint64_t kHeldBytesAll = 256ULL << 20;
 inline constexpr std::uint64_t kHeldBytesFew = 64ULL << 10;
 inline constexpr std::chrono::milliseconds kClosingGrace{250};
 inline constexpr int kDropLingerMs = 1000;
-inline constexpr std::size_t kProbesMax = 64;  // open at once
+inline constexpr std::size_t kProbesMax = 64;   // open at once
+inline constexpr std::size_t kPunchesMax = 64;  // open or up, of those that greet first
 inline constexpr std::size_t kMessagesPerWait = 512;
 inline constexpr std::size_t kBytesPerWait = 16ULL << 20;
 
@@ -46,6 +47,7 @@ struct Transport {
   std::string name;      // kOut: as libzmq knows it; empty while the host is looked up
   CurveKey curve_key;    // kIn: that the client has proven to hold
   std::optional<std::uint64_t> probe;  // kOut: no link is meant, only to say this number
+  std::uint16_t punch_from = 0;        // kOut: the local port, where the peer dials as well
   int fd = -1;
   FarEnd far_end;
   SteadyTime deadline{};  // kGreeting: of the Hello; kClosing: of the connection
@@ -102,6 +104,13 @@ struct Link::Impl {
   // its connection, and no further event will tell of it.
   void ended(TransportId id, std::string why, bool is_closed);
 
+  // --- link_punches.cpp: both sides dial at once, and this one is the server ---
+  void await_punch(const Dial&, const Endpoint&);
+  void punch_event(const ConnectionEvent&);
+  void end_late_punches(SteadyTime now);
+  void end_punch(const std::string& name, const std::string& why);
+  bool is_punched(const Transport& t) const;
+
   // --- link_peers.cpp: greeting, links, transports ---
   void start_connection(Transport& t, const Endpoint&);
   void greet(const Transport& t);
@@ -132,6 +141,11 @@ struct Link::Impl {
     std::uint64_t newest_accepted = 0;
     SteadyTime since{};
   };
+  struct Punch {
+    NodeId peer;
+    SteadyTime deadline{};
+    int fd = -1;  // once it is connected
+  };
   struct Ended {
     TransportId id = 0;
     std::string why;
@@ -150,6 +164,7 @@ struct Link::Impl {
   std::map<NodeId, Peer> peers_;
   std::map<NodeId, TransportId> dialing_;
   std::size_t probes_ = 0;
+  std::map<std::string, Punch> punches_;  // by the name that libzmq has for it
   std::unordered_map<std::string, TransportId> names_;
   std::map<TransportId, Admitted> admitted_;
   // Of admitted clients and of inbound transports.

@@ -50,7 +50,7 @@ std::string why_refused(const Refused& refused) {
 void Link::Impl::start_connection(Transport& t, const Endpoint& endpoint) {
   std::string name;
   do {
-    name = dial_name(endpoint, dial_serial_++);
+    name = dial_name(endpoint, dial_serial_++, t.punch_from);
   } while (names_.contains(name));
   t.route = route_of(t.id);
   const auto curve_key = curve_key_of(t.peer);
@@ -142,7 +142,8 @@ void Link::Impl::link_up(Transport& t, const Hello& hello) {
     lose_link(t.peer, "it came back on a new connection");
   }
   peers_[t.peer] = {{t.id}, now};
-  events_.emplace_back(LinkUp{t.peer, hello.role, t.far_end.ip, hello.record});
+  events_.emplace_back(LinkUp{t.peer, hello.role, t.far_end.ip, hello.record,
+                              is_punched(t) ? LinkPath::kPunched : LinkPath::kDirect});
 }
 
 void Link::Impl::refuse(Transport& t, RefusalReason reason, const std::string& detail) {

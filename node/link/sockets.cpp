@@ -201,6 +201,14 @@ bool Sockets::connect(const std::string& name, bool is_ipv6, std::string_view ro
   return zmq_connect(out_, name.c_str()) == 0;
 }
 
+bool Sockets::connect_as_server(const std::string& name, bool is_ipv6) {
+  set(in_, ZMQ_IPV6, is_ipv6 ? 1 : 0);  // what is bound already has taken its own
+  return zmq_connect(in_, name.c_str()) == 0;
+}
+
+// Or libzmq would dial again by itself.
+void Sockets::disconnect_as_server(const std::string& name) { zmq_disconnect(in_, name.c_str()); }
+
 void Sockets::disconnect(const std::string& name, int linger_ms) {
   set(out_, ZMQ_LINGER, linger_ms);
   // Fails only where libzmq has given up the connection by itself.

@@ -36,7 +36,8 @@ struct Incoming {
 struct ConnectionEvent {
   int kind = 0;          // ZMQ_EVENT_*
   int value = 0;         // a descriptor, an errno, or a ZAP status
-  std::string endpoint;  // kOut: the text that was dialled; kIn: the local endpoint
+  std::string endpoint;  // kOut: the text that was dialled; kIn: the local endpoint, or of a punch
+                         // the text that was dialled
 };
 
 // A client that has proven that it holds `key`, and waits for leave to come in.
@@ -72,6 +73,11 @@ class Sockets {
   // `name` is of dial_name(); `route` is 8 bytes that were never used before. What is sent to
   // `route` from now on waits until the connection stands.
   bool connect(const std::string& name, bool is_ipv6, std::string_view route, const CurveKey& key);
+  // The other half of a punch. One of the two that dial each other must be the server, and only
+  // the socket that accepts is one; without an id of our choice it takes what comes of this for a
+  // connection that it has accepted.
+  bool connect_as_server(const std::string& name, bool is_ipv6);
+  void disconnect_as_server(const std::string& name);
   // Ends what connect(name) began; `linger_ms` for messages still queued.
   void disconnect(const std::string& name, int linger_ms);
 

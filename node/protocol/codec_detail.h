@@ -305,6 +305,11 @@ SHOAL_CODEC(Snapshot);
 
 SHOAL_CODEC(BlockRequest);  // content_codec.cpp
 SHOAL_CODEC(Block);
+SHOAL_CODEC(BlockCancel);
+SHOAL_CODEC(UnitState);
+SHOAL_CODEC(Holdings);
+SHOAL_CODEC(HoldersRequest);
+SHOAL_CODEC(Holders);
 
 SHOAL_CODEC(TermNotice);  // stewards_codec.cpp
 SHOAL_CODEC(Heartbeat);

@@ -21,6 +21,20 @@
 #
 # An asker keeps a few requests under way with each source, so that a far source is kept busy, and
 # no more, so that a slow link does not drown in what was asked for.
+#
+# The swarm. Who fetches also serves the blocks that it has. Each tells the others what it holds, and
+# whom else it knows to hold some, so that a source with one link to the world sends little more than
+# the content once, however many want it:
+#
+#     asker                      source
+#      | Holdings        ---->        |   what is here, and "I want the rest"
+#      |                 <----  Holdings
+#      | HoldersRequest  ---->        |
+#      |                 <----  Holders
+#      |                 <----  Holdings   (one more block has come)
+#
+# A folder is one content: a listing of names, modes and sizes, followed by the bytes of its files one
+# after another. Its form is in node/content/store/folder_listing.h; the exchange need not know it.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::wire");
@@ -59,4 +73,60 @@ struct Block {
 
   missing @4 :Bool;
   # "I do not have it." The asker turns to another source.
+}
+
+struct BlockCancel {
+  # "I have it now from somebody else": at the end of a fetch the last blocks are asked of several
+  # sources. Best effort: what is on its way already comes, and is dropped.
+
+  content @0 :Jobs.ContentId;
+  # Which content.
+
+  firstLeaf @1 :UInt64;
+  # As in the request.
+}
+
+struct Holdings {
+  # "These blocks of it are here." A node that begins to fetch says this to each source that it is
+  # linked to, and is answered with the same. From then on each tells the other of the blocks that
+  # came since, as long as that one fetches. Nobody needs to be believed: a block that is not there
+  # is answered with `missing`, and whoever claims what he does not have is not asked again.
+
+  content @0 :Jobs.ContentId;
+  # Which content.
+
+  length @1 :UInt64;
+  # Its length in bytes, as in a request.
+
+  firstBlock @2 :UInt64;
+  # The block (of 16 leaves) that the first bit is about; a multiple of 8.
+
+  bits @3 :Data;
+  # One bit a block, the least significant of a byte first. A bit that is not set says nothing: what
+  # was said to be there, stays. Up to 64 KiB; who has more to say sends several.
+
+  fetching @4 :Bool;
+  # "And I want the rest: tell me what you hold, now and later." Not set in the message that tells of
+  # the last block.
+}
+
+struct HoldersRequest {
+  # "Who else has it?" To any holder, and to the stewards of a job about what the job needs; at most
+  # once a minute to each of them.
+
+  content @0 :Jobs.ContentId;
+  # Which content.
+
+  length @1 :UInt64;
+  # Its length in bytes.
+}
+
+struct Holders {
+  # The answer: some who hold it, or are fetching it and so hold a part, as far as is known here.
+
+  content @0 :Jobs.ContentId;
+  # Which content.
+
+  records @1 :List(Rendezvous.Signed);
+  # Their records, up to 16. The asker asks them what they hold.
 }

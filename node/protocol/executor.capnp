@@ -25,6 +25,7 @@ struct ExecutorMessage {
     part @5 :ChunkPart;      # executor
     compare @6 :Compare;     # worker
     compared @7 :Compared;   # executor
+    checkpoint @8 :Checkpoint;  # executor: keep this; worker, before it sends the chunk: go on from
   }
 }
 
@@ -38,6 +39,7 @@ struct Setup {               # a kernel with its parameters, for many chunks
   parameters @2 :Data;
   threads @3 :UInt32;        # that may run its units at a time
   outputBytesMax @4 :UInt64; # a unit whose output is larger has failed
+  checkpointMs @5 :UInt32 = 1000;  # a unit's state is sent no more often than that
 }
 
 struct RunChunk {
@@ -63,6 +65,12 @@ struct FailedUnit {
   unit @0 :UInt64;
   kind @1 :UInt8;            # FailureKind
   message @2 :Text;
+  stderrEnd @3 :Text;        # what the unit itself wrote; empty: what the executor has written
+}
+
+struct Checkpoint {          # the state of a unit that is not done; its bytes are the tail
+  chunk @0 :UInt64;
+  unit @1 :UInt64;
 }
 
 struct Compare {             # outputs of one unit by several workers: are they equivalent?

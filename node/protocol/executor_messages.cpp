@@ -46,6 +46,7 @@ void put(wire::ExecutorMessage::Builder to, const ExecutorSetup& m) {
   setup.setParameters({m.parameters.data(), m.parameters.size()});
   setup.setThreads(m.threads);
   setup.setOutputBytesMax(m.output_bytes_max);
+  setup.setCheckpointMs(m.checkpoint_ms);
 }
 void put(wire::ExecutorMessage::Builder to, const ExecutorDrop& m) { to.setDrop(m.setup); }
 void put(wire::ExecutorMessage::Builder to, const ExecutorCancel& m) { to.setCancel(m.chunk); }
@@ -72,6 +73,7 @@ void put(wire::ExecutorMessage::Builder to, const ChunkPart& m) {
     failures[i].setUnit(m.failures[i].unit);
     failures[i].setKind(static_cast<std::uint8_t>(m.failures[i].kind));
     failures[i].setMessage(text(m.failures[i].message));
+    failures[i].setStderrEnd(text(m.failures[i].stderr_end));
   }
   part.setRefused(text(m.refused));
   part.setLast(m.last);
@@ -90,11 +92,17 @@ void put(wire::ExecutorMessage::Builder to, const ExecutorCompared& m) {
   compared.setAllMatch(m.all_match);
   compared.setError(text(m.error));
 }
+void put(wire::ExecutorMessage::Builder to, const ExecutorCheckpoint& m) {
+  auto checkpoint = to.initCheckpoint();
+  checkpoint.setChunk(m.chunk);
+  checkpoint.setUnit(m.unit);
+}
 
 ByteView tail_of(const ExecutorMessage& message) {
   if (const auto* run = std::get_if<RunChunk>(&message)) return run->inputs;
   if (const auto* part = std::get_if<ChunkPart>(&message)) return part->outputs;
   if (const auto* compare = std::get_if<ExecutorCompare>(&message)) return compare->candidates;
+  if (const auto* saved = std::get_if<ExecutorCheckpoint>(&message)) return saved->state;
   return {};
 }
 
@@ -144,6 +152,7 @@ Decoded take(wire::Setup::Reader from) {
   setup.parameters.assign(from.getParameters().begin(), from.getParameters().end());
   setup.threads = from.getThreads();
   setup.output_bytes_max = from.getOutputBytesMax();
+  setup.checkpoint_ms = from.getCheckpointMs();
   return setup;
 }
 
@@ -189,11 +198,12 @@ Decoded take(wire::ChunkPart::Reader from, ByteView tail) {
     if (failure.getKind() > static_cast<std::uint8_t>(FailureKind::kRefused)) {
       return bad("part.failures: kind");
     }
-    if (failure.getMessage().size() > limits::kFailureTextBytes) {
+    if (failure.getMessage().size() > limits::kFailureTextBytes ||
+        failure.getStderrEnd().size() > limits::kFailureTextBytes) {
       return too_large("part.failures: message");
     }
     part.failures.push_back({failure.getUnit(), static_cast<FailureKind>(failure.getKind()),
-                             take_text(failure.getMessage())});
+                             take_text(failure.getMessage()), take_text(failure.getStderrEnd())});
   }
   if (from.getRefused().size() > limits::kFailureTextBytes) return too_large("part.refused");
   part.refused = take_text(from.getRefused());
@@ -215,6 +225,11 @@ Decoded take(wire::Compared::Reader from) {
   return ExecutorCompared{from.getCompare(), from.getAllMatch(), take_text(from.getError())};
 }
 
+Decoded take(wire::Checkpoint::Reader from, ByteView tail) {
+  if (tail.size() > limits::kCheckpointBytes) return too_large("checkpoint");
+  return ExecutorCheckpoint{from.getChunk(), from.getUnit(), tail};
+}
+
 Decoded take(wire::ExecutorMessage::Reader from, ByteView tail) {
   switch (from.which()) {
     case wire::ExecutorMessage::HELLO:
@@ -233,6 +248,8 @@ Decoded take(wire::ExecutorMessage::Reader from, ByteView tail) {
       return take(from.getCompare(), tail);
     case wire::ExecutorMessage::COMPARED:
       return take(from.getCompared());
+    case wire::ExecutorMessage::CHECKPOINT:
+      return take(from.getCheckpoint(), tail);
   }
   return tl::unexpected(DecodeError{DecodeFault::kUnknown, "a kind of message not known here"});
 }

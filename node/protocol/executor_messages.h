@@ -25,6 +25,7 @@ inline constexpr std::uint64_t kUnitsPerRunChunk = 65'536;
 inline constexpr std::size_t kExecutorKernels = 1024;
 inline constexpr unsigned kExecutorThreads = 1024;
 inline constexpr std::size_t kExecutorCandidates = 64;
+inline constexpr std::size_t kCheckpointBytes = 64ULL << 20;  // one unit's
 }  // namespace limits
 
 // Views in these structs point into the frame that they were decoded from.
@@ -37,6 +38,7 @@ struct ExecutorSetup {
   Bytes parameters;
   std::uint32_t threads = 1;
   std::uint64_t output_bytes_max = 0;
+  std::uint32_t checkpoint_ms = 1000;
 };
 struct ExecutorDrop {
   std::uint64_t setup = 0;
@@ -56,6 +58,7 @@ struct ExecutorFailure {
   UnitIndex unit = 0;
   FailureKind kind = FailureKind::kThrew;
   std::string message;
+  std::string stderr_end = {};  // of this unit alone; empty: the executor's is all there is
   friend bool operator==(const ExecutorFailure&, const ExecutorFailure&) = default;
 };
 struct ChunkPart {
@@ -80,8 +83,14 @@ struct ExecutorCompared {
   bool all_match = false;
   std::string error;
 };
-using ExecutorMessage = std::variant<ExecutorHello, ExecutorSetup, ExecutorDrop, RunChunk,
-                                     ExecutorCancel, ChunkPart, ExecutorCompare, ExecutorCompared>;
+struct ExecutorCheckpoint {
+  std::uint64_t chunk = 0;
+  UnitIndex unit = 0;
+  ByteView state;
+};
+using ExecutorMessage =
+    std::variant<ExecutorHello, ExecutorSetup, ExecutorDrop, RunChunk, ExecutorCancel, ChunkPart,
+                 ExecutorCompare, ExecutorCompared, ExecutorCheckpoint>;
 
 // A whole frame, with its length in front.
 Bytes encode_executor_frame(const ExecutorMessage&);

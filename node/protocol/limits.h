@@ -41,14 +41,24 @@ inline constexpr unsigned kQuorumMax = 16;
 inline constexpr unsigned kExtraReplicas = 3;  // q + this many without agreement: disputed
 inline constexpr unsigned kAttemptsDefault = 3;
 
+inline constexpr std::size_t kUnitStateBytes = 256 * 1024;  // that goes along with a unit
+inline constexpr std::size_t kUnitStatesBytes = 64 << 20;   // of one job, kept by its leader
+
 // Stewards.
 inline constexpr std::size_t kStewards = 3;  // of one job
 inline constexpr std::size_t kTermsPerChain = 16;
 inline constexpr std::uint64_t kEpochStep = 1'000'000;  // from one term of a chain to the next
 
 // Content.
-inline constexpr std::size_t kBlockLeaves = 16;   // one request: 256 KiB
-inline constexpr std::size_t kContentWindow = 8;  // blocks in flight from one source
+inline constexpr std::size_t kBlockLeaves = 16;          // one request: 256 KiB
+inline constexpr std::size_t kContentWindowMin = 2;      // blocks in flight from one source
+inline constexpr std::size_t kContentWindow = 8;         // until its rate is known
+inline constexpr std::size_t kContentWindowMax = 64;     // however fast it is
+inline constexpr std::size_t kHoldingsBytes = 64 << 10;  // bits in one message: of 128 GiB
+inline constexpr std::size_t kHoldersPerMessage = 16;
+inline constexpr std::size_t kContentPeers = 10;          // links kept for one content
+inline constexpr Duration kHoldersEvery = 60s;            // asked of one peer, of one content
+inline constexpr std::size_t kHoldersRemembered = 4'096;  // by one node, over all contents
 
 // Peers.
 inline constexpr std::size_t kKnownPeers = 512;

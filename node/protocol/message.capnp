@@ -95,5 +95,12 @@ struct Message {
     circuitAnswer @52 :Reach.CircuitAnswer;     # and its answer
     circuitData @53 :Reach.CircuitData;         # a sealed Message
     circuitEnd @54 :Reach.CircuitEnd;           # by an end or by the relay
+
+    blockCancel @55 :Content.BlockCancel;       # to whom a block was asked of
+    holdings @56 :Content.Holdings;             # between those who hold or fetch a content
+    holdersRequest @57 :Content.HoldersRequest; # to any of them, and to a job's stewards
+    holders @58 :Content.Holders;               # and its answer
+
+    unitState @59 :Work.UnitState; # worker to leader, leader to the unit's next holder
   }
 }

@@ -133,7 +133,12 @@ namespace {
   X(CircuitOpen, CIRCUIT_OPEN)                  \
   X(CircuitAnswer, CIRCUIT_ANSWER)              \
   X(CircuitData, CIRCUIT_DATA)                  \
-  X(CircuitEnd, CIRCUIT_END)
+  X(CircuitEnd, CIRCUIT_END)                    \
+  X(BlockCancel, BLOCK_CANCEL)                  \
+  X(UnitState, UNIT_STATE)                      \
+  X(Holdings, HOLDINGS)                         \
+  X(HoldersRequest, HOLDERS_REQUEST)            \
+  X(Holders, HOLDERS)
 
 #define SHOAL_PUT(Type, UNION_TAG) \
   void put(wire::Message::Builder to, const Type& from) { write(to.init##Type(), from); }
@@ -182,6 +187,8 @@ struct Guess {
     }
     return bytes;
   }
+  std::size_t operator()(const Holdings& m) const { return wire_bytes(m.bits) + 96; }
+  std::size_t operator()(const Holders& m) const { return wire_bytes(m.records) + 48; }
   std::size_t operator()(const JobFound& m) const {
     return wire_bytes(m.leader) + wire_bytes(m.terms) + wire_bytes(m.stewards) +
            wire_bytes(m.manifest);

@@ -305,6 +305,15 @@ struct RejoinReply {  // the leases from now on; what was held and is in none of
   friend bool operator==(const RejoinReply&, const RejoinReply&) = default;
 };
 
+// How far a first replica has come: to the leader now and then, and from it to the next holder of
+// the unit, before the grant. It proves nothing: verifiers are never given one.
+struct UnitState {
+  JobId job;
+  UnitIndex unit = 0;
+  Bytes state;
+  friend bool operator==(const UnitState&, const UnitState&) = default;
+};
+
 // --- Verification
 // ---------------------------------------------------------------------------------
 
@@ -437,6 +446,30 @@ struct Block {
   bool missing = false;        // "I do not have it"
   friend bool operator==(const Block&, const Block&) = default;
 };
+struct BlockCancel {  // "I have it now from somebody else": where nothing was sent yet
+  ContentId content;
+  std::uint64_t first_leaf = 0;
+  friend bool operator==(const BlockCancel&, const BlockCancel&) = default;
+};
+// "These blocks of it are here." First all of them, then those that came since.
+struct Holdings {
+  ContentId content;
+  std::uint64_t length = 0;
+  std::uint64_t first_block = 0;  // of `bits`; a multiple of 8
+  Bytes bits;                     // one a block, the least significant first
+  bool fetching = false;          // "and I want the rest: tell me what you hold, now and later"
+  friend bool operator==(const Holdings&, const Holdings&) = default;
+};
+struct HoldersRequest {  // "who else has it?"
+  ContentId content;
+  std::uint64_t length = 0;
+  friend bool operator==(const HoldersRequest&, const HoldersRequest&) = default;
+};
+struct Holders {  // to be asked what they hold; nobody needs to be believed about it
+  ContentId content;
+  std::vector<Signed> records;  // NodeRecord
+  friend bool operator==(const Holders&, const Holders&) = default;
+};
 
 // --- Reachability
 // -------------------------------------------------------------------------------------
@@ -477,8 +510,9 @@ struct Reverse {  // "dial me"
 struct CircuitOpen {
   NodeId from;
   NodeId to;
-  Hash256 random;       // fresh: no two circuits have the same key
-  std::string address;  // of `from`, as the relay sees it
+  Hash256 random;                // fresh: no two circuits have the same key
+  std::string address;           // of `from`, as the relay sees it
+  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
   friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
 };
 struct CircuitAnswer {
@@ -487,7 +521,8 @@ struct CircuitAnswer {
   bool accepted = false;
   Hash256 random;
   std::string detail;
-  std::string address;  // of `from`, as the relay sees it
+  std::string address;           // of `from`, as the relay sees it
+  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
   friend bool operator==(const CircuitAnswer&, const CircuitAnswer&) = default;
 };
 struct CircuitData {  // one sealed Message (sealed_channel.h)
@@ -525,6 +560,7 @@ struct WorkerStatus {
   std::uint32_t links_reversed = 0;
   std::uint32_t links_punched = 0;
   std::uint32_t links_relayed = 0;
+  std::string mapped;  // the endpoint at which its router lets others in; empty: none
   friend bool operator==(const WorkerStatus&, const WorkerStatus&) = default;
 };
 
@@ -537,7 +573,8 @@ using Message =
                  Results, JobOver, BlockRequest, Block, WorkerStatusRequest, WorkerStatus,
                  TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin,
                  RejoinReply, DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse,
-                 CircuitOpen, CircuitAnswer, CircuitData, CircuitEnd>;
+                 CircuitOpen, CircuitAnswer, CircuitData, CircuitEnd, BlockCancel, Holdings,
+                 HoldersRequest, Holders, UnitState>;
 
 // One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
 Bytes encode(const Message&);

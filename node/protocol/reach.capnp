@@ -20,6 +20,12 @@
 # small results: after two minutes, or 128 KiB in one direction, a circuit ends, and so does the link
 # that its ends took it for. Content never goes over one.
 #
+# Punching. While a circuit is up its ends try for better: each has told the other, in CircuitOpen
+# and CircuitAnswer, a local port, and the relay at which address it sees them. Both dial at the same
+# moment, each from its port to the other's. Routers that keep ports on the way out take each side's
+# dial for the answer to the other's and let it in; the connection then takes the place of the
+# circuit. Through a router that chooses ports at random nothing comes of it, and the circuit stays.
+#
 #     A                       R, a relay of B              B
 #      | Reverse       ---->   | Reverse           ---->    |
 #      |  <------------------------------------------- (dials, Hello)
@@ -28,6 +34,8 @@
 #      | CircuitAnswer <----   |     <----  CircuitAnswer   |
 #      | CircuitData (a sealed Hello)  <---------->         |
 #      | CircuitData (any sealed Message)  <------>         |
+#      |  ------------- (both dial at once) ------------->  |
+#      |  <-----------------------------------------------  |
 #
 # The messages that a relay passes on name both ends. The relay checks `from` against the link; the
 # receiver believes it of a circuit because the seal holds, and of a Reverse because its dial, as
@@ -113,6 +121,10 @@ struct CircuitOpen {
 
   address @3 :Text;
   # The IP address of `from` as the relay sees it: put in by the relay.
+
+  punchPort @4 :UInt16;
+  # From where `from` will try to punch through, should the other end offer a port as well. 0: it
+  # will not.
 }
 
 struct CircuitAnswer {
@@ -132,6 +144,9 @@ struct CircuitAnswer {
 
   address @5 :Text;
   # As in CircuitOpen.
+
+  punchPort @6 :UInt16;
+  # As in CircuitOpen; 0 as well where the opener offered none.
 }
 
 struct CircuitData {

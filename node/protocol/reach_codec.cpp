@@ -66,6 +66,7 @@ void write(StructBuilder any, const CircuitOpen& from) {
   to.setTo(raw(from.to));
   to.setRandom(raw(from.random));
   to.setAddress(text(from.address, limits::kEndpointBytes));
+  to.setPunchPort(from.punch_port);
 }
 void read(StructReader any, CircuitOpen& to, Reading& reading) {
   auto from = any.as<wire::CircuitOpen>();
@@ -73,6 +74,7 @@ void read(StructReader any, CircuitOpen& to, Reading& reading) {
   reading.id(from.getTo(), to.to, "circuit_open.to");
   reading.id(from.getRandom(), to.random, "circuit_open.random");
   reading.text(from.getAddress(), to.address, "circuit_open.address", limits::kEndpointBytes);
+  to.punch_port = from.getPunchPort();
 }
 
 void write(StructBuilder any, const CircuitAnswer& from) {
@@ -83,6 +85,7 @@ void write(StructBuilder any, const CircuitAnswer& from) {
   to.setRandom(raw(from.random));
   to.setDetail(text(front_of(from.detail, limits::kTextBytes)));
   to.setAddress(text(from.address, limits::kEndpointBytes));
+  to.setPunchPort(from.punch_port);
 }
 void read(StructReader any, CircuitAnswer& to, Reading& reading) {
   auto from = any.as<wire::CircuitAnswer>();
@@ -92,6 +95,7 @@ void read(StructReader any, CircuitAnswer& to, Reading& reading) {
   reading.id(from.getRandom(), to.random, "circuit_answer.random");
   reading.text(from.getDetail(), to.detail, "circuit_answer.detail");
   reading.text(from.getAddress(), to.address, "circuit_answer.address", limits::kEndpointBytes);
+  to.punch_port = from.getPunchPort();
 }
 
 void write(StructBuilder any, const CircuitData& from) {

@@ -48,6 +48,9 @@ struct Dial {
   std::string endpoint;
   std::vector<Via> via = {};  // where there is no endpoint: relays to ask (node/reach); never seen
                               // by a transport
+  // Not 0: from this local port, at the same moment as the peer dials this node. The one of the
+  // lesser id greets first.
+  std::uint16_t punch_from = 0;
 };
 struct Probe {  // for DialBack: dial, say `nonce` in place of Hello, hang up. No event follows
   NodeId peer;

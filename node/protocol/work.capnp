@@ -343,6 +343,22 @@ struct RejoinReply {
   }
 }
 
+struct UnitState {
+  # How far a unit has come that takes long: what its kernel saved. A worker tells its leader now and
+  # then, of units that it holds as their first replica; when such a unit goes to another worker, the
+  # leader sends what it has on, before the grant. Who computes a further replica is never given one:
+  # a state could be a lie, and its verifiers begin at the beginning.
+
+  job @0 :Jobs.JobId;
+  # The job.
+
+  unit @1 :UInt64;
+  # The unit.
+
+  state @2 :Data;
+  # As the kernel saved it, at most 256 KiB; a larger one stays where it is.
+}
+
 struct WorkerStatusRequest {
   # "What are you doing?": from the command line, on behalf of a person.
 }
@@ -394,4 +410,8 @@ struct WorkerStatus {
 
   linksRelayed @14 :UInt32;
   # Those that go through a relay.
+
+  mapped @15 :Text;
+  # The endpoint at which its router lets others in because the worker asked the router to (UPnP or
+  # NAT-PMP). Empty: there is none.
 }

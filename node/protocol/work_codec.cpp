@@ -319,6 +319,20 @@ void read(StructReader any, RejoinReply& to, Reading& reading) {
   }
 }
 
+void write(StructBuilder any, const UnitState& from) {
+  auto to = any.as<wire::UnitState>();
+  to.setJob(raw(from.job));
+  to.setUnit(from.unit);
+  check(from.state.size() <= limits::kUnitStateBytes, "a unit's state past its limit");
+  to.setState(raw(from.state));
+}
+void read(StructReader any, UnitState& to, Reading& reading) {
+  auto from = any.as<wire::UnitState>();
+  reading.id(from.getJob(), to.job, "unit_state.job");
+  reading.number(from.getUnit(), to.unit, limits::kUnitsPerJob, "unit_state.unit");
+  reading.bytes(from.getState(), to.state, limits::kUnitStateBytes, "unit_state.state");
+}
+
 void write(StructBuilder, const WorkerStatusRequest&) {}
 void read(StructReader, WorkerStatusRequest&, Reading&) {}
 
@@ -339,6 +353,7 @@ void write(StructBuilder any, const WorkerStatus& from) {
   to.setLinksReversed(from.links_reversed);
   to.setLinksPunched(from.links_punched);
   to.setLinksRelayed(from.links_relayed);
+  to.setMapped(text(from.mapped, limits::kEndpointBytes));
 }
 void read(StructReader any, WorkerStatus& to, Reading& reading) {
   auto from = any.as<wire::WorkerStatus>();
@@ -358,6 +373,7 @@ void read(StructReader any, WorkerStatus& to, Reading& reading) {
   to.links_reversed = from.getLinksReversed();
   to.links_punched = from.getLinksPunched();
   to.links_relayed = from.getLinksRelayed();
+  reading.text(from.getMapped(), to.mapped, "worker_status.mapped", limits::kEndpointBytes);
 }
 
 }  // namespace codec

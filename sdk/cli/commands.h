@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "sdk/cli/outcome.h"
 #include "sdk/cli/settings.h"
@@ -13,6 +14,7 @@ namespace shoal::cli {
 
 struct Chosen {
   Flags flags;
+  std::vector<std::string> after_dashes;  // a command line of somebody else's: it is not read here
   std::function<Outcome(const Settings&)> run;
 };
 
@@ -25,6 +27,7 @@ void add_timeout(CLI::App& command, Chosen& chosen);
 void add_pool(CLI::App& app, Chosen& chosen);
 void add_submit(CLI::App& app, Chosen& chosen);
 void add_job(CLI::App& app, Chosen& chosen);
+void add_kernel(CLI::App& app, Chosen& chosen);
 void add_worker(CLI::App& app, Chosen& chosen);
 // Below `worker`: what is said to the one that runs on this machine.
 void add_worker_control(CLI::App& worker, Chosen& chosen);

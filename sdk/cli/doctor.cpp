@@ -235,9 +235,11 @@ void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {
   std::map<LinkPath, std::size_t> paths;
   std::size_t hidden = 0;
   std::size_t stranded = 0;
+  std::size_t mapped = 0;
   for (const auto& worker : seen.workers) {
     if (worker.path) ++paths[*worker.path];
     if (!worker.record.via.empty()) ++hidden;
+    if (worker.status && !worker.status->mapped.empty()) ++mapped;
     const bool unreachable =
         worker.status && worker.status->reachability == Reachability::kUnreachable;
     if (unreachable && worker.record.via.empty()) ++stranded;
@@ -249,6 +251,9 @@ void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {
   if (text.empty()) return;
   text += " from here";
   if (hidden > 0) text += "; " + std::to_string(hidden) + " cannot be dialled and have relays";
+  if (mapped > 0) {
+    text += "; routers let others in to " + std::to_string(mapped) + " that asked them to";
+  }
   diagnosis.add(Level::kFact, "paths", text);
   if (stranded == 0) return;
   diagnosis.add(Level::kDoubtful, "relays",

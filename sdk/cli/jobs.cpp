@@ -1,13 +1,16 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 
+#include "node/protocol/program_spec.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/explain.h"
 #include "sdk/cli/job_results.h"
 #include "sdk/cli/job_steering.h"
 #include "sdk/cli/pool_access.h"
+#include "sdk/cli/program_results.h"
 #include "sdk/cli/schema.h"
 
 // shoal job list | show | watch | results | cancel | pause | resume | priority | explain
@@ -20,6 +23,7 @@ constexpr std::chrono::milliseconds kAttachPatience{15'000};
 struct Asked {
   std::string id;
   bool close = false;
+  std::string results_folder;
   std::int32_t priority = 0;
 };
 using Action = Outcome (*)(const Asked&, const Settings&);
@@ -229,6 +233,21 @@ Outcome run_watch(const Asked& asked, const Settings& settings) {
   return tally_of(*known->status).exit_code();
 }
 
+// Results that are files go into a folder, whether it is named or not.
+Result<Tally, Failure> lay_out_results(PoolAccess& pool, const JobId& job, const Manifest& manifest,
+                                       const std::string& named, const Settings& settings) {
+  const auto spec = decode_program_spec(manifest.parameters);
+  const bool files = spec && !spec->outputs.empty();
+  std::optional<ResultsFolder> folder;
+  if (files || !named.empty()) {
+    auto opened = ResultsFolder::open(named.empty() ? kResultsUsual : named);
+    if (!opened) return tl::unexpected(opened.error());
+    folder.emplace(std::move(*opened));
+  }
+  return take_program_results(pool, job, manifest, folder ? &*folder : nullptr,
+                              identities_of(pool, job, manifest), settings);
+}
+
 Outcome run_results(const Asked& asked, const Settings& settings) {
   auto pool = join_pool(settings);
   if (!pool) return tl::unexpected(pool.error());
@@ -248,7 +267,14 @@ Outcome run_results(const Asked& asked, const Settings& settings) {
     return fail(kError, "The manifest kept for job " + short_hex(*job) +
                             " is damaged: its results cannot be checked any more.");
   }
-  auto tally = print_results(*pool, *job, manifest->units, settings);
+  const bool program = manifest->kernel_kind == KernelKind::kProgram;
+  if (!program && !asked.results_folder.empty()) {
+    return fail(kUsage,
+                "-o is for jobs of programs, whose results are files. Those of this one are "
+                "printed: send them into a file.");
+  }
+  auto tally = program ? lay_out_results(*pool, *job, *manifest, asked.results_folder, settings)
+                       : print_results(*pool, *job, manifest->units, settings);
   if (!tally) {
     Failure failure = tally.error();
     if (failure.exit_code != kCancelled) failure.what += "\n" + way_back(*job);
@@ -297,6 +323,10 @@ void add_job(CLI::App& app, Chosen& chosen) {
                                  "Print each unit's verified result as a line of JSON; waits for "
                                  "those that are not there yet",
                                  run_results, asked);
+  results
+      ->add_option("-o,--results", asked->results_folder,
+                   "The folder for results of programs (default results, where they are files)")
+      ->type_name("FOLDER");
   results->add_flag("--close", asked->close,
                     "Accept the results for good: the pool may forget the job");
   add_action(*job, chosen, "cancel", "Stop a job for good", run_steer<ControlCommand::kCancel>,

@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -58,6 +57,25 @@ int run(const Chosen& chosen) {
   return *outcome;
 }
 
+// The last one first, as CLI11 wants them. What follows -- is a command line by itself.
+std::vector<std::string> arguments_to_read(std::vector<std::string> arguments, Chosen& chosen) {
+  if (arguments.size() > 1 && arguments[0] == "submit") {
+    if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+        dashes != arguments.end()) {
+      chosen.after_dashes.assign(dashes + 1, arguments.end());
+      arguments.erase(dashes, arguments.end());
+    }
+    // All that follows a task's name is the task's; what follows a job file or a module is ours.
+    if (arguments.size() > 2 && arguments[1].ends_with(".toml")) {
+      std::rotate(arguments.begin() + 1, arguments.begin() + 2, arguments.end());
+    } else if (arguments.size() > 1 && arguments[1].ends_with(".wasm")) {
+      arguments.insert(arguments.begin() + 1, "--module");
+    }
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -74,12 +92,13 @@ int main(int argc, char** argv) {
   app.add_subcommand("coordinator", "Help the nodes of a pool find each other (shoal-coordinator)");
   add_worker(app, chosen);
   add_submit(app, chosen);
+  add_kernel(app, chosen);
   add_job(app, chosen);
   add_demo(app, chosen);
   add_doctor(app, chosen);
   add_paths(app, chosen);
   try {
-    app.parse(argc, argv);
+    app.parse(arguments_to_read(arguments, chosen));
   } catch (const CLI::ParseError& error) {
     // --help and --version are 0; the rest of CLI11's codes are its own.
     return app.exit(error, std::cout, std::cerr) == 0 ? kSuccess : kUsage;

@@ -14,9 +14,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "shoal-";
-constexpr std::array<std::string_view, 6> kNoTasks{"shoal-coordinator", "shoal-worker",
-                                                   "shoal-executor",    "shoal-sim",
-                                                   "shoal-bench",       "shoal-bench-executor"};
+constexpr auto kNoTasks = std::to_array<std::string_view>({
+    "shoal-bench",
+    "shoal-bench-executor",
+    "shoal-coordinator",
+    "shoal-executor",
+    "shoal-program-executor",
+    "shoal-sandbox",
+    "shoal-sim",
+    "shoal-wasm-executor",
+    "shoal-worker",
+});
 
 }  // namespace
 

@@ -122,6 +122,7 @@ json worker_json(const WorkersReady::Seen& seen) {
               {"backlog_units", seen.status->backlog_units},
               {"doing", seen.status->doing},
               {"reachability", name_of(seen.status->reachability)},
+              {"mapped", seen.status->mapped.empty() ? json() : json(seen.status->mapped)},
               {"links",
                {{"direct", seen.status->links_direct},
                 {"reversed", seen.status->links_reversed},

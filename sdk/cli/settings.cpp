@@ -141,6 +141,7 @@ Result<void, Failure> apply_layer(const Layer& layer, Settings& settings) {
         return wrong(said, "a number from 1 to " + std::to_string(limits::kQuorumMax));
       }
       settings.quorum = *value;
+      settings.quorum_given = true;
     } else if (name == "timeout") {
       const auto value = number_of<double>(said.text);
       if (!value || !(*value >= 0.001) || *value > kTimeoutMaxSeconds) {

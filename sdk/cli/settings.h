@@ -31,6 +31,7 @@ struct Settings {
   std::optional<std::string> ticket;  // not parsed yet; nothing: none was given anywhere
   std::string ticket_origin;          // for messages: "--ticket", "SHOAL_TICKET", a file
   unsigned quorum = 2;
+  bool quorum_given = false;  // somewhere
   std::optional<std::chrono::milliseconds> timeout;
   bool progress = true;  // is shown on a terminal only
   bool quiet = false;    // no progress and no notices

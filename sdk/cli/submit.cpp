@@ -13,37 +13,51 @@
 #include "sdk/cli/commands.h"
 #include "sdk/cli/job_results.h"
 #include "sdk/cli/json_values.h"
+#include "sdk/cli/kernel_build.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/programs.h"
 #include "sdk/cli/schema.h"
+#include "sdk/cli/submit_program.h"
 
 // shoal submit
 namespace shoal::cli {
 namespace {
 
-struct Wish {
+struct Wish : SubmitPolicy {
   std::string kernel;
-  std::string name;
   std::string parameters = "{}";
   std::uint64_t units = 0;
   std::string inputs_file;
-  std::string lines_file;
-  unsigned max_attempts = limits::kAttemptsDefault;
-  bool detach = false;
-  bool wait_for_quorum = false;
-  unsigned stewards = limits::kStewards;
-  bool keep = false;
   std::vector<std::string> task;  // a task's name and what follows it
+  std::string module;             // the file of a WebAssembly module
+  ProgramWish program;            // with the lines of a kernel, too
 };
 
 constexpr const char* kFooter = R"(
+With -- and a program, that program is run once for each unit, as it is, wherever it is installed.
+Its arguments may have {} for the unit's line or number, {.} {/} {//} {/.} {#} {name} as in GNU
+parallel, and {field} for a field of a JSON object. Its results come back under results/, or, where
+they are what it writes to stdout alone, on stdout. docs/programs.md is its manual.
+
+  shoal submit --array 1-100 -- echo number {}
+  shoal submit --each-line ligands.txt --input receptor.pdbqt --input ligands \
+      --output '{/.}.out' -- dock --receptor receptor.pdbqt --out '{/.}.out' {}
+  shoal submit --from-json cases.json --input model.py -- python3 model.py --beta {beta} {seed}
+  shoal submit job.toml
+
 With the name of a task, that task's own program is started with all that follows, and submits to
 the pool: `shoal submit align --help` says what it takes.
 
-With --kernel, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines of a
-file, and each unit's result is printed as one line of JSON as soon as it is verified. Parameters
-and inputs are JSON: an object for a struct, null for a kernel without parameters. In results a
-struct is the list of its fields, and a run of numbers {"hex": ...}.
+With the file of a WebAssembly module (*.wasm, made by `shoal kernel build`), one of its kernels is
+run in the same way as those that ship: by workers that need not trust you. --kernel chooses where
+there are several.
+
+  shoal submit collatz.wasm --units 1000 --params '{"block": 1000}'
+
+With --kernel alone, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines
+of a file, and each unit's result is printed as one line of JSON as soon as it is verified.
+Parameters and inputs are JSON: an object for a struct, null for a kernel without parameters. In
+results a struct is the list of its fields, and a run of numbers {"hex": ...}.
 
   shoal submit --kernel mandelbrot --params '{"pixels_x": 256, "pixels_y": 192}' --units 12
   seq 2 200 | shoal submit --kernel lucas_lehmer --inputs -)";
@@ -106,7 +120,7 @@ Result<void, Failure> each_line(const std::string& file,
 Result<std::vector<Bytes>, Failure> read_inputs(const Wish& wish) {
   std::vector<Bytes> inputs;
   const bool json = !wish.inputs_file.empty();
-  auto read = each_line(json ? wish.inputs_file : wish.lines_file,
+  auto read = each_line(json ? wish.inputs_file : wish.program.lines_file,
                         [&](std::string line) -> Result<void, std::string> {
                           if (!json) {
                             inputs.push_back(bytes_of_text(line));
@@ -148,6 +162,30 @@ Result<Manifest, Failure> manifest_of(const Wish& wish, const Settings& settings
   return manifest;
 }
 
+// The kernel of the module that is wished for: by its name, or the only one.
+Result<ModuleKernel, Failure> kernel_of(const ModuleInfo& info, const Wish& wish) {
+  std::string known;
+  for (const ModuleKernel& kernel : info.kernels) {
+    if (kernel.name == wish.kernel) return kernel;
+    known += (known.empty() ? "" : ", ") + kernel.name;
+  }
+  if (wish.kernel.empty() && info.kernels.size() == 1) return info.kernels.front();
+  return fail(kUsage,
+              wish.kernel.empty()
+                  ? "Say which kernel of the module with --kernel: " + known + "."
+                  : "There is no kernel '" + wish.kernel + "' in the module, only " + known + ".");
+}
+
+// The module was checked when its kernel was looked for: every worker will check it again.
+Result<void, Failure> put_module(PoolAccess& pool, const Bytes& module, Manifest& manifest) {
+  auto put = pool.client->content().put(module);
+  if (!put) return fail(kError, "The module cannot be kept: " + put.error().what + ".");
+  manifest.kernel_kind = KernelKind::kWasm;
+  manifest.program = *put;
+  manifest.program_bytes = module.size();
+  return {};
+}
+
 Result<void, Failure> put_inputs(PoolAccess& pool, const std::vector<Bytes>& inputs,
                                  Manifest& manifest) {
   const Bytes packed = pack_inputs(inputs);
@@ -176,12 +214,23 @@ Outcome follow(PoolAccess& pool, const JobId& job, const Manifest& manifest, con
   return tally->exit_code();
 }
 
-Outcome run_kernel(const Wish& wish, const Settings& settings) {
+Outcome run_kernel(Wish wish, const Settings& settings) {
   if (!ticket_of(settings)) return tl::unexpected(ticket_of(settings).error());
+  ModuleFile module;
+  ModuleKernel kernel;
+  if (!wish.module.empty()) {
+    auto read = read_module_file(wish.module);
+    if (!read) return tl::unexpected(read.error());
+    module = std::move(*read);
+    auto found = kernel_of(module.info, wish);
+    if (!found) return tl::unexpected(found.error());
+    kernel = *found;
+    wish.kernel = kernel.name;
+  }
   auto manifest = manifest_of(wish, settings);
   if (!manifest) return tl::unexpected(manifest.error());
   std::vector<Bytes> inputs;
-  const bool listed = !wish.inputs_file.empty() || !wish.lines_file.empty();
+  const bool listed = !wish.inputs_file.empty() || !wish.program.lines_file.empty();
   if (listed) {
     auto read = read_inputs(wish);
     if (!read) return tl::unexpected(read.error());
@@ -189,36 +238,20 @@ Outcome run_kernel(const Wish& wish, const Settings& settings) {
   }
   auto pool = join_pool(settings);
   if (!pool) return tl::unexpected(pool.error());
+  if (!wish.module.empty()) {
+    if (auto put = put_module(*pool, module.bytes, *manifest); !put) {
+      return tl::unexpected(put.error());
+    }
+    module = {};
+    if (kernel.has_equivalent) manifest->comparison = Comparison::kEquivalent;
+  }
   if (listed) {
     if (auto put = put_inputs(*pool, inputs, *manifest); !put) return tl::unexpected(put.error());
     inputs = {};
   }
-  const Signed signed_manifest = pool->client->sign(*manifest);
-  const JobId job = job_id_of(signed_manifest.body);
-  auto accepted = pool->client->submit(signed_manifest, {.wait_for_quorum = wish.wait_for_quorum,
-                                                         .stewards = wish.stewards,
-                                                         .receipts = !wish.detach});
-  if (!accepted) {
-    Failure failure = pool->failure(accepted.error());
-    if (accepted.error().kind == ClientError::Kind::kInterrupted) {
-      failure.what +=
-          " No worker has acknowledged the job yet; if one takes it all the same, "
-          "'shoal job list' shows " +
-          short_hex(job) + ".";
-    } else if (accepted.error().why == JobRefused::Why::kQuorumTooLarge) {
-      failure.what += " Here that is --quorum N or --wait-for-quorum.";
-    }
-    return tl::unexpected(std::move(failure));
-  }
-  if (settings.json) {
-    print(json_line(submitted_json(job, manifest->units, manifest->quorum)));
-  } else if (wish.detach) {
-    print(to_hex(job));
-  }
-  if (auto written = flush_output(); !written) return tl::unexpected(written.error());
-  if (!settings.quiet) {
-    say(wish.kernel + ": " + std::to_string(manifest->units) + " units, job " + to_hex(job));
-  }
+  const auto handed = hand_over(*pool, *manifest, wish, settings);
+  if (!handed) return tl::unexpected(handed.error());
+  const JobId job = *handed;
   if (wish.detach) {
     if (!settings.quiet) say(way_back(job));
     return kSuccess;
@@ -226,18 +259,30 @@ Outcome run_kernel(const Wish& wish, const Settings& settings) {
   return follow(*pool, job, *manifest, wish, settings);
 }
 
-Outcome run_submit(const Wish& wish, const Settings& settings) {
-  if (wish.kernel.empty()) {
-    if (!wish.task.empty()) return run_task(wish, settings);
+Outcome run_submit(Wish wish, const Settings& settings) {
+  if (wish.kernel.empty() && wish.module.empty()) {
+    if (wish.task.size() == 1 && wish.task.front().ends_with(".toml")) {
+      return submit_job_file(wish.task.front(), wish.program, wish, settings);
+    }
+    if (!wish.task.empty()) {
+      if (!wish.program.any() && wish.program.lines_file.empty()) return run_task(wish, settings);
+      return fail(kUsage, "Put -- before the program: shoal submit ... -- " + wish.task.front() +
+                              " ARGUMENTS...");
+    }
+    if (!wish.program.command.empty()) return submit_program(wish.program, wish, settings);
     return fail(kUsage,
-                "Say what to submit: the name of a task, or --kernel with --units, --inputs or "
-                "--each-line. 'shoal submit --help' has examples.");
+                "Say what to submit: a program after --, the name of a task, or --kernel with "
+                "--units, --inputs or --each-line. 'shoal submit --help' has examples.");
+  }
+  if (wish.program.any() || !wish.program.command.empty()) {
+    return fail(kUsage, "A kernel was asked for and a program, too: submit one of them.");
   }
   if (!wish.task.empty()) {
-    return fail(kUsage, "'" + wish.task.front() + "' is not expected after --kernel.");
+    return fail(kUsage, "'" + wish.task.front() + "' is not expected after " +
+                            (wish.module.empty() ? "--kernel." : "the module."));
   }
   const int sources = (wish.units > 0 ? 1 : 0) + (wish.inputs_file.empty() ? 0 : 1) +
-                      (wish.lines_file.empty() ? 0 : 1);
+                      (wish.program.lines_file.empty() ? 0 : 1);
   if (sources != 1) {
     return fail(kUsage,
                 "Say what the units are, in one way: --units N (above 0), --inputs FILE, or "
@@ -254,18 +299,21 @@ Outcome run_submit(const Wish& wish, const Settings& settings) {
 
 void add_submit(CLI::App& app, Chosen& chosen) {
   CLI::App* submit =
-      app.add_subcommand("submit", "Hand a job to the pool: submit TASK ARGS..., or --kernel K");
+      app.add_subcommand("submit",
+                         "Hand a job to the pool: submit ... -- PROGRAM ARGS..., submit JOB.toml, "
+                         "submit TASK ARGS..., or --kernel K");
   submit->footer(kFooter);
   submit->prefix_command();
   auto wish = std::make_shared<Wish>();
-  submit->add_option("--kernel", wish->kernel, "A kernel that ships with Shoal");
+  add_program_options(*submit, wish->program);
+  submit->add_option("--kernel", wish->kernel, "A kernel that ships with Shoal, or of the module");
+  submit->add_option("--module", wish->module, "The kernel's module, if it does not come first")
+      ->type_name("FILE");
   submit->add_option("--params", wish->parameters, "Its parameters, or @FILE with them")
       ->type_name("JSON")
       ->capture_default_str();
   submit->add_option("--units", wish->units, "Units 0 to N - 1")->type_name("N");
   submit->add_option("--inputs", wish->inputs_file, "One unit for each line, which is JSON")
-      ->type_name("FILE");
-  submit->add_option("--each-line", wish->lines_file, "One unit for each line, which is text")
       ->type_name("FILE");
   submit->add_option("--name", wish->name, "For people, in `shoal job list`");
   submit
@@ -287,6 +335,13 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   add_common(*submit, chosen);
   submit->callback([wish, submit, &chosen] {
     wish->task = submit->remaining();
+    // What follows -- is a task's, if there is one before it.
+    if (wish->task.empty()) {
+      wish->program.command = chosen.after_dashes;
+    } else if (!chosen.after_dashes.empty()) {
+      wish->task.emplace_back("--");
+      wish->task.insert(wish->task.end(), chosen.after_dashes.begin(), chosen.after_dashes.end());
+    }
     chosen.run = [wish](const Settings& settings) { return run_submit(*wish, settings); };
   });
 }

@@ -33,7 +33,9 @@ Outcome run_list(const Settings& settings) {
     const std::string where = !one.address.empty()           ? one.address
                               : one.record.endpoints.empty() ? "-"
                                                              : one.record.endpoints.front();
-    table.add({short_hex(one.record.node), where, one.path ? std::string(name_of(*one.path)) : "-",
+    std::string path = one.path ? std::string(name_of(*one.path)) : "-";
+    if (status && !status->mapped.empty()) path += ", mapped";
+    table.add({short_hex(one.record.node), where, std::move(path),
                std::to_string(one.record.threads), status ? std::to_string(status->jobs_led) : "?",
                status ? std::to_string(status->units_computed) : "?",
                status ? std::to_string(status->units_stolen) : "?",

@@ -250,7 +250,9 @@ void Submitter::Impl::output_arrived(const ContentArrived& arrived) {
 bool Submitter::Impl::serves(const ContentId& content) const {
   return std::any_of(jobs.begin(), jobs.end(), [&](const auto& entry) {
     const Manifest& manifest = entry.second.manifest;
-    return manifest.program == content || manifest.inputs == content;
+    return manifest.program == content || manifest.inputs == content ||
+           std::any_of(manifest.contents.begin(), manifest.contents.end(),
+                       [&](const ContentName& named) { return named.id == content; });
   });
 }
 

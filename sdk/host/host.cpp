@@ -96,6 +96,8 @@ bool perform(UnitLoop& loop, const ExecutorMessage& message, std::shared_ptr<con
     loop.perform(*drop);
   } else if (const auto* cancel = std::get_if<ExecutorCancel>(&message)) {
     loop.perform(*cancel);
+  } else if (const auto* checkpoint = std::get_if<ExecutorCheckpoint>(&message)) {
+    loop.perform(*checkpoint);
   } else if (const auto* compare = std::get_if<ExecutorCompare>(&message)) {
     loop.perform(*compare, std::move(frame));
   } else {
@@ -154,6 +156,7 @@ int serve_executor(const std::vector<KernelEntry>& kernels, const HostChannels& 
   sender.send(encode_executor_frame(hello));
 
   UnitLoop loop(kernels, page.get(), [&](Bytes frame) { sender.send(frame); });
+  if (!channels.refusal.empty()) loop.refuse_all(channels.refusal);
   FrameSplitter frames;
   for (;;) {
     const auto room = frames.room(kReadBytes);
@@ -171,7 +174,7 @@ int serve_executor(const std::vector<KernelEntry>& kernels, const HostChannels& 
 }
 
 int serve_executor(const std::vector<KernelEntry>& kernels, int fd) {
-  return serve_executor(kernels, HostChannels{fd, -1, false});
+  return serve_executor(kernels, HostChannels{fd, -1, false, {}});
 }
 
 }  // namespace shoal

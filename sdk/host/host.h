@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "shoal/kernel.h"
@@ -18,6 +19,8 @@ struct HostChannels {
   // Installs handlers for SIGSEGV and its like, which note the faulting thread's unit on the page
   // before the process dies of it. Only for a process that does nothing but serve.
   bool note_faults = false;
+  // Not empty: why no kernel can be used, which is the answer to all that is asked for.
+  std::string refusal = {};
 };
 
 // Whether a worker has started this process to run units. A program that holds kernels must ask

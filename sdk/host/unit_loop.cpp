@@ -10,6 +10,7 @@
 #include "node/protocol/limits.h"
 #include "node/protocol/result.h"
 #include "sdk/host/fault_marks.h"
+#include "sdk/host/unit_ended.h"
 
 namespace shoal {
 namespace {
@@ -42,6 +43,8 @@ ExecutorFailure failure_of(UnitIndex unit) {
     throw;
   } catch (const std::bad_alloc&) {
     return {unit, FailureKind::kOutOfMemory, "out of memory"};
+  } catch (const UnitEnded& e) {
+    return {unit, e.kind(), shortened(e.what()), shortened(e.stderr_end())};
   } catch (const UnitRefused& e) {
     return {unit, FailureKind::kRefused, shortened(e.what())};
   } catch (const std::exception& e) {
@@ -75,10 +78,12 @@ struct UnitLoop::Arenas {
 struct UnitLoop::Setup {
   const KernelEntry* kernel = nullptr;
   UnitFunction run;
+  EquivalentFunction equivalent;
   std::string refused;  // not empty: why it cannot run
   unsigned threads = 1;
   tbb::task_arena* arena = nullptr;
   std::uint64_t output_bytes_max = 0;
+  std::uint64_t checkpoint_ns = 0;        // the least time between two of a unit
   std::atomic<std::uint64_t> unit_ns{0};  // measured; 0: not yet
 };
 
@@ -89,6 +94,7 @@ struct UnitLoop::Chunk {
   std::shared_ptr<const Bytes> frame;
   ByteView inputs;
   std::vector<std::uint64_t> input_ends;  // empty: no inputs
+  std::map<UnitIndex, Bytes> saved;       // states to go on from
   std::atomic<std::uint64_t> next{0};     // the first unit that nobody has taken
   std::atomic<bool> cancelled{false};
   std::mutex mutex;  // guards what follows
@@ -155,6 +161,38 @@ class UnitLoop::Slot {
   bool owned_ = false;
 };
 
+// The state of one unit, for as long as it runs.
+class UnitLoop::UnitState final : public StateKeeper {
+ public:
+  UnitState(const UnitLoop& loop, const Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns)
+      : loop_(loop), chunk_(chunk), unit_(unit), last_ns_(begin_ns) {}
+
+  std::optional<ByteView> saved() const override {
+    const auto found = chunk_.saved.find(unit_);
+    if (found == chunk_.saved.end()) return std::nullopt;
+    return found->second;
+  }
+  bool due() override {
+    std::uint64_t last = last_ns_.load(std::memory_order_relaxed);
+    const std::uint64_t now = monotonic_ns();
+    return now - last >= chunk_.setup->checkpoint_ns && last_ns_.compare_exchange_strong(last, now);
+  }
+  void save(ByteView state) override {
+    if (state.size() > limits::kCheckpointBytes) {
+      throw UnitFailure("the state to be kept has " + std::to_string(state.size()) +
+                        " bytes; a worker keeps at most " +
+                        std::to_string(limits::kCheckpointBytes));
+    }
+    loop_.send_(encode_executor_frame(ExecutorCheckpoint{chunk_.number, unit_, state}));
+  }
+
+ private:
+  const UnitLoop& loop_;
+  const Chunk& chunk_;
+  const UnitIndex unit_;
+  std::atomic<std::uint64_t> last_ns_;
+};
+
 namespace {
 
 void note(RunningSlot& slot, std::uint64_t chunk, UnitIndex unit, std::uint64_t now_ns) {
@@ -184,15 +222,20 @@ void UnitLoop::perform(const ExecutorSetup& message) {
   auto setup = std::make_shared<Setup>();
   setup->threads = message.threads;
   setup->arena = &arenas_->with(message.threads);
+  setup->checkpoint_ns = std::uint64_t{message.checkpoint_ms} * 1'000'000;
   setup->output_bytes_max = std::min<std::uint64_t>(message.output_bytes_max, limits::kOutputBytes);
   const auto found = std::find_if(kernels_.begin(), kernels_.end(),
                                   [&](const KernelEntry& k) { return k.name == message.kernel; });
-  if (found == kernels_.end()) {
+  if (!refusal_.empty()) {
+    setup->refused = refusal_;
+  } else if (found == kernels_.end()) {
     setup->refused = "there is no kernel \"" + message.kernel + "\" in this program";
   } else {
     setup->kernel = &*found;
     try {
       setup->run = found->prepare(message.parameters);
+      setup->equivalent = found->prepare_equivalent ? found->prepare_equivalent(message.parameters)
+                                                    : found->equivalent;
     } catch (...) {
       setup->refused = failure_of(0).message;
     }
@@ -207,7 +250,12 @@ std::shared_ptr<UnitLoop::Setup> UnitLoop::setup_of(std::uint64_t number) const 
   return found == setups_.end() ? nullptr : found->second;
 }
 
+void UnitLoop::perform(const ExecutorCheckpoint& message) {
+  saved_[message.chunk][message.unit] = to_bytes(message.state);
+}
+
 void UnitLoop::perform(const RunChunk& message, std::shared_ptr<const Bytes> frame) {
+  auto saved = saved_.extract(message.chunk);
   auto setup = setup_of(message.setup);
   if (!setup) return refuse(message.chunk, "this chunk's setup was never sent");
   if (!setup->refused.empty()) return refuse(message.chunk, setup->refused);
@@ -220,6 +268,7 @@ void UnitLoop::perform(const RunChunk& message, std::shared_ptr<const Bytes> fra
   chunk->inputs = message.inputs;
   std::uint64_t end = 0;
   for (std::uint32_t size : message.input_sizes) chunk->input_ends.push_back(end += size);
+  if (!saved.empty()) chunk->saved = std::move(saved.mapped());
   chunk->next = message.range.first;
   chunk->gathered = std::make_unique<Gathered>();
   chunk->pullers = threads_for(*chunk);
@@ -337,7 +386,7 @@ Range UnitLoop::run_units(Chunk& chunk, Range units, RunningSlot& slot, Gathered
   for (; unit < units.last && now - begin < kTakeNsMax; ++unit) {
     if (chunk.cancelled.load(std::memory_order_relaxed)) break;
     note(slot, chunk.number, unit, now);
-    run_unit(chunk, unit, gathered);
+    run_unit(chunk, unit, now, gathered);
     now = monotonic_ns();
     if (gathered.bytes >= kPartBytes) {
       gathered.compute_ns += now - counted;
@@ -356,15 +405,16 @@ Range UnitLoop::run_units(Chunk& chunk, Range units, RunningSlot& slot, Gathered
   return rest;
 }
 
-void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, Gathered& gathered) {
+void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns, Gathered& gathered) {
   const auto fail = [&](ExecutorFailure failure) {
-    gathered.bytes += failure.message.size() + 64;
+    gathered.bytes += failure.message.size() + failure.stderr_end.size() + 64;
     gathered.failures.push_back(std::move(failure));
   };
   Gathered::Run& run = gathered.run_at(unit);
   const std::size_t before = run.bytes.size();
   try {
-    const UnitCall call{unit, chunk.input(unit), &chunk.cancelled};
+    UnitState state(*this, chunk, unit, begin_ns);
+    const UnitCall call{unit, chunk.input(unit), &chunk.cancelled, nullptr, &state};
     chunk.setup->run(call, run.bytes);
   } catch (...) {
     run.bytes.resize(before);
@@ -428,7 +478,7 @@ void UnitLoop::perform(const ExecutorCompare& message, std::shared_ptr<const Byt
     error = "this comparison's setup was never sent";
   } else if (!setup->refused.empty()) {
     error = setup->refused;
-  } else if (!setup->kernel->equivalent) {
+  } else if (!setup->equivalent) {
     error = "the kernel has no comparison of its own";
   }
   if (!error.empty()) {
@@ -460,7 +510,7 @@ void UnitLoop::compare(const Setup& setup, const ExecutorCompare& request) {
     try {
       tbb::this_task_arena::isolate([&] {
         for (std::size_t i = 1; i < candidates.size() && answer.all_match; ++i) {
-          answer.all_match = setup.kernel->equivalent(candidates[0], candidates[i]);
+          answer.all_match = setup.equivalent(candidates[0], candidates[i]);
         }
       });
     } catch (...) {

@@ -35,11 +35,15 @@ class UnitLoop {
   ~UnitLoop();
 
   // From one thread only.
+  // Every setup from now on is refused with `why`.
+  void refuse_all(std::string why) { refusal_ = std::move(why); }
   void perform(const ExecutorSetup&);
   void perform(const ExecutorDrop&);
   // `frame` owns the bytes that the message's views point to.
   void perform(const RunChunk&, std::shared_ptr<const Bytes> frame);
   void perform(const ExecutorCancel&);
+  // Before the chunk that it belongs to.
+  void perform(const ExecutorCheckpoint&);
   void perform(const ExecutorCompare&, std::shared_ptr<const Bytes> frame);
 
  private:
@@ -48,6 +52,7 @@ class UnitLoop {
   struct Chunk;
   struct Gathered;
   class Slot;
+  class UnitState;
 
   std::shared_ptr<Setup> setup_of(std::uint64_t number) const;
   unsigned threads_for(const Chunk& chunk) const;
@@ -57,7 +62,7 @@ class UnitLoop {
   void give_back(const std::shared_ptr<Chunk>& chunk, Range units);
   // Returns those of `units` that it has not run, because they take too long or are not wanted.
   Range run_units(Chunk& chunk, Range units, RunningSlot& slot, Gathered& gathered);
-  void run_unit(Chunk& chunk, UnitIndex unit, Gathered& gathered);
+  void run_unit(Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns, Gathered& gathered);
   void send_part(std::uint64_t chunk, Gathered gathered, bool last);
   void refuse(std::uint64_t chunk, const std::string& why);
   void compare(const Setup& setup, const ExecutorCompare& request);
@@ -68,6 +73,8 @@ class UnitLoop {
   SendFrame send_;
   std::unique_ptr<Arenas> arenas_;
   std::map<std::uint64_t, std::shared_ptr<Setup>> setups_;
+  std::string refusal_;
+  std::map<std::uint64_t, std::map<UnitIndex, Bytes>> saved_;  // by chunk, until that comes
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable idle_;

@@ -8,6 +8,7 @@
 #include "node/protocol/input_pack.h"
 #include "node/protocol/limits.h"
 #include "node/state/clock.h"
+#include "node/wasm/module.h"
 #include "sdk/src/client.h"
 #include "sdk/src/local_run.h"
 #include "sdk/src/places.h"
@@ -25,6 +26,7 @@ struct Session::Impl {
   void check_request(const detail::JobRequest& request) const;
   Manifest manifest_of(detail::JobRequest& request);
   ContentStore::Named this_program();
+  ContentStore::Named module_at(const std::string& path, const KernelEntry& kernel);
 };
 
 namespace {
@@ -77,7 +79,7 @@ void Session::Impl::check_request(const detail::JobRequest& request) const {
     refuse("One unit's output may have at most " + std::to_string(limits::kOutputBytes) +
            " bytes. Split the unit.");
   }
-  if (!client || request.options.shipped) return;
+  if (!client || request.options.shipped || !request.options.module.empty()) return;
   const auto& kernels = options.kernels;
   const bool known = std::any_of(kernels.begin(), kernels.end(), [&](const KernelEntry& entry) {
     return entry.name == request.kernel.name;
@@ -97,6 +99,25 @@ ContentStore::Named Session::Impl::this_program() {
     program = *put;
   }
   return *program;
+}
+
+ContentStore::Named Session::Impl::module_at(const std::string& path, const KernelEntry& kernel) {
+  auto put = client->content().put_file(path);
+  if (!put) throw Error(ErrorCode::kUsage, put.error().what);
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorCode::kUsage, path + ": " + why);
+  };
+  auto bytes = client->content().read(put->id);
+  if (!bytes) refuse(bytes.error().what);
+  const auto info = check_module(*bytes);
+  if (!info) refuse(info.error());
+  const auto same = [&](const ModuleKernel& known) { return known.name == kernel.name; };
+  const auto found = std::find_if(info->kernels.begin(), info->kernels.end(), same);
+  if (found == info->kernels.end()) refuse("there is no kernel '" + kernel.name + "' in it");
+  if (found->has_equivalent != static_cast<bool>(kernel.equivalent)) {
+    refuse("its kernel '" + kernel.name + "' was built of another source than this program's");
+  }
+  return *put;
 }
 
 Manifest Session::Impl::manifest_of(detail::JobRequest& request) {
@@ -120,7 +141,12 @@ Manifest Session::Impl::manifest_of(detail::JobRequest& request) {
   manifest.output_bytes_max = wishes.output_bytes_max;
   manifest.priority = wishes.priority;
   manifest.created = unix_ms_now();
-  if (!wishes.shipped) {
+  if (!wishes.module.empty()) {
+    const ContentStore::Named module = module_at(wishes.module, request.kernel);
+    manifest.kernel_kind = KernelKind::kWasm;
+    manifest.program = module.id;
+    manifest.program_bytes = module.length;
+  } else if (!wishes.shipped) {
     const ContentStore::Named program_here = this_program();
     manifest.kernel_kind = KernelKind::kNative;
     manifest.program = program_here.id;

@@ -5,6 +5,12 @@
 
 namespace shoal::lucas_lehmer {
 
-inline Kernel<Params, std::uint32_t, Verdict> kernel() { return {"lucas_lehmer", test}; }
+// A unit may take hours: its state is kept, and it goes on from there.
+inline Kernel<Params, std::uint32_t, Verdict> kernel() {
+  return {"lucas_lehmer", [](Unit& unit, const Params& params, const std::uint32_t& exponent) {
+            return test(params, exponent, unit.saved<Progress>(),
+                        [&](const Progress& progress) { unit.save(progress); });
+          }};
+}
 
 }  // namespace shoal::lucas_lehmer

@@ -15,6 +15,7 @@ using Range = std::span<Digit>;
 
 // Below this the plain way is faster, as measured.
 constexpr std::size_t kKaratsubaDigits = 48;
+constexpr std::uint32_t kStepsToNote = 256;
 
 // `to` holds 2 * x.size() digits.
 void square_plainly(View x, Range to) {
@@ -195,6 +196,11 @@ bool is_prime(std::uint32_t n) {
 }
 
 Verdict test(const Params& params, const std::uint32_t& exponent) {
+  return test(params, exponent, std::nullopt, [](const Progress&) {});
+}
+
+Verdict test(const Params& params, std::uint32_t exponent, std::optional<Progress> begin,
+             const std::function<void(const Progress&)>& note) {
   const std::uint32_t highest = std::min(params.exponent_max, kExponentMax);
   if (exponent < 2 || exponent > highest) {
     throw std::invalid_argument("an exponent must be between 2 and " + std::to_string(highest) +
@@ -203,8 +209,18 @@ Verdict test(const Params& params, const std::uint32_t& exponent) {
   if (exponent == 2) return {exponent, true, 0};
   if (!is_prime(exponent)) return {exponent, false, 0};
   MersenneRing ring(exponent);
-  Digits s = ring.of(4);
-  for (std::uint32_t k = 0; k < exponent - 2; ++k) ring.step(s);
+  Progress at{exponent, 0, ring.of(4)};
+  if (begin && begin->exponent == exponent && begin->steps <= exponent - 2 &&
+      begin->residue.size() == at.residue.size()) {
+    at = std::move(*begin);
+  }
+  while (at.steps < exponent - 2) {
+    ring.step(at.residue);
+    ++at.steps;
+    // Steps of small exponents take less time than telling of them.
+    if (at.steps % kStepsToNote == 0) note(at);
+  }
+  const Digits& s = at.residue;
   const bool zero = std::all_of(s.begin(), s.end(), [](Digit d) { return d == 0; });
   return {exponent, zero, s[0]};
 }

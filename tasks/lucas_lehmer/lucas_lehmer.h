@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +38,18 @@ struct Params {
   SHOAL_FIELDS(exponent_max)
 };
 
+// How far a test has come: `residue` is s(steps). A large exponent takes hours.
+struct Progress {
+  std::uint32_t exponent = 0;
+  std::uint32_t steps = 0;
+  Digits residue;
+  SHOAL_FIELDS(exponent, steps, residue)
+};
+
 // Throws std::invalid_argument for an exponent below 2 or above the highest.
 Verdict test(const Params& params, const std::uint32_t& exponent);
+// The same, from `begin` on, if that is of this exponent. `note` is called now and then on the way.
+Verdict test(const Params& params, std::uint32_t exponent, std::optional<Progress> begin,
+             const std::function<void(const Progress&)>& note);
 
 }  // namespace shoal::lucas_lehmer

@@ -70,14 +70,16 @@ std::size_t count_lines(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-Cluster::Cluster(const Site& coordinator) : coordinator_site_(coordinator) {
+Cluster::Cluster(const Site& coordinator, const Line& pool) : coordinator_site_(coordinator) {
   std::string name = (fs::temp_directory_path() / "shoal-cluster-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) std::abort();
   folder_ = name;
   endpoint_ = "tcp://" + coordinator.address + ":" +
               std::to_string(coordinator.port != 0 ? coordinator.port : free_port());
-  const Ended made = run({"pool", "init", "--state", (folder_ / "pool").string(), "--name",
-                          "garden", "--coordinator", endpoint_});
+  Line init{"pool",   "init",   "--state",       (folder_ / "pool").string(),
+            "--name", "garden", "--coordinator", endpoint_};
+  init.insert(init.end(), pool.begin(), pool.end());
+  const Ended made = run(init);
   EXPECT_EQ(made.exit_code, 0) << made.err;
   ticket_ = made.out.substr(0, made.out.find('\n'));
 }

@@ -26,7 +26,8 @@ struct Site {
 class Cluster {
  public:
   // Makes the pool; nothing runs yet. The coordinator's port may be 0 only on loopback.
-  explicit Cluster(const Site& coordinator = {});
+  // `pool` is more for `shoal pool init`.
+  explicit Cluster(const Site& coordinator = {}, const Line& pool = {});
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;

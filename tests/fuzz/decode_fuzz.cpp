@@ -8,6 +8,8 @@
 #include "node/protocol/keys.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
+#include "node/protocol/program_output.h"
+#include "node/protocol/program_spec.h"
 #include "node/protocol/result.h"
 #include "node/protocol/terms.h"
 #include "node/protocol/ticket.h"
@@ -19,6 +21,7 @@ namespace {
 // A frame may point twice to the same bytes, and then says more than it is long. What fills its
 // limit that way cannot be encoded again; inputs well below the limits keep clear of that.
 constexpr std::size_t kBytesTried = limits::kMessageBytes / 8;
+constexpr std::size_t kSpecBytesTried = limits::kParameterBytes / 8;
 constexpr std::size_t kRecordBytesTried = limits::kRecordBytes / 4;
 
 // What is accepted must be said again and mean the same.
@@ -59,6 +62,14 @@ void try_input_pack(ByteView bytes) {
   check(total <= bytes.size(), "a pack's inputs are more than the pack");
 }
 
+void try_program_output(ByteView bytes) {
+  const auto output = decode_program_output(bytes);
+  if (!output) return;
+  const Bytes again = encode(*output);
+  check(std::equal(again.begin(), again.end(), bytes.begin(), bytes.end()),
+        "a program's output has two encodings");
+}
+
 void try_chain(ByteView bytes) {
   const auto chain = decode_chain(bytes);
   if (!chain) return;
@@ -70,7 +81,7 @@ void try_chain(ByteView bytes) {
 }
 
 void fuzz(std::uint8_t choice, ByteView bytes) {
-  switch (choice % 15) {
+  switch (choice % 18) {
     case 0:
       return round_trip(bytes, decode);
     case 1:
@@ -101,6 +112,12 @@ void fuzz(std::uint8_t choice, ByteView bytes) {
       return round_trip(bytes, decode_term);
     case 14:
       return try_chain(bytes);
+    case 15:
+      return round_trip(bytes.first(std::min(bytes.size(), kSpecBytesTried)), decode_program_spec);
+    case 16:
+      return round_trip(bytes, decode_program_unit);
+    case 17:
+      return try_program_output(bytes);
   }
 }
 

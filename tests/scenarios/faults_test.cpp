@@ -35,6 +35,21 @@ TEST(Faults, AStewardThatRestartsFinishesItsJob) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// Its own worker, and others, show it their papers before it has found its program again.
+TEST(Faults, AStewardThatLooksForItsProgramDoesNotCallTheJobOver) {
+  Pool pool;
+  pool.workers(2);
+  JobSpec spec = Pool::job_of(100, 200ms);
+  spec.program_bytes = 300'000;
+  JobRun& job = pool.submit(spec);
+  ASSERT_TRUE(pool.run_until_ended(job, 10));
+  pool.stop(*job.steward);
+  pool.restart(*job.steward);
+  ASSERT_TRUE(pool.run_until_finished()) << "of two workers one believes that it is over";
+  EXPECT_EQ(job.verified.size(), 100U);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
 TEST(Faults, AStewardThatDiesRightAfterItsPromiseKeepsIt) {
   Pool pool;
   pool.workers(4);
@@ -128,6 +143,35 @@ TEST(Faults, ALinkThatTakesASecondEachWayIsALink) {
   JobRun& job = pool.submit(Pool::job_of(20, 100ms));
   ASSERT_TRUE(job.accepted.has_value());
   ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+// It has all results, and nobody who kept them is there to hear so: it says so later.
+TEST(Faults, AJobIsClosedAlsoBySomebodyWhoCameBackTooEarly) {
+  Pool pool;
+  pool.workers(3);
+  JobRun& job = pool.submit(Pool::job_of(30, 100ms));
+  ASSERT_TRUE(pool.world().run_until([&] { return job.finished.has_value(); }, 600s));
+  ASSERT_FALSE(job.snapshot.has_value());
+  pool.stop(pool.submitter());
+  for (const NodeIndex worker : pool.all_workers()) pool.stop(worker);
+  pool.restart(pool.submitter());
+  ASSERT_TRUE(pool.world().run_until([&] { return !job.refusals.empty(); }, 120s));
+  for (const NodeIndex worker : pool.all_workers()) pool.restart(worker);
+  pool.run(60s);
+  EXPECT_TRUE(job.snapshot.has_value());
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+// Nobody is short of links on either side, so nobody has to look for more.
+TEST(Faults, TwoHalvesThatEachHaveEnoughLinksFindEachOtherAgain) {
+  Pool pool;
+  pool.workers(16);
+  pool.run(30s);
+  std::vector<NodeIndex> half(pool.all_workers().begin(), pool.all_workers().begin() + 8);
+  pool.partition(half);
+  pool.run(1800s);
+  pool.heal();
   EXPECT_EQ(pool.judgement(), "");
 }
 

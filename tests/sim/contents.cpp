@@ -63,6 +63,7 @@ ContentOpened NodeContents::perform(const OpenContent& open, const ContentLibrar
   ContentOpened opened;
   opened.id = open.id;
   opened.length = open.length;
+  opened.for_reader = open.for_reader;
   const auto found = held_.find(open.id);
   if (found == held_.end()) return opened;
   opened.complete = found->second.complete;
@@ -105,7 +106,9 @@ BlockStored NodeContents::perform(const StoreBlock& store, const ContentLibrary&
 BlockRead NodeContents::perform(const ReadBlock& read, const ContentLibrary& library) const {
   BlockRead answer;
   answer.reader = read.reader;
-  if (holds(read.id)) {
+  const auto part = held_.find(read.id);
+  if (part != held_.end() &&
+      (part->second.complete || part->second.blocks.contains(read.first_leaf))) {
     answer.block = library.block_of(read.id, read.first_leaf);
     return answer;
   }

@@ -216,6 +216,7 @@ class World final : private NetworkHost {
   void perform(Node&, LoadReceipts);
   void perform(Node&, StartCompute);
   void perform(Node&, CancelCompute);
+  void perform(Node&, const KeepState&);
   void perform(Node&, StartCompare);
   void perform(Node&, ForgetJob);
   void perform(Node&, OpenContent);

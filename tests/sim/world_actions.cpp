@@ -44,6 +44,10 @@ void add_to(RunningHash& h, const Probe& a) {
 void add_to(RunningHash& h, const LoadReceipts& a) { mix_all(h, 6, a.job, a.reader, a.after); }
 void add_to(RunningHash& h, const StartCompute& a) { mix_all(h, 7, a.chunk, a.job, a.range); }
 void add_to(RunningHash& h, const CancelCompute& a) { mix_all(h, 8, a.chunk); }
+void add_to(RunningHash& h, const KeepState& a) {
+  mix_all(h, 28, a.job, a.unit);
+  h.add(a.state);
+}
 void add_to(RunningHash& h, const StartCompare& a) {
   mix_all(h, 9, a.job, a.unit);
   h.add(a.candidates.inline_bytes);
@@ -227,6 +231,9 @@ void World::perform(Node& node, CancelCompute cancel) {
   }
 }
 
+// The kernels of this world are too quick to save anything.
+void World::perform(Node&, const KeepState&) {}
+
 void World::perform(Node& node, StartCompare order) {
   CompareDone done;
   done.job = order.job;
@@ -348,7 +355,8 @@ void World::perform(Node& node, JobRefused refused) {
   say(node.index, "refused: " + refused.what);
   if (job == nullptr) return;
   job->refusals.push_back(refused);
-  if (job->cancelled || job->done()) return;
+  const bool to_close = job->spec.close_when_done && !job->snapshot;
+  if (job->cancelled || (job->done() && !to_close)) return;
   switch (refused.why) {
     case JobRefused::Why::kOtherPool:
     case JobRefused::Why::kQuorumTooLarge:

@@ -3,7 +3,7 @@
 #include "node/protocol/hash.h"
 #include "worker/core/job_led.h"
 
-// What the workers committed, showed and failed at, and what follows from it.
+// What the workers committed and showed, and what follows from it.
 namespace shoal {
 
 void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& notice, Outbox& out) {
@@ -13,13 +13,15 @@ void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& noti
     commit_one(now, from, commitment, out);
     if (auto what = decode_commitment(commitment.body)) units += what->range.size();
   }
+  auto member = members_.find(from);
+  if (member != members_.end()) member->second.heard = now;
   if (units > 0 && notice.compute_ns > 0) {
     // Its word, but no unit may take longer than its limit.
     const std::uint64_t most = manifest_->unit_wall_ms * 1'000'000 + 1;
     const std::uint64_t unit_ns = std::clamp<std::uint64_t>(notice.compute_ns / units, 1, most);
     job_unit_ns_ = job_unit_ns_ == 0 ? unit_ns : (7 * job_unit_ns_ + unit_ns) / 8;
-    if (auto it = members_.find(from); it != members_.end()) {
-      auto& own = it->second.unit_ns;
+    if (member != members_.end()) {
+      auto& own = member->second.unit_ns;
       own = own == 0 ? unit_ns : (3 * own + unit_ns) / 4;
     }
   }
@@ -84,23 +86,6 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   added.open_units = open;
   added.unblinded = unblinded;
   open_or_compare(now, what->range, out);
-}
-
-// The segment can be computed, as somebody has just shown.
-void JobLed::blame(Instant now, const UnitMap::Segment& segment, Outbox& out) {
-  constexpr std::uint32_t kRefuted = 4;
-  constexpr Duration kRest = 60s;
-  for (const Replica& replica : segment.replicas) {
-    auto member = members_.find(replica.worker);
-    if (replica.state != ReplicaState::kFailed || member == members_.end()) continue;
-    if (++member->second.refuted < kRefuted) continue;
-    member->second.refuted = 0;
-    member->second.rests_until = now + kRest;
-    if (!rest_ends_ || now + kRest < *rest_ends_) rest_ends_ = now + kRest;
-    out.tell(LogLevel::kWarning, "worker " + short_hex(replica.worker) + " gets no units of job " +
-                                     short_hex(id_) +
-                                     " for a minute: all fail there, and others compute them");
-  }
 }
 
 // For every run of `range`: asks for what must be opened, or compares what is open.
@@ -426,41 +411,6 @@ void JobLed::dispute(Range run, const std::vector<std::uint64_t>& ids, Outbox& o
   }
 }
 
-void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox& out) {
-  auto what = decode_failure(failure.body);
-  if (!what || what->job != id_ || what->worker != from || failure.signer != from) return;
-  const Range run{what->unit, what->unit + 1};
-  if (units_.open_runs(run).empty()) return;
-  if (from != context_.self && !signature_holds(context_.checker, Purpose::kFailure, failure)) {
-    return;
-  }
-  bool counted = false;
-  units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
-    Replica* own = segment.find(from);
-    if (own == nullptr ||
-        (own->state != ReplicaState::kLeased && own->state != ReplicaState::kLapsed)) {
-      return;
-    }
-    if (own->state == ReplicaState::kLeased) leases_.release(own->lease, {first, segment.last});
-    own->state = ReplicaState::kFailed;
-    counted = true;
-  });
-  if (!counted) return;
-  auto& failures = failures_[what->unit];
-  failures.push_back(failure);
-  // Fewer workers than attempts: who is here has had its turn, and the unit must still end.
-  const UnitMap::Segment& segment = units_.segments().at(what->unit);
-  if (failures.size() >= manifest_->max_attempts ||
-      (!anyone_left(segment) && segment.count(ReplicaState::kLeased) == 0)) {
-    Receipt receipt = next_receipt(run, UnitEnd::kFailed);
-    receipt.failures = std::move(failures);
-    failed_ += 1;
-    end_run(run, std::move(receipt), out);
-    finish_if_done(out);
-  }
-  serve_hungry(now, out);
-}
-
 Receipt JobLed::next_receipt(Range run, UnitEnd end) {
   Receipt receipt;
   receipt.sequence = next_sequence_++;
@@ -471,6 +421,7 @@ Receipt JobLed::next_receipt(Range run, UnitEnd end) {
 
 // The run has ended: nobody computes it any more, and its receipt is kept.
 void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
+  states_.drop(run);
   std::map<NodeId, std::vector<Range>> revoked;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> settled;
   for (Range open : units_.open_runs(run)) {

@@ -37,6 +37,7 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
   replicas_ += pick.units;
   member.hungry = false;
   member.sent_to_steal = false;
+  member.heard = now;
   LeaseGrant message{
       .job = id_,
       .epoch = epoch_,
@@ -48,12 +49,37 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
       .manifest = std::nullopt,
       .grant = paper_for(worker, id, pick.kind, pick.ranges),
       .terms = {}};
+  if (pick.kind == LeaseKind::kPrimary) send_states(worker, member, pick.ranges, out);
   if (!member.knows_manifest) {
     message.manifest = signed_manifest_;
     message.terms = terms_;
   }
   member.knows_manifest = true;
   out.send(worker, std::move(message));
+}
+
+// Of its first replica alone: whoever verifies must not begin with what another says.
+void JobLed::on_state(const NodeId& from, UnitState state) {
+  if (state.unit >= units_.units()) return;
+  const std::vector<std::uint64_t> leases = leases_.of(from);
+  const bool held = std::any_of(leases.begin(), leases.end(), [&](std::uint64_t id) {
+    const Lease& lease = *leases_.find(id);
+    return lease.kind == LeaseKind::kPrimary && lease.held.contains(state.unit);
+  });
+  if (held) states_.keep(state.unit, std::move(state.state));
+}
+
+void JobLed::send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
+                         Outbox& out) {
+  for (Range range : ranges) {
+    states_.for_each_in(range, [&](UnitIndex unit, const Bytes& state) {
+      if (worker == context_.self) {
+        return out.act(KeepState{.job = id_, .unit = unit, .state = state});
+      }
+      introduce(worker, member, out);
+      out.send(worker, UnitState{.job = id_, .unit = unit, .state = state});
+    });
+  }
 }
 
 // A lease of nothing: a thief must know the job before it can use its loot.
@@ -115,6 +141,7 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
   const std::uint32_t threads = std::clamp<std::uint32_t>(request.threads, 1, kThreadsMax);
   count(from, member, -1);
   member.asked = true;
+  member.heard = now;
   member.linked = true;
   member.threads = threads;
   count(from, member, +1);
@@ -197,9 +224,29 @@ bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
   return true;
 }
 
+// Nobody needs longer than this from being given a unit to saying something about it.
+Duration JobLed::longest_lease() const {
+  return Duration(1ms) * manifest_->unit_wall_ms + context_.config.lease;
+}
+
+// Who has asked once, holds nothing and asks no more takes no part. True: there was one. Where that
+// worker is honest it is busy elsewhere, and counts again as soon as it asks.
+bool JobLed::count_out_silent(Instant now) {
+  bool any = false;
+  for (auto& [id, member] : members_) {
+    if (!member.linked || !member.asked || member.hungry || leases_.holds_any(id)) continue;
+    if (now - std::max(member.heard, member.rests_until) <= longest_lease()) continue;
+    count(id, member, -1);
+    member.asked = false;
+    count(id, member, +1);
+    any = true;
+  }
+  return any;
+}
+
 // Who holds units for longer than any unit may take, and commits none, does not compute them.
 void JobLed::reject_stalled(Instant now, const NodeId& worker, Outbox& out) {
-  const Duration most = Duration(1ms) * manifest_->unit_wall_ms + context_.config.lease;
+  const Duration most = longest_lease();
   for (std::uint64_t id : leases_.of(worker)) {
     const Lease lease = *leases_.find(id);
     // Past its end it lapses anyway: this leader may have slept, not its worker.
@@ -282,6 +329,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   }
   member.hungry = false;
   member.sent_to_steal = false;
+  member.heard = now;
   out.send(from,
            TransferReply{
                .job = id_,
@@ -344,6 +392,13 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
     it = lost_.erase(it);
     returned = fewer = true;
   }
+  if (silence_look_ && *silence_look_ <= now) {
+    silence_look_ = now + context_.config.lease;
+    if (count_out_silent(now)) {
+      returned = fewer = true;
+      weigh_failures(out);
+    }
+  }
   if (fewer) weigh_stuck(now, out);
   for (std::uint64_t batch : batches_.unanswered_since(now - limits::kRevealTimeout)) {
     reject_batch(now, batch, ReplicaState::kLapsed, out);
@@ -388,6 +443,7 @@ std::optional<Instant> JobLed::next_deadline() const {
   };
   consider(settling_until_);
   consider(rest_ends_);
+  consider(silence_look_);
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
   for (const auto& [_, judging] : comparing_) consider(judging.since + limits::kRevealTimeout);

@@ -88,6 +88,7 @@ void JobLed::lead(Instant now, std::uint64_t epoch, Outbox& out) {
   leading_ = true;
   leads_since_ = now;
   settling_until_ = now + Duration(1s);
+  silence_look_ = now + context_.config.lease;
   serve_hungry(now, out);
 }
 
@@ -106,8 +107,10 @@ void JobLed::follow() {
   hungry_.clear();
   failures_.clear();
   comparing_.clear();
+  states_.clear();
   next_straggler_look_.reset();
   rest_ends_.reset();
+  silence_look_.reset();
   settling_until_.reset();
 }
 
@@ -173,6 +176,12 @@ JobStatus JobLed::status() const {
     status.waiting_for = "it is paused; its submitter can resume it";
   } else if (!leading_) {
     // Only who leads knows what it waits for.
+  } else if (phase_ == JobPhase::kRunning && !manifest_->needs.empty() && replicas_ == 0 &&
+             status.leased == 0) {
+    // Those that lack something do not ask.
+    std::string needs;
+    for (const std::string& need : manifest_->needs) needs += (needs.empty() ? "" : ", ") + need;
+    status.waiting_for = "no worker that has " + needs + " installed has asked for its units yet";
   } else if (phase_ == JobPhase::kRunning && here == 0) {
     status.waiting_for = "no worker has asked for its units yet";
   } else if (phase_ == JobPhase::kRunning && here < manifest_->quorum) {

@@ -14,6 +14,7 @@
 #include "worker/core/lease_book.h"
 #include "worker/core/outbox.h"
 #include "worker/core/unit_map.h"
+#include "worker/core/unit_states.h"
 
 namespace shoal {
 
@@ -44,6 +45,8 @@ struct StewardContext {
 // - A worker on which units fail that others compute is at fault itself. It rests for a while, so
 // that
 //   it does not go through the whole job.
+// - What is waited for must come to an end: a worker that holds nothing and says nothing for longer
+//   than a unit may take is nobody that a unit could wait for.
 // - Ledgers merge by union: a receipt proves itself, wherever it came from, and the first end of a
 //   unit stands. Leases and evidence of a leader die with it; workers bring theirs to the next one,
 //   with the papers (Grant) that show they were given in order.
@@ -71,6 +74,10 @@ class JobLed {
   void set_terms(TermChain terms);
   // Has units that have not ended, and is not cancelled.
   bool active() const { return phase_ == JobPhase::kRunning || phase_ == JobPhase::kPaused; }
+  // Nothing of it will be computed any more. Neither: its program is still being fetched.
+  bool over() const {
+    return phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled || units_.all_ended();
+  }
   bool wants_workers() const { return leading_ && phase_ == JobPhase::kRunning; }
   // The epoch of its leases: when it began to lead.
   std::uint64_t epoch() const { return epoch_; }
@@ -91,6 +98,7 @@ class JobLed {
   void on_rejoin(Instant now, const NodeId& from, const Rejoin&, Outbox&);
   void on_transfer(Instant now, const NodeId& from, const TransferNotice&, Outbox&);
   void on_commit(Instant now, const NodeId& from, const CommitNotice&, Outbox&);
+  void on_state(const NodeId& from, UnitState state);
   void on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox&);
   void on_reveal(Instant now, const NodeId& from, Reveal, Outbox&);
   void on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox&);
@@ -118,6 +126,7 @@ class JobLed {
     bool sent_to_steal = false;  // and was told whom to ask, since it was last given units
     std::uint32_t refuted = 0;   // units that failed here alone, since it last committed any
     Instant rests_until;         // it is given nothing before
+    Instant heard;               // it asked, or did something with what it was given
   };
   // A run of ranges that is about to be leased to one worker.
   struct Pick {
@@ -159,16 +168,25 @@ class JobLed {
   bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
   void serve_hungry(Instant now, Outbox& out);
   void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
+  void send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
+                   Outbox& out);
   void introduce(const NodeId& worker, Member& member, Outbox& out);
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   void lapse(std::uint64_t lease, const RangeSet& units);
   void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
   void lapse_all(const NodeId& worker);
+  Duration longest_lease() const;
+  bool count_out_silent(Instant now);
 
   // --- outputs that differ and may yet agree (job_equivalence.cpp) ---
   void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
                        Outbox& out);
   void judges_are_late(Instant now, UnitIndex unit, Outbox& out);
+
+  // --- failures (job_failures.cpp) ---
+  void blame(Instant now, const UnitMap::Segment&, Outbox& out);
+  void fail_if_hopeless(UnitIndex unit, Outbox& out);
+  void weigh_failures(Outbox& out);
 
   // --- evidence (job_evidence.cpp) ---
   // More evidence than a receipt has room for is no better evidence.
@@ -187,7 +205,6 @@ class JobLed {
   void fill_digests(const std::vector<Batch*>& batches);
   void compare_units(Instant now, Range run, const std::vector<std::uint64_t>& ids,
                      const std::vector<Batch*>& batches, Outbox& out);
-  void blame(Instant now, const UnitMap::Segment&, Outbox& out);
   void need_another(Range run, const std::vector<std::uint64_t>& batches, std::uint32_t agreed,
                     Outbox& out);
   void weigh_stuck(Instant now, Outbox& out);
@@ -215,6 +232,7 @@ class JobLed {
   LeaseBook leases_;
   Batches batches_;
   Delivery delivery_;
+  UnitStates states_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back
   std::uint64_t threads_here_ = 0;  // of all members that are linked
@@ -239,7 +257,8 @@ class JobLed {
                 unblinded_ = 0;
   std::uint64_t job_unit_ns_ = 0;  // a running mean over all workers
   std::optional<Instant> next_straggler_look_;
-  std::optional<Instant> rest_ends_;  // of the first one that rests
+  std::optional<Instant> rest_ends_;     // of the first one that rests
+  std::optional<Instant> silence_look_;  // then silent workers are counted out
   // Only then: what is late is so for seconds, and looking through what is not costs the most.
   bool looking_for_stragglers_ = false;
   // At first, a worker that is here and has not asked yet is believed to be about to.

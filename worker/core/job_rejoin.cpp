@@ -25,6 +25,7 @@ void JobLed::on_rejoin(Instant now, const NodeId& from, const Rejoin& rejoin, Ou
   count(from, member, -1);
   member.linked = true;
   member.asked = true;
+  member.heard = now;
   member.knows_manifest = true;
   member.threads = std::clamp<std::uint32_t>(rejoin.threads, 1, kThreadsMax);
   count(from, member, +1);

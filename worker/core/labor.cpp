@@ -10,12 +10,12 @@ namespace {
 
 constexpr Duration kPrefetchWork = 300ms;
 constexpr Duration kAnswerPatience = 10s;
+// A leader remembers who waits. One that forgot is reminded, and it costs next to nothing.
+constexpr Duration kHungryPatience = 300s;
 constexpr std::size_t kJobsOverKept = 4096;
 constexpr std::size_t kForLeaderMax = 4096;
 // So that one node cannot fill the table with jobs that it made up.
 constexpr std::size_t kJobsOfOneLeader = 256;
-constexpr std::size_t kLeasesMax = 1024;
-constexpr std::size_t kItemsMax = 16'384;
 
 }  // namespace
 
@@ -154,13 +154,10 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     }
   }
   if (grant.ranges.empty()) return;
-  // More than a report could list is more than anybody should be given.
-  if (job->leases.size() >= kLeasesMax || job->bound.size() + job->primaries.size() >= kItemsMax) {
+  if (!has_room(*job)) {
     job->leases.erase(grant.lease);
     return give_back(*job, grant.lease, out);
   }
-  RangeSet& held = job->leases[grant.lease];
-  for (Range range : grant.ranges) held.add(range);
   save_task(*job);
   take_paper(*job, grant.grant);
   if (job->state == State::kRefused || !job->manifest || lending_ != Lend::What::kAll) {
@@ -168,9 +165,13 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     return;
   }
   auto& queue = grant.kind == LeaseKind::kPrimary ? job->primaries : job->bound;
+  RangeSet held;
   for (Range range : grant.ranges) {
-    if (range.last <= job->manifest->units) queue.push_back({range, grant.lease, grant.kind});
+    if (range.last > job->manifest->units) continue;
+    held.add(range);
+    queue.push_back({range, grant.lease, grant.kind});
   }
+  if (!held.empty()) job->leases[grant.lease].add(held);
   job->report_at = now + config_.lease / 3;
   feed_thieves(*job, out);
 }
@@ -210,15 +211,7 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
     return;
   }
   for (Range range : revoke.ranges) {
-    for (auto* queue : {&job->bound, &job->primaries}) {
-      std::deque<Item> kept;
-      for (const Item& item : *queue) {
-        RangeSet rest(item.range);
-        rest.remove(range);
-        for (Range run : rest.runs()) kept.push_back({run, item.lease, item.kind});
-      }
-      *queue = std::move(kept);
-    }
+    unqueue(*job, range);
     release(*job, range);
     for (auto& [id, chunk] : chunks_) {
       if (chunk.job != job->key() || chunk.cancelled || !range.contains(chunk.item.range)) continue;
@@ -227,6 +220,19 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
     }
   }
   drop_cancelled(*job);
+}
+
+// Starts nothing of it any more.
+void Labor::unqueue(Job& job, Range range) {
+  for (auto* queue : {&job.bound, &job.primaries}) {
+    std::deque<Item> kept;
+    for (const Item& item : *queue) {
+      RangeSet rest(item.range);
+      rest.remove(range);
+      for (Range run : rest.runs()) kept.push_back({run, item.lease, item.kind});
+    }
+    *queue = std::move(kept);
+  }
 }
 
 void Labor::drop_cancelled(Job& job) {
@@ -360,6 +366,7 @@ void Labor::advance(Instant now, Outbox& out) {
       rejoin(now, job, out);
     }
     if (job.asked && now - *job.asked >= kAnswerPatience) job.asked.reset();
+    if (job.hungry && now - job.hungry_since >= kHungryPatience) job.hungry = false;
     if (job.stealing && now - *job.stealing >= kStealPatience) try_next_victim(now, job, out);
     if (!job.for_leader.empty()) membership_.reach(now, job.leader, out);
     if (job.seek_at && *job.seek_at <= now) seek_leader(now, job, out);
@@ -382,6 +389,7 @@ std::optional<Instant> Labor::next_deadline() const {
   for (const auto& [_, job] : jobs_) {
     if (!job.leases.empty()) consider(job.report_at);
     if (job.asked) consider(*job.asked + kAnswerPatience);
+    if (job.hungry) consider(job.hungry_since + kHungryPatience);
     if (job.rejoins > 0 && leader_linked(job)) consider(job.rejoined + kAnswerPatience);
     if (job.stealing) consider(*job.stealing + kStealPatience);
     if (job.seek_at) consider(*job.seek_at);
@@ -413,6 +421,20 @@ void Labor::check_invariants() const {
           "running chunks miscounted");
     check(job.for_leader.size() <= kForLeaderMax, "too many messages wait for a leader");
     check(job.thieves.size() <= limits::kHungryPeers, "too many thieves are remembered");
+    check(job.leases.size() <= kLeasesMax, "a worker holds more leases than it can report");
+    if (job.rejoins > 0) continue;  // the leader is to say what it holds
+    RangeSet started;
+    for (auto* queue : {&job.bound, &job.primaries, &job.rejoining}) {
+      for (const Item& item : *queue) started.add(item.range);
+    }
+    for (const auto& [_, chunk] : chunks_) {
+      if (chunk.job == key) started.add(chunk.item.range);
+    }
+    for (const auto& [_, held] : job.leases) {
+      RangeSet idle = held;
+      idle.remove(started);
+      check(idle.empty(), "a worker holds units that it will not compute");
+    }
   }
   check(chunks_.size() <= kChunksMax, "too many chunks are running");
 }

@@ -17,6 +17,9 @@ namespace shoal {
 // How long a victim may take to answer before the next one is asked.
 inline constexpr Duration kStealPatience = 3s;
 inline constexpr std::size_t kChunksMax = 256;
+// Of one job: more than a report could list is more than anybody should be given.
+inline constexpr std::size_t kLeasesMax = 1024;
+inline constexpr std::size_t kItemsMax = 16'384;
 // Outputs that were committed and may have to be shown: past this, one job starts no more.
 inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 
@@ -81,6 +84,8 @@ class Labor {
   bool nothing_in_hand() const;
 
   // --- its executor ---
+  void on_state_saved(StateSaved saved, Outbox&);
+  void on_state(const NodeId& from, UnitState state, Outbox&);
   void on_compute_done(Instant now, ComputeDone, Outbox&);
   void on_compare_done(const CompareDone&, Outbox&);
 
@@ -88,6 +93,9 @@ class Labor {
   void on_link_lost(Instant now, const NodeId&, Outbox&);
   // Starts what can be started and asks for what is missing. Once, at the end of every step.
   void advance(Instant now, Outbox&);
+  // Stores what it would store soon in any case: for when something else is being stored now, since
+  // a transaction costs much more than what is in it.
+  void flush_saved(Outbox&);
   std::optional<Instant> next_deadline() const;
 
   void fill(WorkerStatus&) const;
@@ -144,6 +152,7 @@ class Labor {
     std::size_t running = 0;          // chunks
     std::optional<Instant> asked;     // the leader, not answered yet
     bool hungry = false;              // the leader knows that we wait
+    Instant hungry_since;             // it said so
     std::vector<NodeId> victims;      // still to be asked for half of what they hold
     std::optional<Instant> stealing;  // from victims.back(), since
     std::vector<NodeId> thieves;      // who went away from here empty-handed
@@ -184,17 +193,22 @@ class Labor {
   void take_paper(Job&, const std::optional<Signed>& grant);
   void prune_papers(Job&);
   void rejoin(Instant now, Job&, Outbox&);
+  void drop_unsettled(Job&);
+  void hold_again(Job&, const Grant&);
   void commit_again(Instant now, Job&, const std::vector<Range>& open, Outbox&);
   void seek_leader(Instant now, Job&, Outbox&);
 
   // --- on disk (labor_saved.cpp) ---
   void save_task(Job&);
   void save(StoredFact fact) { unsaved_.push_back(std::move(fact)); }
-  void flush_saved(Outbox&);
   void recover_job(const StoredFact& task);
   void resume_leases(Job&);
 
   void drop_cancelled(Job&);
+  static void unqueue(Job&, Range);
+  static bool has_room(const Job& job) {
+    return job.leases.size() < kLeasesMax && job.bound.size() + job.primaries.size() < kItemsMax;
+  }
   bool leader_linked(const Job&) const;
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);

@@ -120,6 +120,28 @@ void Labor::note_failures(const Job& job, const ComputeDone& done, Outbox& out) 
   out.tell(LogLevel::kWarning, failing_->why + "; the last of them of job " + short_hex(job.id));
 }
 
+// Its leader passes it on when this worker is gone. Told at once or not at all: the next one comes.
+void Labor::on_state_saved(StateSaved saved, Outbox& out) {
+  const auto chunk = chunks_.find(saved.chunk);
+  if (chunk == chunks_.end() || chunk->second.cancelled) return;
+  const Job* job = find(chunk->second.job);
+  if (job == nullptr || chunk->second.item.kind != LeaseKind::kPrimary || !leader_linked(*job) ||
+      saved.state.size() > limits::kUnitStateBytes) {
+    return;
+  }
+  out.send(job->leader,
+           UnitState{.job = job->id, .unit = saved.unit, .state = std::move(saved.state)});
+}
+
+void Labor::on_state(const NodeId& from, UnitState state, Outbox& out) {
+  const Job* job = led_by(state.job, from);
+  if (job == nullptr || !job->manifest || job->state == State::kRefused ||
+      job->state == State::kOver || state.unit >= job->manifest->units) {
+    return;
+  }
+  out.act(KeepState{.job = job->id, .unit = state.unit, .state = std::move(state.state)});
+}
+
 void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
   auto it = chunks_.find(done.chunk);
   if (it == chunks_.end()) return;

@@ -51,9 +51,7 @@ void Labor::migrate(Instant now, Job& old, const NodeId& leader, Outbox& out) {
   Job& job = node.mapped();
   job.leader = leader;
   if (auto record = membership_.record_of(leader)) job.leader_record = std::move(*record);
-  // A theft that the old leader did not settle has no paper, and is nobody's.
-  std::erase_if(job.primaries, [&](const Item& i) { return job.unsettled.contains(i.lease); });
-  job.unsettled.clear();
+  drop_unsettled(job);
   job.victims.clear();
   job.stealing.reset();
   job.asked.reset();
@@ -68,6 +66,13 @@ void Labor::migrate(Instant now, Job& old, const NodeId& leader, Outbox& out) {
   } else if (!job.papers.empty()) {
     rejoin(now, job, out);
   }
+}
+
+// A theft that the leader did not settle before it was shown the papers has none itself, and is
+// nobody's.
+void Labor::drop_unsettled(Job& job) {
+  std::erase_if(job.primaries, [&](const Item& i) { return job.unsettled.contains(i.lease); });
+  job.unsettled.clear();
 }
 
 // Two were heard of that lead the job, before either could be believed. Now one shows its terms: it
@@ -173,6 +178,7 @@ void Labor::prune_papers(Job& job) {
 // Shows the leader all papers. Until it has answered, only what is running goes on.
 void Labor::rejoin(Instant now, Job& job, Outbox& out) {
   std::map<std::uint64_t, RangeSet> held;  // by lease of this epoch
+  drop_unsettled(job);
   for (auto* queue : {&job.bound, &job.primaries}) {
     for (const Item& item : *queue) job.rejoining.push_back(item);
     queue->clear();
@@ -219,28 +225,53 @@ void Labor::rejoin(Instant now, Job& job, Outbox& out) {
 void Labor::on_rejoin_reply(Instant now, const NodeId& from, const RejoinReply& reply,
                             Outbox& out) {
   Job* job = led_by(reply.job, from);
-  if (job == nullptr || job->rejoins == 0) return;
+  if (job == nullptr || !job->manifest) return;
+  // Asked twice before the first answer came, it hears twice, and cannot tell which answer is to
+  // which: the leases of both count.
+  if (job->rejoins == 0 && reply.epoch != job->epoch) return;
   for (const auto& lease : reply.leases) {
     auto grant = decode_grant(lease.grant.body);
     if (!grant || grant->job != job->id || grant->epoch != reply.epoch) continue;
-    RangeSet& held = job->leases[grant->lease];
-    for (Range range : grant->ranges) held.add(range);
-    for (const Item& item : job->rejoining) {
-      if (item.lease != lease.old_lease || lease.old_epoch != job->epoch) continue;
-      auto& queue = grant->kind == LeaseKind::kPrimary ? job->primaries : job->bound;
-      const RangeSet mine = held.intersection(item.range);
-      for (Range run : mine.runs()) {
-        queue.push_back({run, grant->lease, grant->kind});
-      }
-    }
+    // What is not taken is not reported, and lapses.
+    const bool can = job->state == State::kReady || job->state == State::kFetching;
+    if (!can || !has_room(*job)) continue;
+    hold_again(*job, *grant);
     take_paper(*job, lease.grant);
   }
-  if (--job->rejoins > 0) return;
+  if (job->rejoins == 0 || --job->rejoins > 0) return;
   job->rejoining.clear();
   job->epoch = reply.epoch;
   job->asked.reset();
   job->report_at = now + config_.lease / 3;
   commit_again(now, *job, reply.open, out);
+}
+
+// What it holds is what the leader says, not what it asked for: a unit that the leader believes to
+// be here, and that nobody starts, would keep everybody else from it. What is running goes on, and
+// what was committed meanwhile is not begun once more.
+void Labor::hold_again(Job& job, const Grant& grant) {
+  RangeSet given;
+  for (Range range : grant.ranges) given.add(intersect(range, {0, job.manifest->units}));
+  for (Range range : given.runs()) {
+    unqueue(job, range);
+    release(job, range);
+  }
+  for (Range range : grant.ranges) {
+    auto batch = job.batches.upper_bound(range.first);
+    if (batch != job.batches.begin()) --batch;
+    for (; batch != job.batches.end() && batch->first < range.last; ++batch) {
+      given.remove(batch->second.range);
+    }
+  }
+  if (given.empty()) return;
+  job.leases[grant.lease] = given;
+  for (auto& [_, chunk] : chunks_) {
+    if (chunk.job != job.key() || given.intersection(chunk.item.range).empty()) continue;
+    chunk.item.lease = grant.lease;
+    given.remove(chunk.item.range);
+  }
+  auto& queue = grant.kind == LeaseKind::kPrimary ? job.primaries : job.bound;
+  for (Range run : given.runs()) queue.push_back({run, grant.lease, grant.kind});
 }
 
 void Labor::commit_again(Instant now, Job& job, const std::vector<Range>& open, Outbox& out) {

@@ -24,6 +24,7 @@ void Labor::on_no_work(Instant now, const NodeId& from, const NoWork& answer, Ou
     job->victims.push_back(holder->signer);
   }
   job->hungry = answer.holders.empty();
+  job->hungry_since = now;
 }
 
 // Asks the next of `victims`, from the end; the one that was being asked had nothing.
@@ -182,6 +183,10 @@ void Labor::on_transfer_reply(const NodeId& from, const TransferReply& reply, Ou
     if (rest.intersection(chunk.item.range).empty()) continue;
     chunk.cancelled = true;
     out.act(CancelCompute{id});
+    const RangeSet mine = moved.intersection(chunk.item.range);
+    for (Range run : mine.runs()) {
+      job->primaries.push_back({run, reply.new_lease, LeaseKind::kPrimary});
+    }
   }
   drop_cancelled(*job);
 }

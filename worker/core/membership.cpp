@@ -92,6 +92,10 @@ void Membership::set_via(Instant now, const std::vector<Via>& via, Outbox& out) 
   std::string relays;
   for (const Via& relay : via) relays += (relays.empty() ? "" : ", ") + short_hex(relay.node);
   out.tell(LogLevel::kInfo, relays.empty() ? "this node has no relay" : "its relays: " + relays);
+  announce(now, out);
+}
+
+void Membership::announce(Instant now, Outbox& out) {
   const Signed record = own_record(now);
   for (const NodeId& worker : linked_workers()) out.send(worker, Announce{record});
   announce_at_ = now;

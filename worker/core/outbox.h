@@ -25,6 +25,7 @@ class Outbox {
   void tell(LogLevel level, std::string text) { act(Tell{level, std::move(text)}); }
   // To be made durable; all facts of one step are one group.
   void store(StoredFact fact) { facts_.push_back(std::move(fact)); }
+  bool stores() const { return !facts_.empty(); }
   // What is to be stored of it in this step as well.
   void erase(Erase what) {
     std::erase_if(facts_, [&](const StoredFact& fact) { return covers(what, fact); });

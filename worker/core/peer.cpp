@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/content/core/exchange.h"
+#include "node/protocol/address.h"
 #include "node/reach/core/pass_through.h"
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
@@ -76,9 +77,12 @@ struct Peer::Impl {
   Labor labor;
   Exchange exchange;
   Reach reach;
-  std::map<std::uint64_t, std::vector<StoredFact>> storing;  // by token
+  std::map<std::uint64_t, std::vector<StoredFact>> storing;                // by token
+  const std::vector<std::string> own_endpoints = config.record.endpoints;  // without `mapped`
+  std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
+  std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
   std::uint64_t next_token = 1;
 
   // --- links: each of them passes through `reach` ---
@@ -131,7 +135,14 @@ struct Peer::Impl {
     membership.on_link_up(now, up, out);
     stewardship.on_link_up(now, up.peer, out);
     labor.on_link_up(now, up.peer, out);
-    if (up.path != LinkPath::kRelayed) perform(exchange.link_up(now, up.peer));
+    if (up.path != LinkPath::kRelayed) {
+      const AddressScope scope = scope_of(up.address);
+      perform(exchange.link_up(
+          now, up.peer, scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));
+    }
+    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.peer) {
+      visitors.insert_or_assign(up.peer, *up.record);  // whoever is sent it checks it
+    }
     if (up.role != Role::kWorker) return;
     for (const JobId& job : stewardship.running()) out.send(up.peer, own_news(job));
     for (WorkAvailable& news : labor.jobs_heard_of()) {
@@ -145,6 +156,7 @@ struct Peer::Impl {
     stewardship.on_link_lost(now, lost.peer, out);
     labor.on_link_lost(now, lost.peer, out);
     perform(exchange.link_lost(now, lost.peer));
+    visitors.erase(lost.peer);
   }
   void on(const Received& received) {
     if (!membership.note_use(now, received.peer)) return;
@@ -154,6 +166,18 @@ struct Peer::Impl {
     out.tell(LogLevel::kWarning, "peer " + short_hex(received.peer) +
                                      " sent what is no message: " + message.error().what);
     out.act(Drop{received.peer, "bad message: " + message.error().what});
+  }
+  void on(const PortMapped& news) {
+    if (news.endpoint == mapped) return;
+    mapped = news.endpoint;
+    std::vector<std::string>& endpoints = config.record.endpoints;
+    endpoints = own_endpoints;
+    // First: for those outside it is the only one that leads here.
+    if (!mapped.empty()) endpoints.insert(endpoints.begin(), mapped);
+    if (endpoints.size() > limits::kEndpoints) endpoints.resize(limits::kEndpoints);
+    const auto at = split_endpoint(mapped);
+    reach.set_outer_port(now, at ? at->port : 0);
+    membership.announce(now, out);
   }
   void on(const StoreDone& done) {
     auto it = storing.find(done.token);
@@ -177,6 +201,7 @@ struct Peer::Impl {
   }
   void on(const Lend& lend) { labor.lend(lend.what, out); }
   void on(ComputeDone& done) { labor.on_compute_done(now, std::move(done), out); }
+  void on(StateSaved& saved) { labor.on_state_saved(std::move(saved), out); }
   void on(const CompareDone& done) { labor.on_compare_done(done, out); }
   void on(const ContentOpened& opened) { perform(exchange.on_opened(now, opened)); }
   void on(const BlockStored& stored) { perform(exchange.on_stored(now, stored)); }
@@ -257,6 +282,11 @@ struct Peer::Impl {
     JobLed* job = transfer ? stewardship.led(transfer->job) : nullptr;
     if (job != nullptr) job->on_transfer(now, from, m, out);
   }
+  // To a leader, or from it.
+  void hear(const NodeId& from, UnitState& m) {
+    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m));
+    labor.on_state(from, std::move(m), out);
+  }
   void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
   void hear(const NodeId& from, const CommitNotice& m) {
     if (JobLed* job = stewardship.led(m.job)) job->on_commit(now, from, m, out);
@@ -291,6 +321,31 @@ struct Peer::Impl {
     perform(exchange.on_request(now, from, m));
   }
   void hear(const NodeId& from, Block& m) { perform(exchange.on_block(now, from, std::move(m))); }
+  void hear(const NodeId& from, const Holdings& m) {
+    if (!reach.connected(from)) return;
+    perform(exchange.on_holdings(now, from, m));
+  }
+  void hear(const NodeId& from, const HoldersRequest& m) {
+    Holders answer{m.content, {}};
+    for (const NodeId& node : exchange.holders_of(m.content)) {
+      if (answer.records.size() >= limits::kHoldersPerMessage) break;
+      auto record = node == from ? std::nullopt : record_of(node);
+      if (record) answer.records.push_back(std::move(*record));
+    }
+    out.send(from, std::move(answer));
+  }
+  void hear(const NodeId&, const Holders& m) {
+    std::size_t linked = 0;
+    for (const NodeId& node : exchange.sources_of(m.content)) linked += membership.linked(node);
+    for (const Signed& record : m.records) {
+      if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
+      if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
+      ++linked;
+      membership.reach(now, record.signer, out);
+      perform(exchange.add_hearsay(now, m.content, record.signer));
+    }
+  }
+  void hear(const NodeId&, const BlockCancel&) {}  // what was asked for is on its way already
   void hear(const NodeId& from, const WorkerStatusRequest&) { out.send(from, status()); }
   void hear(const NodeId&, const JobFound& m) { labor.on_job_found(now, m, out); }
   void hear(const NodeId& from, const Results& m) { stewardship.on_results(now, from, m, out); }
@@ -308,7 +363,7 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const Endorse& m) { stewardship.on_endorse(now, from, m, out); }
   void hear(const NodeId& from, const Rejoin& m) {
-    if (JobLed* job = stewardship.find(m.job); job != nullptr && !job->leading() && job->active()) {
+    if (JobLed* job = stewardship.find(m.job); job != nullptr && !job->leading() && !job->over()) {
       out.send(from, stewardship.notice_of(m.job));
     } else if (job != nullptr) {
       job->on_rejoin(now, from, m, out);
@@ -331,6 +386,12 @@ struct Peer::Impl {
   void hear(const NodeId&, const SubmitReply&) {}
   void hear(const NodeId&, const JobStatusReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
+
+  // Of a worker as it is known here, or of a submitter that is linked and lets itself be dialled.
+  std::optional<Signed> record_of(const NodeId& node) const {
+    const auto visitor = visitors.find(node);
+    return visitor == visitors.end() ? membership.record_of(node) : visitor->second;
+  }
 
   // --- what the parts ask of each other ---
   WorkAvailable own_news(const JobId& job) {
@@ -378,6 +439,7 @@ struct Peer::Impl {
       labor.advance(now, out);
       again |= out.has_own_message();
     }
+    if (out.stores()) labor.flush_saved(out);
     if (auto facts = out.take_facts(); !facts.empty()) {
       Store store{.token = next_token++, .facts = facts};
       storing.emplace(store.token, std::move(facts));
@@ -394,6 +456,7 @@ struct Peer::Impl {
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
     status.reachability = reach.reachability();
+    status.mapped = mapped;
     for (const auto& [node, link] : membership.links()) {
       switch (link.path) {
         case LinkPath::kDirect:
@@ -446,6 +509,8 @@ void Peer::check_invariants() const {
   impl_->reach.check_invariants();
 }
 
+Reachability Peer::reachability() const { return impl_->reach.reachability(); }
+const std::vector<std::string>& Peer::endpoints() const { return impl_->config.record.endpoints; }
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 

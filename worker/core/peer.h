@@ -72,6 +72,9 @@ std::optional<Signed> unpack_signed(ByteView);
 // --- events ---
 struct Started {};
 struct DeadlineReached {};
+struct PortMapped {      // a router lets others in to this node at that endpoint
+  std::string endpoint;  // empty: it does no more
+};
 struct StoreDone {
   std::uint64_t token = 0;
   std::string error;  // empty: durable
@@ -97,6 +100,11 @@ struct ComputeDone {  // every unit of the chunk is in exactly one of `done` and
   std::vector<FailedUnit> failed;
   std::uint64_t compute_ns = 0;  // thread time, without waiting
 };
+struct StateSaved {  // by a unit of the chunk that goes on running
+  std::uint64_t chunk = 0;
+  UnitIndex unit = 0;
+  Bytes state;
+};
 struct CompareDone {
   JobId job;
   UnitIndex unit = 0;
@@ -113,9 +121,9 @@ struct Lend {
   };
   What what = What::kAll;
 };
-using PeerEvent =
-    std::variant<Started, Lend, DeadlineReached, LinkUp, LinkLost, Received, Probed, StoreDone,
-                 ReceiptsLoaded, ComputeDone, CompareDone, ContentOpened, BlockStored, BlockRead>;
+using PeerEvent = std::variant<Started, Lend, DeadlineReached, LinkUp, LinkLost, Received, Probed,
+                               PortMapped, StoreDone, ReceiptsLoaded, ComputeDone, StateSaved,
+                               CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone
@@ -150,6 +158,11 @@ struct StartCompute {  // `range` of the job; its program and inputs are complet
 struct CancelCompute {  // its ComputeDone is not wanted any more and may not come
   std::uint64_t chunk = 0;
 };
+struct KeepState {  // for when the unit is computed here; what was saved here itself is worth more
+  JobId job;
+  UnitIndex unit = 0;
+  Bytes state;
+};
 struct StartCompare {
   JobId job;
   std::shared_ptr<const Manifest> manifest;
@@ -159,9 +172,9 @@ struct StartCompare {
 struct ForgetJob {  // this node has no more part in it: executors and caches may go
   JobId job;
 };
-using PeerAction =
-    std::variant<Dial, Probe, Send, Drop, Tell, Store, Erase, LoadReceipts, StartCompute,
-                 CancelCompute, StartCompare, ForgetJob, OpenContent, StoreBlock, ReadBlock>;
+using PeerAction = std::variant<Dial, Probe, Send, Drop, Tell, Store, Erase, LoadReceipts,
+                                StartCompute, CancelCompute, KeepState, StartCompare, ForgetJob,
+                                OpenContent, StoreBlock, ReadBlock>;
 using PeerActions = std::vector<PeerAction>;
 
 // Not thread-safe. Never blocks, reads a clock, opens a socket, or starts a thread. One call of
@@ -182,8 +195,10 @@ class Peer {
   WorkerStatus status() const;
   // Nothing runs, and nothing that was committed waits to be shown.
   bool nothing_in_hand() const;
-  // The relays of this node, for the record in its Hello.
+  Reachability reachability() const;
+  // The relays of this node and where it is dialled, for the record in its Hello.
   const std::vector<Via>& via() const;
+  const std::vector<std::string>& endpoints() const;
   // Of all jobs that this node keeps; JobStatus::leads says which of them it leads.
   std::vector<JobStatus> jobs_led() const;
 

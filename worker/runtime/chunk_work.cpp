@@ -46,7 +46,10 @@ std::string ChunkWork::take(const ChunkPart& part, Range asked, const std::strin
     byte += bytes;
   }
   for (const ExecutorFailure& failure : part.failures) {
-    fail_unit(failure.unit, failure.kind, failure.message, output_end);
+    fail_unit(failure.unit, failure.kind, failure.message,
+              failure.stderr_end.empty()
+                  ? output_end
+                  : clean_end_of(failure.stderr_end, limits::kFailureTextBytes));
   }
   // No thread can have spent more than the time that there is.
   compute_ns_ += std::min<std::uint64_t>(part.compute_ns, UINT64_MAX / 4 - compute_ns_);

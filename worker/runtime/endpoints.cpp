@@ -101,4 +101,16 @@ std::vector<std::string> endpoints_to_advertise(const HostPort& listen, std::str
   return endpoints;
 }
 
+bool only_within_reach_of_neighbours(const std::vector<std::string>& endpoints,
+                                     const std::vector<Ticket::Door>& doors) {
+  const auto is_near = [](std::string_view endpoint) {
+    const auto at = split_endpoint(endpoint);
+    const AddressScope scope = at ? scope_of(at->host) : AddressScope::kNone;
+    return scope == AddressScope::kLoopback || scope == AddressScope::kPrivate;
+  };
+  const bool near = std::all_of(endpoints.begin(), endpoints.end(), is_near);
+  return near && !std::all_of(doors.begin(), doors.end(),
+                              [&](const Ticket::Door& door) { return is_near(door.endpoint); });
+}
+
 }  // namespace shoal

@@ -28,4 +28,9 @@ std::vector<std::string> endpoints_to_advertise(const HostPort& listen, std::str
                                                 const std::vector<Ticket::Door>& doors,
                                                 const std::vector<InterfaceAddress>& addresses);
 
+// Whether nothing but a router's help can bring strangers to these endpoints: all of them are of
+// this network or machine, and not every door of the pool is.
+bool only_within_reach_of_neighbours(const std::vector<std::string>& endpoints,
+                                     const std::vector<Ticket::Door>& doors);
+
 }  // namespace shoal

@@ -33,6 +33,7 @@ std::int64_t keeper_now_ns() {
 ExecutorKeeper::Impl::Impl(KeeperConfig config_, ContentStore& contents_)
     : config(std::move(config_)),
       contents(contents_),
+      checkpoints(config.checkpoints),
       freezer(config.cpu_share_percent),
       epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
   check(epoll_fd >= 0, "the system gives no epoll descriptor");
@@ -51,17 +52,21 @@ JobInUse& ExecutorKeeper::Impl::job_of(const JobId& id,
                                        const std::shared_ptr<const Manifest>& manifest) {
   auto found = jobs.find(id);
   if (found == jobs.end()) {
-    const Lent lent{config.shipped_executor, config.threads, config.memory_bytes};
-    found = jobs.emplace(id, open_job(manifest, lent, contents)).first;
+    const Lent lent{config.shipped_executor, config.program_executor, config.wasm_executor,
+                    config.wasm_libraries,   config.threads,          config.memory_bytes};
+    found = jobs.emplace(id, open_job(id, manifest, lent, contents)).first;
     found->second.setup = ++last_number;
   }
   return found->second;
 }
 
 ExecutorProgram& ExecutorKeeper::Impl::program_of(const JobInUse& job) {
-  auto& program = programs[job.content];
+  auto& program = programs[job.key];
   if (!program) program = std::make_unique<ExecutorProgram>();
   program->path = job.program;
+  program->arguments = job.arguments;
+  program->readable = job.readable;
+  program->contents = job.contents;
   program->kind = job.sandbox_kind;
   return *program;
 }
@@ -116,6 +121,7 @@ void ExecutorKeeper::Impl::cancel(std::uint64_t chunk) {
 }
 
 void ExecutorKeeper::Impl::forget(const JobId& id) {
+  checkpoints.drop(id);
   const auto job = jobs.find(id);
   if (job == jobs.end()) return;
   std::vector<std::uint64_t> chunks;
@@ -124,7 +130,7 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
   }
   for (std::uint64_t chunk : chunks) cancel(chunk);
 
-  const ProgramKey key = job->second.content;
+  const ExecutorKey key = job->second.key;
   const auto program = programs.find(key);
   const std::uint64_t setup = job->second.setup;
   jobs.erase(job);
@@ -140,8 +146,8 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
     watch(*lane->living);
   }
   const bool used = std::any_of(jobs.begin(), jobs.end(),
-                                [&](const auto& other) { return other.second.content == key; });
-  if (used || !key) return;
+                                [&](const auto& other) { return other.second.key == key; });
+  if (used || std::holds_alternative<std::monostate>(key)) return;
   end(program->second->lane);
   end(program->second->solo);
   programs.erase(program);
@@ -212,7 +218,12 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   spec.sandbox = config.sandbox;
   spec.kind = program.kind;
   spec.program = program.path;
+  spec.contents = program.contents;
   spec.scratch = config.scratch / ("executor-" + std::to_string(token));
+  spec.arguments = program.arguments;
+  spec.sandbox.read_only.insert(spec.sandbox.read_only.end(), program.readable.begin(),
+                                program.readable.end());
+  if (program.kind == SandboxKind::kWasm) spec.library_folder = config.wasm_libraries;
   spec.memory_bytes = config.memory_bytes;
   spec.threads = config.threads;
   auto process = ExecutorProcess::start(spec);
@@ -339,6 +350,10 @@ std::string ExecutorKeeper::Impl::take_body(ExecutorLane& lane, ByteView body) {
   if (const auto* compared = std::get_if<ExecutorCompared>(&*message)) {
     return take_compared(lane, *compared);
   }
+  if (const auto* checkpoint = std::get_if<ExecutorCheckpoint>(&*message)) {
+    take_checkpoint(lane, *checkpoint);
+    return {};
+  }
   return "a message from the wrong side";
 }
 
@@ -362,6 +377,7 @@ std::string ExecutorKeeper::Impl::take_part(ExecutorLane& lane, const ChunkPart&
       work->second.fail(task.range, FailureKind::kBadAnswer,
                         "the executor gave no answer for this unit", output_end);
     }
+    drop_checkpoints_of_done(task, work->second);
   }
   // Before the last part, if need be: an executor that dies here has nothing left to do over.
   finish_if_done(task.chunk);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <variant>
 #include <vector>
 
@@ -17,12 +18,17 @@ namespace shoal {
 
 struct KeeperConfig {
   std::filesystem::path shipped_executor;  // the program that holds the kernels of tasks/
+  std::filesystem::path wasm_executor;     // shoal-wasm-executor; empty: there is none
+  std::filesystem::path wasm_libraries;    // the folder of its engine; empty: a system's
+  std::filesystem::path program_executor;  // that runs programs; empty: none run here
   SandboxSettings sandbox;                 // for every executor
   std::filesystem::path scratch;           // a folder of its own for each executor is made below
   unsigned threads = 1;                    // that the donor lends
   std::uint64_t memory_bytes = 0;          // for one executor; 0: no limit
   unsigned cpu_share_percent = 100;        // of the time of those threads
-  std::size_t executors_max = 8;           // idle ones of the least recent programs are ended first
+  std::filesystem::path checkpoints;       // a folder for states of units; empty: none are kept
+  std::chrono::milliseconds checkpoint_every{1000};  // of one unit
+  std::size_t executors_max = 8;  // idle ones of the least recent programs are ended first
 };
 
 // An executor at work, for people.
@@ -39,7 +45,7 @@ struct ExecutorView {
   std::vector<UnitView> units;
 };
 
-using KeeperEvent = std::variant<ComputeDone, CompareDone, Tell>;
+using KeeperEvent = std::variant<ComputeDone, StateSaved, CompareDone, Tell>;
 
 // One thread only: the network thread. Never blocks on a child.
 class ExecutorKeeper {
@@ -52,8 +58,11 @@ class ExecutorKeeper {
 
   void perform(const StartCompute&);
   void perform(const CancelCompute&);
+  void perform(const KeepState&);
   void perform(const StartCompare&);
   void perform(const ForgetJob&);
+  // Forgets what an earlier run left behind of other jobs.
+  void keep_only(const std::set<JobId>& jobs);
 
   // All executors stand still, with their units' clocks, until they may go on; what is to be done
   // meanwhile waits.

@@ -6,15 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "worker/runtime/checkpoints.h"
 #include "worker/runtime/chunk_work.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/executor_lane.h"
 #include "worker/runtime/freezer.h"
 #include "worker/runtime/job_in_use.h"
 
-// The keeper's inside, in four files: executor_keeper.cpp starts executors and takes their
-// answers, executor_sends.cpp puts tasks into words, executor_deaths.cpp ends executors and finds
-// out who was to blame, executor_freezing.cpp makes them stand still.
+// The keeper's inside, in five files: executor_keeper.cpp starts executors and takes their
+// answers, executor_sends.cpp puts tasks into words, executor_checkpoints.cpp keeps the states of
+// units that are not done, executor_deaths.cpp ends executors and finds out who was to blame,
+// executor_freezing.cpp makes them stand still.
 //
 // When an executor dies, what it had in hand runs again, in a fresh one, and no unit loses an
 // attempt by it. The exception are suspects: the unit whose thread noted that it died, or, where no
@@ -24,7 +26,6 @@
 namespace shoal {
 
 struct ExecutorKeeper::Impl {
-  using ProgramKey = std::optional<ContentId>;  // nothing: the shipped executor
   using Living = ExecutorLane::Living;
 
   Impl(KeeperConfig config, ContentStore& contents);
@@ -71,6 +72,12 @@ struct ExecutorKeeper::Impl {
   void watch(Living& living);
   void tell(LogLevel level, std::string text);
 
+  // --- executor_checkpoints.cpp ---
+  // Before the units of `task`, which will be sent under `number`.
+  void send_checkpoints(Living& living, const ExecutorTask& task, std::uint64_t number);
+  void take_checkpoint(ExecutorLane& lane, const ExecutorCheckpoint& checkpoint);
+  void drop_checkpoints_of_done(const ExecutorTask& task, const ChunkWork& work);
+
   // --- executor_deaths.cpp ---
   void look_for_overdue(ExecutorLane& lane);
   void on_death(ExecutorProgram& program, ExecutorLane& lane);
@@ -88,12 +95,13 @@ struct ExecutorKeeper::Impl {
 
   KeeperConfig config;
   ContentStore& contents;
+  Checkpoints checkpoints;
   Freezer freezer;
   int epoll_fd = -1;
   std::uint64_t last_number = 0;  // of setups, tasks and executors
   std::map<JobId, JobInUse> jobs;
   std::map<std::uint64_t, ChunkWork> works;  // by the StartCompute's chunk
-  std::map<ProgramKey, std::unique_ptr<ExecutorProgram>> programs;
+  std::map<ExecutorKey, std::unique_ptr<ExecutorProgram>> programs;
   std::map<std::uint64_t, std::pair<ExecutorProgram*, ExecutorLane*>> by_token;
   std::vector<KeeperEvent> events;
 };

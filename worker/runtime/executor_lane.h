@@ -19,7 +19,8 @@ struct ExecutorTask {
   JobId job;
   std::uint64_t chunk = 0;  // of the StartCompute
   Range range;
-  std::shared_ptr<const StartCompare> compare;  // else it is units
+  std::shared_ptr<const StartCompare> compare;     // else it is units
+  std::map<UnitIndex, std::int64_t> told_ns = {};  // when a state of it was told to others
   bool cancelled = false;
   bool alone_from_the_start = false;  // its executor has run nothing else
 };
@@ -70,6 +71,9 @@ struct ExecutorLane {
 
 struct ExecutorProgram {
   std::filesystem::path path;
+  std::vector<std::string> arguments;
+  std::vector<std::filesystem::path> readable;
+  std::vector<std::filesystem::path> contents;  // that it is given
   SandboxKind kind = SandboxKind::kNative;
   ExecutorLane lane{false};
   ExecutorLane solo{true};

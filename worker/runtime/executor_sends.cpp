@@ -33,6 +33,7 @@ void ExecutorKeeper::Impl::send_setup(Living& living, const JobInUse& job) {
   setup.parameters = job.manifest->parameters;
   setup.threads = std::min(job.threads, limits::kExecutorThreads);
   setup.output_bytes_max = job.manifest->output_bytes_max;
+  setup.checkpoint_ms = static_cast<std::uint32_t>(config.checkpoint_every.count());
   living.process->queue(encode_executor_frame(setup));
   living.setups.insert(job.setup);
 }
@@ -63,6 +64,7 @@ void ExecutorKeeper::Impl::send_units(ExecutorLane& lane, const JobInUse& job, E
     run.inputs = inputs_of(*job.inputs, task.range);
   }
   run.range = task.range;
+  send_checkpoints(*lane.living, task, run.chunk);
   lane.living->process->queue(encode_executor_frame(run));
   lane.living->in_flight.emplace(run.chunk, std::move(task));
 }

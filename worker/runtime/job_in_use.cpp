@@ -44,6 +44,16 @@ MappedFile::~MappedFile() {
 
 namespace {
 
+// Empty, or which of the job's further contents cannot be had.
+std::string find_contents(JobInUse& job, ContentStore& contents) {
+  for (const ContentName& content : job.manifest->contents) {
+    auto path = contents.path_of(content.id);
+    if (!path) return "a file of the job is not here: " + path.error().what;
+    job.contents.push_back(std::filesystem::absolute(*path));
+  }
+  return {};
+}
+
 // Empty, or why the job's program cannot be had.
 std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents) {
   switch (job.manifest->kernel_kind) {
@@ -55,13 +65,30 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
       if (!job.manifest->program) return "the job names no program";
       auto path = contents.path_of(*job.manifest->program);
       if (!path) return "the job's program is not here: " + path.error().what;
-      job.content = job.manifest->program;
+      job.key = *job.manifest->program;
       job.program = std::move(*path);
       return {};
     }
-    case KernelKind::kWasm:
+    case KernelKind::kWasm: {
+      if (lent.wasm_executor.empty()) return "there is no executor for WebAssembly here";
+      if (!job.manifest->program) return "the job names no module";
+      auto path = contents.path_of(*job.manifest->program);
+      if (!path) return "the job's module is not here: " + path.error().what;
+      job.key = *job.manifest->program;
+      job.program = lent.wasm_executor;
+      job.arguments = {std::filesystem::absolute(*path).string(),
+                       std::to_string(lent.memory_bytes / std::max(lent.threads, 1U))};
+      job.sandbox_kind = SandboxKind::kWasm;
+      job.readable = {*path};
+      if (!lent.wasm_libraries.empty()) job.readable.push_back(lent.wasm_libraries);
+      return {};
+    }
     case KernelKind::kProgram:
-      break;
+      if (lent.program_executor.empty()) return "no programs run on this worker";
+      job.program = lent.program_executor;
+      job.sandbox_kind = SandboxKind::kProgram;
+      job.key = job.id;
+      return find_contents(job, contents);
   }
   return "the job's kind of kernel is not known here";
 }
@@ -85,9 +112,10 @@ std::string find_inputs(JobInUse& job, ContentStore& contents) {
 
 }  // namespace
 
-JobInUse open_job(std::shared_ptr<const Manifest> manifest, const Lent& lent,
+JobInUse open_job(const JobId& id, std::shared_ptr<const Manifest> manifest, const Lent& lent,
                   ContentStore& contents) {
   JobInUse job;
+  job.id = id;
   job.manifest = std::move(manifest);
   job.threads = std::max(lent.threads, 1U);
   const std::uint64_t unit_memory = job.manifest->unit_memory_bytes;

@@ -188,9 +188,18 @@ SandboxPolicy policy_of(const LaunchSpec& spec) {
   policy.kind = spec.kind;
   policy.level = spec.sandbox.level;
   policy.program = std::filesystem::absolute(spec.program).string();
+  policy.arguments = spec.arguments;
   policy.scratch = std::filesystem::absolute(spec.scratch).string();
   for (const auto& path : spec.sandbox.read_only) {
     policy.read_only.push_back(std::filesystem::absolute(path).string());
+  }
+  for (const auto& path : spec.contents) {
+    policy.arguments.push_back(path.string());
+    // One that is there twice is bound once.
+    if (std::find(policy.read_only.begin(), policy.read_only.end(), path.string()) ==
+        policy.read_only.end()) {
+      policy.read_only.push_back(path.string());
+    }
   }
   policy.memory_bytes = spec.memory_bytes;
   policy.scratch_bytes = spec.sandbox.scratch_bytes;
@@ -234,6 +243,9 @@ Result<LaunchedChild, std::string> launch_executor(const LaunchSpec& spec) {
   p.socket = socket->theirs.get();
   p.page = page->first.get();
   p.control = control->theirs.get();
+  if (!spec.library_folder.empty()) {
+    p.environment.push_back("LD_LIBRARY_PATH=" + spec.library_folder.string());
+  }
   finish(p, to_arguments(policy_of(spec)));
 
   const pid_t pid = fork();

@@ -27,6 +27,10 @@ struct LaunchSpec {
   SandboxSettings sandbox;
   SandboxKind kind = SandboxKind::kNative;
   std::filesystem::path program;
+  std::vector<std::string> arguments = {};    // of the program
+  std::filesystem::path library_folder = {};  // where its libraries are, beside the system's
+  std::vector<std::filesystem::path> contents =
+      {};                          // that it may read; further arguments; absolute
   std::filesystem::path scratch;   // exists; to work in where the sandbox has none of its own
   std::uint64_t memory_bytes = 0;  // 0: no limit. Not applied under sanitizers
   unsigned threads = 1;            // that it will start for units

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -19,11 +20,14 @@
 
 #include "node/content/store/content_store.h"
 #include "node/link/link.h"
+#include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
 #include "node/state/supervise.h"
 #include "worker/runtime/endpoints.h"
 #include "worker/runtime/executor_keeper.h"
+#include "worker/runtime/installed_programs.h"
+#include "worker/runtime/launch.h"
 #include "worker/runtime/ledger_store.h"
 #include "worker/runtime/options.h"
 #include "worker/runtime/sandbox_choice.h"
@@ -125,6 +129,31 @@ NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
   return record;
 }
 
+// The executor of WebAssembly, where there is one that starts.
+struct WasmExecutor {
+  fs::path program;    // empty: there is none
+  fs::path libraries;  // of its engine; empty: among the system's
+};
+WasmExecutor find_wasm_executor(const fs::path& program_folder) {
+  constexpr int kAnswerMs = 10'000;
+  const fs::path program = program_folder / "shoal-wasm-executor";
+  std::error_code unknown;
+  if (!fs::exists(program, unknown)) return {};
+  const auto engine = run_and_read(program, "--engine", kAnswerMs);
+  if (!engine) {
+    log_line(LogLevel::kWarning, "takes no WebAssembly: " + engine.error());
+    return {};
+  }
+  std::istringstream lines(*engine);
+  std::string version;
+  std::string library;
+  std::getline(lines, version);
+  std::getline(lines, library);
+  log_line(LogLevel::kInfo, "WebAssembly by " + version);
+  const fs::path folder = fs::path(library).parent_path();
+  return {program, folder.string().starts_with("/usr/") ? fs::path() : folder};
+}
+
 // Says what holds executors here, and what is not taken for want of it.
 Result<SandboxChoice, std::string> sandbox_for(const WorkerOptions& options,
                                                const fs::path& program_folder) {
@@ -137,6 +166,14 @@ Result<SandboxChoice, std::string> sandbox_for(const WorkerOptions& options,
   log_line(LogLevel::kInfo, choice.summary);
   for (const std::string& warning : choice.warnings) log_line(LogLevel::kWarning, warning);
   return choice;
+}
+
+std::set<JobId> jobs_worked_for(const RecoveredState& state) {
+  std::set<JobId> jobs;
+  for (const StoredFact& fact : state.facts) {
+    if (fact.kind == FactKind::kTask) jobs.insert(fact.job);
+  }
+  return jobs;
 }
 
 int run(const WorkerOptions& options, int signal_fd) {
@@ -162,6 +199,8 @@ int run(const WorkerOptions& options, int signal_fd) {
   if (!sandbox) return fail(sandbox.error());
   if (sandbox->cannot_run.contains(KernelKind::kShipped)) kernels->clear();
 
+  const WasmExecutor wasm = find_wasm_executor(program.parent_path());
+
   LinkConfig link_config;
   link_config.pool = options.ticket.pool;
   link_config.role = Role::kWorker;
@@ -180,12 +219,17 @@ int run(const WorkerOptions& options, int signal_fd) {
 
   KeeperConfig keeper_config;
   keeper_config.shipped_executor = *executor;
+  keeper_config.wasm_executor = wasm.program;
+  keeper_config.wasm_libraries = wasm.libraries;
+  keeper_config.program_executor = find_program_executor(program.parent_path());
   keeper_config.sandbox = sandbox->settings;
   keeper_config.scratch = options.state / "scratch";
+  keeper_config.checkpoints = options.state / "checkpoints";
   keeper_config.threads = options.threads;
   keeper_config.cpu_share_percent = options.cpu_share_percent;
   keeper_config.memory_bytes = options.memory_bytes;
   ExecutorKeeper keeper(keeper_config, **contents);
+  keeper.keep_only(jobs_worked_for(*recovered));
 
   PeerConfig peer_config;
   peer_config.pool = options.ticket.pool;
@@ -194,11 +238,17 @@ int run(const WorkerOptions& options, int signal_fd) {
   peer_config.record.runs_native_from_anyone &= sandbox->native_from_anyone;
   peer_config.trusted_submitters = options.trusted_submitters;
   peer_config.native_from_anyone = options.ticket.native_from_anyone && sandbox->native_from_anyone;
-  peer_config.cannot_run = {
-      {KernelKind::kWasm, "this version of the worker runs no WebAssembly"},
-      {KernelKind::kProgram, "this version of the worker runs no programs"},
-  };
+  if (keeper_config.program_executor.empty()) {
+    peer_config.cannot_run[KernelKind::kProgram] =
+        "shoal-program-executor, which runs programs, is not installed beside this worker";
+  }
+  peer_config.programs = installed_programs(kProgramPath);
   peer_config.cannot_run.insert(sandbox->cannot_run.begin(), sandbox->cannot_run.end());
+  if (wasm.program.empty()) {
+    peer_config.cannot_run.insert(
+        {KernelKind::kWasm, "shoal-wasm-executor cannot be started here"});
+  }
+  peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);
   peer_config.unix_ms_at_zero = unix_ms_at_zero();
   const NodeRecord record = peer_config.record;
   const Ed25519Checker checker;
@@ -210,7 +260,11 @@ int run(const WorkerOptions& options, int signal_fd) {
   log_line(LogLevel::kInfo, "worker " + short_hex(key.id()) + " of pool '" + options.ticket.name +
                                 "' at " + shown + ", " + std::to_string(options.threads) +
                                 " threads, state in " + options.state.string());
-  WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, record, signal_fd});
+  std::unique_ptr<PortMapper> mapper;
+  if (options.maps_ports) mapper = std::make_unique<PortMapper>(listening->port);
+  const bool needs_mapping = only_within_reach_of_neighbours(endpoints, options.ticket.doors);
+  WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, record, mapper.get(),
+                   needs_mapping, signal_fd});
   loop.run();
   let_signals_through(signal_fd);
   log_line(LogLevel::kInfo, "ending");

@@ -36,6 +36,7 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   state = "/var/lib/shoal/worker"   # SHOAL_STATE
   listen = "tcp://0.0.0.0:0"        # SHOAL_LISTEN
   advertise = "worker.example.org"  # SHOAL_ADVERTISE
+  port_mapping = "auto"             # SHOAL_PORT_MAPPING: ask the router to let peers in
   threads = 4                       # SHOAL_THREADS
   cpu_share = 50                    # SHOAL_CPU_SHARE
   memory = "2G"                     # SHOAL_MEMORY
@@ -89,7 +90,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     const char* type;
     const char* help;
   };
-  constexpr std::array<Flag, 12> kTextFlags{{
+  constexpr std::array<Flag, 13> kTextFlags{{
       {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
@@ -97,6 +98,10 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
       {"listen", "--listen", "ENDPOINT", "where to accept peers; default: tcp://0.0.0.0:0"},
       {"advertise", "--advertise", "HOST",
        "HOST or HOST:PORT that peers should dial; default: found out"},
+      {"port_mapping", "--port-mapping", "WHEN",
+       "auto: if peers cannot dial this worker, ask the router to let them in (NAT-PMP, UPnP); "
+       "off: "
+       "never; default: auto"},
       {"threads", "--threads", "N", "threads to lend; default: all cores"},
       {"cpu_share", "--cpu-share", "PERCENT",
        "of each second that those threads may run; default: 100"},
@@ -319,6 +324,18 @@ Result<fs::path, std::string> find_program(const std::string& name, const char* 
                         " there" + advice);
 }
 
+// Whether a router may be asked. On loopback there is none, and whoever says what to advertise has
+// seen to it himself.
+Result<bool, EarlyEnd> maps_ports_from(const Settings& settings, const WorkerOptions& options) {
+  const auto it = settings.find("port_mapping");
+  if (it != settings.end() && it->second.text == "off") return false;
+  if (it != settings.end() && it->second.text != "auto") {
+    return wrong_value(it->second, "auto or off");
+  }
+  const auto listen = split_endpoint(options.listen);
+  return options.advertise.empty() && listen && !is_loopback_address(listen->host);
+}
+
 }  // namespace
 
 Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::string>& arguments,
@@ -358,6 +375,9 @@ Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::stri
     if (!is_host(it->second.text)) return wrong_value(it->second, "HOST or HOST:PORT");
     options.advertise = it->second.text;
   }
+  auto maps_ports = maps_ports_from(*settings, options);
+  if (!maps_ports) return tl::unexpected(maps_ports.error());
+  options.maps_ports = *maps_ports;
   if (const auto it = settings->find("trust"); it != settings->end()) {
     auto trusted = trusted_from(it->second);
     if (!trusted) return tl::unexpected(trusted.error());

@@ -19,7 +19,8 @@ struct WorkerOptions {
   Ticket ticket;
   std::filesystem::path state;
   std::string listen;
-  std::string advertise;  // empty: find out
+  std::string advertise;    // empty: find out
+  bool maps_ports = false;  // asks the router to let others in, where that is needed
   unsigned threads = 1;
   std::uint64_t memory_bytes = 0;                        // for one executor; 0: no limit
   std::uint64_t scratch_bytes = std::uint64_t{1} << 30;  // of one executor's scratch folder

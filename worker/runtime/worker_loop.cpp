@@ -52,6 +52,7 @@ void WorkerLoop::run() {
   std::vector<bool> readable;
   while (true) {
     std::vector<int> fds{parts_.signal_fd, parts_.ledger.descriptor()};
+    if (parts_.mapper != nullptr) fds.push_back(parts_.mapper->descriptor());
     for (const int fd : parts_.keeper.descriptors()) fds.push_back(fd);
     for (const int fd : parts_.control.descriptors()) fds.push_back(fd);
     const auto timeout = time_to_wait();
@@ -77,7 +78,8 @@ void WorkerLoop::run() {
     if (deadline && *deadline <= boottime_now()) step(DeadlineReached{});
     if (refresh_record_at_ <= boottime_now()) refresh_record();
     step_answers();
-    if (parts_.peer.via() != parts_.record.via) refresh_record();
+    if (parts_.mapper != nullptr) tend_mapping(readable.at(2));
+    if (record_is_old()) refresh_record();
     parts_.ledger.flush();
     if (owner_.finished(boottime_now(), parts_.peer)) {
       log_line(LogLevel::kInfo, "finished, as its owner asked");
@@ -91,6 +93,7 @@ void WorkerLoop::collect() {
     if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
     if (auto* done = std::get_if<ComputeDone>(&event)) step(std::move(*done));
     if (auto* done = std::get_if<CompareDone>(&event)) step(std::move(*done));
+    if (auto* saved = std::get_if<StateSaved>(&event)) step(std::move(*saved));
   }
 }
 
@@ -127,7 +130,8 @@ void WorkerLoop::perform(PeerAction action) {
         } else {
           static_assert(std::is_same_v<Action, StartCompute> ||
                         std::is_same_v<Action, CancelCompute> ||
-                        std::is_same_v<Action, StartCompare> || std::is_same_v<Action, ForgetJob>);
+                        std::is_same_v<Action, KeepState> || std::is_same_v<Action, StartCompare> ||
+                        std::is_same_v<Action, ForgetJob>);
           parts_.keeper.perform(what);
           keeper_called_ = true;
         }
@@ -139,8 +143,26 @@ void WorkerLoop::perform(PeerAction action) {
 void WorkerLoop::refresh_record() {
   parts_.record.sequence = unix_ms_now();
   parts_.record.via = parts_.peer.via();
+  parts_.record.endpoints = parts_.peer.endpoints();
   parts_.link.set_record(sign_fact(parts_.key, Purpose::kRecord, encode(parts_.record)));
   refresh_record_at_ = boottime_now() + limits::kAnnounceEvery;
+}
+
+bool WorkerLoop::record_is_old() const {
+  return parts_.peer.via() != parts_.record.via ||
+         parts_.peer.endpoints() != parts_.record.endpoints;
+}
+
+void WorkerLoop::tend_mapping(bool has_news) {
+  if (parts_.needs_mapping || parts_.peer.reachability() == Reachability::kUnreachable) {
+    parts_.mapper->want();
+  }
+  if (!has_news) return;
+  for (PortMapper::News& news : parts_.mapper->take()) {
+    log_line(LogLevel::kInfo, std::move(news.text));
+    step(PortMapped{std::move(news.endpoint)});
+  }
+  step_answers();
 }
 
 std::chrono::nanoseconds WorkerLoop::time_to_wait() {

@@ -12,6 +12,7 @@
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/ledger_store.h"
 #include "worker/runtime/owner_control.h"
+#include "worker/runtime/port_mapper.h"
 
 namespace shoal {
 
@@ -24,8 +25,10 @@ struct WorkerParts {
   ControlSocket& control;
   Peer& peer;
   const KeyPair& key;
-  NodeRecord record;   // as others should see this node; sequence and signature are the loop's
-  int signal_fd = -1;  // readable: a signal asks the worker to end
+  NodeRecord record;  // as others should see this node; sequence and signature are the loop's
+  PortMapper* mapper = nullptr;  // none: no router is ever asked
+  bool needs_mapping = false;    // even before it is known whether others can dial this node
+  int signal_fd = -1;            // readable: a signal asks the worker to end
 };
 
 // Drives the peer on the network thread: turns what happens into events, and performs the actions
@@ -42,6 +45,9 @@ class WorkerLoop {
   // Contents are stored and read at once; what the peer makes of it comes in its turn.
   void step_answers();
   void refresh_record();
+  bool record_is_old() const;
+  // Asks the router, where others cannot dial this node; hears what came of it.
+  void tend_mapping(bool has_news);
   std::chrono::nanoseconds time_to_wait();
 
   void collect();

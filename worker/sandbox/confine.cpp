@@ -150,16 +150,24 @@ pid_t start_program(const SandboxPolicy& policy, const Sockets& seal) {
   become_program(policy, seal_fd);
 }
 
-[[noreturn]] void be_first_process(const SandboxPolicy& policy, int program_fd, int outer_fd) {
+void close_all(const OpenedFiles& opened) {
+  ::close(opened.program);
+  for (const int fd : opened.read_only) {
+    if (fd >= 0) ::close(fd);
+  }
+}
+
+[[noreturn]] void be_first_process(const SandboxPolicy& policy, const OpenedFiles& opened,
+                                   int outer_fd) {
   must(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "PR_SET_PDEATHSIG");
   // The parent may have ended before we asked for the signal; its end of the socket says so.
   pollfd outer{outer_fd, POLLIN, 0};
   if (::poll(&outer, 1, 0) != 0) ::_exit(kNoSandbox);
   // Or the program could look into this process: it is the same user.
   must(::prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
-  auto root = build_root(policy, program_fd);
+  auto root = build_root(policy, opened);
   if (!root) give_up(root.error(), kNoSandbox);
-  ::close(program_fd);
+  close_all(opened);
 
   Herd herd;
   Sockets seal;
@@ -196,8 +204,12 @@ pid_t start_program(const SandboxPolicy& policy, const Sockets& seal) {
 }
 
 [[noreturn]] void confine_fully(const SandboxPolicy& policy) {
-  const int program_fd = ::open(policy.program.c_str(), O_RDONLY | O_CLOEXEC);
-  if (program_fd < 0) give_up(step_failed(policy.program).value(), kNoProgram);
+  OpenedFiles opened;
+  opened.program = ::open(policy.program.c_str(), O_RDONLY | O_CLOEXEC);
+  if (opened.program < 0) give_up(step_failed(policy.program).value(), kNoProgram);
+  for (const std::string& path : policy.read_only) {
+    opened.read_only.push_back(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  }
   const pid_t parent = ::getppid();
   must(stop_being_root());
   must(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "PR_SET_PDEATHSIG");
@@ -208,10 +220,10 @@ pid_t start_program(const SandboxPolicy& policy, const Sockets& seal) {
   must(first >= 0, "fork");
   if (first == 0) {
     ::close(between.ours);
-    be_first_process(policy, program_fd, between.theirs);
+    be_first_process(policy, opened, between.theirs);
   }
   close_program_descriptors();
-  ::close(program_fd);
+  close_all(opened);
   ::close(between.theirs);
   if (policy.control_fd >= 0) ::close(policy.control_fd);
   drop_capabilities();

@@ -65,7 +65,8 @@ Step make_file(const std::string& path, std::string_view text, unsigned mode) {
 
 class Builder {
  public:
-  Builder(const SandboxPolicy& policy, int program_fd) : policy_(policy), program_fd_(program_fd) {}
+  Builder(const SandboxPolicy& policy, const OpenedFiles& opened)
+      : policy_(policy), opened_(opened) {}
   ~Builder() {
     for (const Piece& piece : pieces_) ::close(piece.fd);
   }
@@ -78,17 +79,23 @@ class Builder {
   // Before anything is mounted: afterwards the paths may lead elsewhere.
   Step take(const std::string& path, bool device = false);
   Step take_all();
+  // Where its path cannot be reached, to be copied from `fd`.
+  Step take_file(const std::string& path, const std::string& target, int fd, int access);
   Step mount_root();
   Step put(const Piece& piece);
-  Step put_program();
+  Step put_copies();
   Step write_etc();
   Step make_scratch();
   Step enter();
 
   const SandboxPolicy& policy_;
-  int program_fd_;
-  bool copy_program_ = false;
-  std::uint64_t program_bytes_ = 0;
+  const OpenedFiles& opened_;
+  struct Copy {
+    int fd = -1;
+    std::string target;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Copy> copies_;
   std::vector<Piece> pieces_;
   std::vector<std::pair<std::string, std::string>> links_;  // path, and where it leads
   SandboxRoot made_;
@@ -132,16 +139,22 @@ Step Builder::take_all() {
   for (const char* name : kDevices) {
     if (auto done = take(std::string("/dev/") + name, true); !done) return done;
   }
-  for (const std::string& path : policy_.read_only) {
-    if (auto done = take(path); !done) return done;
+  for (std::size_t i = 0; i < policy_.read_only.size(); ++i) {
+    const std::string& path = policy_.read_only[i];
+    if (auto done = take_file(path, path, opened_.read_only.at(i), R_OK); !done) return done;
   }
+  return take_file(policy_.program, kSandboxProgram, opened_.program, R_OK | X_OK);
+}
+
+Step Builder::take_file(const std::string& path, const std::string& target, int fd, int access) {
   struct stat about {};
-  if (::fstat(program_fd_, &about) != 0) return step_failed(policy_.program);
-  program_bytes_ = static_cast<std::uint64_t>(about.st_size);
-  copy_program_ = ::access(policy_.program.c_str(), R_OK | X_OK) != 0;
-  if (copy_program_) return {};
-  auto done = take(policy_.program);
-  if (done) pieces_.back().target = kSandboxProgram;
+  if (fd >= 0 && ::access(path.c_str(), access) != 0 && ::fstat(fd, &about) == 0 &&
+      S_ISREG(about.st_mode)) {
+    copies_.push_back({fd, target, static_cast<std::uint64_t>(about.st_size)});
+    return {};
+  }
+  auto done = take(path);
+  if (done) pieces_.back().target = target;
   return done;
 }
 
@@ -149,7 +162,8 @@ Step Builder::mount_root() {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return step_failed("making the mounts private");
   }
-  const std::uint64_t bytes = kRootBytes + (copy_program_ ? program_bytes_ : 0);
+  std::uint64_t bytes = kRootBytes;
+  for (const Copy& copy : copies_) bytes += copy.bytes;
   const std::string options =
       "mode=755,size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(kRootFiles);
   if (::mount("shoal", kAssembly.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
@@ -173,20 +187,22 @@ Step Builder::put(const Piece& piece) {
   return {};
 }
 
-Step Builder::put_program() {
-  if (!copy_program_) return {};
-  const std::string path = kAssembly + kSandboxProgram;
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555);
-  if (fd < 0) return step_failed(path);
-  std::uint64_t left = program_bytes_;
-  off_t at = 0;
-  while (left > 0) {
-    const ssize_t sent = ::sendfile(fd, program_fd_, &at, left);
-    if (sent <= 0) break;
-    left -= static_cast<std::uint64_t>(sent);
+Step Builder::put_copies() {
+  for (const Copy& copy : copies_) {
+    const std::string path = kAssembly + copy.target;
+    if (auto done = make_folder(fs::path(path).parent_path().string()); !done) return done;
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555);
+    if (fd < 0) return step_failed(path);
+    std::uint64_t left = copy.bytes;
+    off_t at = 0;
+    while (left > 0) {
+      const ssize_t sent = ::sendfile(fd, copy.fd, &at, left);
+      if (sent <= 0) break;
+      left -= static_cast<std::uint64_t>(sent);
+    }
+    ::close(fd);
+    if (left > 0) return step_failed("copying " + copy.target);
   }
-  ::close(fd);
-  if (left > 0) return step_failed("copying " + policy_.program);
   return {};
 }
 
@@ -258,7 +274,7 @@ Result<SandboxRoot, std::string> Builder::build() {
   for (const Piece& piece : pieces_) {
     if (auto done = put(piece); !done) return tl::unexpected(done.error());
   }
-  for (const auto step : {&Builder::put_program, &Builder::write_etc, &Builder::enter}) {
+  for (const auto step : {&Builder::put_copies, &Builder::write_etc, &Builder::enter}) {
     if (auto done = (this->*step)(); !done) return tl::unexpected(done.error());
   }
   return std::move(made_);
@@ -266,8 +282,9 @@ Result<SandboxRoot, std::string> Builder::build() {
 
 }  // namespace
 
-Result<SandboxRoot, std::string> build_root(const SandboxPolicy& policy, int program_fd) {
-  return Builder(policy, program_fd).build();
+Result<SandboxRoot, std::string> build_root(const SandboxPolicy& policy,
+                                            const OpenedFiles& opened) {
+  return Builder(policy, opened).build();
 }
 
 Step empty_root(const SandboxRoot& root) {

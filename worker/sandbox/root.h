@@ -26,10 +26,16 @@ struct SandboxRoot {
   bool proc = false;                // a container may forbid to mount it; then there is none
 };
 
+// What was opened for reading before root became nobody. Files whose path nobody can reach, as in
+// root's own folders, are copied from here: they take memory, which they do for no other user.
+struct OpenedFiles {
+  int program = -1;
+  std::vector<int> read_only;  // one for each of the policy's; -1: it could not be opened
+};
+
 // For the first process of a process namespace, which must hold a mount namespace of its own and
-// CAP_SYS_ADMIN in it. `program_fd`: open for reading; the program is copied from there where its
-// path cannot be reached (root's own files, for nobody).
-Result<SandboxRoot, std::string> build_root(const SandboxPolicy& policy, int program_fd);
+// CAP_SYS_ADMIN in it.
+Result<SandboxRoot, std::string> build_root(const SandboxPolicy& policy, const OpenedFiles& opened);
 
 // Leaves an empty, read-only root to all processes in it. What they have mapped stays mapped.
 Step empty_root(const SandboxRoot& root);

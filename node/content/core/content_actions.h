@@ -12,14 +12,18 @@ namespace shoal {
 struct OpenContent {  // is it here? Answered by ContentOpened; a partial one resumes
   ContentId id;
   std::uint64_t length = 0;
+  // Somebody else wants to know. It must cost next to nothing: what is not here under this length
+  // is not here, and a partial one of an earlier run is not looked for.
+  bool for_reader = false;
 };
 struct StoreBlock {  // already checked against the id; answered by BlockStored
   ContentId id;
   std::uint64_t length = 0;
   std::uint64_t first_leaf = 0;
   Bytes bytes;
+  std::vector<Hash256> proof = {};  // as it came with the block: who reads it gets it with it
 };
-struct ReadBlock {  // for `reader`; answered by BlockRead
+struct ReadBlock {  // for `reader`, also of a partial content; answered by BlockRead
   ContentId id;
   std::uint64_t first_leaf = 0;
   NodeId reader;
@@ -31,6 +35,7 @@ struct ContentOpened {
   std::uint64_t length = 0;
   bool complete = false;
   std::vector<std::uint64_t> blocks_held;  // first leaves of the blocks here, if not complete
+  bool for_reader = false;                 // as it was asked
 };
 struct BlockStored {
   ContentId id;

@@ -41,8 +41,24 @@ ExchangeActions Exchange::want(Instant now, const ContentId& id, std::uint64_t l
     want.at_random = kBlocksAtRandom;
     actions.push_back(OpenContent{id, length});
   } else {
+    greet(now, id, want, actions);
     request_more(now, id, want, actions);
   }
+  settle(now, actions);
+  return actions;
+}
+
+ExchangeActions Exchange::add_hearsay(Instant now, const ContentId& id, const NodeId& node) {
+  const auto found = wants_.find(id);
+  if (found == wants_.end() || found->second.sources.contains(node)) return {};
+  add_source_to(id, found->second, node);
+  const auto offer = found->second.sources.find(node);
+  if (offer == found->second.sources.end()) return {};
+  offer->second.away_until = now + kTimeToSayHoldings;
+  now_ = now;
+  ExchangeActions actions;
+  greet(now, id, found->second, actions);
+  request_more(now, id, found->second, actions);
   settle(now, actions);
   return actions;
 }
@@ -53,6 +69,7 @@ ExchangeActions Exchange::add_source(Instant now, const ContentId& id, const Nod
   const auto found = wants_.find(id);
   if (found == wants_.end()) return actions;
   add_source_to(id, found->second, node);
+  greet(now, id, found->second, actions);
   if (found->second.sources.contains(node)) found->second.hope_at = now;
   request_more(now, id, found->second, actions);
   settle(now, actions);
@@ -63,16 +80,21 @@ void Exchange::forget(const ContentId& id) {
   if (wants_.contains(id)) remove(id);
 }
 
-ExchangeActions Exchange::link_up(Instant now, const NodeId& node) {
+ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
   now_ = now;
   ExchangeActions actions;
   Source& source = sources_[node];
   source.linked = true;
+  source.near = near;
   source.late = 0;
   for (const ContentId& id : std::set<ContentId>(source.wants)) {
     Want& want = wants_.at(id);
-    want.sources.at(node) = {};
+    Offer& offer = want.sources.at(node);
+    forget_holdings(want, offer);
+    const Instant silent_until = offer.refusals == 0 ? offer.away_until : Instant{};
+    offer = Offer{.away_until = silent_until, .asked_holders = offer.asked_holders};
     want.hope_at = now;
+    greet(now, id, want, actions);
     request_more(now, id, want, actions);
   }
   settle(now, actions);
@@ -85,6 +107,11 @@ ExchangeActions Exchange::link_lost(Instant now, const NodeId& node) {
   reads_.erase(reads_.lower_bound({node, {}}),
                std::find_if(reads_.lower_bound({node, {}}), reads_.end(),
                             [&](const auto& read) { return read.first.first != node; }));
+  for (auto it = fans_.begin(); it != fans_.end();) {
+    it->second.nodes.erase(node);
+    it->second.unanswered.erase(node);
+    it = it->second.nodes.empty() ? fans_.erase(it) : std::next(it);
+  }
   const auto found = sources_.find(node);
   if (found == sources_.end()) return actions;
   found->second.linked = false;
@@ -92,6 +119,7 @@ ExchangeActions Exchange::link_lost(Instant now, const NodeId& node) {
   for (const ContentId& id : wants) {
     Want& want = wants_.at(id);
     take_back_all(id, want, node);
+    forget_holdings(want, want.sources.at(node));
     request_more(now, id, want, actions);
   }
   if (wants.empty()) sources_.erase(found);
@@ -136,12 +164,15 @@ ExchangeActions Exchange::on_read(Instant now, BlockRead read) {
 ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
   now_ = now;
   ExchangeActions actions;
+  if (opened.for_reader) {
+    answer_fans(opened, actions);
+    return actions;
+  }
   const auto found = wants_.find(opened.id);
   if (found == wants_.end() || found->second.opened) return actions;
   Want& want = found->second;
   if (opened.complete) {
-    remove(opened.id);
-    actions.push_back(ContentArrived{opened.id, {}});
+    arrived(opened.id, opened.length, std::nullopt, actions);
     settle(now, actions);
     return actions;
   }
@@ -150,13 +181,19 @@ ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
   const std::uint64_t blocks = blocks_of(want.length);
   if (blocks == 0) {
     want.storing.insert(0);
-    actions.push_back(StoreBlock{opened.id, 0, 0, {}});
+    actions.push_back(StoreBlock{opened.id, 0, 0, {}, {}});
     return actions;
   }
   want.missing = RangeSet(Range{0, blocks});
+  want.here = BlockBits(blocks);
   for (const std::uint64_t first_leaf : opened.blocks_held) {
     const std::uint64_t index = first_leaf / limits::kBlockLeaves;
-    if (index < blocks) want.missing.remove(Range{index, index + 1});
+    if (index >= blocks) continue;
+    want.missing.remove(Range{index, index + 1});
+    want.here.set(index);
+  }
+  for (auto& [node, offer] : want.sources) {
+    forget_holdings(want, offer);  // it was compared with what was missing before
   }
   if (want.missing.empty()) {
     fail(opened.id,
@@ -166,6 +203,7 @@ ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
     settle(now, actions);
     return actions;
   }
+  greet(now, opened.id, want, actions);
   request_more(now, opened.id, want, actions);
   settle(now, actions);
   return actions;
@@ -181,12 +219,16 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   Want& want = found->second;
   const std::uint64_t index = block.first_leaf / limits::kBlockLeaves;
   const auto asked = want.in_flight.find(index);
-  const bool asked_of_it = asked != want.in_flight.end() && asked->second.source == from;
+  const bool asked_of_it = sources_.at(from).in_flight.contains({id, index});
   if (block.missing) {
     if (!asked_of_it) return actions;
     take_back_all(id, want, from);
     Offer& offer = want.sources.at(from);
-    offer.away_until = now + doubled(kBlockTimeout, offer.refusals++);
+    if (offer.held) {
+      claimed_in_vain(id, want, from, index);
+    } else {
+      offer.away_until = now + doubled(kBlockTimeout, offer.refusals++);
+    }
     request_more(now, id, want, actions);
     settle(now, actions);
     return actions;
@@ -201,16 +243,37 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   Source& source = sources_.at(from);
   source.heard_at = now;
   source.late = 0;
+  measure(now, source, block.bytes.size());
   freed_.insert(from);
-  if (asked != want.in_flight.end()) take_back(id, want, index);
-  want.missing.remove(Range{index, index + 1});
+  if (asked != want.in_flight.end()) {
+    drop_second(id, want, index, &from, &actions);
+    if (asked->second.source != from && sources_.at(asked->second.source).linked) {
+      actions.push_back(
+          Send{asked->second.source, encode(Message(BlockCancel{id, block.first_leaf}))});
+    }
+    take_back(id, want, index);
+  }
+  no_more_missing(want, index);
   want.storing.insert(index);
   want.hope_at = now;
-  want.sources.at(from).refusals = 0;
-  actions.push_back(StoreBlock{id, want.length, block.first_leaf, std::move(block.bytes)});
+  Offer& offer = want.sources.at(from);
+  offer.refusals = 0;
+  offer.score = std::min(offer.score + kGoodBlock, kScoreMax);
+  actions.push_back(StoreBlock{id, want.length, block.first_leaf, std::move(block.bytes),
+                               std::move(block.proof)});
   request_more(now, id, want, actions);
   settle(now, actions);
   return actions;
+}
+
+// It is whole: those who fetch it still have a seed more.
+void Exchange::arrived(const ContentId& id, std::uint64_t length,
+                       std::optional<std::uint64_t> last_block, ExchangeActions& actions) {
+  remove(id);
+  if (last_block && blocks_of(length) >= kBlocksOfASwarm) {
+    tell_fans(id, length, *last_block, false, actions);
+  }
+  actions.push_back(ContentArrived{id, {}});
 }
 
 ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
@@ -222,10 +285,12 @@ ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
   if (!stored.error.empty()) {
     fail(stored.id, stored.error, actions);
   } else if (stored.complete) {
-    remove(stored.id);
-    actions.push_back(ContentArrived{stored.id, {}});
+    arrived(stored.id, want.length, stored.first_leaf / limits::kBlockLeaves, actions);
   } else if (want.storing.erase(stored.first_leaf / limits::kBlockLeaves) > 0) {
+    const std::uint64_t block = stored.first_leaf / limits::kBlockLeaves;
     want.hope_at = now;
+    want.here.set(block);
+    tell_fans(stored.id, want.length, block, true, actions);
     if (want.storing.empty() && want.in_flight.empty() && want.missing.empty()) {
       if (want.reopened) {
         fail(stored.id, "the disk did not keep the blocks of content " + short_hex(stored.id),
@@ -271,6 +336,7 @@ void Exchange::on_alarm(Instant now, const ContentId& id, ExchangeActions& actio
     }
     take_back(id, want, block);
   }
+  greet(now, id, want, actions);  // once a minute: who else has it?
   if (want.storing.empty() && hopeless_at(want) <= now) {
     fail(id, hopeless_text(id, want), actions);
     return;
@@ -291,7 +357,7 @@ std::optional<Instant> Exchange::next_deadline() const {
 bool Exchange::wants(const ContentId& id) const { return wants_.contains(id); }
 
 void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node) {
-  if (liars_.contains(node)) return;
+  if (liars_.contains(node) || want.out.contains(node)) return;
   const auto found = want.sources.find(node);
   if (found != want.sources.end()) {
     found->second.away_until = {};  // its owner has reason to believe that it has it now
@@ -304,6 +370,7 @@ void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node
 
 void Exchange::drop_source_of(const ContentId& id, Want& want, const NodeId& node) {
   take_back_all(id, want, node);
+  forget_holdings(want, want.sources.at(node));
   Source& source = sources_.at(node);
   source.hungry.erase({want.order, id});
   source.wants.erase(id);
@@ -347,15 +414,17 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
     asked += short_hex(node);
     if (!sources_.at(node).linked) {
       asked += " is not connected";
-    } else if (offer.refusals > 0) {
+    } else if (offer.refusals > 0 || (offer.held && offer.held->count() == 0)) {
       asked += " does not have it";
+    } else if (offer.held && offer.useful == 0) {
+      asked += " has other blocks of it";
     } else {
       asked += " did not answer";
     }
   }
   if (want.liars > 0) {
     if (!asked.empty()) asked += ", ";
-    asked += std::to_string(want.liars) + " sent wrong bytes";
+    asked += std::to_string(want.liars) + " sent wrong bytes, or not what they claimed to have";
   }
   return text + asked;
 }
@@ -369,6 +438,12 @@ void Exchange::check_invariants() const {
       check(sources_.at(asked.source).in_flight.contains({id, block}),
             "a source does not know of a block asked of it");
     }
+    for (const auto& [block, asked] : want.asked_again) {
+      check(want.in_flight.contains(block), "a block is asked for again, and not at first");
+      check(want.in_flight.at(block).source != asked.source, "a block is asked twice of one");
+      check(sources_.at(asked.source).in_flight.contains({id, block}),
+            "a source does not know of a block asked of it second");
+    }
     for (const std::uint64_t block : want.storing) {
       check(!want.missing.contains(block), "a block is both missing and being stored");
     }
@@ -377,10 +452,17 @@ void Exchange::check_invariants() const {
     for (const auto& [node, offer] : want.sources) {
       check(!liars_.contains(node), "a liar is still a source");
       check(sources_.at(node).wants.contains(id), "a source does not know its want");
+      std::uint64_t useful = 0;
+      for (const Range run : want.missing.runs()) {
+        for (std::uint64_t block = run.first; offer.held && block < run.last; ++block) {
+          useful += offer.held->test(block) ? 1 : 0;
+        }
+      }
+      check(offer.useful == useful, "what a source is good for is miscounted");
     }
   }
   for (const auto& [node, source] : sources_) {
-    check(source.in_flight.size() <= limits::kContentWindow, "a source's window is overrun");
+    check(source.in_flight.size() <= limits::kContentWindowMax, "a source's window is overrun");
     check(source.linked || source.in_flight.empty(), "blocks are asked of a node without a link");
     check(source.linked || !source.wants.empty(), "a source that nobody needs is kept");
     for (const auto& [id, block] : source.in_flight) {

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "node/content/core/block_bits.h"
 #include "node/content/core/content_actions.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/range.h"
@@ -16,12 +17,33 @@
 // The exchange of content as a state machine: fetches what its owner wants from any of several
 // sources, block by block, checks every block against the id before it is stored, and serves the
 // blocks that others ask for. Shared by workers and submitters.
+//
+// A swarm. Whoever fetches tells its sources which blocks it holds, and is told the same: then each
+// is a source of the other. Of the blocks that a source holds, the one that the fewest others hold
+// is asked for, so that what only one has is soon held by two. A source that holds everything is
+// asked last: what anybody else has, and has time to send, is taken from him. When all is asked
+// for, a block that does not come is asked of a second source, and whoever is the slower is told
+// so.
+//
+// What an attacker could try:
+//  - wrong bytes: each block is checked by itself, so its sender is known, and out at once;
+//  - to claim what it does not hold: each time costs it points, and after a few it is out;
+//  - to claim nothing, or to be slow: others are asked; it holds back no more than its window;
+//  - to make tables grow: fans, sources and bits are bounded (limits.h, exchange_rules.h).
 namespace shoal {
 
 // Fetched and durable, or not to be had: `error` says what was asked and of whom.
 struct ContentArrived {
   ContentId id;
   std::string error;
+};
+
+// How far a fetch is.
+struct ExchangeProgress {
+  std::uint64_t bytes = 0;  // of the content, about
+  std::uint64_t bytes_here = 0;
+  std::size_t sources = 0;  // that blocks are under way from
+  std::size_t linked = 0;   // sources that there is a link to
 };
 
 using ExchangeAction = std::variant<Send, OpenContent, StoreBlock, ReadBlock, ContentArrived>;
@@ -37,21 +59,32 @@ class Exchange {
   ExchangeActions want(Instant now, const ContentId&, std::uint64_t length,
                        const std::vector<NodeId>& sources, Duration patience = 30s);
   ExchangeActions add_source(Instant now, const ContentId&, const NodeId&);
+  // One who is said to hold a part of it, by somebody who need not know.
+  ExchangeActions add_hearsay(Instant now, const ContentId&, const NodeId&);
   void forget(const ContentId&);
 
-  ExchangeActions link_up(Instant now, const NodeId&);
+  // `near`: it is in the same network, and asked before others are.
+  ExchangeActions link_up(Instant now, const NodeId&, bool near = false);
   ExchangeActions link_lost(Instant now, const NodeId&);
   // Serves. What may be read, and by whom, is the owner's to decide before it calls.
   ExchangeActions on_request(Instant now, const NodeId& from, const BlockRequest&);
   ExchangeActions on_block(Instant now, const NodeId& from, Block);
+  // As with requests, it is the owner's to decide whether `from` may know.
+  ExchangeActions on_holdings(Instant now, const NodeId& from, const Holdings&);
   ExchangeActions on_opened(Instant now, const ContentOpened&);
   ExchangeActions on_stored(Instant now, const BlockStored&);
   ExchangeActions on_read(Instant now, BlockRead);
   ExchangeActions on_deadline(Instant now);
   std::optional<Instant> next_deadline() const;
   bool wants(const ContentId&) const;
+  std::optional<ExchangeProgress> progress(const ContentId&) const;
+  // Who is known here to hold a part of it or to be about to, for those who ask.
+  std::vector<NodeId> holders_of(const ContentId&) const;
+  std::vector<NodeId> sources_of(const ContentId&) const;  // of a want
   // Sources that sent a block which does not belong to the content.
   const std::set<NodeId>& liars() const { return liars_; }
+  // Whether the answer to such a request is still waited for.
+  bool is_asked(const NodeId& source, const BlockRequest&) const;
   void check_invariants() const;
 
  private:
@@ -61,11 +94,16 @@ class Exchange {
   };
   // One source of one want.
   struct Offer {
-    unsigned refusals = 0;  // how often it said that it does not have it
-    Instant away_until;     // after a refusal: not asked again before
+    unsigned refusals = 0;               // how often it said that it does not have it
+    Instant away_until = {};             // after a refusal: not asked again before
+    std::optional<BlockBits> held = {};  // nothing: it has not said, and may hold all
+    std::uint64_t useful = 0;            // blocks in `missing` that `held` has
+    int score = 0;
+    bool greeted = false;  // it was told what is here, on the link that stands
+    std::optional<Instant> asked_holders = {};
   };
   // A block, counted in blocks and not in leaves, is either here, or in exactly one of `missing`,
-  // `in_flight` and `storing`.
+  // `in_flight` and `storing`. One that is in flight may be asked of a second source, too.
   struct Want {
     std::uint64_t order = 0;  // of arrival: wants of one source take turns in this order
     std::uint64_t length = 0;
@@ -76,14 +114,19 @@ class Exchange {
     std::uint64_t at_random = 0;  // blocks still to be picked at random
     unsigned liars = 0;           // sources dropped for wrong bytes
     std::map<NodeId, Offer> sources;
+    std::set<NodeId> out;  // no sources any more: they claimed too often what they had not
     RangeSet missing;
     std::map<std::uint64_t, Asked> in_flight;
+    std::map<std::uint64_t, Asked> asked_again;  // of those in flight
     std::set<std::uint64_t> storing;
-    std::optional<Instant> alarm;  // its entry in alarms_
+    BlockBits here;                     // stored
+    std::vector<std::uint16_t> copies;  // of each block, among the sources that have said
+    std::optional<Instant> alarm;       // its entry in alarms_
   };
   // A node that is linked, or a source of a want, or both.
   struct Source {
     bool linked = false;
+    bool near = false;
     unsigned late = 0;    // times in a row that it was silent for longer than its timeout
     Instant late_marked;  // when that was last counted
     Instant heard_at;     // its last good block, of any want
@@ -91,14 +134,39 @@ class Exchange {
     std::set<std::pair<ContentId, std::uint64_t>> in_flight;
     std::set<std::pair<std::uint64_t, ContentId>> hungry;  // wants that it could be asked for more
     std::uint64_t last_served = 0;                         // order of the want asked for last
+    // Its rate, in bytes a second, measured while there was something to send.
+    double rate = 0;
+    Instant measured_from = {};
+    std::uint64_t measured_bytes = 0;
+    std::size_t window = limits::kContentWindow;
+  };
+  // Who fetches a content of which something is here, and is told what comes.
+  struct Fans {
+    std::set<NodeId> nodes;
+    std::map<NodeId, std::uint64_t> unanswered;  // -> length; the disk was asked what is here
   };
   using Read = std::pair<NodeId, std::pair<ContentId, std::uint64_t>>;
 
   bool may_ask(const Want&) const;
   bool may_be_asked(Instant now, const ContentId&, const Want&, const NodeId&, const Offer&) const;
-  std::optional<NodeId> best_source(Instant now, const ContentId&, const Want&);
-  std::uint64_t pick_block(Want&);
-  void ask(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
+  std::optional<NodeId> best_source(Instant now, const ContentId&, const Want&,
+                                    const std::set<NodeId>& not_these);
+  bool has_place(const Source&) const;
+  bool others_can_send(Instant now, const ContentId&, const Want&, const NodeId& but,
+                       std::uint64_t block) const;
+  std::optional<std::uint64_t> pick_block(Instant now, const ContentId&, Want&, const NodeId&);
+  std::optional<std::uint64_t> rarest_block(const Want&, const Offer&, bool in_order);
+  bool ask(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
+  void request(Instant now, const ContentId&, const Want&, std::uint64_t block, const NodeId&,
+               ExchangeActions&);
+  std::optional<NodeId> second_source(Instant now, const ContentId&, const Want&,
+                                      std::uint64_t block, const Asked&) const;
+  void ask_again(Instant now, const ContentId&, Want&, ExchangeActions&);
+  void drop_second(const ContentId&, Want&, std::uint64_t block, const NodeId* told,
+                   ExchangeActions*);
+  void no_more_missing(Want&, std::uint64_t block);
+  void missing_again(Want&, std::uint64_t block);
+  void measure(Instant now, Source&, std::size_t bytes);
   void request_more(Instant now, const ContentId&, Want&, ExchangeActions&);
   void feed(Instant now, const NodeId&, ExchangeActions&);
   void settle(Instant now, ExchangeActions&);
@@ -111,9 +179,20 @@ class Exchange {
   void add_source_to(const ContentId&, Want&, const NodeId&);
   void drop_source_of(const ContentId&, Want&, const NodeId&);
   void remove(const ContentId&);
+  void arrived(const ContentId&, std::uint64_t length, std::optional<std::uint64_t> last_block,
+               ExchangeActions&);
   void fail(const ContentId&, std::string why, ExchangeActions&);
   void expose(Instant now, const NodeId& liar, ExchangeActions&);
   void on_alarm(Instant now, const ContentId&, ExchangeActions&);
+  // --- exchange_swarm.cpp ---
+  void greet(Instant now, const ContentId&, Want&, ExchangeActions&);
+  void greet_one(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
+  void take_holdings(const ContentId&, Want&, const NodeId&, const Holdings&);
+  void forget_holdings(Want&, Offer&);
+  void claimed_in_vain(const ContentId&, Want&, const NodeId&, std::uint64_t block);
+  void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
+                 ExchangeActions&);
+  void answer_fans(const ContentOpened&, ExchangeActions&);
   std::string hopeless_text(const ContentId&, const Want&) const;
 
   Rng rng_;
@@ -123,6 +202,7 @@ class Exchange {
   std::map<NodeId, Source> sources_;
   std::set<std::pair<Instant, ContentId>> alarms_;
   std::set<NodeId> freed_;  // sources with a place in their window that nobody has taken yet
+  std::map<ContentId, Fans> fans_;
   std::map<Read, std::uint64_t> reads_;  // what the disk was asked for -> length that was named
   std::set<NodeId> liars_;
 };

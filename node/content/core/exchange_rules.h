@@ -16,12 +16,30 @@ inline constexpr unsigned kDoublingsMax = 4;  // 64 s
 // holds back while it delivers others is, after this many timeouts.
 inline constexpr int kTimeoutsMax = 8;
 // The first blocks are picked at random, so that many who start together do not all want the same
-// one; then in order, which disks like.
+// one; then the rarest.
 inline constexpr std::uint64_t kBlocksAtRandom = 4;
-// Blocks of one want in flight or on their way to the disk, over all its sources: 16 MiB.
-inline constexpr std::size_t kBlocksAhead = 64;
+// Missing blocks among which the rarest is looked for: a content may have millions.
+inline constexpr std::uint64_t kBlocksCompared = 2048;
+// Blocks of one want in flight or on their way to the disk, over all its sources: 32 MiB.
+inline constexpr std::size_t kBlocksAhead = 128;
 inline constexpr std::size_t kSourcesPerWant = 64;
-inline constexpr std::size_t kReadsPerReader = 2 * limits::kContentWindow;
+inline constexpr std::size_t kReadsPerReader = 2 * limits::kContentWindowMax;
+// Below this a content is here before its holders could tell each other of it.
+inline constexpr std::uint64_t kBlocksOfASwarm = 4;
+inline constexpr std::size_t kFansPerContent = 64;
+// One that was named by others is not asked for a block before it has said what it holds, or has
+// not for so long: an older program says nothing.
+inline constexpr Duration kTimeToSayHoldings = 2s;
+// All is asked for, and one block is not there: it is asked of a second source.
+inline constexpr Duration kEndgameAfter = 1s;
+// A window is what a source sends in this time.
+inline constexpr Duration kWindowTime = 3s;
+inline constexpr Duration kRateMeasuredOver = 250ms;
+// A source gains for a block and loses for one that it claimed and has not; at the last it is out.
+inline constexpr int kGoodBlock = 1;
+inline constexpr int kClaimedInVain = -2;
+inline constexpr int kScoreMax = 10;
+inline constexpr int kScoreOut = -7;
 
 inline Duration doubled(Duration base, unsigned times) {
   return base * (1 << std::min(times, kDoublingsMax));

@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <chrono>
+#include <tuple>
 #include <utility>
 
 #include "node/content/core/block_check.h"
 #include "node/content/core/exchange.h"
 #include "node/content/core/exchange_rules.h"
+#include "node/protocol/hash.h"
 #include "node/protocol/result.h"
 
 // Which block is asked of which source, and when that is late.
@@ -20,25 +23,30 @@ bool Exchange::may_be_asked(Instant now, const ContentId& id, const Want& want, 
                             const Offer& offer) const {
   const Source& source = sources_.at(node);
   if (!source.linked || offer.away_until > now) return false;
+  if (offer.held && offer.useful == 0) return false;
   if (offer.refusals == 0) return true;
   // One that has refused before is tried with a single block.
   const auto first = source.in_flight.lower_bound({id, 0});
   return (first == source.in_flight.end() || first->first != id) && !want.missing.empty();
 }
 
-std::optional<NodeId> Exchange::best_source(Instant now, const ContentId& id, const Want& want) {
+// After a silence a single block probes whether the source is still there.
+bool Exchange::has_place(const Source& source) const {
+  return source.in_flight.size() < (source.late > 0 ? 1 : source.window);
+}
+
+std::optional<NodeId> Exchange::best_source(Instant now, const ContentId& id, const Want& want,
+                                            const std::set<NodeId>& not_these) {
   std::optional<NodeId> best;
-  std::pair<unsigned, std::size_t> best_load;
+  std::tuple<unsigned, bool, std::size_t> best_load;
   std::uint64_t equals = 0;
   for (const auto& [node, offer] : want.sources) {
     const Source& source = sources_.at(node);
     // Where other wants wait for a place in the window, feed() gives it to whose turn it is.
     const std::size_t mine = source.hungry.contains({want.order, id}) ? 1 : 0;
-    if (source.hungry.size() > mine) continue;
-    // After a silence a single block probes whether the source is still there.
-    const std::size_t window = source.late > 0 ? 1 : limits::kContentWindow;
-    if (source.in_flight.size() >= window || !may_be_asked(now, id, want, node, offer)) continue;
-    const std::pair<unsigned, std::size_t> load{source.late, source.in_flight.size()};
+    if (source.hungry.size() > mine || not_these.contains(node)) continue;
+    if (!has_place(source) || !may_be_asked(now, id, want, node, offer)) continue;
+    const std::tuple load{source.late, !source.near, source.in_flight.size()};
     if (!best || load < best_load) {
       best = node;
       best_load = load;
@@ -50,44 +58,168 @@ std::optional<NodeId> Exchange::best_source(Instant now, const ContentId& id, co
   return best;
 }
 
-std::uint64_t Exchange::pick_block(Want& want) {
-  std::uint64_t skip = 0;
-  if (want.at_random > 0) {
-    --want.at_random;
-    skip = rng_.below(want.missing.size());
-  }
-  std::uint64_t picked = 0;
-  for (const Range run : want.missing.runs()) {
-    if (skip < run.size()) {
-      picked = run.first + skip;
-      break;
-    }
-    skip -= run.size();
-  }
-  want.missing.remove(Range{picked, picked + 1});
-  return picked;
+// Somebody who holds the block but not everything, and has a place for it.
+bool Exchange::others_can_send(Instant now, const ContentId& id, const Want& want,
+                               const NodeId& but, std::uint64_t block) const {
+  return std::any_of(want.sources.begin(), want.sources.end(), [&](const auto& entry) {
+    const auto& [node, offer] = entry;
+    return node != but && offer.held && !offer.held->all() && offer.held->test(block) &&
+           has_place(sources_.at(node)) && may_be_asked(now, id, want, node, offer);
+  });
 }
 
-void Exchange::ask(Instant now, const ContentId& id, Want& want, const NodeId& node,
+// Among those that were compared; the first one where `in_order`, else any of the rarest.
+std::optional<std::uint64_t> Exchange::rarest_block(const Want& want, const Offer& offer,
+                                                    bool in_order) {
+  const std::vector<Range>& runs = want.missing.runs();
+  std::uint64_t skip = in_order ? 0 : rng_.below(want.missing.size());
+  std::size_t run = 0;
+  while (skip >= runs[run].size()) skip -= runs[run++].size();
+  std::uint64_t block = runs[run].first + skip;
+  std::optional<std::uint64_t> best;
+  unsigned best_copies = 0;
+  std::uint64_t equals = 0;
+  std::uint64_t compared = 0;
+  for (std::uint64_t n = want.missing.size(); n > 0; --n) {
+    if (!offer.held || offer.held->test(block)) {
+      const unsigned copies = want.copies.empty() ? 0 : want.copies[block];
+      if (!best || copies < best_copies) {
+        best = block;
+        best_copies = copies;
+        equals = 1;
+      } else if (copies == best_copies && !in_order && rng_.below(++equals) == 0) {
+        best = block;
+      }
+    }
+    if (best && (in_order || ++compared >= kBlocksCompared)) break;
+    if (++block >= runs[run].last) {
+      run = (run + 1) % runs.size();
+      block = runs[run].first;
+    }
+  }
+  return best;
+}
+
+// Nothing: it has none that is missing here, or others are to be asked before it.
+std::optional<std::uint64_t> Exchange::pick_block(Instant now, const ContentId& id, Want& want,
+                                                  const NodeId& node) {
+  const Offer& offer = want.sources.at(node);
+  const bool swarm = std::any_of(want.sources.begin(), want.sources.end(), [](const auto& entry) {
+    return entry.second.held && !entry.second.held->all();
+  });
+  const bool at_random = want.at_random > 0 && !offer.held;
+  const auto block = rarest_block(want, offer, !swarm && !at_random);
+  if (!block) return std::nullopt;
+  const bool holds_all = !offer.held || offer.held->all();
+  if (swarm && holds_all && others_can_send(now, id, want, node, *block)) return std::nullopt;
+  if (at_random) --want.at_random;
+  return block;
+}
+
+bool Exchange::ask(Instant now, const ContentId& id, Want& want, const NodeId& node,
                    ExchangeActions& actions) {
-  const std::uint64_t block = pick_block(want);
+  const auto block = pick_block(now, id, want, node);
+  if (!block) return false;
+  no_more_missing(want, *block);
+  want.in_flight.emplace(*block, Asked{node, now});
+  request(now, id, want, *block, node, actions);
+  return true;
+}
+
+void Exchange::request(Instant now, const ContentId& id, const Want& want, std::uint64_t block,
+                       const NodeId& node, ExchangeActions& actions) {
   Source& source = sources_.at(node);
-  want.in_flight.emplace(block, Asked{node, now});
+  if (source.in_flight.empty()) {
+    source.measured_from = now;
+    source.measured_bytes = 0;
+  }
   source.in_flight.emplace(id, block);
   source.last_served = want.order;
   const BlockRequest request{id, want.length, first_leaf_of(block)};
   actions.push_back(Send{node, encode(Message(request))});
 }
 
+void Exchange::no_more_missing(Want& want, std::uint64_t block) {
+  want.missing.remove(Range{block, block + 1});
+  for (auto& [node, offer] : want.sources) {
+    if (offer.held && offer.held->test(block)) --offer.useful;
+  }
+}
+
+void Exchange::missing_again(Want& want, std::uint64_t block) {
+  want.missing.add(Range{block, block + 1});
+  for (auto& [node, offer] : want.sources) {
+    if (offer.held && offer.held->test(block)) ++offer.useful;
+  }
+}
+
+// A window is a few seconds of what the source sends: a far one is kept busy, a slow one holds back
+// no more than that.
+void Exchange::measure(Instant now, Source& source, std::size_t bytes) {
+  source.measured_bytes += bytes;
+  const Duration over = now - source.measured_from;
+  if (over < kRateMeasuredOver) return;
+  const double seconds = std::chrono::duration<double>(over).count();
+  const double rate = static_cast<double>(source.measured_bytes) / seconds;
+  source.rate = source.rate == 0 ? rate : (source.rate + rate) / 2;
+  source.measured_from = now;
+  source.measured_bytes = 0;
+  const double blocks = source.rate * std::chrono::duration<double>(kWindowTime).count() /
+                        static_cast<double>(limits::kBlockLeaves * kContentLeafBytes);
+  source.window =
+      static_cast<std::size_t>(std::clamp(blocks, static_cast<double>(limits::kContentWindowMin),
+                                          static_cast<double>(limits::kContentWindowMax)));
+}
+
+// Another one that can send the block, of which nothing else is missing.
+std::optional<NodeId> Exchange::second_source(Instant now, const ContentId&, const Want& want,
+                                              std::uint64_t block, const Asked& asked) const {
+  for (const auto& [node, offer] : want.sources) {
+    const Source& source = sources_.at(node);
+    if (node == asked.source || !source.linked || source.late > 0 || !has_place(source)) continue;
+    if (offer.refusals > 0 || offer.away_until > now) continue;
+    if (!offer.held || offer.held->test(block)) return node;
+  }
+  return std::nullopt;
+}
+
+// All is asked for: what has not come in a while is asked of a second source, so that one that has
+// died, or is slow, does not hold up the end.
+void Exchange::ask_again(Instant now, const ContentId& id, Want& want, ExchangeActions& actions) {
+  if (!want.opened || !want.missing.empty()) return;
+  for (const auto& [block, asked] : want.in_flight) {
+    if (asked.at + kEndgameAfter > now || want.asked_again.contains(block)) continue;
+    const auto second = second_source(now, id, want, block, asked);
+    if (!second) continue;
+    want.asked_again.emplace(block, Asked{*second, now});
+    request(now, id, want, block, *second, actions);
+  }
+}
+
+// The second request of a block is over. Where `actions` is given, whoever has not sent it is told.
+void Exchange::drop_second(const ContentId& id, Want& want, std::uint64_t block, const NodeId* told,
+                           ExchangeActions* actions) {
+  const auto second = want.asked_again.find(block);
+  if (second == want.asked_again.end()) return;
+  const NodeId node = second->second.source;
+  sources_.at(node).in_flight.erase({id, block});
+  freed_.insert(node);
+  want.asked_again.erase(second);
+  if (actions == nullptr || (told != nullptr && *told == node)) return;
+  actions->push_back(Send{node, encode(Message(BlockCancel{id, first_leaf_of(block)}))});
+}
+
 // Spreads the want's missing blocks over its sources, least loaded first, and brings the tables
 // that depend on the want's state up to date. Called after every change to it.
 void Exchange::request_more(Instant now, const ContentId& id, Want& want,
                             ExchangeActions& actions) {
+  std::set<NodeId> nothing_of_them;
   while (may_ask(want)) {
-    const auto source = best_source(now, id, want);
+    const auto source = best_source(now, id, want, nothing_of_them);
     if (!source) break;
-    ask(now, id, want, *source, actions);
+    if (!ask(now, id, want, *source, actions)) nothing_of_them.insert(*source);
   }
+  ask_again(now, id, want, actions);
   note_hunger(now, id, want);
   set_alarm(now, id, want);
 }
@@ -97,16 +229,16 @@ void Exchange::feed(Instant now, const NodeId& node, ExchangeActions& actions) {
   const auto found = sources_.find(node);
   if (found == sources_.end()) return;
   Source& source = found->second;
-  while (source.linked && !source.hungry.empty() &&
-         source.in_flight.size() < (source.late > 0 ? 1 : limits::kContentWindow)) {
+  while (source.linked && !source.hungry.empty() && has_place(source)) {
     auto next = source.hungry.lower_bound({source.last_served + 1, {}});
     if (next == source.hungry.end()) next = source.hungry.begin();
     const ContentId id = next->second;
     Want& want = wants_.at(id);
-    if (may_ask(want) && may_be_asked(now, id, want, node, want.sources.at(node))) {
-      ask(now, id, want, node, actions);
-    }
+    const bool asked = may_ask(want) && may_be_asked(now, id, want, node, want.sources.at(node)) &&
+                       ask(now, id, want, node, actions);
     note_hunger(now, id, want);
+    // What others are to send is not waited for here: it would be asked for again and again.
+    if (!asked) source.hungry.erase({want.order, id});
     set_alarm(now, id, want);
   }
 }
@@ -120,8 +252,12 @@ void Exchange::take_back(const ContentId& id, Want& want, std::uint64_t block) {
   check(asked != want.in_flight.end(), "a block is taken back that was not asked for");
   sources_.at(asked->second.source).in_flight.erase({id, block});
   freed_.insert(asked->second.source);
+  if (const auto second = want.asked_again.extract(block)) {
+    asked->second = second.mapped();  // who was asked second is the only one now
+    return;
+  }
   want.in_flight.erase(asked);
-  want.missing.add(Range{block, block + 1});
+  missing_again(want, block);
 }
 
 void Exchange::take_back_all(const ContentId& id, Want& want, const NodeId& node) {
@@ -129,7 +265,13 @@ void Exchange::take_back_all(const ContentId& id, Want& want, const NodeId& node
   for (auto it = source.in_flight.lower_bound({id, 0});
        it != source.in_flight.end() && it->first == id;
        it = source.in_flight.lower_bound({id, 0})) {
-    take_back(id, want, it->second);
+    const std::uint64_t block = it->second;
+    const auto second = want.asked_again.find(block);
+    if (second != want.asked_again.end() && second->second.source == node) {
+      drop_second(id, want, block, nullptr, nullptr);
+    } else {
+      take_back(id, want, block);
+    }
   }
 }
 
@@ -151,7 +293,12 @@ void Exchange::set_alarm(Instant now, const ContentId& id, Want& want) {
   Instant at = hopeless_at(want);
   // While the disk is busy with a block, only the disk decides.
   if (!want.storing.empty()) at = std::max(at, now + kBlockTimeout);
-  for (const auto& [block, asked] : want.in_flight) at = std::min(at, late_at(asked));
+  for (const auto& [block, asked] : want.in_flight) {
+    at = std::min(at, late_at(asked));
+    if (want.missing.empty() && asked.at + kEndgameAfter > now) {
+      at = std::min(at, asked.at + kEndgameAfter);
+    }
+  }
   for (const auto& [node, offer] : want.sources) {
     if (offer.away_until > now) at = std::min(at, offer.away_until);
   }

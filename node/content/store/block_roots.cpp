@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -26,22 +27,47 @@ ByteView bytes_of(const BlockRoots& roots) {
 
 }  // namespace
 
-Result<FileDigest, int> digest_file(int fd) {
-  FileDigest digest;
-  Bytes piece(kBlockBytes);
-  while (true) {
-    std::size_t got = 0;
-    const int error = read_all_at(fd, piece, digest.length, got);
-    if (error != 0) return tl::unexpected(error);
-    if (got > 0) digest.roots.push_back(block_root(ByteView(piece).first(got)));
-    const bool first = digest.length == 0;
-    digest.length += got;
-    if (got == piece.size()) continue;
-    digest.id = first && got <= kContentLeafBytes
-                    ? content_id(ByteView(piece).first(got))
-                    : content_id_from_block_roots(digest.length, digest.roots);
-    return digest;
+void Digester::add_block(ByteView block) {
+  digest_.roots.push_back(block_root(block));
+  if (digest_.length == 0 && block.size() <= kContentLeafBytes) digest_.id = content_id(block);
+  digest_.length += block.size();
+}
+
+void Digester::add(ByteView bytes) {
+  while (!bytes.empty()) {
+    if (block_.empty() && bytes.size() >= kBlockBytes) {
+      add_block(bytes.first(kBlockBytes));
+      bytes = bytes.subspan(kBlockBytes);
+      continue;
+    }
+    const ByteView part = bytes.first(std::min(bytes.size(), kBlockBytes - block_.size()));
+    block_.insert(block_.end(), part.begin(), part.end());
+    bytes = bytes.subspan(part.size());
+    if (block_.size() < kBlockBytes) continue;
+    add_block(block_);
+    block_.clear();
   }
+}
+
+FileDigest Digester::finish() {
+  if (!block_.empty()) add_block(block_);
+  block_.clear();
+  if (digest_.length == 0) digest_.id = content_id({});
+  if (digest_.length > kContentLeafBytes) {
+    digest_.id = content_id_from_block_roots(digest_.length, digest_.roots);
+  }
+  return std::move(digest_);
+}
+
+Result<FileDigest, int> digest_file(int fd) {
+  Digester digester;
+  Bytes piece(kBlockBytes);
+  for (std::size_t got = piece.size(); got == piece.size();) {
+    const int error = read_all_at(fd, piece, digester.length(), got);
+    if (error != 0) return tl::unexpected(error);
+    digester.add(ByteView(piece).first(got));
+  }
+  return digester.finish();
 }
 
 void save_roots(const std::filesystem::path& file, const BlockRoots& roots) {

@@ -22,6 +22,19 @@ struct FileDigest {
   std::uint64_t length = 0;
   BlockRoots roots;
 };
+// Hashes bytes as they come, whatever pieces they come in.
+class Digester {
+ public:
+  void add(ByteView bytes);
+  // Of all that was added; nothing may be added after.
+  FileDigest finish();
+  std::uint64_t length() const { return digest_.length + block_.size(); }
+
+ private:
+  void add_block(ByteView block);
+  FileDigest digest_;
+  Bytes block_;  // the one that is not full yet
+};
 // Hashes a file from its begin to its end in pieces; an errno where it cannot be read.
 Result<FileDigest, int> digest_file(int fd);
 

@@ -9,14 +9,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <map>
-#include <mutex>
 #include <system_error>
 #include <utility>
 
 #include "node/content/core/block_check.h"
-#include "node/content/store/block_roots.h"
-#include "node/content/store/file_io.h"
+#include "node/content/store/content_store_impl.h"
+#include "node/content/store/new_file.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 
@@ -26,114 +24,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
 constexpr unsigned kContentMode = 0700;  // a content may be a program
-constexpr std::array<std::uint8_t, 8> kHaveMagic{'s', 'h', 'o', 'a', 'l', 'h', 'v', '1'};
-constexpr std::uint64_t kHaveHeaderBytes = 16;
+constexpr std::size_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
 constexpr std::time_t kLeftOverSeconds = 60;
-
-// A content that is not whole yet: HEX.part holds its bytes at their places, HEX.have a header
-// (magic, length as 8 little-endian bytes) and the root of every block that is here, zeros for
-// those that are not. Neither is synced while it grows: on resuming, every block is checked against
-// its root, so that what a power cut tore is fetched again.
-struct Partial {
-  std::uint64_t length = 0;
-  BlockRoots roots;
-  std::uint64_t held = 0;
-  ino_t inode = 0;  // of HEX.part: another process that shares the folder may take it away
-};
-
-std::array<std::uint8_t, kHaveHeaderBytes> have_header(std::uint64_t length) {
-  std::array<std::uint8_t, kHaveHeaderBytes> header{};
-  std::memcpy(header.data(), kHaveMagic.data(), kHaveMagic.size());
-  for (unsigned i = 0; i < 8; ++i) header[8 + i] = static_cast<std::uint8_t>(length >> (8 * i));
-  return header;
-}
-
-// Bytes on their way to a final name; the file goes away unless it gets there.
-class NewFile {
- public:
-  explicit NewFile(const fs::path& folder) : path_(folder / "new-XXXXXX") {
-    std::string name = path_.string();
-    file_ = OpenFile(::mkostemp(name.data(), O_CLOEXEC));
-    if (!file_ || ::fchmod(file_.get(), kContentMode) != 0) error_ = errno;
-    // Tells others that share the folder that this file is no left-over.
-    if (file_) ::flock(file_.get(), LOCK_EX);
-    path_ = name;
-  }
-  ~NewFile() {
-    if (file_) ::unlink(path_.c_str());
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-
-  void append(ByteView bytes) {
-    if (error_ == 0) error_ = write_all_at(file_.get(), bytes, length_);
-    length_ += bytes.size();
-  }
-  // Durable under `name`, whose folder must be there. An errno, or 0.
-  int become(const fs::path& name) {
-    if (error_ == 0 && ::fsync(file_.get()) != 0) error_ = errno;
-    if (error_ == 0 && ::rename(path_.c_str(), name.c_str()) != 0) error_ = errno;
-    if (error_ != 0) return error_;
-    file_.close();
-    return sync_folder(name.parent_path());
-  }
-  int error() const { return error_; }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-  OpenFile file_;
-  std::uint64_t length_ = 0;
-  int error_ = 0;
-};
-
-tl::unexpected<StoreError> failed(const std::string& doing, const fs::path& path, int error) {
-  return tl::unexpected(store_error(doing, path, error));
-}
 
 StoreError not_here(const ContentId& id) {
   return {StoreFault::kMissing, "content " + short_hex(id) + " is not on this node's disk"};
 }
 
 }  // namespace
-
-struct ContentStore::Impl {
-  fs::path folder;
-  RootsCache cache;
-  std::mutex mutex;  // guards `partials` and the files behind them
-  std::map<ContentId, Partial> partials;
-
-  fs::path file_of(const ContentId& id) const {
-    const std::string hex = to_hex(id);
-    return folder / hex.substr(0, 2) / hex;
-  }
-  fs::path beside(const ContentId& id, const char* suffix) const {
-    return file_of(id).string() + suffix;
-  }
-  fs::path new_files() const { return folder / "tmp"; }
-  std::optional<std::uint64_t> length_of(const ContentId& id) const {
-    struct stat about {};
-    if (::stat(file_of(id).c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
-    return static_cast<std::uint64_t>(about.st_size);
-  }
-
-  int make_folder_of(const ContentId& id) const;
-  void remove_left_over() const;
-  Result<void, StoreError> keep(const ContentId& id, NewFile& file);
-  Result<ContentId, StoreError> put(ByteView bytes);
-  Result<std::shared_ptr<const BlockRoots>, StoreError> roots_of(const ContentId& id, int fd,
-                                                                 std::uint64_t length);
-  void remember_roots(const ContentId& id, BlockRoots roots);
-  void drop(const ContentId& id);
-
-  Partial* resume(const ContentId& id, std::uint64_t length);
-  void discard(const ContentId& id);
-  int write_block(const ContentId& id, Partial& partial, std::uint64_t index, ByteView bytes);
-  Result<void, StoreError> finish(const ContentId& id, Partial& partial);
-  Result<bool, StoreError> store_block(const StoreBlock& block);
-};
 
 int ContentStore::Impl::make_folder_of(const ContentId& id) const {
   const fs::path of_id = file_of(id).parent_path();
@@ -165,7 +64,7 @@ Result<void, StoreError> ContentStore::Impl::keep(const ContentId& id, NewFile& 
 Result<ContentId, StoreError> ContentStore::Impl::put(ByteView bytes) {
   const ContentId id = content_id(bytes);
   if (length_of(id) == bytes.size()) return id;
-  NewFile file(new_files());
+  NewFile file(new_files(), kContentMode);
   file.append(bytes);
   if (auto kept = keep(id, file); !kept) return tl::unexpected(kept.error());
   return id;
@@ -199,135 +98,8 @@ void ContentStore::Impl::remember_roots(const ContentId& id, BlockRoots roots) {
 
 void ContentStore::Impl::drop(const ContentId& id) {
   cache.drop(id);
-  for (const char* suffix : {"", ".roots", ".part", ".have"}) ::unlink(beside(id, suffix).c_str());
-}
-
-// The partial content as it is on the disk; nothing if none of it is.
-Partial* ContentStore::Impl::resume(const ContentId& id, std::uint64_t length) {
-  if (const auto known = partials.find(id); known != partials.end()) {
-    return known->second.length == length ? &known->second : nullptr;
-  }
-  const OpenFile part = open_file(beside(id, ".part"), O_RDONLY);
-  const OpenFile have = open_file(beside(id, ".have"), O_RDONLY);
-  if (!part || !have) return nullptr;
-  struct stat about {};
-  std::array<std::uint8_t, kHaveHeaderBytes> header{};
-  std::size_t got = 0;
-  if (::fstat(part.get(), &about) != 0 || static_cast<std::uint64_t>(about.st_size) != length ||
-      read_all_at(have.get(), header, 0, got) != 0 || header != have_header(length)) {
-    return nullptr;
-  }
-  Partial partial{length, BlockRoots(blocks_of(length)), 0, about.st_ino};
-  const std::span<std::uint8_t> roots(reinterpret_cast<std::uint8_t*>(partial.roots.data()),
-                                      partial.roots.size() * sizeof(Hash256));
-  if (read_all_at(have.get(), roots, kHaveHeaderBytes, got) != 0) return nullptr;
-  Bytes bytes(kBlockBytes);
-  for (std::uint64_t i = 0; i < partial.roots.size(); ++i) {
-    if (partial.roots[i].is_zero()) continue;
-    const std::span<std::uint8_t> block(bytes.data(), block_bytes(length, i));
-    if (read_all_at(part.get(), block, i * kBlockBytes, got) == 0 && got == block.size() &&
-        block_root(block) == partial.roots[i]) {
-      ++partial.held;
-    } else {
-      partial.roots[i] = {};
-    }
-  }
-  return &partials.insert_or_assign(id, std::move(partial)).first->second;
-}
-
-void ContentStore::Impl::discard(const ContentId& id) {
-  partials.erase(id);
-  ::unlink(beside(id, ".part").c_str());
-  ::unlink(beside(id, ".have").c_str());
-}
-
-int ContentStore::Impl::write_block(const ContentId& id, Partial& partial, std::uint64_t index,
-                                    ByteView bytes) {
-  const bool first = partial.held == 0;
-  const int flags = O_WRONLY | (first ? O_CREAT | O_TRUNC : 0);
-  const OpenFile part = open_file(beside(id, ".part"), flags, kContentMode);
-  if (!part) return errno;
-  const OpenFile have = open_file(beside(id, ".have"), flags, 0600);
-  if (!have) return errno;
-  struct stat about {};
-  if (::fstat(part.get(), &about) != 0) return errno;
-  if (!first && about.st_ino != partial.inode) return ESTALE;
-  if (first) {
-    partial.inode = about.st_ino;
-    if (::ftruncate(part.get(), static_cast<off_t>(partial.length)) != 0) return errno;
-    if (const int error = write_all_at(have.get(), have_header(partial.length), 0)) return error;
-  }
-  if (const int error = write_all_at(part.get(), bytes, index * kBlockBytes)) return error;
-  const Hash256 root = block_root(bytes);
-  const std::uint64_t at = kHaveHeaderBytes + index * sizeof(Hash256);
-  if (const int error = write_all_at(have.get(), root.view(), at)) return error;
-  partial.roots[index] = root;
-  ++partial.held;
-  return 0;
-}
-
-Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial& partial) {
-  const fs::path part = beside(id, ".part");
-  if (content_id_from_block_roots(partial.length, partial.roots) != id) {
-    discard(id);
-    return tl::unexpected(StoreError{
-        StoreFault::kCorrupt, "the blocks of content " + short_hex(id) + " do not make the whole"});
-  }
-  {
-    const OpenFile file = open_file(part, O_WRONLY);
-    struct stat about {};
-    int error = file && ::fstat(file.get(), &about) == 0 ? 0 : errno;
-    if (error == 0 && about.st_ino != partial.inode) error = ESTALE;
-    if (error == 0 && ::fsync(file.get()) != 0) error = errno;
-    if (error == 0 && ::rename(part.c_str(), file_of(id).c_str()) != 0) error = errno;
-    // Another process that shares the folder may have been first.
-    if (error == ENOENT && length_of(id) == partial.length) error = 0;
-    if (error == 0) error = sync_folder(part.parent_path());
-    if (error != 0) {
-      discard(id);
-      return failed("write", part, error);
-    }
-  }
-  remember_roots(id, std::move(partial.roots));
-  discard(id);
-  return {};
-}
-
-// True if the content is whole now.
-Result<bool, StoreError> ContentStore::Impl::store_block(const StoreBlock& block) {
-  const std::uint64_t blocks = blocks_of(block.length);
-  const std::uint64_t index = block.first_leaf / limits::kBlockLeaves;
-  const bool fits =
-      block.first_leaf % limits::kBlockLeaves == 0 &&
-      (blocks == 0 ? block.bytes.empty() && index == 0
-                   : index < blocks && block.bytes.size() == block_bytes(block.length, index));
-  if (!fits || (blocks <= 1 && content_id(block.bytes) != block.id)) {
-    return tl::unexpected(StoreError{StoreFault::kCorrupt,
-                                     "a block does not belong to content " + short_hex(block.id)});
-  }
-  if (length_of(block.id) == block.length) return true;
-  if (blocks <= 1) {
-    if (auto kept = put(block.bytes); !kept) return tl::unexpected(kept.error());
-    return true;
-  }
-  const std::lock_guard lock(mutex);
-  Partial* partial = resume(block.id, block.length);
-  if (partial == nullptr) {
-    discard(block.id);
-    partial = &partials[block.id];
-    *partial = {block.length, BlockRoots(blocks), 0, 0};
-  }
-  if (partial->roots[index].is_zero()) {
-    int error = make_folder_of(block.id);
-    if (error == 0) error = write_block(block.id, *partial, index, block.bytes);
-    if (error != 0) {
-      discard(block.id);
-      return failed("write", beside(block.id, ".part"), error);
-    }
-  }
-  if (partial->held < blocks) return false;
-  if (auto whole = finish(block.id, *partial); !whole) return tl::unexpected(whole.error());
-  return true;
+  for (const char* suffix : {"", ".roots", ".part", ".have", ".proofs"})
+    ::unlink(beside(id, suffix).c_str());
 }
 
 ContentStore::ContentStore() : impl_(std::make_unique<Impl>()) {}
@@ -343,7 +115,7 @@ Result<std::unique_ptr<ContentStore>, StoreError> ContentStore::open(fs::path fo
   ::chmod(store->impl_->folder.c_str(), 0700);
   store->impl_->remove_left_over();
   // Only trying tells: root passes the permission bits, but not a read-only mount.
-  NewFile probe(store->impl_->new_files());
+  NewFile probe(store->impl_->new_files(), kContentMode);
   probe.append(as_bytes("probe"));
   if (probe.error() != 0) return failed("write in", store->impl_->folder, probe.error());
   return store;
@@ -364,30 +136,51 @@ Result<ContentStore::Named, StoreError> ContentStore::put_file(const fs::path& p
   if (::fstat(in.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
     return tl::unexpected(StoreError{StoreFault::kMissing, path.string() + " is not a file"});
   }
-  NewFile out(impl_->new_files());
-  FileDigest digest;
+  ContentWriter writer(*this);
   Bytes piece(kBlockBytes);
-  for (std::size_t got = piece.size(); got == piece.size() && out.error() == 0;) {
-    const int error = read_all_at(in.get(), piece, digest.length, got);
+  std::uint64_t length = 0;
+  for (std::size_t got = piece.size(); got == piece.size() && writer.goes_on();) {
+    const int error = read_all_at(in.get(), piece, length, got);
     if (error != 0) return failed("read", path, error);
-    const ByteView bytes = ByteView(piece).first(got);
-    out.append(bytes);
-    if (got > 0) digest.roots.push_back(block_root(bytes));
-    if (digest.length == 0 && got <= kContentLeafBytes) digest.id = content_id(bytes);
-    digest.length += got;
-    if (digest.length > limits::kContentBytes) {
-      return tl::unexpected(
-          StoreError{StoreFault::kSystem, path.string() + " is larger than any content may be"});
+    writer.append(ByteView(piece).first(got));
+    length += got;
+  }
+  return writer.finish();
+}
+
+struct ContentWriter::Impl {
+  ContentStore::Impl& store;
+  NewFile file;
+  Digester digester;
+};
+
+ContentWriter::ContentWriter(ContentStore& store)
+    : impl_(new Impl{*store.impl_, NewFile(store.impl_->new_files(), kContentMode), {}}) {}
+ContentWriter::~ContentWriter() = default;
+
+void ContentWriter::append(ByteView bytes) {
+  if (!goes_on()) return;
+  impl_->file.append(bytes);
+  impl_->digester.add(bytes);
+}
+
+bool ContentWriter::goes_on() const {
+  return impl_->file.error() == 0 && impl_->digester.length() <= limits::kContentBytes;
+}
+
+Result<ContentStore::Named, StoreError> ContentWriter::finish() {
+  if (impl_->digester.length() > limits::kContentBytes) {
+    return tl::unexpected(
+        StoreError{StoreFault::kSystem, "this is larger than any content may be"});
+  }
+  FileDigest digest = impl_->digester.finish();
+  if (impl_->file.error() != 0 || impl_->store.length_of(digest.id) != digest.length) {
+    if (auto kept = impl_->store.keep(digest.id, impl_->file); !kept) {
+      return tl::unexpected(kept.error());
     }
   }
-  if (digest.length > kContentLeafBytes) {
-    digest.id = content_id_from_block_roots(digest.length, digest.roots);
-  }
-  if (out.error() != 0 || impl_->length_of(digest.id) != digest.length) {
-    if (auto kept = impl_->keep(digest.id, out); !kept) return tl::unexpected(kept.error());
-  }
-  if (digest.roots.size() > 1) impl_->remember_roots(digest.id, std::move(digest.roots));
-  return Named{digest.id, digest.length};
+  if (digest.roots.size() > 1) impl_->store.remember_roots(digest.id, std::move(digest.roots));
+  return ContentStore::Named{digest.id, digest.length};
 }
 
 bool ContentStore::holds(const ContentId& id) const { return impl_->length_of(id).has_value(); }
@@ -424,12 +217,13 @@ void ContentStore::drop(const ContentId& id) {
 }
 
 ContentOpened ContentStore::perform(const OpenContent& action) {
-  ContentOpened opened{action.id, action.length, false, {}};
+  ContentOpened opened{action.id, action.length, false, {}, action.for_reader};
   if (const auto length = impl_->length_of(action.id)) {
     if (*length == action.length) {
       opened.complete = true;
       return opened;
     }
+    if (action.for_reader) return opened;
     // Cut short by a broken disk, or asked for under a wrong length: the id decides.
     const OpenFile file = open_file(impl_->file_of(action.id), O_RDONLY);
     const auto digest = digest_file(file.get());
@@ -442,6 +236,7 @@ ContentOpened ContentStore::perform(const OpenContent& action) {
   }
   if (blocks_of(action.length) <= 1) return opened;
   const std::lock_guard lock(impl_->mutex);
+  if (action.for_reader && !impl_->partials.contains(action.id)) return opened;
   const Partial* partial = impl_->resume(action.id, action.length);
   if (partial == nullptr) return opened;
   for (std::uint64_t i = 0; i < partial->roots.size(); ++i) {
@@ -465,11 +260,15 @@ BlockRead ContentStore::perform(const ReadBlock& action) {
   BlockRead read{action.reader, {action.id, action.first_leaf, {}, {}, true}};
   const OpenFile file = open_file(impl_->file_of(action.id), O_RDONLY);
   struct stat about {};
-  if (!file || ::fstat(file.get(), &about) != 0) return read;
-  const auto length = static_cast<std::uint64_t>(about.st_size);
-  const std::uint64_t blocks = blocks_of(length);
   const std::uint64_t index = action.first_leaf / limits::kBlockLeaves;
   if (action.first_leaf % limits::kBlockLeaves != 0) return read;
+  if (!file) {
+    if (auto block = impl_->read_partial(action.id, index)) read.block = std::move(*block);
+    return read;
+  }
+  if (::fstat(file.get(), &about) != 0) return read;
+  const auto length = static_cast<std::uint64_t>(about.st_size);
+  const std::uint64_t blocks = blocks_of(length);
   if (index >= blocks) {
     read.block.missing = !(index == 0 && length == 0);
     return read;

@@ -12,7 +12,14 @@
 // Safe to use from several threads; calls block on the disk.
 namespace shoal {
 
-enum class StoreFault : std::uint8_t { kNotWritable, kDiskFull, kCorrupt, kMissing, kSystem };
+enum class StoreFault : std::uint8_t {
+  kNotWritable,
+  kDiskFull,
+  kCorrupt,
+  kMissing,
+  kRefused,  // it breaks a rule of the format, or what is there would be overwritten
+  kSystem,
+};
 struct StoreError {
   StoreFault fault = StoreFault::kSystem;
   std::string what;  // what happened, and what to do
@@ -43,7 +50,25 @@ class ContentStore {
   BlockRead perform(const ReadBlock&);
 
  private:
+  friend class ContentWriter;
   ContentStore();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A content that is written as it comes, so that memory does not grow with it. It is in the store
+// when finish() says so; until then, and if the writer goes without, nothing of it is. One thread;
+// the store must outlive it.
+class ContentWriter {
+ public:
+  explicit ContentWriter(ContentStore& store);
+  ~ContentWriter();
+  void append(ByteView bytes);
+  // False: something failed, which finish() will tell; more need not be appended.
+  bool goes_on() const;
+  Result<ContentStore::Named, StoreError> finish();
+
+ private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -42,6 +42,7 @@ const char* advice_for(StoreFault fault) {
       return "see whether the path is right";
     case StoreFault::kCorrupt:
       return "the disk reports errors: see its health, and choose another one";
+    case StoreFault::kRefused:
     case StoreFault::kSystem:
       return "see whether the disk is in order, or choose another folder";
   }

@@ -10,6 +10,10 @@ constexpr Duration kOpeningPatience = 5s;
 // The relay ends circuits; this is for one that has forgotten.
 constexpr Duration kLongest = limits::kCircuitTime + 10s;
 constexpr std::size_t kShownBytes = 200;
+// Above those of services, and below those that a system gives to connections by itself. One that
+// is in use after all costs the attempt, no more; at random, so that nobody can take it beforehand.
+constexpr std::uint16_t kPunchPortFirst = 20'000;
+constexpr std::uint16_t kPunchPorts = 12'000;
 
 // Another node's words, for a terminal: no control characters, and not without end.
 std::string shown(std::string text) {
@@ -34,6 +38,10 @@ Hash256 Circuits::fresh_random() {
   return random;
 }
 
+std::uint16_t Circuits::fresh_port() {
+  return static_cast<std::uint16_t>(kPunchPortFirst + rng_.below(kPunchPorts));
+}
+
 bool Circuits::up(const NodeId& peer) const {
   const auto it = circuits_.find(peer);
   return it != circuits_.end() && it->second.state == Circuit::State::kUp;
@@ -45,8 +53,9 @@ bool Circuits::open(Instant now, const NodeId& peer, const NodeId& relay, ReachO
   circuit.relay = relay;
   circuit.opener = true;
   circuit.random = fresh_random();
+  circuit.punch_port = fresh_port();
   circuit.deadline = now + kOpeningPatience;
-  out.send(relay, CircuitOpen{signer_.id(), peer, circuit.random, ""});
+  out.send(relay, CircuitOpen{signer_.id(), peer, circuit.random, "", circuit.punch_port});
   return true;
 }
 
@@ -80,7 +89,11 @@ void Circuits::on(Instant now, const NodeId& relay, const CircuitOpen& m, std::s
   circuit.channel = std::move(channel);
   circuit.state = Circuit::State::kGreeting;
   circuit.deadline = now + kOpeningPatience;
-  out.send(relay, CircuitAnswer{signer_.id(), m.from, true, random, "", ""});
+  if (m.punch_port != 0) {
+    circuit.punch_port = fresh_port();
+    punches_.push_back({m.from, relay, m.address, circuit.punch_port, m.punch_port});
+  }
+  out.send(relay, CircuitAnswer{signer_.id(), m.from, true, random, "", "", circuit.punch_port});
   greet(circuit, m.from, out);
 }
 
@@ -96,6 +109,9 @@ void Circuits::on(Instant now, const NodeId& relay, const CircuitAnswer& m, Reac
   circuit.address = m.address;
   circuit.state = Circuit::State::kGreeting;
   circuit.deadline = now + kOpeningPatience;
+  if (m.punch_port != 0) {
+    punches_.push_back({m.from, relay, m.address, circuit.punch_port, m.punch_port});
+  }
   greet(circuit, m.from, out);
 }
 

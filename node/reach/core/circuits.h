@@ -17,6 +17,10 @@ namespace shoal {
 // The circuits that end at this node: links through a relay. Both ends say Hello first, as on any
 // link, but sealed; then the owner is told of the link, and told no more of its kind than its path.
 //
+// Opening a circuit, both ends also tell each other a port to punch from (reach.capnp);
+// take_punches() says of each circuit that was agreed on which two those are. The circuit itself
+// does not wait.
+//
 // What an attacker could try: a relay, or whoever pretends to pass on, can refuse, delay, cut and
 // count. It cannot read or change: what does not open is the end of the circuit. It cannot pretend
 // to be another node either: the Hello was sealed with a key that only that node can derive.
@@ -48,6 +52,15 @@ class Circuits {
   bool up(const NodeId& peer) const;
   // Circuits that this node asked for and that did not come about: to whom, and why.
   std::vector<std::pair<NodeId, std::string>> take_failures() { return std::exchange(failed_, {}); }
+  // Where both ends offer it: from which port here to dial which there, now.
+  struct Punch {
+    NodeId peer;
+    NodeId relay;
+    std::string address;  // of the peer, as the relay says
+    std::uint16_t here = 0;
+    std::uint16_t there = 0;
+  };
+  std::vector<Punch> take_punches() { return std::exchange(punches_, {}); }
   void check_invariants() const;
 
  private:
@@ -56,13 +69,15 @@ class Circuits {
     NodeId relay;
     bool opener = false;
     State state = State::kAsked;
-    Hash256 random;       // this side's
-    std::string address;  // the other side's, as the relay says
+    Hash256 random;                // this side's
+    std::string address;           // the other side's, as the relay says
+    std::uint16_t punch_port = 0;  // this side's
     std::optional<SealedChannel> channel;
     std::size_t bytes_out = 0;
     Instant deadline;
   };
   Hash256 fresh_random();
+  std::uint16_t fresh_port();
   void greet(Circuit&, const NodeId& peer, ReachOutput&);
   bool seal(Circuit&, const NodeId& peer, ByteView plain, ReachOutput&);
   void take_greeting(Instant now, Circuit&, const NodeId& peer, ByteView plain, ReachOutput&);
@@ -74,6 +89,7 @@ class Circuits {
   Rng rng_;
   std::map<NodeId, Circuit> circuits_;
   std::vector<std::pair<NodeId, std::string>> failed_;
+  std::vector<Punch> punches_;
 };
 
 }  // namespace shoal

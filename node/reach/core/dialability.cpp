@@ -36,6 +36,19 @@ void Dialability::ask_soon(Instant now) {
   if (!ask_at_ || at < *ask_at_) ask_at_ = at;
 }
 
+void Dialability::set_outer_port(Instant now, std::uint16_t port) {
+  if (port_ == 0 || port == outer_port_) return;
+  outer_port_ = port;
+  outer_port_is_new_ = round_ends_.has_value();
+  ask_soon(now);
+}
+
+// The router translates what comes from outside; neighbours dial past it.
+std::uint16_t Dialability::port_for(std::string_view peer_address) const {
+  const bool from_outside = scope_of(peer_address) == AddressScope::kPublic;
+  return outer_port_ != 0 && from_outside ? outer_port_ : port_;
+}
+
 void Dialability::link_up(Instant now, const ReachLink& link) {
   if (port_ == 0 || link.role != Role::kWorker) return;
   const AddressScope scope = scope_of(link.address);
@@ -93,7 +106,7 @@ void Dialability::ask(Instant now, const ReachLinks& links, ReachOutput& out) {
   for (const NodeId& node : chosen) {
     Asked& asked = asked_[node];
     asked.nonce = rng_.next();
-    out.send(node, DialBackRequest{asked.nonce, port_});
+    out.send(node, DialBackRequest{asked.nonce, port_for(links.at(node).address)});
   }
   round_ends_ = now + kRound;
 }
@@ -120,6 +133,7 @@ void Dialability::conclude(Instant now) {
   for (const auto& [node, asked] : std::exchange(asked_, {})) {
     if (asked.accepted) addresses[asked.observed] |= asked.arrived;
   }
+  if (std::exchange(outer_port_is_new_, false)) return ask_soon(now);
   if (addresses.empty()) {
     ask_at_ = now + jittered(kAskAgainSoon);
     return;

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "node/protocol/address.h"
@@ -29,6 +30,10 @@ class Dialability {
   // `port`: where this node listens; 0: nowhere, so that it cannot be dialled and need not ask.
   Dialability(std::uint16_t port, Rng rng);
 
+  // Where a router lets others in to this node, as it was asked to; 0: nowhere. To be verified as
+  // any other claim, so that it is asked anew.
+  void set_outer_port(Instant now, std::uint16_t port);
+
   void link_up(Instant now, const ReachLink&);
   void link_lost(const NodeId&);
   // As the asker.
@@ -42,6 +47,8 @@ class Dialability {
 
   Reachability reachability() const { return reachability_; }
   std::uint16_t port() const { return port_; }
+  // At which those who see this node from where `peer_address` is should dial it.
+  std::uint16_t port_for(std::string_view peer_address) const;
   void check_invariants() const;
 
  private:
@@ -58,6 +65,8 @@ class Dialability {
   Duration jittered(Duration d);
 
   std::uint16_t port_;
+  std::uint16_t outer_port_ = 0;
+  bool outer_port_is_new_ = false;  // since the round under way began
   Rng rng_;
   Reachability reachability_ = Reachability::kUnknown;
   AddressScope widest_ = AddressScope::kNone;  // of the addresses of all links so far

@@ -33,6 +33,7 @@ void Reach::on(Instant now, LinkUp up) {
     link.path = LinkPath::kReversed;
     reversals_fail_ = false;
   }
+  if (up.path == LinkPath::kPunched) link.path = up.path;  // the transport knows
   attempts_.erase(peer);
   circuits_.end(peer, "a connection takes its place", out_);
   up.path = link.path;
@@ -72,9 +73,8 @@ void Reach::on(Instant now, const Probed& probed) {
 // --- what the owner does ---
 
 void Reach::start_dial(const NodeId& peer, OpenDial dial) {
-  const std::string endpoint = dial.endpoint;
+  out_.actions.emplace_back(Dial{peer, dial.endpoint, {}, dial.punch_from});
   dials_[peer] = std::move(dial);
-  out_.actions.emplace_back(Dial{peer, endpoint, {}});
 }
 
 void Reach::perform(Instant now, Dial dial) {
@@ -183,15 +183,20 @@ void Reach::heard(Instant now, const NodeId& from, const Reserved& m) {
 }
 
 void Reach::heard(Instant now, const NodeId& from, const Reverse& m) {
-  const auto link = links_.find(from);
-  if (link == links_.end()) return;
+  if (!links_.contains(from)) return;
   if (m.to != self_) return relay_.on(now, from, links_, m, out_);
-  const AddressScope scope = scope_of(m.address);
-  const bool strange = scope == AddressScope::kNone || scope < scope_of(link->second.address);
-  if (!own_relays_.has(from) || strange || m.port == 0 || m.from == self_) return;
+  if (!own_relays_.has(from) || !may_be_told_to_dial(m.address, from)) return;
+  if (m.port == 0 || m.from == self_) return;
   if (links_.contains(m.from) || dials_.contains(m.from)) return;
   if (!introductions_.take(now, to_hex(from))) return;
   start_dial(m.from, {.endpoint = join_endpoint({m.address, m.port}), .reversal = true});
+}
+
+bool Reach::may_be_told_to_dial(const std::string& address, const NodeId& relay) const {
+  const AddressScope scope = scope_of(address);
+  const auto link = links_.find(relay);
+  return scope != AddressScope::kNone && link != links_.end() &&
+         scope >= scope_of(link->second.address);
 }
 
 void Reach::heard(Instant now, const NodeId& from, const CircuitOpen& m) {

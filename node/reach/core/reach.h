@@ -23,11 +23,15 @@
 //    another: for a reversal, where this node may be dialled itself; where it may not, or nothing
 //    comes of that, for a circuit. It is answered by LinkUp or LinkLost, as any dial.
 // 3. A connection takes the place of a circuit to the same peer: the owner hears LinkLost, LinkUp.
-// 4. A node that cannot be dialled has relays (via()), and its owner lets others know.
+// 4. As a circuit is agreed on, both ends dial each other at once (a punch). What comes of that
+// takes
+//    its place by rule 3; if nothing does, nobody is told.
+// 5. A node that cannot be dialled has relays (via()), and its owner lets others know.
 //
 // What an attacker could try is said where the rule against it is: dialability.h, relay.h,
-// circuits.h. To those asked by a relay to dial a third: never to an address that is less public
-// than that of the relay's own link, and not more than limits::kIntroductionsPerMinute.
+// circuits.h. To those asked by a relay to dial a third, or to punch: never to an address that is
+// less public than that of the relay's own link, and not more than limits::kIntroductionsPerMinute.
+// A punch too ends at the holder of the peer's key, or nowhere.
 namespace shoal {
 
 struct ReachConfig {
@@ -46,6 +50,8 @@ class Reach {
   void on(Instant now, LinkUp);
   void on(Instant now, LinkLost);
   void on(Instant now, const Probed&);
+  // At which port of its router others are let in to this node; 0: at none any more.
+  void set_outer_port(Instant now, std::uint16_t port) { dialability_.set_outer_port(now, port); }
   void perform(Instant now, Dial);
   void perform(Instant now, Send);
   void perform(Instant now, const Drop&);
@@ -76,8 +82,9 @@ class Reach {
   // A dial of the transport that is open.
   struct OpenDial {
     std::string endpoint;
-    bool for_owner = false;  // otherwise the owner is not told when it fails
-    bool reversal = false;   // the other side asked for it
+    bool for_owner = false;        // otherwise the owner is not told when it fails
+    bool reversal = false;         // the other side asked for it
+    std::uint16_t punch_from = 0;  // the other side dials at the same time; 0: no punch
   };
   // A link that the owner wants and that relays are asked for.
   struct Attempt {
@@ -103,6 +110,8 @@ class Reach {
   void relay_is_gone(Instant now, const NodeId& relay, const std::string& why);
   void attempt_deadlines(Instant now);
   void settle_circuits(Instant now);
+  void start_punches();
+  bool may_be_told_to_dial(const std::string& address, const NodeId& relay) const;
 
   void start_dial(const NodeId& peer, OpenDial dial);
   void forget(Instant now, const NodeId& peer, const std::string& why);

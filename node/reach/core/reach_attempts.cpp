@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "node/protocol/address.h"
 #include "node/reach/core/reach.h"
 
 // How a link comes about that cannot be dialled: the relays of the peer, one after another.
@@ -42,7 +43,8 @@ void Reach::try_next_relay(Instant now, const NodeId& wanted) {
 void Reach::ask_relay(Instant now, const NodeId& peer, Attempt& attempt) {
   if (!may_be_dialled()) return open_circuit(now, peer, attempt);
   if (awaited_.size() < limits::kReachAttempts) awaited_[peer] = now + kAwaited;
-  out_.send(attempt.relay, Reverse{self_, peer, dialability_.port(), ""});
+  const std::uint16_t port = dialability_.port_for(links_.at(attempt.relay).address);
+  out_.send(attempt.relay, Reverse{self_, peer, port, ""});
   attempt.stage = Attempt::Stage::kReversing;
   attempt.deadline = now + (reachability() == Reachability::kReachable ? kReversalPatience
                                                                        : kDoubtfulReversalPatience);
@@ -117,6 +119,17 @@ void Reach::settle_circuits(Instant now) {
       it->second.why = std::move(why);
       try_next_relay(now, peer);
     }
+  }
+  start_punches();
+}
+
+// Both ends do so at about the same time: one as it answers, the other as it hears the answer.
+void Reach::start_punches() {
+  for (const Circuits::Punch& punch : circuits_.take_punches()) {
+    if (links_.contains(punch.peer) || dials_.contains(punch.peer)) continue;
+    if (!may_be_told_to_dial(punch.address, punch.relay)) continue;
+    start_dial(punch.peer,
+               {.endpoint = join_endpoint({punch.address, punch.there}), .punch_from = punch.here});
   }
 }
 

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <deque>
+#if !defined(__wasm__)
 #include <filesystem>
+#endif
 #include <iterator>
 #include <map>
 #include <memory>
@@ -68,6 +70,12 @@ struct Progress {
 // The machinery under Job and UnitResult. Not to be used directly.
 namespace detail {
 
+#if defined(__wasm__)
+using Path = std::string;  // a kernel module has no files, and its standard library no <filesystem>
+#else
+using Path = std::filesystem::path;
+#endif
+
 // A run of units that ended alike, as it arrived.
 struct UnitRun {
   struct Large {          // an output that is held by workers
@@ -97,7 +105,7 @@ class JobCore {
   // The next run, in the order of arrival; waits for it. Nothing when every unit was delivered.
   virtual std::shared_ptr<const UnitRun> next() = 0;
   virtual Bytes fetch(const UnitRun& run, std::uint64_t place) = 0;
-  virtual void save(const UnitRun& run, std::uint64_t place, const std::filesystem::path& to) = 0;
+  virtual void save(const UnitRun& run, std::uint64_t place, const Path& to) = 0;
   virtual Progress progress() = 0;
   virtual void cancel() = 0;
 };
@@ -159,7 +167,7 @@ class UnitResult {
     return decoded(run_->inline_output(place_));
   }
   // The output's bytes, written to a file without passing through memory. Only if ok().
-  void save(const std::filesystem::path& file) const {
+  void save(const detail::Path& file) const {
     if (!ok()) detail::throw_bad_output(unit(), "the unit has failed: " + failure().message);
     core_->save(*run_, place_, file);
   }

@@ -47,6 +47,12 @@
 // kept (its end) and comes back with the failure.
 namespace shoal {
 
+#if defined(__wasm__)
+namespace wasm {
+void log(std::string_view text);
+}
+#endif
+
 // Thrown by Unit::fail. Any other exception that derives from std::exception serves as well.
 class UnitFailure : public std::runtime_error {
  public:
@@ -59,6 +65,21 @@ class UnitRefused : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Keeps the state of a unit that takes long, so that it need not begin again after a restart.
+// Called from whichever threads the kernel uses.
+class StateKeeper {
+ public:
+  // As an earlier attempt left it, encoded.
+  virtual std::optional<ByteView> saved() const = 0;
+  // Whether a state would be kept now; the next one will then not be for a while.
+  virtual bool due() = 0;
+  // Throws UnitFailure where it is too large.
+  virtual void save(ByteView state) = 0;
+
+ protected:
+  ~StateKeeper() = default;
+};
+
 // One unit, as it is asked for.
 struct UnitCall {
   std::uint64_t unit = 0;
@@ -66,6 +87,7 @@ struct UnitCall {
   const std::atomic<bool>* cancelled = nullptr;  // set when nobody wants the output any more
   // Told every line that Unit::log writes, from whichever thread calls that. May be none.
   const std::function<void(std::string_view)>* heard = nullptr;
+  StateKeeper* state = nullptr;  // none: nobody keeps it
 };
 
 // A unit while it runs, for a kernel that wants to know or to say something. Safe to use from
@@ -81,7 +103,11 @@ class Unit {
   void log(std::string_view line) const {
     std::string text = "unit " + std::to_string(call_.unit) + ": ";
     text.append(line).push_back('\n');
+#if defined(__wasm__)
+    wasm::log(text);
+#else
     std::fwrite(text.data(), 1, text.size(), stderr);
+#endif
     if (call_.heard != nullptr) (*call_.heard)(text);
   }
   // Ends the unit as failed, with a message for whoever submitted the job.
@@ -90,6 +116,33 @@ class Unit {
   // then, and return anything.
   bool cancelled() const {
     return call_.cancelled != nullptr && call_.cancelled->load(std::memory_order_relaxed);
+  }
+
+  // For a unit that takes minutes or hours: what it needs to go on from here, kept by the worker.
+  // Call it as often as you like, between two steps: it is kept about once a second, and costs
+  // nothing the other times. After a restart of the worker, or on another worker that takes the
+  // unit over, the kernel is called from its begin again, and finds its last state in saved():
+  //
+  //   State s = unit.saved<State>().value_or(State{});
+  //   for (; s.step < params.steps; ++s.step) { advance(s); unit.save(s); }
+  //
+  // The output must be the same as without any interruption: other workers, who were not
+  // interrupted, check it. At most 64 MiB, encoded.
+  template <Value State>
+  void save(const State& state) const {
+    if (call_.state == nullptr || !call_.state->due()) return;
+    Bytes encoded;
+    encode_to(encoded, state);
+    call_.state->save(encoded);
+  }
+  // Nothing where the unit begins, or where what was kept is not a State.
+  template <Value State>
+  std::optional<State> saved() const {
+    const auto kept = call_.state != nullptr ? call_.state->saved() : std::nullopt;
+    if (!kept) return std::nullopt;
+    auto state = decode<State>(*kept);
+    if (!state) return std::nullopt;
+    return std::move(*state);
   }
 
  private:
@@ -110,6 +163,8 @@ struct KernelEntry {
   // Decodes the parameters, once for many units. Throws UnitRefused if they do not decode.
   std::function<UnitFunction(ByteView parameters)> prepare;
   EquivalentFunction equivalent;  // empty: outputs are equal when their bytes are
+  // Where not empty, makes the comparison out of the parameters, and `equivalent` does not count.
+  std::function<EquivalentFunction(ByteView parameters)> prepare_equivalent;
 
   // One unit, all in one go. Throws as `prepare` and the kernel do.
   Bytes call(ByteView parameters, const UnitCall& unit) const {

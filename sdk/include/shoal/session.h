@@ -13,6 +13,9 @@
 #include "shoal/error.h"
 #include "shoal/job.h"
 #include "shoal/kernel.h"
+#if defined(__wasm__)
+#include "shoal/wasm_run.h"
+#endif
 
 // From your program to a pool of workers, or to the cores of this machine:
 //
@@ -55,6 +58,10 @@ struct JobOptions {
   bool distinct_blocks = false;
   // The kernel is one of those that ship with Shoal: workers have it, and trust it, already.
   bool shipped = false;
+  // The file of a WebAssembly module built of this program's source (`shoal kernel build`): workers
+  // run the kernel from there instead of from this program, and need not trust you for it. A local
+  // session takes no notice of it.
+  std::string module = {};
   // Stays with the pool after all results were taken, so that they can be taken again.
   bool keep = false;
 };
@@ -147,7 +154,9 @@ class Session {
 //
 // An Error that leaves `program` is printed to stderr, and the result is 2 for a wrong call, 3 for
 // a cancelled job, 4 for a pool that cannot be reached, 1 otherwise.
+#if !defined(__wasm__)
 int run(int argc, char** argv, std::vector<KernelEntry> kernels,
         const std::function<int(Session&)>& program);
+#endif  // as a WebAssembly module: wasm_run.h
 
 }  // namespace shoal

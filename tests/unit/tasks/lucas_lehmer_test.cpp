@@ -55,6 +55,38 @@ TEST(LucasLehmer, FindsTheExponentsOfOeisA000043) {
   EXPECT_EQ(found, known);
 }
 
+TEST(LucasLehmer, GoesOnFromWhereverItWasInterrupted) {
+  for (const std::uint32_t p : {2203u, 2207u}) {
+    std::vector<Progress> noted;
+    const Verdict whole =
+        test({}, p, std::nullopt, [&](const Progress& progress) { noted.push_back(progress); });
+    EXPECT_EQ(whole.prime, p == 2203);
+    ASSERT_GE(noted.size(), 8U);
+    for (const Progress& from : noted) {
+      std::uint32_t first = 0;
+      const Verdict rest = test({}, p, from, [&](const Progress& progress) {
+        if (first == 0) first = progress.steps;
+      });
+      EXPECT_EQ(rest.prime, whole.prime) << from.steps;
+      EXPECT_EQ(rest.residue, whole.residue) << from.steps;
+      if (first != 0) {
+        EXPECT_GT(first, from.steps);
+      }
+    }
+  }
+}
+
+TEST(LucasLehmer, StatesOfOtherTestsAreNoBegin) {
+  const auto ignore = [](const Progress&) {};
+  const Verdict right = test({}, 127);
+  for (const Progress& wrong :
+       {Progress{61, 5, {1}}, Progress{127, 126, {1, 0}}, Progress{127, 5, {}}}) {
+    const Verdict verdict = test({}, 127, wrong, ignore);
+    EXPECT_EQ(verdict.prime, right.prime);
+    EXPECT_EQ(verdict.residue, right.residue);
+  }
+}
+
 TEST(LucasLehmer, FindsTheNextOnesAndNotTheirNeighbours) {
   for (const std::uint32_t p : {3217u, 4253u, 4423u, 9689u, 9941u}) {
     EXPECT_TRUE(test({}, p).prime) << p;

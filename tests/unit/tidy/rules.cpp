@@ -22,6 +22,7 @@ struct Arrow {
 const std::vector<Arrow>& arrows() {
   static const std::vector<Arrow> table = {
       {"node/protocol/", {}},
+      {"node/wasm/", {"node/protocol/"}},
       {"node/state/", {"node/protocol/"}},
       {"node/link/", {"node/protocol/"}},
       {"node/content/core/", {"node/protocol/"}},
@@ -33,6 +34,9 @@ const std::vector<Arrow>& arrows() {
       {"worker/sandbox/", {"node/protocol/"}},
       {"worker/runtime/", {"worker/core/", "worker/sandbox/", "node/"}},
       {"worker/executor/", {"worker/sandbox/", "sdk/host/", "node/protocol/"}},
+      {"worker/program/", {"sdk/host/", "sdk/include/", "node/protocol/", "node/content/store/"}},
+      {"worker/wasm/",
+       {"worker/sandbox/", "sdk/include/", "sdk/host/", "node/protocol/", "node/wasm/"}},
       {"sdk/host/", {"sdk/include/", "node/protocol/"}},
       {"sdk/include/", {}},
       {"sdk/core/", {"node/protocol/", "node/content/core/", "node/reach/core/"}},

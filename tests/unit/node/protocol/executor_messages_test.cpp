@@ -42,13 +42,14 @@ TEST(ExecutorMessages, KeepTheirFields) {
   const ExecutorHello hello{{"a", "b"}};
   EXPECT_EQ(round_trip(hello, body_of(hello)).kernels, hello.kernels);
 
-  const ExecutorSetup setup{3, "align", {1, 2}, 4, 99};
+  const ExecutorSetup setup{3, "align", {1, 2}, 4, 99, 17};
   const ExecutorSetup setup2 = round_trip(setup, body_of(setup));
   EXPECT_EQ(setup2.setup, 3U);
   EXPECT_EQ(setup2.kernel, "align");
   EXPECT_EQ(setup2.parameters, (Bytes{1, 2}));
   EXPECT_EQ(setup2.threads, 4U);
   EXPECT_EQ(setup2.output_bytes_max, 99U);
+  EXPECT_EQ(setup2.checkpoint_ms, 17U);
 
   EXPECT_EQ(round_trip(ExecutorDrop{5}, body_of(ExecutorDrop{5})).setup, 5U);
   EXPECT_EQ(round_trip(ExecutorCancel{6}, body_of(ExecutorCancel{6})).chunk, 6U);
@@ -83,6 +84,13 @@ TEST(ExecutorMessages, CarryBytesInTheTail) {
   EXPECT_TRUE(part.last);
   EXPECT_EQ(part.compute_ns, 12345U);
   EXPECT_EQ(to_bytes(part.outputs), bytes);
+
+  const ExecutorCheckpoint checkpoint{4, 1'000'000'000'000, bytes};
+  const Bytes checkpoint_body = body_of(checkpoint);
+  const ExecutorCheckpoint checkpoint2 = round_trip(checkpoint, checkpoint_body);
+  EXPECT_EQ(checkpoint2.chunk, 4U);
+  EXPECT_EQ(checkpoint2.unit, 1'000'000'000'000U);
+  EXPECT_EQ(to_bytes(checkpoint2.state), to_bytes(ByteView(bytes)));
 
   const ExecutorCompare compare{1, 2, 3, {2, 1}, bytes};
   const Bytes compare_body = body_of(compare);

@@ -236,6 +236,18 @@ TEST(MessageCodec, RefusesBlocksThatAreNotThere) {
   EXPECT_EQ(fault_of(BlockRequest{{}, length, UINT64_MAX - 15}), DecodeFault::kBadValue);
 }
 
+TEST(MessageCodec, RefusesHoldingsOfWhatIsNotThere) {
+  const std::uint64_t block = limits::kBlockLeaves * kContentLeafBytes;
+  EXPECT_TRUE(decode(encode(Message(Holdings{{}, 9 * block, 8, {1}, false}))).has_value());
+  EXPECT_EQ(fault_of(Holdings{{}, 8 * block, 8, {1}, false}), DecodeFault::kBadValue);
+  EXPECT_EQ(fault_of(Holdings{{}, 9 * block, 0, {1, 1, 1}, false}), DecodeFault::kBadValue);
+  EXPECT_EQ(fault_of(Holdings{{}, 9 * block, 4, {1}, false}), DecodeFault::kBadValue);
+  EXPECT_EQ(fault_of(Holdings{{}, 0, 0, {1}, false}), DecodeFault::kBadValue);
+  EXPECT_EQ(fault_of(Holdings{{}, 9 * block, UINT64_MAX - 7, {}, false}), DecodeFault::kBadValue);
+  EXPECT_EQ(fault_of(BlockCancel{{}, 3}), DecodeFault::kBadValue);
+  EXPECT_EQ(fault_of(HoldersRequest{{}, limits::kContentBytes + 1}), DecodeFault::kBadValue);
+}
+
 TEST(MessageCodec, CarriesAFullBatch) {
   const Range range{0, limits::kUnitsPerBatch};
   Reveal reveal{id<JobId>(1), range, range, id<Hash256>(2), id<Hash256>(3), {}, {}, {}, false};

@@ -290,6 +290,13 @@ void add_reach(std::vector<Message>& all) {
   all.push_back(CircuitEnd{from, to, "two minutes are over"});
 }
 
+void add_swarm(std::vector<Message>& all) {
+  all.push_back(BlockCancel{id<ContentId>(3), 48});
+  all.push_back(Holdings{id<ContentId>(3), 100'000'000, 8, {0x81, 0x00, 0x7f}, true});
+  all.push_back(HoldersRequest{id<ContentId>(3), 100'000'000});
+  all.push_back(Holders{id<ContentId>(3), {signed_bytes(92, 301), signed_bytes(93, 302)}});
+}
+
 }  // namespace
 
 // Fields that older programs did not send, one message for each that has any.
@@ -318,6 +325,8 @@ std::vector<Message> grown_messages() {
       ResultsRequest{id<JobId>(5), 12, 1 << 20, ranges, true},
       Results{id<JobId>(5), {Bytes(100, 1)}, true},
       reached_status(),
+      CircuitOpen{id<NodeId>(8), id<NodeId>(9), id<Hash256>(10), "192.0.2.7", 30'001},
+      CircuitAnswer{id<NodeId>(8), id<NodeId>(9), true, id<Hash256>(11), "", "192.0.2.8", 30'002},
   };
 }
 
@@ -330,6 +339,8 @@ std::vector<Message> messages() {
   add_results_and_content(all);
   add_stewards(all);
   add_reach(all);
+  add_swarm(all);
+  all.push_back(UnitState{id<JobId>(5), limits::kUnitsPerJob - 1, {1, 2, 0, 255}});
   return all;
 }
 
@@ -369,6 +380,11 @@ std::vector<Message> bare_messages() {
       CircuitAnswer{},
       CircuitData{},
       CircuitEnd{},
+      BlockCancel{},
+      Holdings{},
+      HoldersRequest{},
+      Holders{},
+      UnitState{},
   };
 }
 
@@ -401,6 +417,9 @@ std::vector<Specimen> all() {
   for (const Message& message : grown_messages()) {
     all.push_back(specimen("message-" + std::string(name_of(message)) + "-2", message, decode));
   }
+  WorkerStatus mapped = reached_status();
+  mapped.mapped = "tcp://192.0.2.1:4300";
+  all.push_back(specimen("message-WorkerStatus-3", Message(mapped), decode));
   Manifest kept_longer = manifest();
   kept_longer.keep_s = 86'400;
   all.push_back(specimen("fact-Manifest-2", kept_longer, decode_manifest));

@@ -76,6 +76,12 @@ TEST(DoctorTest, PathsAreCounted) {
   ASSERT_EQ(well.findings.size(), 1U);
   EXPECT_EQ(well.findings[0].text,
             "2 direct, 1 relayed from here; 1 cannot be dialled and have relays");
+  seen.workers[0].status->mapped = "tcp://192.0.2.1:4300";
+  Diagnosis mapped;
+  judge_paths(mapped, seen);
+  EXPECT_EQ(mapped.findings[0].text,
+            "2 direct, 1 relayed from here; 1 cannot be dialled and have relays; "
+            "routers let others in to 1 that asked them to");
   seen.workers[1].status->reachability = Reachability::kUnreachable;
   Diagnosis stranded;
   judge_paths(stranded, seen);

@@ -78,6 +78,7 @@ TEST(SchemaTest, Workers) {
   seen.workers[0].status->units_stolen = 5;
   seen.workers[0].status->reachability = Reachability::kUnreachable;
   seen.workers[0].status->links_relayed = 3;
+  seen.workers[0].status->mapped = "tcp://192.0.2.1:4300";
   seen.workers[0].path = LinkPath::kReversed;
   seen.workers[0].record.via.resize(1);
   const auto json = workers_json(seen);
@@ -87,12 +88,13 @@ TEST(SchemaTest, Workers) {
   EXPECT_THAT(keys(worker), ElementsAre("address", "agent", "endpoints", "kernels", "memory_bytes",
                                         "node", "path", "relays", "status", "threads"));
   EXPECT_THAT(keys(worker["status"]),
-              ElementsAre("backlog_units", "doing", "jobs_led", "links", "peers", "reachability",
-                          "units_computed", "units_failed", "units_stolen"));
+              ElementsAre("backlog_units", "doing", "jobs_led", "links", "mapped", "peers",
+                          "reachability", "units_computed", "units_failed", "units_stolen"));
   EXPECT_THAT(keys(worker["status"]["links"]),
               ElementsAre("direct", "punched", "relayed", "reversed"));
   EXPECT_EQ(worker["status"]["links"]["relayed"], 3);
   EXPECT_EQ(worker["status"]["reachability"], "unreachable");
+  EXPECT_EQ(worker["status"]["mapped"], "tcp://192.0.2.1:4300");
   EXPECT_EQ(worker["path"], "reversed");
   EXPECT_EQ(worker["relays"].size(), 1U);
   EXPECT_TRUE(json["workers"][1]["path"].is_null()) << "it was not reached";

@@ -65,6 +65,7 @@ class Pool {
     std::unique_ptr<Peer> peer;
     bool up = true;
     std::deque<StartCompute> computing;
+    std::map<UnitIndex, Bytes> states;  // that it was told to keep
     std::vector<StoredFact> disk;
   };
   // What a worker's kernel gives for a unit; nothing: the unit fails.
@@ -222,6 +223,19 @@ class Pool {
       if (worker.up) worker.peer->check_invariants();
     }
   }
+  // The first unit that worker n is computing, and its kernel saves `state`. Nothing: it computes
+  // none.
+  std::optional<UnitIndex> save_state(std::size_t n, Bytes state) {
+    const auto& computing = workers_.at(n).computing;
+    if (computing.empty()) return std::nullopt;
+    const StartCompute& chunk = computing.front();
+    const UnitIndex unit = chunk.range.first;
+    step(n, StateSaved{.chunk = chunk.chunk, .unit = unit, .state = std::move(state)});
+    settle();
+    return unit;
+  }
+  const std::map<UnitIndex, Bytes>& states_at(std::size_t n) const { return workers_.at(n).states; }
+  bool computes(std::size_t n) const { return !workers_.at(n).computing.empty(); }
   // Finishes one chunk at worker n. False: it has none.
   bool compute(std::size_t n, const Kernel& kernel) {
     if (!workers_.contains(n)) return false;
@@ -320,6 +334,8 @@ class Pool {
       }
     } else if (auto* start = std::get_if<StartCompute>(&action)) {
       worker.computing.push_back(std::move(*start));
+    } else if (auto* state = std::get_if<KeepState>(&action)) {
+      worker.states.emplace(state->unit, std::move(state->state));
     } else if (auto* cancel = std::get_if<CancelCompute>(&action)) {
       std::erase_if(worker.computing, [&](const auto& c) { return c.chunk == cancel->chunk; });
     } else if (auto* store = std::get_if<Store>(&action)) {

@@ -55,6 +55,18 @@ TEST(Endpoints, AreNoMoreThanARecordHolds) {
   EXPECT_EQ(endpoints_to_advertise({"0.0.0.0", 7}, "", {}, many).size(), limits::kEndpoints);
 }
 
+TEST(Endpoints, ARoutersHelpIsNeededWhereAllAreOfThisNetworkAndThePoolIsNot) {
+  const Endpoints near{"tcp://192.168.1.2:7", "tcp://127.0.0.1:7"};
+  const Endpoints far{"tcp://192.168.1.2:7", "tcp://198.51.100.7:7"};
+  const std::vector<Ticket::Door> neighbour{{{}, "tcp://192.168.1.9:5000"}};
+  const std::vector<Ticket::Door> name{{{}, "tcp://lab.example.org:5000"}};
+  EXPECT_TRUE(only_within_reach_of_neighbours(near, kDoorElsewhere));
+  EXPECT_TRUE(only_within_reach_of_neighbours(near, name));
+  EXPECT_FALSE(only_within_reach_of_neighbours(far, kDoorElsewhere));
+  EXPECT_FALSE(only_within_reach_of_neighbours(near, neighbour)) << "so is the pool";
+  EXPECT_FALSE(only_within_reach_of_neighbours(near, kDoorHere));
+}
+
 TEST(Endpoints, ThisMachineHasLoopback) {
   bool loopback = false;
   for (const InterfaceAddress& address : interface_addresses(false)) {

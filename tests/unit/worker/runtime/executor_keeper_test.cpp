@@ -35,6 +35,12 @@ struct Where {
   SHOAL_FIELDS(unit, folder)
 };
 
+struct Counted {
+  std::uint64_t steps = 0;
+  std::uint64_t begun = 0;
+  SHOAL_FIELDS(steps, begun)
+};
+
 class Keeper : public ::testing::Test {
  protected:
   Keeper() {
@@ -188,6 +194,55 @@ TEST_F(Keeper, LetsUnitsUseTbb) {
                                 .first(static_cast<std::size_t>(done.done[0].outputs.sizes[0])));
   ASSERT_TRUE(first);
   EXPECT_EQ(*first, 9999U * 10'000U / 2);
+}
+
+TEST_F(Keeper, AUnitGoesOnWhereItWasAfterARestart) {
+  config_.checkpoints = folder_ / "checkpoints";
+  config_.checkpoint_every = std::chrono::milliseconds(0);
+  start_keeper();
+  const StartCompute start = compute("counts", {2, 3}, {2, ""});
+  const fs::path file = config_.checkpoints / to_hex(start.job) / "2";
+  keeper_->perform(start);
+  ASSERT_TRUE(turn_until([&] { return fs::exists(file); }));
+  keeper_.reset();  // and the executor with it, while the unit runs
+
+  start_keeper();
+  const ComputeDone done = run(start);
+  ASSERT_EQ(done.done.size(), 1U);
+  const auto counted = decode<Counted>(done.done[0].outputs.inline_bytes);
+  ASSERT_TRUE(counted);
+  EXPECT_EQ(counted->begun, 2U);
+  EXPECT_GT(counted->steps, 10U);
+  EXPECT_LE(counted->steps, 20U);
+  EXPECT_FALSE(fs::exists(file));  // of no use once the unit is done
+}
+
+TEST_F(Keeper, AUnitGoesOnWhereItWasAfterItsExecutorDied) {
+  config_.checkpoints = folder_ / "checkpoints";
+  config_.checkpoint_every = std::chrono::milliseconds(0);
+  start_keeper();
+  const StartCompute start = compute("counts", {2, 3}, {2, ""});
+  keeper_->perform(start);
+  ASSERT_TRUE(
+      turn_until([&] { return fs::exists(config_.checkpoints / to_hex(start.job) / "2"); }));
+  for (pid_t child : children_of_this_process()) kill(child, SIGKILL);
+  ASSERT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
+  ASSERT_TRUE(done_[start.chunk].failed.empty());
+  const auto counted = decode<Counted>(done_[start.chunk].done[0].outputs.inline_bytes);
+  ASSERT_TRUE(counted);
+  EXPECT_EQ(counted->begun, 2U);
+}
+
+TEST_F(Keeper, StatesOfAForgottenJobGo) {
+  config_.checkpoints = folder_ / "checkpoints";
+  config_.checkpoint_every = std::chrono::milliseconds(0);
+  start_keeper();
+  const StartCompute start = compute("counts", {2, 3}, {2, ""});
+  const fs::path of_job = config_.checkpoints / to_hex(start.job);
+  keeper_->perform(start);
+  ASSERT_TRUE(turn_until([&] { return fs::exists(of_job / "2"); }));
+  keeper_->perform(ForgetJob{start.job});
+  EXPECT_FALSE(fs::exists(of_job));
 }
 
 TEST_F(Keeper, AThrowFailsItsUnitAndSplitsTheRun) {

@@ -116,6 +116,25 @@ std::uint64_t exits(const Where& where, std::uint64_t index) {
   return index * index;
 }
 
+struct Counted {
+  std::uint64_t steps = 0;
+  std::uint64_t begun = 0;  // how often it was called
+  SHOAL_FIELDS(steps, begun)
+};
+
+// Counts to ten and waits to be interrupted, and counts on to twenty when it is called again.
+Counted counts(Unit& unit, const Where& where, std::uint64_t index) {
+  Counted state = unit.saved<Counted>().value_or(Counted{});
+  const std::uint64_t end = state.steps + 10;
+  state.begun += 1;
+  while (state.steps < end) {
+    state.steps += 1;
+    unit.save(state);
+  }
+  while (state.begun == 1 && index == where.unit && !unit.cancelled()) usleep(1000);
+  return state;
+}
+
 // Takes a lock on the file "running" while it waits for the file "go": all that can be said from
 // inside a sandbox about a folder outside that may only be read.
 std::uint64_t waits(Unit& unit, const Where& where, std::uint64_t index) {
@@ -162,6 +181,7 @@ int main(int argc, char** argv) {
       shoal::Kernel{"greets_again", greets_again},
       shoal::Kernel{"answers_unasked", answers_unasked},
       shoal::Kernel{"exits", exits},
+      shoal::Kernel{"counts", counts},
       shoal::Kernel{"waits", waits},
       shoal::Kernel{"sums_in_parallel", sums_in_parallel},
       shoal::Kernel{"repeats", repeats},

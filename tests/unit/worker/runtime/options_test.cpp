@@ -107,6 +107,20 @@ TEST_F(OptionsTest, EveryFlagIsTaken) {
   EXPECT_EQ(good({"--ticket", a_ticket(), "--quiet"}).log_level, LogLevel::kWarning);
 }
 
+TEST_F(OptionsTest, ARouterIsAskedUnlessThatIsPointlessOrUnwanted) {
+  const std::string ticket = a_ticket();
+  EXPECT_TRUE(good({"--ticket", ticket}).maps_ports);
+  EXPECT_TRUE(good({"--ticket", ticket, "--port-mapping", "auto"}).maps_ports);
+  EXPECT_FALSE(good({"--ticket", ticket, "--port-mapping", "off"}).maps_ports);
+  EXPECT_FALSE(good({"--ticket", ticket, "--listen", "tcp://127.0.0.1:0"}).maps_ports);
+  EXPECT_FALSE(good({"--ticket", ticket, "--listen", "tcp://127.0.0.1:0", "--port-mapping", "auto"})
+                   .maps_ports);
+  EXPECT_FALSE(good({"--ticket", ticket, "--advertise", "example.org"}).maps_ports);
+  environment_["SHOAL_PORT_MAPPING"] = "off";
+  EXPECT_FALSE(good({"--ticket", ticket}).maps_ports);
+  EXPECT_THAT(bad({"--ticket", ticket, "--port-mapping", "on"}), HasSubstr("auto or off"));
+}
+
 TEST_F(OptionsTest, ToSuperviseIsAFlagAndNoSetting) {
   EXPECT_FALSE(good({"--ticket", a_ticket()}).supervise);
   EXPECT_TRUE(good({"--ticket", a_ticket(), "--supervise"}).supervise);

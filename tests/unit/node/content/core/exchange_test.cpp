@@ -76,6 +76,10 @@ struct Fetcher {
   std::map<ContentId, std::vector<std::uint64_t>> held_before;
   std::map<ContentId, std::string> arrived;  // -> error
   std::vector<std::pair<NodeId, Block>> served;
+  std::vector<std::pair<NodeId, std::uint64_t>> cancelled;
+  std::vector<std::pair<NodeId, Holdings>> holdings;
+  std::vector<std::pair<NodeId, ContentId>> holders_asked;
+  std::set<ContentId> held_whole;
   std::vector<ReadBlock> reads;
   std::string disk_error;
 
@@ -86,11 +90,18 @@ struct Fetcher {
         ASSERT_TRUE(message) << message.error().what;
         if (auto* request = std::get_if<BlockRequest>(&*message)) {
           requests.push_back({send->peer, *request});
+        } else if (auto* cancel = std::get_if<BlockCancel>(&*message)) {
+          cancelled.emplace_back(send->peer, cancel->first_leaf);
+        } else if (auto* said = std::get_if<Holdings>(&*message)) {
+          holdings.emplace_back(send->peer, *said);
+        } else if (auto* asked = std::get_if<HoldersRequest>(&*message)) {
+          holders_asked.emplace_back(send->peer, asked->content);
         } else {
           served.emplace_back(send->peer, std::get<Block>(*message));
         }
       } else if (auto* open = std::get_if<OpenContent>(&action)) {
-        run(exchange.on_opened(now, {open->id, open->length, false, held_before[open->id]}));
+        run(exchange.on_opened(now, {open->id, open->length, held_whole.contains(open->id),
+                                     held_before[open->id], open->for_reader}));
       } else if (auto* store = std::get_if<StoreBlock>(&action)) {
         auto& blocks = disk[store->id];
         EXPECT_TRUE(blocks.emplace(store->first_leaf, store->bytes).second) << "stored twice";
@@ -237,11 +248,12 @@ TEST(Exchange, ALateBlockIsAskedOfAnotherSource) {
   EXPECT_EQ(fetcher.asked_of(kBob), 0U);
   const Instant asked = fetcher.now;
   fetcher.wait_for_deadline();
-  EXPECT_EQ(fetcher.now - asked, Duration(4s));
+  EXPECT_EQ(fetcher.now - asked, Duration(1s)) << "nothing else is missing: Bob is asked, too";
   EXPECT_EQ(fetcher.asked_of(kBob), 1U);
   // The first one's answer comes after all: it is welcome, and the second is not needed.
   fetcher.answer({&content});
   EXPECT_EQ(fetcher.arrived[content.id], "");
+  EXPECT_EQ(fetcher.cancelled, (std::vector{std::pair(kBob, std::uint64_t{0})}));
   fetcher.answer({&content});
   EXPECT_EQ(fetcher.arrived.size(), 1U);
 }
@@ -409,6 +421,206 @@ TEST(Exchange, ForgettingAWantGivesItsPlacesToOthers) {
   EXPECT_FALSE(fetcher.arrived.contains(first.id));
 }
 
+// --- a swarm ---
+
+Holdings holding(const Content& content, const std::vector<std::uint64_t>& blocks,
+                 bool fetching = true) {
+  Holdings said{content.id, content.bytes.size(), 0, {}, fetching};
+  said.bits.resize((blocks_of(content.bytes.size()) + 7) / 8);
+  for (const std::uint64_t block : blocks) {
+    said.bits[block / 8] = static_cast<std::uint8_t>(said.bits[block / 8] | (1 << (block % 8)));
+  }
+  return said;
+}
+
+TEST(Exchange, GreetsItsSourcesAndTellsThoseWhoFetchOfEachBlockThatComes) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.held_before[content.id] = {first_leaf_of(9)};
+  fetcher.link(kAnn);
+  fetcher.link(kBob);
+  fetcher.want(content, {kAnn});
+  ASSERT_EQ(fetcher.holdings.size(), 1U);
+  EXPECT_EQ(
+      fetcher.holdings[0],
+      std::pair(kAnn, Holdings{content.id, content.bytes.size(), 0, {0x00, 0x02, 0x00}, true}));
+  EXPECT_EQ(fetcher.holders_asked, (std::vector{std::pair(kAnn, content.id)}));
+  // Bob fetches it too, and is answered once.
+  fetcher.holdings.clear();
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {3})));
+  ASSERT_EQ(fetcher.holdings.size(), 1U);
+  EXPECT_EQ(fetcher.holdings[0].first, kBob);
+  fetcher.holdings.clear();
+  while (fetcher.disk[content.id].size() < 5) fetcher.answer({&content});
+  EXPECT_GE(fetcher.holdings.size(), 4U);
+  for (const auto& [to, said] : fetcher.holdings) {
+    EXPECT_EQ(to, kBob);
+    EXPECT_TRUE(said.fetching);
+    EXPECT_EQ(said.bits.size(), 1U);
+  }
+  while (!fetcher.requests.empty()) fetcher.answer({&content});
+  EXPECT_EQ(fetcher.arrived[content.id], "");
+  EXPECT_FALSE(fetcher.holdings.back().second.fetching) << "Bob is not told that all is here";
+  EXPECT_EQ(fetcher.exchange.holders_of(content.id), std::vector{kBob});
+}
+
+TEST(Exchange, OneWhoFetchesIsAskedOnlyForWhatItHolds) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  fetcher.want(content, {});
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {2, 17})));
+  ASSERT_EQ(fetcher.requests.size(), 2U);
+  fetcher.answer({&content});
+  fetcher.answer({&content});
+  EXPECT_TRUE(fetcher.requests.empty());
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {2, 5, 17})));
+  ASSERT_EQ(fetcher.requests.size(), 1U);
+  EXPECT_EQ(fetcher.requests[0].what.first_leaf, first_leaf_of(5));
+}
+
+TEST(Exchange, TheSeedIsAskedForWhatNobodyElseHolds) {
+  const Content content(40 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.link(kBob);
+  std::vector<std::uint64_t> all, lower;
+  for (std::uint64_t block = 0; block < 40; ++block) {
+    all.push_back(block);
+    if (block < 6) lower.push_back(block);
+  }
+  fetcher.want(content, {});
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, lower)));
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kAnn, holding(content, all, false)));
+  EXPECT_EQ(fetcher.asked_of(kBob), 6U);
+  while (!fetcher.requests.empty()) {
+    const auto& request = fetcher.requests.front();
+    EXPECT_EQ(request.source == kBob, request.what.first_leaf < first_leaf_of(6));
+    fetcher.answer({&content});
+  }
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+}
+
+TEST(Exchange, TheRarestBlockIsAskedForFirst) {
+  const Content content(30 * kBlockBytes);
+  std::vector<std::uint64_t> many, most;
+  for (std::uint64_t block = 0; block < 29; ++block) {
+    if (block != 13) many.push_back(block);
+    most.push_back(block);
+  }
+  Fetcher fetcher;
+  for (const NodeId& source : {kAnn, kBob, kCat}) fetcher.link(source);
+  fetcher.want(content, {});
+  for (const NodeId& source : {kBob, kCat}) {
+    fetcher.run(fetcher.exchange.on_holdings(fetcher.now, source, holding(content, many)));
+  }
+  fetcher.requests.clear();
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kAnn, holding(content, most)));
+  ASSERT_FALSE(fetcher.requests.empty());
+  EXPECT_EQ(fetcher.requests.front().source, kAnn);
+  EXPECT_EQ(fetcher.requests.front().what.first_leaf, first_leaf_of(13));
+}
+
+TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
+  const Content content(40 * kBlockBytes);
+  std::vector<std::uint64_t> all;
+  for (std::uint64_t block = 0; block < 40; ++block) all.push_back(block);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  fetcher.want(content, {});
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
+  int lies = 0;
+  while (!fetcher.requests.empty()) {
+    fetcher.answer_missing();
+    ++lies;
+    std::erase_if(fetcher.requests, [&](const auto& request) {
+      return !fetcher.exchange.is_asked(request.source, request.what);
+    });
+  }
+  EXPECT_EQ(lies, 4) << "-2 each, out at -7";
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
+  EXPECT_TRUE(fetcher.requests.empty()) << "it came back";
+  fetcher.link(kAnn);
+  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  while (!fetcher.requests.empty()) fetcher.answer({&content});
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+}
+
+TEST(Exchange, ASeedThatFallsSilentAtTheEndHoldsUpNobody) {
+  const Content content(100 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.link(kBob);
+  fetcher.want(content, {kAnn, kBob});
+  while (fetcher.disk[content.id].size() < 98) {
+    if (fetcher.requests.front().source == kAnn && fetcher.requests.size() <= 3) break;
+    fetcher.answer({&content});
+  }
+  // From now on Ann says nothing, and her link stays.
+  const Instant silent = fetcher.now;
+  while (!fetcher.arrived.contains(content.id)) {
+    const auto of_bob = std::find_if(fetcher.requests.begin(), fetcher.requests.end(),
+                                     [](const auto& request) { return request.source == kBob; });
+    if (of_bob == fetcher.requests.end()) {
+      fetcher.wait_for_deadline();
+      continue;
+    }
+    std::iter_swap(fetcher.requests.begin(), of_bob);
+    fetcher.answer({&content});
+  }
+  EXPECT_EQ(fetcher.arrived[content.id], "");
+  EXPECT_LE(fetcher.now - silent, Duration(1s));
+  EXPECT_FALSE(fetcher.cancelled.empty());
+}
+
+TEST(Exchange, AWindowFollowsTheRate) {
+  const Content content(600 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.want(content, {kAnn});
+  std::size_t most = 0;
+  for (int i = 0; i < 200; ++i) {
+    fetcher.now = fetcher.now + Duration(10ms);
+    fetcher.answer({&content});
+    most = std::max(most, fetcher.requests.size());
+  }
+  EXPECT_EQ(most, limits::kContentWindowMax) << "25 MiB/s, and a window of 3 s is more than 16 MiB";
+  while (fetcher.requests.size() > limits::kContentWindowMin) {
+    fetcher.now = fetcher.now + Duration(3s);
+    fetcher.answer({&content});
+    ASSERT_FALSE(fetcher.arrived.contains(content.id)) << "the window never shrank";
+  }
+}
+
+TEST(Exchange, WhoAsksWhatIsHereIsTold) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.held_whole = {content.id};
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {})));
+  ASSERT_EQ(fetcher.holdings.size(), 1U);
+  EXPECT_EQ(fetcher.holdings[0],
+            std::pair(kBob, Holdings{content.id, content.bytes.size(), 0, {0xff, 0xff, 0x0f}}));
+  const Content unknown(20 * kBlockBytes, 5);
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kCat, holding(unknown, {})));
+  ASSERT_EQ(fetcher.holdings.size(), 2U);
+  EXPECT_TRUE(fetcher.holdings[1].second.bits.empty());
+  EXPECT_EQ(fetcher.exchange.holders_of(unknown.id), std::vector{kCat}) << "it is about to";
+  fetcher.run(fetcher.exchange.link_lost(fetcher.now, kCat));
+  EXPECT_TRUE(fetcher.exchange.holders_of(unknown.id).empty());
+}
+
+TEST(Exchange, OneOfWhomItWasOnlyHeardIsAskedWhatItHoldsBeforeAnyBlock) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  fetcher.want(content, {});
+  fetcher.run(fetcher.exchange.add_hearsay(fetcher.now, content.id, kBob));
+  EXPECT_TRUE(fetcher.requests.empty());
+  EXPECT_EQ(fetcher.holdings.size(), 1U);
+  fetcher.wait_for_deadline();
+  EXPECT_FALSE(fetcher.requests.empty()) << "an older program says nothing, and may hold all";
+}
+
 TEST(Exchange, ServesABlockAsItWasRead) {
   const Content content(3 * kBlockBytes);
   Fetcher fetcher;
@@ -448,13 +660,13 @@ TEST(Exchange, SaysMissingRatherThanServeWhatDoesNotBelong) {
 }
 
 TEST(Exchange, AReaderWhoAsksForTooMuchWaits) {
-  const Content content(100 * kBlockBytes);
+  const Content content(200 * kBlockBytes);
   Fetcher fetcher;
-  for (std::uint64_t i = 0; i < 100; ++i) {
+  for (std::uint64_t i = 0; i < 200; ++i) {
     fetcher.run(fetcher.exchange.on_request(fetcher.now, kBob,
                                             {content.id, content.bytes.size(), first_leaf_of(i)}));
   }
-  EXPECT_LE(fetcher.reads.size(), 2 * limits::kContentWindow);
+  EXPECT_EQ(fetcher.reads.size(), 2 * limits::kContentWindowMax);
   fetcher.run(fetcher.exchange.link_lost(fetcher.now, kBob));
   fetcher.run(fetcher.exchange.on_read(fetcher.now, {kBob, content.block(0)}));
   EXPECT_TRUE(fetcher.served.empty()) << "served to a reader who has left";
@@ -491,6 +703,14 @@ TEST(Exchange, EverythingArrivesOnceAnHonestSourceStays) {
       } else if (what < 40) {
         fetcher.now = fetcher.now + Duration(1s) * static_cast<int>(rng.below(8));
         fetcher.run(fetcher.exchange.on_deadline(fetcher.now));
+      } else if (what < 43) {
+        const Content& content = contents[rng.below(contents.size())];
+        std::vector<std::uint64_t> claimed;
+        for (std::uint64_t block = 0; block < blocks_of(content.bytes.size()); ++block) {
+          if (rng.below(2) == 0) claimed.push_back(block);
+        }
+        fetcher.run(fetcher.exchange.on_holdings(fetcher.now, source,
+                                                 holding(content, claimed, rng.below(2) == 0)));
       } else if (fetcher.requests.empty()) {
         continue;
       } else if (what < 45) {

@@ -166,6 +166,36 @@ TEST_F(ContentStoreTest, BlocksTravelFromOneStoreToAnother) {
   }
 }
 
+TEST_F(ContentStoreTest, ABlockIsPassedOnBeforeTheRestIsHere) {
+  auto from = open("from");
+  auto to = open("to");
+  // An odd number of blocks: their proofs are not all of the same length.
+  const Bytes bytes = random_bytes(6 * kBlockBytes + 10);
+  const ContentId id = *from->put(bytes);
+  for (const std::uint64_t i : {0, 3, 6}) {
+    const Block block = from->perform(ReadBlock{id, first_leaf_of(i), {}}).block;
+    ASSERT_EQ(
+        to->perform(StoreBlock{id, bytes.size(), first_leaf_of(i), block.bytes, block.proof}).error,
+        "");
+  }
+  for (std::uint64_t i = 0; i < 7; ++i) {
+    const Block block = to->perform(ReadBlock{id, first_leaf_of(i), {}}).block;
+    EXPECT_EQ(block_belongs(id, bytes.size(), block), i % 3 == 0) << i;
+    EXPECT_EQ(block.missing, i % 3 != 0) << i;
+  }
+  const std::vector<std::uint64_t> held{first_leaf_of(0), first_leaf_of(3), first_leaf_of(6)};
+  EXPECT_EQ(to->perform(OpenContent{id, bytes.size(), true}).blocks_held, held);
+  EXPECT_FALSE(to->perform(OpenContent{id, bytes.size(), true}).complete);
+  // A stranger's question about another length makes nobody read a whole content.
+  EXPECT_FALSE(from->perform(OpenContent{id, bytes.size() + 1, true}).complete);
+  EXPECT_TRUE(from->perform(OpenContent{id, bytes.size(), true}).complete);
+
+  to = open("to");
+  ASSERT_EQ(to->perform(OpenContent{id, bytes.size()}).blocks_held, held);
+  EXPECT_TRUE(
+      block_belongs(id, bytes.size(), to->perform(ReadBlock{id, first_leaf_of(3), {}}).block));
+}
+
 TEST_F(ContentStoreTest, ResumesAfterARestartAndTrustsNoTornBlock) {
   const Bytes bytes = random_bytes(6 * kBlockBytes + 10);
   const ContentId id = content_id(bytes);
@@ -196,6 +226,7 @@ TEST_F(ContentStoreTest, ResumesAfterARestartAndTrustsNoTornBlock) {
   for (const fs::path& file : files_in("content")) {
     EXPECT_NE(file.extension(), ".part");
     EXPECT_NE(file.extension(), ".have");
+    EXPECT_NE(file.extension(), ".proofs");
   }
 }
 
@@ -282,7 +313,8 @@ TEST_F(ContentStoreTest, DropLeavesNothing) {
   auto store = open();
   const ContentId id = store->put_file(write_file(bytes))->id;
   store->perform(block_of(other, content_id(other), 1));
-  EXPECT_EQ(files_in("content").size(), 4U);  // the content, its roots; a part, and what it holds
+  EXPECT_EQ(files_in("content").size(),
+            5U);  // the content, its roots; a part, what it holds, proofs
   store->drop(id);
   store->drop(content_id(other));
   EXPECT_FALSE(store->holds(id));

@@ -62,6 +62,46 @@ TEST(Dialability, OnOneMachineAllAddressesAreTheSame) {
   EXPECT_EQ(world.reach(self).reachability(), Reachability::kReachable);
 }
 
+TEST(Dialability, WhereARouterLetsOthersInTheyAreAskedToDial) {
+  World world;
+  const std::size_t self = world.add(behind(1, 1));
+  const std::size_t neighbour = world.add(behind(1, 2)), far = world.add(outside(2));
+  world.dial(self, neighbour);
+  world.dial(self, far);
+  world.pass(12s);
+  ASSERT_EQ(world.reach(self).reachability(), Reachability::kUnreachable);
+  constexpr std::uint16_t kMapped = 7777;
+  world.reach(self).set_outer_port(world.now(), kMapped);
+  world.pass(12s);
+  EXPECT_EQ(world.node(far).probes.back().endpoint,
+            join_endpoint({world.node(self).place.address, kMapped}));
+  EXPECT_EQ(world.reach(self).reachability(), Reachability::kUnreachable)
+      << "that the router says so is not enough";
+  world.node(self).place.mapped = kMapped;
+  world.pass(60s);  // nobody dials for the same one more than twice a minute
+  world.reach(self).set_outer_port(world.now(), 0);
+  world.reach(self).set_outer_port(world.now(), kMapped);
+  world.pass(5s);
+  EXPECT_EQ(world.reach(self).reachability(), Reachability::kReachable);
+  EXPECT_EQ(world.node(neighbour).probes.back().endpoint,
+            join_endpoint({world.node(self).place.inside, kPort}))
+      << "neighbours dial past the router";
+}
+
+TEST(Dialability, AMappingThatComesWhileItIsBeingFoundOutIsFoundOutAboutNext) {
+  World world;
+  const std::size_t self = world.add(behind(1, 1));
+  world.dial(self, world.add(outside(2)));
+  world.pass(4s);
+  ASSERT_EQ(world.node(self).sent["DialBackRequest"], 1);
+  ASSERT_EQ(world.reach(self).reachability(), Reachability::kUnknown) << "still on its way";
+  world.node(self).place.mapped = 7777;
+  world.reach(self).set_outer_port(world.now(), 7777);
+  world.pass(15s);
+  EXPECT_EQ(world.node(self).sent["DialBackRequest"], 2);
+  EXPECT_EQ(world.reach(self).reachability(), Reachability::kReachable);
+}
+
 TEST(Dialability, OneThatListensNowhereDoesNotAsk) {
   World world;
   const std::size_t self = world.add({.address = "198.51.1.1", .listens = false});

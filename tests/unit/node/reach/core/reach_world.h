@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <functional>
@@ -26,6 +27,8 @@ struct Place {
   int router = 0;           // those with the same one see each other inside; 0: none
   std::string inside = {};  // the address there
   bool listens = true;
+  bool keeps_ports = false;  // its router, on the way out
+  std::uint16_t mapped = 0;  // a port at which its router lets others in
 };
 
 class World {
@@ -41,6 +44,7 @@ class World {
     std::vector<LinkLost> losses;
     std::vector<Message> heard;  // by the owner
     std::vector<Probe> probes;
+    std::vector<Dial> punches;
     std::map<std::string, int> sent;  // to the transport, by kind
   };
 
@@ -126,6 +130,9 @@ class World {
         const auto at = node->reach->next_deadline();
         if (at && (!next || *at < *next)) next = at;
       }
+      for (const Punching& punch : punching_) {
+        if (!next || punch.ends < *next) next = punch.ends;
+      }
       if (!next || *next > end) break;
       now_ = std::max(now_, *next);
       for (auto& [n, node] : nodes_) {
@@ -134,6 +141,7 @@ class World {
         node->reach->on_deadline(now_);
         collect(n);
       }
+      end_late_punches();
       run();
     }
     now_ = end;
@@ -166,7 +174,10 @@ class World {
   std::optional<std::size_t> at(const std::string& endpoint, std::size_t dialler) {
     const auto where = split_endpoint(endpoint);
     for (auto& [n, node] : nodes_) {
-      if (!where || where->port != kPort || n == dialler || !node->place.listens) continue;
+      if (!where || n == dialler || !node->place.listens) continue;
+      const std::uint16_t mapped = node->place.mapped;
+      if (mapped != 0 && where->port == mapped && where->host == node->place.address) return n;
+      if (where->port != kPort) continue;
       if (neighbours(n, dialler) && where->host == node->place.inside) return n;
       if (node->open && where->host == node->place.address) return n;
     }
@@ -212,21 +223,55 @@ class World {
   }
 
   void carry(std::size_t n, const Dial& dial) {
+    if (dial.punch_from != 0) return carry_punch(n, dial);
     const auto to = at(dial.endpoint, n);
     if (!to || id(*to) != dial.peer) {
       tell(n, [this, peer = dial.peer](Reach& r) { r.on(now_, LinkLost{peer, "no answer"}); });
       return;
     }
-    if (node(n).links.contains(*to)) return;
-    node(n).links.insert(*to);
-    node(*to).links.insert(n);
-    for (const auto& [self, other] : {std::pair{*to, n}, std::pair{n, *to}}) {
+    connect(n, *to, LinkPath::kDirect);
+  }
+  void connect(std::size_t n, std::size_t to, LinkPath path) {
+    if (node(n).links.contains(to)) return;
+    node(n).links.insert(to);
+    node(to).links.insert(n);
+    for (const auto& [self, other] : {std::pair{to, n}, std::pair{n, to}}) {
       LinkUp up{.peer = id(other),
                 .role = roles_.at(other),
                 .address = seen_by(other, self),
-                .record = std::nullopt};
+                .record = std::nullopt,
+                .path = path};
       tell(self, [this, up](Reach& r) { r.on(now_, up); });
     }
+  }
+  // Comes through where the other side dials as well, each from the port that the other one dials.
+  void carry_punch(std::size_t n, const Dial& dial) {
+    node(n).punches.push_back(dial);
+    const auto there = split_endpoint(dial.endpoint);
+    const auto answers = [&](const Punching& other) {
+      const auto here = split_endpoint(other.dial.endpoint);
+      return node(n).place.keeps_ports && node(other.from).place.keeps_ports &&
+             id(other.from) == dial.peer && other.dial.peer == id(n) &&
+             there == HostPort{node(other.from).place.address, other.dial.punch_from} &&
+             here == HostPort{node(n).place.address, dial.punch_from};
+    };
+    const auto other = std::find_if(punching_.begin(), punching_.end(), answers);
+    if (other == punching_.end()) {
+      punching_.push_back({n, dial, now_ + limits::kHelloTimeout});
+      return;
+    }
+    const std::size_t to = other->from;
+    punching_.erase(other);
+    connect(n, to, LinkPath::kPunched);
+  }
+  void end_late_punches() {
+    std::erase_if(punching_, [this](const Punching& punch) {
+      if (punch.ends > now_) return false;
+      tell(punch.from, [this, peer = punch.dial.peer](Reach& r) {
+        r.on(now_, LinkLost{peer, "nothing came through"});
+      });
+      return true;
+    });
   }
   void carry(std::size_t n, const Probe& probe) {
     node(n).probes.push_back(probe);
@@ -255,7 +300,14 @@ class World {
     }
   }
 
+  struct Punching {
+    std::size_t from = 0;
+    Dial dial;
+    Instant ends;
+  };
+
   PoolId pool_ = {{9}};
+  std::vector<Punching> punching_;
   std::map<std::size_t, std::unique_ptr<Node>> nodes_;
   std::map<NodeId, std::size_t> by_id_;
   std::map<std::size_t, Role> roles_;

@@ -1,0 +1,218 @@
+#include <algorithm>
+#include <utility>
+
+#include "node/content/core/block_check.h"
+#include "node/content/core/exchange.h"
+#include "node/content/core/exchange_rules.h"
+#include "node/protocol/hash.h"
+#include "node/protocol/result.h"
+
+// What holders of a content tell each other: which blocks are where.
+namespace shoal {
+
+using namespace exchange_rules;
+
+namespace {
+
+constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
+constexpr std::size_t kFannedContents = limits::kHoldersRemembered;
+
+// All of the bits, in as many messages as they need.
+void say(const NodeId& to, const ContentId& id, std::uint64_t length, const BlockBits& bits,
+         bool fetching, ExchangeActions& actions) {
+  const ByteView bytes = bits.count() == 0 ? ByteView{} : bits.bytes();
+  std::size_t at = 0;
+  do {
+    const ByteView part = bytes.subspan(at, std::min(bytes.size() - at, limits::kHoldingsBytes));
+    actions.push_back(
+        Send{to, encode(Message(Holdings{id, length, 8 * at, to_bytes(part), fetching}))});
+    at += part.size();
+  } while (at < bytes.size());
+}
+
+}  // namespace
+
+// Tells each source that is linked what is here, and asks it who else has some.
+void Exchange::greet(Instant now, const ContentId& id, Want& want, ExchangeActions& actions) {
+  if (!want.opened || blocks_of(want.length) < kBlocksOfASwarm) return;
+  for (const auto& [node, offer] : want.sources) {
+    if (sources_.at(node).linked) greet_one(now, id, want, node, actions);
+  }
+}
+
+void Exchange::greet_one(Instant now, const ContentId& id, Want& want, const NodeId& node,
+                         ExchangeActions& actions) {
+  Offer& offer = want.sources.at(node);
+  if (!std::exchange(offer.greeted, true)) {
+    say(node, id, want.length, want.here, true, actions);
+  }
+  if (!offer.asked_holders || *offer.asked_holders + limits::kHoldersEvery <= now) {
+    offer.asked_holders = now;
+    actions.push_back(Send{node, encode(Message(HoldersRequest{id, want.length}))});
+  }
+}
+
+ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Holdings& holdings) {
+  now_ = now;
+  ExchangeActions actions;
+  const ContentId& id = holdings.content;
+  const auto found = wants_.find(id);
+  const bool of_want = found != wants_.end() && found->second.length == holdings.length;
+  if (!holdings.fetching) {
+    if (const auto fans = fans_.find(id); fans != fans_.end()) {
+      fans->second.nodes.erase(from);
+      fans->second.unanswered.erase(from);
+      if (fans->second.nodes.empty()) fans_.erase(fans);
+    }
+  } else if ((fans_.contains(id) || fans_.size() < kFannedContents) &&
+             fans_[id].nodes.size() < kFansPerContent) {
+    const bool fresh = fans_.at(id).nodes.insert(from).second;
+    if (found == wants_.end() && fresh) {
+      fans_.at(id).unanswered.emplace(from, holdings.length);
+      actions.push_back(OpenContent{id, holdings.length, true});
+    }
+  }
+  if (!of_want) return actions;
+  Want& want = found->second;
+  // Until the disk has said what is here, there is nothing to compare with; it asks again then.
+  if (!want.opened) return actions;
+  add_source_to(id, want, from);
+  if (!want.sources.contains(from)) return actions;
+  take_holdings(id, want, from, holdings);
+  if (holdings.fetching && sources_.at(from).linked) greet_one(now, id, want, from, actions);
+  if (want.sources.at(from).useful > 0) want.hope_at = now;
+  request_more(now, id, want, actions);
+  settle(now, actions);
+  return actions;
+}
+
+void Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
+                             const Holdings& holdings) {
+  Offer& offer = want.sources.at(node);
+  offer.away_until = {};
+  const std::uint64_t blocks = blocks_of(want.length);
+  if (!offer.held) offer.held = BlockBits(blocks);
+  if (want.copies.empty()) want.copies.resize(blocks);
+  for (std::size_t i = 0; i < holdings.bits.size(); ++i) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      const std::uint64_t block = holdings.first_block + 8 * i + bit;
+      if (((holdings.bits[i] >> bit) & 1) == 0 || block >= blocks) continue;
+      if (!offer.held->set(block)) continue;
+      ++want.copies[block];
+      if (want.missing.contains(block)) ++offer.useful;
+      offer.refusals = 0;
+    }
+  }
+}
+
+void Exchange::forget_holdings(Want& want, Offer& offer) {
+  if (offer.held) {
+    for (std::uint64_t block = 0; block < offer.held->blocks(); ++block) {
+      if (offer.held->test(block)) --want.copies[block];
+    }
+  }
+  offer.held.reset();
+  offer.useful = 0;
+  offer.greeted = false;
+}
+
+// It said that it holds the block, and then that it does not. Contents are dropped now and then, so
+// that once is nothing; but a node that claims all and sends nothing keeps others from the rest.
+void Exchange::claimed_in_vain(const ContentId& id, Want& want, const NodeId& node,
+                               std::uint64_t block) {
+  Offer& offer = want.sources.at(node);
+  if (offer.held->reset(block)) {
+    --want.copies[block];
+    if (want.missing.contains(block)) --offer.useful;
+  }
+  offer.score += kClaimedInVain;
+  if (offer.score > kScoreOut) return;
+  ++want.liars;
+  want.out.insert(node);
+  drop_source_of(id, want, node);
+}
+
+// Those who hold the block themselves need not hear of it.
+void Exchange::tell_fans(const ContentId& id, std::uint64_t length, std::uint64_t block,
+                         bool fetching, ExchangeActions& actions) {
+  const auto fans = fans_.find(id);
+  if (fans == fans_.end()) return;
+  const auto want = wants_.find(id);
+  const Holdings news{
+      id, length, block / 8 * 8, {static_cast<std::uint8_t>(1 << (block % 8))}, fetching};
+  const Bytes bytes = encode(Message(news));
+  for (const NodeId& fan : fans->second.nodes) {
+    if (fetching && want != wants_.end()) {
+      const auto offer = want->second.sources.find(fan);
+      if (offer != want->second.sources.end() && offer->second.held &&
+          offer->second.held->test(block)) {
+        continue;
+      }
+    }
+    actions.push_back(Send{fan, bytes});
+  }
+}
+
+// The disk has said what is here of a content that others asked about.
+void Exchange::answer_fans(const ContentOpened& opened, ExchangeActions& actions) {
+  const auto fans = fans_.find(opened.id);
+  if (fans == fans_.end() || fans->second.unanswered.empty()) return;
+  BlockBits here(blocks_of(opened.length));
+  for (std::uint64_t block = 0; opened.complete && block < here.blocks(); ++block) here.set(block);
+  for (const std::uint64_t first_leaf : opened.blocks_held) {
+    if (first_leaf / limits::kBlockLeaves < here.blocks())
+      here.set(first_leaf / limits::kBlockLeaves);
+  }
+  auto& unanswered = fans->second.unanswered;
+  for (auto it = unanswered.begin(); it != unanswered.end();) {
+    if (it->second == opened.length) {
+      say(it->first, opened.id, opened.length, here, false, actions);
+      it = unanswered.erase(it);
+    } else {
+      ++it;
+    }
+  }
+}
+
+bool Exchange::is_asked(const NodeId& source, const BlockRequest& request) const {
+  const auto found = sources_.find(source);
+  return found != sources_.end() &&
+         found->second.in_flight.contains(
+             {request.content, request.first_leaf / limits::kBlockLeaves});
+}
+
+std::vector<NodeId> Exchange::holders_of(const ContentId& id) const {
+  std::set<NodeId> holders;
+  if (const auto fans = fans_.find(id); fans != fans_.end()) holders = fans->second.nodes;
+  if (const auto want = wants_.find(id); want != wants_.end()) {
+    for (const auto& [node, offer] : want->second.sources) {
+      if (offer.held && offer.held->count() > 0) holders.insert(node);
+    }
+  }
+  return {holders.begin(), holders.end()};
+}
+
+std::vector<NodeId> Exchange::sources_of(const ContentId& id) const {
+  std::vector<NodeId> sources;
+  if (const auto want = wants_.find(id); want != wants_.end()) {
+    for (const auto& [node, offer] : want->second.sources) sources.push_back(node);
+  }
+  return sources;
+}
+
+std::optional<ExchangeProgress> Exchange::progress(const ContentId& id) const {
+  const auto found = wants_.find(id);
+  if (found == wants_.end()) return std::nullopt;
+  const Want& want = found->second;
+  ExchangeProgress progress{.bytes = want.length};
+  progress.bytes_here = std::min(want.length, want.here.count() * kBlockBytes);
+  std::set<NodeId> busy;
+  for (const auto& [block, asked] : want.in_flight) busy.insert(asked.source);
+  progress.sources = busy.size();
+  for (const auto& [node, offer] : want.sources) {
+    if (sources_.at(node).linked) ++progress.linked;
+  }
+  return progress;
+}
+
+}  // namespace shoal

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "node/content/store/block_roots.h"
+#include "node/content/store/content_store.h"
+#include "node/content/store/file_io.h"
+#include "node/content/store/new_file.h"
+
+// The inside of the store: whole contents in content_store.cpp, those that are not whole yet in
+// partial_contents.cpp.
+namespace shoal {
+
+// A content that is not whole yet: HEX.part holds its bytes at their places, HEX.have a header
+// (magic, length as 8 little-endian bytes) and the root of every block that is here, zeros for
+// those that are not; HEX.proofs the proof that came with each, so that the block can be passed on
+// before the rest is here. None of them is synced while it grows: on resuming, every block is
+// checked against its root, so that what a power cut tore is fetched again, and whoever passes one
+// on checks it against the proof.
+struct Partial {
+  std::uint64_t length = 0;
+  BlockRoots roots;
+  std::uint64_t held = 0;
+  ino_t inode = 0;  // of HEX.part: another process that shares the folder may take it away
+};
+
+inline tl::unexpected<StoreError> failed(const std::string& doing,
+                                         const std::filesystem::path& path, int error) {
+  return tl::unexpected(store_error(doing, path, error));
+}
+
+struct ContentStore::Impl {
+  std::filesystem::path folder;
+  RootsCache cache;
+  std::mutex mutex;  // guards `partials` and the files behind them
+  std::map<ContentId, Partial> partials;
+
+  std::filesystem::path file_of(const ContentId& id) const {
+    const std::string hex = to_hex(id);
+    return folder / hex.substr(0, 2) / hex;
+  }
+  std::filesystem::path beside(const ContentId& id, const char* suffix) const {
+    return file_of(id).string() + suffix;
+  }
+  std::filesystem::path new_files() const { return folder / "tmp"; }
+  std::optional<std::uint64_t> length_of(const ContentId& id) const {
+    struct stat about {};
+    if (::stat(file_of(id).c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
+    return static_cast<std::uint64_t>(about.st_size);
+  }
+
+  int make_folder_of(const ContentId& id) const;
+  void remove_left_over() const;
+  Result<void, StoreError> keep(const ContentId& id, NewFile& file);
+  Result<ContentId, StoreError> put(ByteView bytes);
+  Result<std::shared_ptr<const BlockRoots>, StoreError> roots_of(const ContentId& id, int fd,
+                                                                 std::uint64_t length);
+  void remember_roots(const ContentId& id, BlockRoots roots);
+  void drop(const ContentId& id);
+
+  Partial* resume(const ContentId& id, std::uint64_t length);
+  void discard(const ContentId& id);
+  int write_block(const StoreBlock& block, Partial& partial, std::uint64_t index);
+  // Of a content that is not whole, as far as this process knows it.
+  std::optional<Block> read_partial(const ContentId& id, std::uint64_t index);
+  Result<void, StoreError> finish(const ContentId& id, Partial& partial);
+  Result<bool, StoreError> store_block(const StoreBlock& block);
+};
+
+}  // namespace shoal

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+// Quantities as people write them. Nothing where the text is none, or too large for any use.
+namespace shoal::cli {
+
+// "90", "90s", "1.5m", "2h", "1d"; without a letter it is seconds.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+// "512M", "2G", "1073741824"; K, M, G and T are powers of 1024.
+std::optional<std::uint64_t> parse_bytes(std::string_view text);
+
+}  // namespace shoal::cli

@@ -1,0 +1,140 @@
+#include <gmock/gmock.h>
+
+#include "tests/cluster/program_jobs.h"
+
+namespace shoal::cluster {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST_F(ProgramJobs, PrintWhatAProgramPrintsInTheOrderOfTheUnits) {
+  const auto ended =
+      shoal({"submit", "--array", "1-12:3", "--", "echo", "number", "{}", "of", "{#}"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "number 1 of 1\nnumber 4 of 2\nnumber 7 of 3\nnumber 10 of 4\n");
+}
+
+TEST_F(ProgramJobs, BringFilesAndAFolderAndComeBackWithFiles) {
+  write("data/factor.txt", "7\n");
+  write("tools/double.sh", "#!/bin/sh\necho $(($1 * 2))\n");
+  write("run.sh",
+        "#!/bin/sh\nset -e\nread factor <data/factor.txt\n"
+        "mkdir out\nsh tools/double.sh $(($1 * factor)) >out/value.txt\necho done $1 >log.txt\n");
+  write("lines.txt", "a/3.dat\nb/5.dat\n");
+  const auto ended =
+      shoal({"submit", "--each-line", "lines.txt", "--input", "data/factor.txt", "--input", "tools",
+             "--ship", "run.sh", "--output", "out", "--output", "*.txt", "--", "./run.sh", "{/.}"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(result("3/out/value.txt"), "42\n");
+  EXPECT_EQ(result("3/log.txt"), "done 3\n");
+  EXPECT_EQ(result("5/out/value.txt"), "70\n");
+  EXPECT_FALSE(std::filesystem::exists(here() / "results/3/data"));
+}
+
+TEST_F(ProgramJobs, SeeTheSameEnvironmentOnEveryWorker) {
+  const auto ended = shoal({"submit", "--", "env"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, AllOf(HasSubstr("TZ=UTC\n"), HasSubstr("LC_ALL=C.UTF-8\n"),
+                               HasSubstr("USER=shoal\n"), HasSubstr("OMP_NUM_THREADS=1\n"),
+                               HasSubstr("GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2\n"),
+                               Not(HasSubstr("SHOAL_TICKET")), Not(HasSubstr("SHOAL_EXECUTOR"))));
+}
+
+TEST_F(ProgramJobs, TellHowUnitsFailedAndComputeThemAgainAloneWhenTheyCanSucceed) {
+  write("cases.json", R"([{"name": "good", "code": 0}, {"name": "bad", "code": 3}])");
+  const Line job{"submit", "--from-json", "cases.json", "--output", "made", "--max-attempts", "2"};
+  Line first = job;
+  first.insert(first.end(),
+               {"--", "sh", "-c", "echo code {code} >&2; echo {name} >made; exit {code}"});
+  const auto ended = shoal(first);
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("unit 2 (bad) failed"), HasSubstr("exit status 3"),
+                               HasSubstr("| code 3"), Not(HasSubstr("| code 0"))));
+  EXPECT_EQ(result("good/made"), "good\n");
+  EXPECT_THAT(result("bad/error.txt"), AllOf(HasSubstr("exit status 3"), HasSubstr("code 3")));
+
+  // Other units stand before it now; what is known is known by what it was computed from.
+  write("cases.json",
+        R"([{"name": "new", "code": 0}, {"name": "good", "code": 0}, {"name": "bad", "code": 3}])");
+  Line again = first;
+  again.insert(again.begin() + 1, "--resume");
+  const auto resumed = shoal(again);
+  EXPECT_EQ(resumed.exit_code, 1);
+  EXPECT_THAT(resumed.err, AllOf(HasSubstr("1 of 3 units are not computed"), HasSubstr("2 units")));
+  EXPECT_EQ(result("new/made"), "new\n");
+
+  Line retried = first;
+  retried.insert(retried.begin() + 1, "--retry-failed");
+  const auto last = shoal(retried);
+  EXPECT_THAT(last.err, AllOf(HasSubstr("2 of 3 units are not computed"), HasSubstr("1 units")));
+
+  // A result that was changed is none.
+  std::ofstream(here() / "results/good/made") << "forged\n";
+  EXPECT_THAT(shoal(again).err, HasSubstr("1 of 3 units are not computed"));
+  EXPECT_EQ(result("good/made"), "good\n");
+}
+
+TEST_F(ProgramJobs, AreEndedWhenTheirTimeIsOver) {
+  const auto ended = shoal({"submit", "--time-limit", "1s", "--max-attempts", "1", "--", "sh", "-c",
+                            "echo started >&2; sleep 1000"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("the job allows 1.0 s"), HasSubstr("| started")));
+}
+
+TEST_F(ProgramJobs, CompareTextAsTheirRulesSay) {
+  // No two runs print the same.
+  const Line program{"--", "sh", "-c", "echo \"made at $(date +%N)\"; echo 'value 17'"};
+  Line same{"submit", "--compare", "text,drop=^made at"};
+  same.insert(same.end(), program.begin(), program.end());
+  const auto ended = shoal(same);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("value 17"));
+
+  Line different{"submit"};
+  different.insert(different.end(), program.begin(), program.end());
+  const auto disputed = shoal(different);
+  EXPECT_EQ(disputed.exit_code, 1);
+  EXPECT_THAT(disputed.err, HasSubstr("disputed"));
+}
+
+TEST_F(ProgramJobs, SayWhatIsMissing) {
+  const auto ended =
+      shoal({"submit", "--output", "made.txt", "--max-attempts", "1", "--", "touch", "other.txt"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("left no 'made.txt' behind"), HasSubstr("other.txt")));
+
+  EXPECT_THAT(shoal({"submit", "--input", "nowhere", "--", "true"}).err,
+              HasSubstr("there is no such file"));
+  EXPECT_THAT(shoal({"submit", "--array", "1-3", "echo", "{}"}).err, HasSubstr("Put -- before"));
+  EXPECT_THAT(shoal({"submit", "--array", "1-3", "--", "echo", "{nonsense}"}).err,
+              HasSubstr("nothing for {nonsense}"));
+  EXPECT_THAT(shoal({"submit", "--", "./not-here"}).err, HasSubstr("no such program"));
+}
+
+TEST_F(ProgramJobs, WaitForAWorkerThatHasWhatTheyNeedAndSaySo) {
+  const auto submitted = shoal({"submit", "--detach", "--", "no-such-program-anywhere"});
+  ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
+  const std::string id = submitted.out.substr(0, submitted.out.find('\n'));
+  const auto explained = shoal({"job", "explain", id});
+  EXPECT_THAT(explained.out, HasSubstr("no-such-program-anywhere"));
+  EXPECT_EQ(count_lines(explained.out), 1U);
+}
+
+TEST_F(ProgramJobs, ComeFromAFileAndAreLaidOutLater) {
+  write("job/words.txt", "one\ntwo\n");
+  write("job/job.toml",
+        "name = 'words'\ncommand = ['sh', '-c', 'echo {} | tr a-z A-Z >{}.up']\n"
+        "each_line = 'words.txt'\noutput = ['{}.up']\n");
+  const auto submitted = shoal({"submit", "job/job.toml", "--detach"});
+  ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
+  const std::string id = submitted.out.substr(0, submitted.out.find('\n'));
+  const auto ended = shoal({"job", "results", id, "-o", "results"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(result("one/one.up"), "ONE\n");
+  EXPECT_EQ(result("two/two.up"), "TWO\n");
+}
+
+}  // namespace
+}  // namespace shoal::cluster

@@ -1,0 +1,247 @@
+#include "sdk/cli/program_job.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "node/protocol/input_pack.h"
+#include "node/protocol/program_output.h"
+#include "sdk/cli/quantities.h"
+#include "sdk/cli/results_folder.h"
+
+namespace shoal::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ProgramJobTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "shoal-wish-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    place_ = name;
+    auto store = ContentStore::open(place_ / "store");
+    ASSERT_TRUE(store);
+    store_ = std::move(*store);
+    wish_.command = {"sort", "{}"};
+  }
+  void TearDown() override { fs::remove_all(place_); }
+
+  std::string file(const std::string& name, const std::string& text) {
+    fs::create_directories((place_ / name).parent_path());
+    std::ofstream(place_ / name, std::ios::binary) << text;
+    return (place_ / name).string();
+  }
+  std::vector<std::string> entries() {
+    std::vector<std::string> all;
+    const auto units = units_of(wish_);
+    EXPECT_TRUE(units) << units.error().what;
+    for (const ProgramUnit& unit : units.value_or(std::vector<ProgramUnit>{})) {
+      all.push_back(unit.entry);
+    }
+    return all;
+  }
+  std::string refusal() {
+    const auto job = plan_program(wish_);
+    return job ? std::string() : job.error().what;
+  }
+  ProgramJob planned() {
+    auto job = plan_program(wish_);
+    EXPECT_TRUE(job) << job.error().what;
+    if (!job) return {};
+    EXPECT_TRUE(put_contents(wish_, *store_, *job));
+    return std::move(*job);
+  }
+
+  fs::path place_;
+  std::unique_ptr<ContentStore> store_;
+  ProgramWish wish_;
+};
+
+TEST_F(ProgramJobTest, UnitsAreNumbersLinesOrJson) {
+  EXPECT_THAT(entries(), ElementsAre("1"));
+  wish_.array = "8-12:2,1";
+  EXPECT_THAT(entries(), ElementsAre("8", "10", "12", "1"));
+  for (const char* wrong : {"", "5-", "-5", "9-1", "1-9:0", "a", "1-3,", "99999999999999999999"}) {
+    wish_.array = *wrong == '\0' ? "," : wrong;
+    EXPECT_FALSE(units_of(wish_)) << wrong;
+  }
+  wish_.array.clear();
+  wish_.lines_file = file("lines", "a b\r\n\nc\td\n");
+  EXPECT_THAT(entries(), ElementsAre("a b", "c\td"));
+  wish_.column_separator = "\\t";
+  EXPECT_EQ((*units_of(wish_))[1].fields, (std::vector<ProgramVariable>{{"1", "c"}, {"2", "d"}}));
+  wish_.column_separator.clear();
+  wish_.lines_file.clear();
+  wish_.json_file = file("list.json", R"([{"beta": 0.5, "name": "x"}, "text", 7])");
+  EXPECT_THAT(entries(), ElementsAre(R"({"beta":0.5,"name":"x"})", "text", "7"));
+  EXPECT_EQ((*units_of(wish_))[0].fields,
+            (std::vector<ProgramVariable>{{"beta", "0.5"}, {"name", "x"}}));
+  wish_.json_file = file("lines.json", "{\"n\": 1}\n{\"n\": 2}\n");
+  EXPECT_EQ(entries().size(), 2U);
+  wish_.json_file = file("broken.json", "{\"n\": 1}\nnonsense\n");
+  EXPECT_THAT(units_of(wish_).error().what, HasSubstr("line 2"));
+  wish_.array = "1-2";
+  EXPECT_THAT(units_of(wish_).error().what, HasSubstr("in one way"));
+}
+
+TEST_F(ProgramJobTest, NumbersThatFollowEachOtherNeedNoInputs) {
+  wish_.array = "10-30:10";
+  const ProgramJob job = planned();
+  const auto all = manifest_of(job, job.units, wish_, *store_);
+  ASSERT_TRUE(all) << all.error().what;
+  EXPECT_FALSE(all->inputs);
+  EXPECT_EQ(all->units, 3U);
+  EXPECT_THAT(all->needs, ElementsAre("sort"));
+  EXPECT_EQ(numbered_unit(job.spec, 2), job.units[2]);
+  // A part of them keeps its numbers.
+  const auto part = manifest_of(job, {job.units[2]}, wish_, *store_);
+  ASSERT_TRUE(part && part->inputs);
+  const Bytes packed = *store_->read(*part->inputs);
+  const auto pack = InputPack::open(packed);
+  ASSERT_TRUE(pack);
+  EXPECT_EQ(decode_program_unit(pack->input(0)).value_or(ProgramUnit{}), job.units[2]);
+}
+
+TEST_F(ProgramJobTest, SaysWhatIsWrongBeforeAnythingRuns) {
+  wish_.inputs = {(place_ / "nowhere").string()};
+  EXPECT_THAT(refusal(), HasSubstr("there is no such file"));
+  const std::string data = file("data", "x");
+  wish_.inputs = {data, data + "=data"};
+  EXPECT_THAT(refusal(), HasSubstr("Two inputs"));
+  wish_.inputs = {data + "=../x"};
+  EXPECT_THAT(refusal(), HasSubstr("PATH=NAME"));
+  wish_.inputs = {data};
+  wish_.command = {"sort", "{colour}"};
+  EXPECT_THAT(refusal(), HasSubstr("nothing for {colour}"));
+  wish_.command = {data};
+  EXPECT_THAT(refusal(), HasSubstr("--ship"));
+  wish_.command = {"sort"};
+  wish_.outputs = {"../{}"};
+  EXPECT_THAT(refusal(), HasSubstr("below the folder"));
+  wish_.outputs.clear();
+  wish_.compare = "numeric:much";
+  EXPECT_THAT(refusal(), HasSubstr("is not understood"));
+  wish_.compare = "text,drop=(";
+  EXPECT_THAT(refusal(), HasSubstr("is no pattern"));
+  wish_.compare = "bytes";
+  wish_.time_limit = "soon";
+  EXPECT_THAT(refusal(), HasSubstr("is no time"));
+  wish_.time_limit.clear();
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(ProgramJobTest, AKeyIsWhatAResultIsComputedFrom) {
+  const std::string data = file("data", "x");
+  wish_.inputs = {data};
+  wish_.lines_file = file("lines", "a\nb\n");
+  const ProgramJob first = planned();
+  const Hash256 of_b = unit_key(first, first.units[1]);
+  EXPECT_NE(unit_key(first, first.units[0]), of_b);
+
+  wish_.lines_file = file("lines", "new\nb\n");
+  wish_.time_limit = "2h";
+  wish_.compare = "numeric:1e-3";
+  ProgramJob job = planned();
+  EXPECT_EQ(unit_key(job, job.units[1]), of_b);
+  wish_.lines_file = file("lines", "b\n");
+  job = planned();
+  EXPECT_EQ(unit_key(job, job.units[0]), of_b) << "where it stands does not matter";
+  file("data", "y");
+  job = planned();
+  EXPECT_NE(unit_key(job, job.units[0]), of_b);
+  file("data", "x");
+  wish_.command.emplace_back("-r");
+  job = planned();
+  EXPECT_NE(unit_key(job, job.units[0]), of_b);
+}
+
+TEST_F(ProgramJobTest, ReadsRulesOfComparison) {
+  wish_.compare = "numeric:1e-6,abs=1e-9,drop=^a,b";
+  wish_.dropped = {"z"};
+  EXPECT_EQ(comparison_of(wish_).value_or(ProgramComparison{}),
+            (ProgramComparison{true, {"z", "^a,b"}, 1e-6, 1e-9}));
+  for (const char* wrong : {"numeric", "numeric:", "numeric:-1", "numeric:1x", "byte", ""}) {
+    wish_.compare = wrong;
+    EXPECT_FALSE(comparison_of(wish_)) << wrong;
+  }
+}
+
+TEST_F(ProgramJobTest, ReadsJobFiles) {
+  file("job/data", "x");
+  const std::string job = file("job/job.toml", R"(
+name = "mine"
+command = ["sort", "data"]
+array = "1-3"
+input = ["data"]
+time_limit = "5m"
+quorum = 3
+ok_exit = [0, 1]
+env = { MODE = "fast" }
+)");
+  ProgramWish given;
+  given.time_limit = "1m";
+  const auto read = read_job_file(job, given);
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(read->name, "mine");
+  EXPECT_EQ(read->quorum, 3U);
+  EXPECT_EQ(read->wish.time_limit, "1m");
+  EXPECT_THAT(read->wish.exit_statuses, ElementsAre(0U, 1U));
+  EXPECT_THAT(read->wish.environment, ElementsAre("MODE=fast"));
+  const auto plan = plan_program(read->wish);
+  ASSERT_TRUE(plan) << plan.error().what;
+  EXPECT_EQ(plan->spec.files.at(0).path, "data");
+  EXPECT_THAT(read_job_file(file("bad.toml", "command = ['a']\ncolour = 'red'\n"), {}).error().what,
+              HasSubstr("'colour' is no setting"));
+  EXPECT_FALSE(read_job_file(file("none.toml", "name = 'x'\n"), {}));
+  EXPECT_FALSE(read_job_file(file("broken.toml", "= 3\n"), {}));
+}
+
+TEST_F(ProgramJobTest, AFolderKnowsItsResultsByTheirBytes) {
+  const Hash256 key = sha256(as_bytes("key"));
+  ProgramOutput output;
+  output.name = "one";
+  output.standard_output = as_bytes("hello\n");
+  output.files = {{"d/x", true, as_bytes("bytes")}};
+  const Bytes encoded = encode(output);
+  {
+    auto folder = ResultsFolder::open(place_ / "results");
+    ASSERT_TRUE(folder) << folder.error().what;
+    EXPECT_FALSE(ResultsFolder::open(place_ / "results")) << "two may not write there at once";
+    EXPECT_EQ(folder->put(0, to_hex(key), encoded).value_or(""), "one");
+    EXPECT_EQ(folder->put(6, "another", encoded).value_or(""), "one-7");
+    const UnitError error{FailureReason::kThrew, "exit status 3", 2, "why\n"};
+    EXPECT_EQ(folder->put_failure(8, to_hex(sha256(as_bytes("bad"))), "bad", error).value_or(""),
+              "bad");
+  }
+  const auto folder = ResultsFolder::open(place_ / "results");
+  ASSERT_TRUE(folder);
+  EXPECT_TRUE(folder->holds(key));
+  EXPECT_FALSE(folder->failed(key));
+  EXPECT_TRUE(folder->failed(sha256(as_bytes("bad"))));
+  EXPECT_TRUE(fs::exists(place_ / "results/bad/error.txt"));
+  std::ofstream(place_ / "results/one/d/x") << "other";
+  EXPECT_FALSE(folder->holds(key));
+}
+
+TEST(QuantitiesTest, AreReadAsPeopleWriteThem) {
+  EXPECT_EQ(parse_duration("90"), std::chrono::seconds(90));
+  EXPECT_EQ(parse_duration("1.5m"), std::chrono::seconds(90));
+  EXPECT_EQ(parse_duration("2h"), std::chrono::hours(2));
+  EXPECT_EQ(parse_bytes("512M"), 512ULL << 20);
+  EXPECT_EQ(parse_bytes("1GiB"), 1ULL << 30);
+  for (const char* wrong : {"", "x", "0", "-1s", "1y", "nan", "inf", "1 h"}) {
+    EXPECT_FALSE(parse_duration(wrong)) << wrong;
+  }
+  for (const char* wrong : {"", "0", "-1", "1X", "1.5G", "99999999999T"}) {
+    EXPECT_FALSE(parse_bytes(wrong)) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace shoal::cli

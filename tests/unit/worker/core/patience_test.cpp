@@ -1,0 +1,85 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/worker/core/pool.h"
+
+// What is waited for must come to an end.
+namespace shoal {
+namespace {
+
+using test::Pool;
+using test::true_output;
+
+constexpr Duration kUnitWall = 10s;
+
+// The last of `workers` asks for units once, and is never heard again though its link is up.
+class Patience : public ::testing::Test {
+ protected:
+  Patience() {
+    pool_.meddle = [this](std::size_t from, std::size_t, Message& message) {
+      if (from != 4) return true;
+      return std::holds_alternative<WorkRequest>(message) && !std::exchange(asked_, true);
+    };
+  }
+  JobId submit(std::uint32_t max_attempts) {
+    Manifest manifest = pool_.manifest(40, 2);
+    manifest.unit_wall_ms = static_cast<std::uint64_t>(kUnitWall / 1ms);
+    manifest.max_attempts = max_attempts;
+    const JobId job = pool_.submit(1, manifest);
+    pool_.want_receipts(1, job);
+    return job;
+  }
+  std::uint64_t ended(UnitEnd end) const {
+    RangeSet units;
+    for (const Receipt& receipt : pool_.receipts()) {
+      if (receipt.end == end) units.add(receipt.range);
+    }
+    return units.size();
+  }
+
+  Pool pool_{4};
+  bool asked_ = false;
+};
+
+TEST_F(Patience, AWorkerThatAsksOnceAndIsSilentDecidesNothing) {
+  submit(3);
+  // Two that disagree need a third: the leader itself, when nobody else is left.
+  const auto one_lies = [](std::size_t n, UnitIndex unit) -> std::optional<Bytes> {
+    return n == 3 ? Bytes{std::uint8_t(unit)} : true_output(unit);
+  };
+  pool_.run(one_lies, 200);
+  ASSERT_TRUE(asked_);
+  EXPECT_EQ(ended(UnitEnd::kVerified), 40U);
+}
+
+TEST_F(Patience, NorDoesAUnitThatFailsEverywhereElseWaitForIt) {
+  submit(4);
+  const auto one_fails = [](std::size_t, UnitIndex unit) -> std::optional<Bytes> {
+    if (unit == 7) return std::nullopt;
+    return true_output(unit);
+  };
+  pool_.run(one_fails, 200);
+  ASSERT_TRUE(asked_);
+  EXPECT_EQ(ended(UnitEnd::kVerified), 39U);
+  EXPECT_EQ(ended(UnitEnd::kFailed), 1U);
+}
+
+TEST(PatienceOfAWorker, ALeaderThatForgotWhoWaitsIsReminded) {
+  Pool pool(2);
+  pool.meddle = [](std::size_t from, std::size_t, Message& message) {
+    return from != 2 || !std::holds_alternative<WorkRequest>(message);
+  };
+  const JobId job = pool.submit(1, pool.manifest(20, 2));
+  pool.want_receipts(1, job);
+  pool.say_as(1, 2, NoWork{.job = job, .holders = {}, .jobs = {}});
+  const auto honest = [](std::size_t, UnitIndex unit) { return std::optional(true_output(unit)); };
+  pool.meddle = {};
+  pool.run(honest, 60);
+  ASSERT_TRUE(pool.receipts().empty()) << "it asked though the leader had said no";
+  pool.run(honest, 400);
+  std::uint64_t verified = 0;
+  for (const Receipt& receipt : pool.receipts()) verified += receipt.range.size();
+  EXPECT_EQ(verified, 20U);
+}
+
+}  // namespace
+}  // namespace shoal

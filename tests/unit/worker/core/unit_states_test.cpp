@@ -1,0 +1,112 @@
+#include "worker/core/unit_states.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/worker/core/pool.h"
+
+// How far a unit has come goes along with it to the next worker, and never to its verifiers.
+namespace shoal {
+namespace {
+
+using test::Pool;
+
+Bytes state(const std::string& text) { return to_bytes(as_bytes(text)); }
+
+std::map<UnitIndex, Bytes> states_in(const UnitStates& states, Range range) {
+  std::map<UnitIndex, Bytes> found;
+  states.for_each_in(range, [&](UnitIndex unit, const Bytes& bytes) { found[unit] = bytes; });
+  return found;
+}
+
+TEST(UnitStatesTest, KeepsTheLastOfEachUnit) {
+  UnitStates states;
+  states.keep(5, state("one"));
+  states.keep(5, state("two"));
+  states.keep(7, state("seven"));
+  EXPECT_EQ(states_in(states, {0, 7}), (std::map<UnitIndex, Bytes>{{5, state("two")}}));
+  states.drop({0, 6});
+  EXPECT_EQ(states_in(states, {0, 10}), (std::map<UnitIndex, Bytes>{{7, state("seven")}}));
+}
+
+TEST(UnitStatesTest, WhatIsPastTheLimitIsNotKeptAndPushesNothingOut) {
+  UnitStates states;
+  const Bytes large(limits::kUnitStateBytes);
+  const UnitIndex fit = limits::kUnitStatesBytes / limits::kUnitStateBytes;
+  for (UnitIndex unit = 0; unit < fit + 3; ++unit) states.keep(unit, large);
+  EXPECT_EQ(states_in(states, {0, fit + 3}).size(), fit);
+  states.keep(0, state("smaller"));  // in the place of its own
+  EXPECT_EQ(states_in(states, {0, 1}).at(0), state("smaller"));
+  states.drop({0, 2});
+  states.keep(fit, large);
+  EXPECT_TRUE(states_in(states, {0, fit + 1}).contains(fit));
+}
+
+// The worker that computes, of those that do not lead.
+std::size_t holder(Pool& pool, std::size_t workers) {
+  for (std::size_t n = 2; n <= workers; ++n) {
+    if (pool.computes(n)) return n;
+  }
+  return 0;
+}
+
+TEST(UnitStatesTest, AStateMovesToTheWorkerThatTakesTheUnitOver) {
+  Pool pool(3);
+  pool.submit(1, pool.manifest(1000, 1));
+  const std::size_t first = holder(pool, 3);
+  ASSERT_NE(first, 0U);
+  const auto unit = pool.save_state(first, state("half way"));
+  ASSERT_TRUE(unit);
+  pool.kill(first);
+  // Everybody else computes on until the unit has come to one of them.
+  for (int round = 0; round < 1000; ++round) {
+    for (std::size_t n = 1; n <= 3; ++n) {
+      if (n == first) continue;
+      if (pool.states_at(n).contains(*unit)) {
+        EXPECT_EQ(pool.states_at(n).at(*unit), state("half way"));
+        return;
+      }
+    }
+    bool any = false;
+    for (std::size_t n = 1; n <= 3; ++n) {
+      any |= pool.compute(n, [](std::size_t, UnitIndex u) { return test::true_output(u); });
+    }
+    if (!any) pool.wait(1s);
+  }
+  FAIL() << "nobody was told how far the unit had come";
+}
+
+TEST(UnitStatesTest, VerifiersBeginAtTheBeginning) {
+  Pool pool(4);
+  pool.submit(1, pool.manifest(1, 3));
+  // One unit, three replicas: whoever computes says how far it has come.
+  std::size_t told = 0;
+  for (int round = 0; round < 100; ++round) {
+    bool any = false;
+    for (std::size_t n = 1; n <= 4; ++n) {
+      told += pool.save_state(n, state("a lie")) ? 1U : 0U;
+      any |= pool.compute(n, [](std::size_t, UnitIndex u) { return test::true_output(u); });
+    }
+    if (!any) pool.wait(1s);
+  }
+  EXPECT_GE(told, 3U);
+  for (std::size_t n = 1; n <= 4; ++n) EXPECT_TRUE(pool.states_at(n).empty()) << n;
+}
+
+TEST(UnitStatesTest, AStateOfAUnitThatOneDoesNotHoldIsNotKept) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(1000, 1));
+  const std::size_t first = holder(pool, 3);
+  ASSERT_NE(first, 0U);
+  const auto unit = pool.save_state(first, state("true"));
+  ASSERT_TRUE(unit);
+  pool.say_as(5 - first, 1, UnitState{.job = job, .unit = *unit, .state = state("a lie")});
+  pool.say_as(first, 1, UnitState{.job = job, .unit = 1'000'000, .state = state("nowhere")});
+  pool.kill(first);
+  pool.run([](std::size_t, UnitIndex u) { return test::true_output(u); });
+  for (std::size_t n = 1; n <= 3; ++n) {
+    for (const auto& [_, kept] : pool.states_at(n)) EXPECT_EQ(kept, state("true"));
+  }
+}
+
+}  // namespace
+}  // namespace shoal

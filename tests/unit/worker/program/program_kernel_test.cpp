@@ -1,0 +1,199 @@
+#include "worker/program/program_kernel.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "node/content/store/folder.h"
+#include "node/protocol/program_output.h"
+#include "node/protocol/program_spec.h"
+#include "sdk/host/unit_ended.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class ProgramKernelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "shoal-program-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    place_ = name;
+    fs::create_directories(scratch());
+  }
+  void TearDown() override { fs::remove_all(place_); }
+
+  fs::path scratch() const { return place_ / "scratch"; }
+  fs::path content(const std::string& name, const std::string& text) {
+    const fs::path path = place_ / name;
+    std::ofstream(path, std::ios::binary) << text;
+    contents_.push_back(path);
+    return path;
+  }
+  static ProgramSpec shell(const std::string& script) {
+    ProgramSpec spec;
+    spec.arguments = {"sh", "-c", script};
+    return spec;
+  }
+  Bytes run(const ProgramSpec& spec, std::uint64_t unit = 0,
+            const std::atomic<bool>* cancelled = nullptr) {
+    const KernelEntry kernel = program_kernel(contents_, scratch());
+    Bytes output;
+    kernel.prepare(encode(spec))({unit, std::nullopt, cancelled, nullptr}, output);
+    return output;
+  }
+  // What it left, as "path=bytes" one a line; stdout is "-".
+  std::string made_by(const ProgramSpec& spec, std::uint64_t unit = 0) {
+    const Bytes bytes = run(spec, unit);
+    const auto output = decode_program_output(bytes);
+    if (!output) return output.error().what;
+    std::string text;
+    if (output->standard_output) text += "-=" + std::string(as_text(*output->standard_output));
+    for (const auto& file : output->files) {
+      text += file.path + (file.executable ? "*" : "") + "=" + std::string(as_text(file.bytes));
+    }
+    return text;
+  }
+  // How it fails, which it must.
+  UnitEnded failure_of(const ProgramSpec& spec) {
+    try {
+      run(spec);
+    } catch (const UnitEnded& ended) {
+      return ended;
+    }
+    ADD_FAILURE() << "the unit has not failed";
+    return {FailureKind::kThrew, ""};
+  }
+
+  fs::path place_;
+  std::vector<fs::path> contents_;
+};
+
+TEST_F(ProgramKernelTest, KeepsFilesAndStdout) {
+  content("c0", "seven");
+  ProgramSpec spec =
+      shell("cat in/x; mkdir d; echo {} >d/b; echo a >d/a; chmod +x d/a; echo {} >{name}.t");
+  spec.files = {{"in/x", 0, false, false}};
+  spec.outputs = {"d", "{name}.t"};
+  spec.standard_output = true;
+  spec.first = 10;
+  spec.step = 5;
+  EXPECT_EQ(made_by(spec, 2),
+            "-=seven"
+            "20.t=20\n"
+            "d/a*=a\n"
+            "d/b=20\n");
+  EXPECT_EQ(encode(*decode_program_output(run(spec, 2))), run(spec, 2)) << "and the same again";
+  EXPECT_TRUE(fs::is_empty(scratch() / "units")) << "the unit's folder is left behind";
+}
+
+TEST_F(ProgramKernelTest, BringsProgramsAndFolders) {
+  auto store = ContentStore::open(place_ / "store");
+  ASSERT_TRUE(store);
+  fs::create_directories(place_ / "app/lib");
+  std::ofstream(place_ / "app/lib/words") << "library";
+  std::ofstream(place_ / "app/start") << "#!/bin/sh\ncat \"$(dirname \"$0\")/lib/words\"\n";
+  fs::permissions(place_ / "app/start", fs::perms::owner_all);
+  const auto packed = pack_folder(**store, place_ / "app");
+  ASSERT_TRUE(packed);
+  contents_.push_back(*(*store)->path_of(packed->id));
+  content("c1", "#!/bin/sh\necho from $0 with $1\n");
+  ProgramSpec spec;
+  spec.files = {{"app", 0, true, false}, {"mine", 1, false, true}};
+  spec.standard_output = true;
+  spec.arguments = {"app/start"};
+  EXPECT_EQ(made_by(spec), "-=library");
+  spec.arguments = {"./mine", "{}"};
+  EXPECT_THAT(made_by(spec, 4), HasSubstr("mine with 4"));
+}
+
+TEST_F(ProgramKernelTest, DoesNotLetInputsBeChanged) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write to any file";
+  content("c0", "kept");
+  ProgramSpec spec = shell("echo changed >x; cat x");
+  spec.files = {{"x", 0, false, false}};
+  spec.standard_output = true;
+  EXPECT_EQ(made_by(spec), "-=kept");
+}
+
+TEST_F(ProgramKernelTest, TellsHowAProgramEnded) {
+  const UnitEnded status = failure_of(shell("echo why >&2; exit 3"));
+  EXPECT_EQ(status.kind(), FailureKind::kThrew);
+  EXPECT_THAT(status.what(), HasSubstr("exit status 3"));
+  EXPECT_EQ(status.stderr_end(), "why\n");
+  const UnitEnded crashed = failure_of(shell("kill -SEGV $$"));
+  EXPECT_EQ(crashed.kind(), FailureKind::kCrashed);
+  EXPECT_THAT(crashed.what(), HasSubstr("SIGSEGV"));
+  ProgramSpec slow = shell("echo begun >&2; sleep 1000 & sleep 1000");
+  slow.wall_ms = 200;
+  const UnitEnded late = failure_of(slow);
+  EXPECT_EQ(late.kind(), FailureKind::kTimedOut);
+  EXPECT_EQ(late.stderr_end(), "begun\n");
+  ProgramSpec none = shell("");
+  none.arguments[0] = "there-is-no-such-program";
+  EXPECT_EQ(failure_of(none).kind(), FailureKind::kRefused);
+  ProgramSpec fine = shell("exit 3");
+  fine.exit_statuses = {0, 3};
+  const Bytes bytes = run(fine);
+  EXPECT_EQ(decode_program_output(bytes)->exit_status, 3);
+}
+
+TEST_F(ProgramKernelTest, BoundsWhatAUnitLeaves) {
+  ProgramSpec loud = shell("while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyy; done");
+  loud.standard_output = true;
+  loud.output_bytes_max = 10'000;
+  EXPECT_EQ(failure_of(loud).kind(), FailureKind::kBadAnswer);
+  ProgramSpec large = shell("head -c 20000 /dev/zero >big");
+  large.outputs = {"big"};
+  large.output_bytes_max = 10'000;
+  EXPECT_THAT(failure_of(large).what(), HasSubstr("more than the job allows"));
+}
+
+TEST_F(ProgramKernelTest, LooksAtNothingOutside) {
+  std::ofstream(place_ / "secret") << "secret";
+  ProgramSpec spec = shell("ln -s " + (place_ / "secret").string() + " leak; echo x >other");
+  spec.outputs = {"leak"};
+  EXPECT_THAT(failure_of(spec).what(),
+              AllOf(HasSubstr("left no 'leak' behind"), HasSubstr("other")));
+  spec.outputs = {"*"};
+  EXPECT_EQ(made_by(spec), "other=x\n");
+}
+
+TEST_F(ProgramKernelTest, EndsWhatIsNotWantedAnyMore) {
+  std::atomic<bool> cancelled{true};
+  EXPECT_THROW(run(shell("sleep 1000"), 0, &cancelled), UnitEnded);
+}
+
+TEST_F(ProgramKernelTest, ShowsNothingOfTheWorkersEnvironment) {
+  ::setenv("SHOAL_TEST_SECRET", "secret", 1);
+  ProgramSpec spec = shell("env");
+  spec.standard_output = true;
+  spec.environment = {{"MODE", "fast"}, {"TZ", "Europe/Vienna"}};
+  const std::string made = made_by(spec);
+  EXPECT_THAT(made, AllOf(HasSubstr("MODE=fast\n"), HasSubstr("TZ=Europe/Vienna\n"),
+                          ::testing::Not(HasSubstr("secret"))));
+}
+
+TEST_F(ProgramKernelTest, ComparesByTheRulesOfTheJob) {
+  ProgramSpec spec = shell("");
+  spec.comparison = {true, {"^Date"}, 1e-3, 0};
+  const auto same = program_kernel({}, scratch()).prepare_equivalent(encode(spec));
+  const auto output = [](std::string_view text) {
+    ProgramOutput made;
+    made.name = "1";
+    made.standard_output = as_bytes(text);
+    return encode(made);
+  };
+  EXPECT_TRUE(same(output("Date 1\nx 1.0\n"), output("Date 2\nx 1.0001\n")));
+  EXPECT_FALSE(same(output("x 1.0\n"), output("x 1.1\n")));
+  EXPECT_THROW(same(output("x"), Bytes{}), UnitRefused);
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,152 @@
+#include "worker/program/output_gathering.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "node/protocol/program_template.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kNamesShown = 8;
+
+bool is_pattern(const std::string& text) { return text.find_first_of("*?") != std::string::npos; }
+
+// All regular files below the folder, and the folders themselves, by their paths in it.
+struct Found {
+  std::vector<std::string> files;
+  std::set<std::string> folders;
+};
+Result<Found, std::string> look_through(const fs::path& work) {
+  Found found;
+  std::error_code error;
+  fs::recursive_directory_iterator at(work, error);
+  for (const fs::recursive_directory_iterator end; !error && at != end; at.increment(error)) {
+    const fs::file_status status = at->symlink_status(error);
+    if (error) break;
+    std::string path = at->path().lexically_relative(work).generic_string();
+    if (fs::is_regular_file(status))
+      found.files.push_back(std::move(path));
+    else if (fs::is_directory(status))
+      found.folders.insert(std::move(path));
+    if (found.files.size() > limits::kProgramOutputFiles) {
+      return tl::unexpected(std::string("the program left more than ") +
+                            std::to_string(limits::kProgramOutputFiles) + " files behind");
+    }
+  }
+  if (error) return tl::unexpected("the program's folder cannot be read: " + error.message());
+  std::sort(found.files.begin(), found.files.end());
+  return found;
+}
+
+// Whether the pattern stands for the path or for a folder that it lies in.
+bool stands_for(const std::string& pattern, const std::string& path) {
+  if (matches_pattern(pattern, path)) return true;
+  for (std::size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
+    if (matches_pattern(pattern, std::string_view(path).substr(0, at))) return true;
+  }
+  return false;
+}
+
+std::string missing(const std::string& pattern, const Found& found,
+                    const std::set<std::string>& inputs) {
+  std::string others;
+  std::size_t count = 0;
+  for (const std::string& file : found.files) {
+    if (inputs.contains(file)) continue;
+    if (++count <= kNamesShown) others += (others.empty() ? "" : ", ") + file;
+  }
+  if (count > kNamesShown) others += " and " + std::to_string(count - kNamesShown) + " more";
+  return "the program ended well, but left no '" + pattern + "' behind; it left " +
+         (others.empty() ? "nothing" : others);
+}
+
+Result<GatheredFile, std::string> read_file(const fs::path& work, const std::string& path,
+                                            std::uint64_t bytes_max) {
+  const int fd =
+      ::open((work / path).c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  const auto failed = [&](const std::string& why) {
+    if (fd >= 0) ::close(fd);
+    return tl::unexpected("the output " + path + " cannot be read: " + why);
+  };
+  if (fd < 0) return failed(std::strerror(errno));
+  struct stat about {};
+  if (::fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) return failed("it is no file");
+  const auto size = static_cast<std::uint64_t>(about.st_size);
+  if (size > bytes_max) {
+    return failed("with its " + std::to_string(size) +
+                  " bytes the outputs are more than the job allows");
+  }
+  GatheredFile file{path, (about.st_mode & S_IXUSR) != 0, Bytes(size)};
+  std::size_t filled = 0;
+  while (filled < size) {
+    const ssize_t got = ::read(fd, file.bytes.data() + filled, size - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return failed(got < 0 ? std::strerror(errno) : "it has become shorter");
+    filled += static_cast<std::size_t>(got);
+  }
+  ::close(fd);
+  return file;
+}
+
+}  // namespace
+
+Result<std::vector<GatheredFile>, std::string> gather_outputs(
+    const fs::path& work, const std::vector<std::string>& patterns,
+    const std::vector<ProgramFile>& inputs, std::uint64_t bytes_max) {
+  std::vector<GatheredFile> gathered;
+  if (patterns.empty()) return gathered;
+  const auto found = look_through(work);
+  if (!found) return tl::unexpected(found.error());
+  std::set<std::string> input_paths;
+  for (const ProgramFile& input : inputs) input_paths.insert(input.path);
+  std::set<std::string> chosen;
+  for (const std::string& pattern : patterns) {
+    bool any = !is_pattern(pattern) && found->folders.contains(pattern);
+    for (const std::string& file : found->files) {
+      if (!stands_for(pattern, file)) continue;
+      if (is_pattern(pattern) && input_paths.contains(file)) continue;
+      chosen.insert(file);
+      any = true;
+    }
+    if (!any) return tl::unexpected(missing(pattern, *found, input_paths));
+  }
+  std::uint64_t left = bytes_max;
+  for (const std::string& path : chosen) {
+    if (!is_path_below(path)) {
+      return tl::unexpected(
+          std::string("an output's name cannot be carried: it has control characters"));
+    }
+    auto file = read_file(work, path, left);
+    if (!file) return tl::unexpected(file.error());
+    left -= file->bytes.size();
+    gathered.push_back(std::move(*file));
+  }
+  return gathered;
+}
+
+void remove_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (!error) return;
+  std::error_code ignored;
+  for (fs::recursive_directory_iterator
+           at(folder, fs::directory_options::skip_permission_denied, ignored),
+       end;
+       !ignored && at != end; at.increment(ignored)) {
+    if (at->is_symlink(error)) continue;
+    if (at->is_directory(error)) fs::permissions(at->path(), fs::perms::owner_all, error);
+  }
+  fs::remove_all(folder, ignored);
+}
+
+}  // namespace shoal

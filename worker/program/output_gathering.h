@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "node/protocol/bytes.h"
+#include "node/protocol/program_spec.h"
+#include "node/protocol/result.h"
+
+namespace shoal {
+
+struct GatheredFile {
+  std::string path;
+  bool executable = false;
+  Bytes bytes;
+};
+
+// Reads what the program was to leave behind in `work`: the files that `patterns`, already filled
+// in, stand for, sorted by path. Inputs are no outputs unless they are named. Links are not
+// followed. The error is a sentence that says what is there instead.
+Result<std::vector<GatheredFile>, std::string> gather_outputs(
+    const std::filesystem::path& work, const std::vector<std::string>& patterns,
+    const std::vector<ProgramFile>& inputs, std::uint64_t bytes_max);
+
+// Also where the program has taken away its own rights to write there.
+void remove_folder(const std::filesystem::path& folder);
+
+}  // namespace shoal

@@ -1,0 +1,252 @@
+#include "worker/program/program_kernel.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "node/protocol/limits.h"
+#include "node/protocol/program_compare.h"
+#include "node/protocol/program_output.h"
+#include "node/protocol/program_spec.h"
+#include "node/protocol/program_template.h"
+#include "sdk/host/unit_ended.h"
+#include "worker/program/environment.h"
+#include "worker/program/input_layout.h"
+#include "worker/program/output_gathering.h"
+#include "worker/program/process_run.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The folder of one unit, for as long as the unit runs. Its name is the unit's index, so that
+// programs that print where they are print the same on every worker.
+class UnitFolder {
+ public:
+  UnitFolder(const fs::path& units, UnitIndex unit) {
+    std::error_code error;
+    fs::create_directories(units, error);
+    std::string name = std::to_string(unit);
+    // The same unit may still be running for a chunk that nobody wants any more.
+    for (int again = 2; !error && !fs::create_directory(units / name, error); ++again) {
+      name = std::to_string(unit) + "-" + std::to_string(again);
+    }
+    folder_ = units / name;
+    place_ = {folder_ / "work", folder_ / "home", folder_ / "tmp"};
+    for (const fs::path& path : {place_.work, place_.home, place_.tmp}) {
+      if (!error) fs::create_directory(path, error);
+    }
+    if (!error) return;
+    remove_folder(folder_);
+    throw UnitEnded(FailureKind::kRefused,
+                    "the worker cannot make a folder for the unit: " + error.message());
+  }
+  ~UnitFolder() { remove_folder(folder_); }
+  UnitFolder(const UnitFolder&) = delete;
+  UnitFolder& operator=(const UnitFolder&) = delete;
+  const UnitPlace& place() const { return place_; }
+
+ private:
+  fs::path folder_;
+  UnitPlace place_;
+};
+
+std::string seconds(std::uint64_t ms) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f s", static_cast<double>(ms) / 1000);
+  return text;
+}
+
+// What it took: for people, and nothing that workers compare.
+std::string cost_of(const ProcessEnd& end) {
+  return " after " + seconds(end.wall_ms) + " (" + seconds(end.cpu_ms) + " of processor time, " +
+         std::to_string(end.memory_kib / 1024) + " MiB)";
+}
+
+std::string signal_name(int number) {
+  const char* name = ::sigabbrev_np(number);
+  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
+}
+
+// Programs that print their errors to stdout are not rare.
+std::string words_of(const ProcessEnd& end) {
+  if (!end.stderr_end.empty()) return end.stderr_end;
+  return end.stdout_end.empty() ? std::string("(it wrote nothing)") : end.stdout_end;
+}
+
+class ProgramJob {
+ public:
+  ProgramJob(ProgramSpec spec, InputLayout layout, fs::path units)
+      : spec_(std::move(spec)), layout_(std::move(layout)), units_(std::move(units)) {}
+
+  void run(const UnitCall& call, Bytes& output) const {
+    const ProgramUnit unit = unit_of(call);
+    const UnitFolder folder(units_, call.unit);
+    const UnitPlace& place = folder.place();
+    if (auto done = layout_.lay_out(place.work); !done) {
+      throw UnitEnded(FailureKind::kRefused, done.error());
+    }
+    const std::uint64_t bytes_max =
+        spec_.output_bytes_max != 0 ? spec_.output_bytes_max : limits::kOutputBytes;
+    ProcessOrder order;
+    order.arguments = filled(spec_.arguments, unit);
+    order.program = find_program(order.arguments.front(), place.work);
+    order.environment = environment_of(spec_, unit, place);
+    order.folder = place.work;
+    order.wall_ms = spec_.wall_ms;
+    order.memory_bytes = spec_.memory_bytes;
+    order.keep_stdout = spec_.standard_output;
+    order.stdout_bytes_max = bytes_max;
+    order.unwanted = call.cancelled;
+    auto end = run_process(order);
+    if (!end) throw UnitEnded(FailureKind::kRefused, end.error());
+    judge(*end);
+    gather(*end, unit, place.work, bytes_max, output);
+  }
+
+ private:
+  ProgramUnit unit_of(const UnitCall& call) const {
+    if (!call.input) return numbered_unit(spec_, call.unit);
+    auto unit = decode_program_unit(*call.input);
+    if (!unit) throw UnitRefused("the unit's input is none of a program: " + unit.error().what);
+    return std::move(*unit);
+  }
+
+  static std::vector<std::string> filled(const std::vector<std::string>& templates,
+                                         const ProgramUnit& unit) {
+    std::vector<std::string> texts;
+    for (const std::string& text : templates) {
+      auto one = fill_template(text, unit);
+      if (!one) throw UnitRefused("the unit has nothing for " + one.error());
+      texts.push_back(std::move(*one));
+    }
+    return texts;
+  }
+
+  // What the job brings comes before what is installed.
+  fs::path find_program(const std::string& name, const fs::path& work) const {
+    if (name.starts_with('/')) return name;
+    const bool brought =
+        name.find('/') != std::string::npos ||
+        std::any_of(spec_.files.begin(), spec_.files.end(),
+                    [&](const ProgramFile& file) { return file.executable && file.path == name; });
+    if (brought) return work / name;
+    fs::path installed = find_installed(name);
+    if (installed.empty()) {
+      throw UnitEnded(FailureKind::kRefused,
+                      "the program " + name + " is not installed on this worker");
+    }
+    return installed;
+  }
+
+  // Throws unless the program has ended well.
+  void judge(const ProcessEnd& end) const {
+    const std::string cost = cost_of(end);
+    switch (end.by) {
+      case ProcessEnd::By::kTime:
+        throw UnitEnded(
+            FailureKind::kTimedOut,
+            "the program was ended" + cost + ": the job allows " + seconds(spec_.wall_ms),
+            words_of(end));
+      case ProcessEnd::By::kTooMuchOutput:
+        throw UnitEnded(FailureKind::kBadAnswer,
+                        "the program was ended" + cost +
+                            ": it wrote more to stdout than the job allows for a result",
+                        words_of(end));
+      case ProcessEnd::By::kUnwanted:
+        throw UnitEnded(FailureKind::kThrew, "the unit is not wanted any more");
+      case ProcessEnd::By::kItself:
+        break;
+    }
+    if (WIFSIGNALED(end.wait_status)) {
+      const int number = WTERMSIG(end.wait_status);
+      // Nobody but the system kills like this, and it does so when memory runs out.
+      const bool memory = number == SIGKILL;
+      throw UnitEnded(memory ? FailureKind::kOutOfMemory : FailureKind::kCrashed,
+                      "the program died of " + signal_name(number) + cost +
+                          (memory ? "; most likely memory ran out" : ""),
+                      words_of(end));
+    }
+    const int status = WEXITSTATUS(end.wait_status);
+    const auto& good = spec_.exit_statuses;
+    if (std::find(good.begin(), good.end(), status) == good.end()) {
+      throw UnitEnded(FailureKind::kThrew,
+                      "the program ended with exit status " + std::to_string(status) + cost,
+                      words_of(end));
+    }
+  }
+
+  void gather(const ProcessEnd& end, const ProgramUnit& unit, const fs::path& work,
+              std::uint64_t bytes_max, Bytes& output) const {
+    std::vector<std::string> patterns = filled(spec_.outputs, unit);
+    for (const std::string& pattern : patterns) {
+      if (!is_path_below(pattern)) {
+        throw UnitRefused("the output '" + pattern + "' does not lie in the working folder");
+      }
+    }
+    auto files = gather_outputs(work, patterns, spec_.files, bytes_max);
+    if (!files) throw UnitEnded(FailureKind::kThrew, files.error(), words_of(end));
+    ProgramOutput made;
+    made.name = name_of(unit);
+    made.exit_status = static_cast<std::uint8_t>(WEXITSTATUS(end.wait_status));
+    if (spec_.standard_output) made.standard_output = end.standard_output;
+    for (const GatheredFile& file : *files) {
+      made.files.push_back({file.path, file.executable, file.bytes});
+    }
+    const Bytes encoded = encode(made);
+    output.insert(output.end(), encoded.begin(), encoded.end());
+  }
+
+  ProgramSpec spec_;
+  InputLayout layout_;
+  fs::path units_;
+};
+
+ProgramSpec spec_of(ByteView parameters) {
+  auto spec = decode_program_spec(parameters);
+  if (!spec) throw UnitRefused("the job says no program to run: " + spec.error().what);
+  return std::move(*spec);
+}
+
+EquivalentFunction comparison_of(ByteView parameters) {
+  auto comparer = ProgramComparer::make(spec_of(parameters).comparison);
+  if (!comparer) throw UnitRefused(comparer.error());
+  return [comparer = std::move(*comparer)](ByteView a, ByteView b) {
+    const auto one = decode_program_output(a);
+    const auto other = decode_program_output(b);
+    if (!one) throw UnitRefused(one.error().what);
+    if (!other) throw UnitRefused(other.error().what);
+    return !comparer.difference(*one, *other);
+  };
+}
+
+}  // namespace
+
+KernelEntry program_kernel(std::vector<fs::path> contents, fs::path scratch) {
+  KernelEntry kernel;
+  kernel.name = kProgramKernel;
+  kernel.prepare = [contents = std::move(contents),
+                    scratch = std::move(scratch)](ByteView parameters) -> UnitFunction {
+    ProgramSpec spec = spec_of(parameters);
+    // One executor serves one job, so that the folder is made once; a setup that is sent again
+    // finds it gone.
+    const fs::path shared = scratch / "inputs";
+    remove_folder(shared);
+    auto layout = InputLayout::make(spec.files, contents, shared);
+    if (!layout) throw UnitRefused(layout.error());
+    auto job =
+        std::make_shared<const ProgramJob>(std::move(spec), std::move(*layout), scratch / "units");
+    return [job](const UnitCall& call, Bytes& output) { job->run(call, output); };
+  };
+  kernel.prepare_equivalent = comparison_of;
+  return kernel;
+}
+
+}  // namespace shoal
