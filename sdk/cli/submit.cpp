@@ -48,16 +48,16 @@ they are what it writes to stdout alone, on stdout. docs/programs.md is its manu
 With the name of a task, that task's own program is started with all that follows, and submits to
 the pool: `shoal submit align --help` says what it takes.
 
-With the file of a WebAssembly module (*.wasm, made by `shoal kernel build`), one of its kernels is run
-in the same way as those that ship: by workers that need not trust you. --kernel chooses where there
-are several.
+With the file of a WebAssembly module (*.wasm, made by `shoal kernel build`), one of its kernels is
+run in the same way as those that ship: by workers that need not trust you. --kernel chooses where
+there are several.
 
   shoal submit collatz.wasm --units 1000 --params '{"block": 1000}'
 
-With --kernel alone, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines of a
-file, and each unit's result is printed as one line of JSON as soon as it is verified. Parameters
-and inputs are JSON: an object for a struct, null for a kernel without parameters. In results a
-struct is the list of its fields, and a run of numbers {"hex": ...}.
+With --kernel alone, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines
+of a file, and each unit's result is printed as one line of JSON as soon as it is verified.
+Parameters and inputs are JSON: an object for a struct, null for a kernel without parameters. In
+results a struct is the list of its fields, and a run of numbers {"hex": ...}.
 
   shoal submit --kernel mandelbrot --params '{"pixels_x": 256, "pixels_y": 192}' --units 12
   seq 2 200 | shoal submit --kernel lucas_lehmer --inputs -)";

@@ -16,8 +16,6 @@ constexpr std::size_t kJobsOverKept = 4096;
 constexpr std::size_t kForLeaderMax = 4096;
 // So that one node cannot fill the table with jobs that it made up.
 constexpr std::size_t kJobsOfOneLeader = 256;
-constexpr std::size_t kLeasesMax = 1024;
-constexpr std::size_t kItemsMax = 16'384;
 
 }  // namespace
 
@@ -156,8 +154,7 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     }
   }
   if (grant.ranges.empty()) return;
-  // More than a report could list is more than anybody should be given.
-  if (job->leases.size() >= kLeasesMax || job->bound.size() + job->primaries.size() >= kItemsMax) {
+  if (!has_room(*job)) {
     job->leases.erase(grant.lease);
     return give_back(*job, grant.lease, out);
   }
@@ -424,6 +421,7 @@ void Labor::check_invariants() const {
           "running chunks miscounted");
     check(job.for_leader.size() <= kForLeaderMax, "too many messages wait for a leader");
     check(job.thieves.size() <= limits::kHungryPeers, "too many thieves are remembered");
+    check(job.leases.size() <= kLeasesMax, "a worker holds more leases than it can report");
     if (job.rejoins > 0) continue;  // the leader is to say what it holds
     RangeSet started;
     for (auto* queue : {&job.bound, &job.primaries, &job.rejoining}) {

@@ -17,6 +17,9 @@ namespace shoal {
 // How long a victim may take to answer before the next one is asked.
 inline constexpr Duration kStealPatience = 3s;
 inline constexpr std::size_t kChunksMax = 256;
+// Of one job: more than a report could list is more than anybody should be given.
+inline constexpr std::size_t kLeasesMax = 1024;
+inline constexpr std::size_t kItemsMax = 16'384;
 // Outputs that were committed and may have to be shown: past this, one job starts no more.
 inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 
@@ -203,6 +206,9 @@ class Labor {
 
   void drop_cancelled(Job&);
   static void unqueue(Job&, Range);
+  static bool has_room(const Job& job) {
+    return job.leases.size() < kLeasesMax && job.bound.size() + job.primaries.size() < kItemsMax;
+  }
   bool leader_linked(const Job&) const;
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);

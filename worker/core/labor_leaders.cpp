@@ -225,13 +225,16 @@ void Labor::rejoin(Instant now, Job& job, Outbox& out) {
 void Labor::on_rejoin_reply(Instant now, const NodeId& from, const RejoinReply& reply,
                             Outbox& out) {
   Job* job = led_by(reply.job, from);
-  if (job == nullptr) return;
+  if (job == nullptr || !job->manifest) return;
   // Asked twice before the first answer came, it hears twice, and cannot tell which answer is to
   // which: the leases of both count.
   if (job->rejoins == 0 && reply.epoch != job->epoch) return;
   for (const auto& lease : reply.leases) {
     auto grant = decode_grant(lease.grant.body);
     if (!grant || grant->job != job->id || grant->epoch != reply.epoch) continue;
+    // What is not taken is not reported, and lapses.
+    const bool can = job->state == State::kReady || job->state == State::kFetching;
+    if (!can || !has_room(*job)) continue;
     hold_again(*job, *grant);
     take_paper(*job, lease.grant);
   }

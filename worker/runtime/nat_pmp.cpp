@@ -76,10 +76,10 @@ class Conversation {
       tries += ::poll(&readable, 1, static_cast<int>(std::max(wait_ms, 0L))) == 0 ? 1 : 0;
       code_ = ::readnatpmpresponseorretry(&state_, &response);
       if (code_ == 0 && response.type == wanted) return response;
-      if (code_ == 0) return tl::unexpected("the router answers something else");
+      if (code_ == 0) return tl::unexpected(std::string("the router answers something else"));
       if (code_ != NATPMP_TRYAGAIN) return tl::unexpected(why(code_));
     }
-    return tl::unexpected(kNoAnswer);
+    return tl::unexpected(std::string(kNoAnswer));
   }
 
   natpmp_t state_{};
@@ -99,7 +99,7 @@ class NatPmp final : public RouterProtocol {
     if (!mapped) return tl::unexpected(mapped.error());
     const auto& given = mapped->pnu.newportmapping;
     if (given.privateport != inner || given.mappedpublicport == 0 || given.lifetime == 0) {
-      return tl::unexpected("the router maps something else");
+      return tl::unexpected(std::string("the router maps something else"));
     }
     const auto seen = router.ask_for_address();
     if (!seen) return tl::unexpected(seen.error());

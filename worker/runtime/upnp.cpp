@@ -90,10 +90,10 @@ class Upnp final : public RouterProtocol {
   Result<PortMapping, std::string> map(std::uint16_t inner, std::uint16_t outer,
                                        std::chrono::seconds lifetime) override {
     router_ = Router::find(description_);
-    if (!router_) return tl::unexpected("no router answers");
+    if (!router_) return tl::unexpected(std::string("no router answers"));
     std::string address = router_->address();
     if (scope_of(address) == AddressScope::kNone) {
-      return tl::unexpected("the router has no address outside");
+      return tl::unexpected(std::string("the router has no address outside"));
     }
     for (int tries = 0; tries < kPortTries; ++tries) {
       int code = router_->add(inner, outer, lifetime);
@@ -105,10 +105,11 @@ class Upnp final : public RouterProtocol {
       } else if (code == kConflict) {
         outer = next_port(outer);
       } else {
-        return tl::unexpected("the router refuses (error " + std::to_string(code) + ")");
+        return tl::unexpected(std::string("the router refuses (error ") + std::to_string(code) +
+                              ")");
       }
     }
-    return tl::unexpected("the router's ports are taken");
+    return tl::unexpected(std::string("the router's ports are taken"));
   }
 
   bool unmap(std::uint16_t, std::uint16_t outer) override {

@@ -1,6 +1,7 @@
 #include "worker/wasm/engine.h"
 
 #include <dlfcn.h>
+#include <sys/random.h>
 
 #include <future>
 #include <string>
@@ -21,10 +22,16 @@ Engine::Engine(unsigned compiling_threads) : impl_(std::make_unique<Impl>()) {
   v8::V8::SetFlagsFromString(
       "--no-liftoff --no-wasm-tier-up --no-wasm-lazy-compilation --no-wasm-dynamic-tiering "
       "--single-threaded-gc --stack-size=800");
+  // Or it would open /dev/urandom for every isolate.
+  v8::V8::SetEntropySource([](unsigned char* buffer, std::size_t bytes) {
+    return getrandom(buffer, bytes, 0) == static_cast<ssize_t>(bytes);
+  });
   impl_->platform = v8::platform::NewDefaultPlatform(static_cast<int>(compiling_threads));
   v8::V8::InitializePlatform(impl_->platform.get());
   v8::V8::Initialize();
   v8::V8::EnableWebAssemblyTrapHandler(true);
+  // The first isolate looks into files that later ones do not need.
+  const OwnIsolate first;
 }
 
 Engine::~Engine() {

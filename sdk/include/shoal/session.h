@@ -58,9 +58,9 @@ struct JobOptions {
   bool distinct_blocks = false;
   // The kernel is one of those that ship with Shoal: workers have it, and trust it, already.
   bool shipped = false;
-  // The file of a WebAssembly module that was built of this program's source (`shoal kernel build`):
-  // workers run the kernel from there instead of from this program, and need not trust you for
-  // it. A local session takes no notice of it.
+  // The file of a WebAssembly module built of this program's source (`shoal kernel build`): workers
+  // run the kernel from there instead of from this program, and need not trust you for it. A local
+  // session takes no notice of it.
   std::string module = {};
   // Stays with the pool after all results were taken, so that they can be taken again.
   bool keep = false;

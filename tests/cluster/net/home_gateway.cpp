@@ -71,16 +71,21 @@ std::uint16_t number(const std::string& text) {
 }
 
 std::string description() {
-  return R"(<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device><deviceType>)" +
-         std::string(kDevice) +
-         R"(</deviceType><deviceList><device><deviceType>urn:schemas-upnp-org:device:WANDevice:1)"
-         R"(</deviceType><deviceList><device><deviceType>)"
-         R"(urn:schemas-upnp-org:device:WANConnectionDevice:1</deviceType><serviceList><service>)"
-         "<serviceType>" +
-         kService +
-         "</serviceType><controlURL>/control</controlURL><eventSubURL>/event</eventSubURL>"
-         "<SCPDURL>/scpd.xml</SCPDURL></service></serviceList></device></deviceList></device>"
-         "</deviceList></device></root>";
+  const auto device = [](const std::string& type, const std::string& inside) {
+    return "<device><deviceType>" + type + "</deviceType>" + inside + "</device>";
+  };
+  const auto list = [](const std::string& inside) {
+    return "<deviceList>" + inside + "</deviceList>";
+  };
+  const std::string service =
+      "<serviceList><service><serviceType>" + std::string(kService) +
+      "</serviceType><controlURL>/control</controlURL><eventSubURL>/event</eventSubURL>"
+      "<SCPDURL>/scpd.xml</SCPDURL></service></serviceList>";
+  const std::string schema = "urn:schemas-upnp-org:device:";
+  return R"(<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0">)" +
+         device(kDevice, list(device(schema + "WANDevice:1",
+                                     list(device(schema + "WANConnectionDevice:1", service))))) +
+         "</root>";
 }
 
 std::string soap(const std::string& inside) {

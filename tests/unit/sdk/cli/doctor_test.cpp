@@ -80,8 +80,8 @@ TEST(DoctorTest, PathsAreCounted) {
   Diagnosis mapped;
   judge_paths(mapped, seen);
   EXPECT_EQ(mapped.findings[0].text,
-            "2 direct, 1 relayed from here; 1 cannot be dialled and have relays; routers let others "
-            "in to 1 that asked them to");
+            "2 direct, 1 relayed from here; 1 cannot be dialled and have relays; "
+            "routers let others in to 1 that asked them to");
   seen.workers[1].status->reachability = Reachability::kUnreachable;
   Diagnosis stranded;
   judge_paths(stranded, seen);

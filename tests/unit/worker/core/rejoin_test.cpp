@@ -75,5 +75,47 @@ TEST_F(Rejoining, WhatIsCommittedMeanwhileIsNotHeldAgain) {
   EXPECT_EQ(once.size(), pool_.computed[2].size()) << "a unit was computed twice here";
 }
 
+// What a leader says that nobody asked.
+class Unasked : public ::testing::Test {
+ protected:
+  RejoinReply reply_of(std::size_t leader, const JobId& job, std::uint64_t epoch,
+                       std::uint64_t first_lease) {
+    RejoinReply reply{.job = job, .epoch = epoch, .leases = {}, .duration_ms = 60'000, .open = {}};
+    const test::PlainSigner signer(static_cast<std::uint8_t>(leader));
+    for (std::uint64_t i = 0; i < limits::kGrantsPerMessage; ++i) {
+      const std::uint64_t lease = first_lease + i;
+      const Grant grant{.job = job,
+                        .epoch = epoch,
+                        .lease = lease,
+                        .kind = LeaseKind::kPrimary,
+                        .ranges = {{lease, lease + 1}},
+                        .worker = pool_.id(2)};
+      reply.leases.push_back({.old_epoch = epoch,
+                              .old_lease = lease,
+                              .grant = sign_fact(signer, Purpose::kGrant, encode(grant))});
+    }
+    return reply;
+  }
+  Pool pool_{3};
+};
+
+TEST_F(Unasked, AJobOfWhichNothingIsKnownGivesNoLeases) {
+  JobId job;
+  job.bytes[0] = 7;
+  pool_.say_as(3, 2, WorkAvailable{.job = job, .leader = pool_.record(3), .hops = 0, .terms = {}});
+  pool_.say_as(3, 2, reply_of(3, job, 0, 1));
+  EXPECT_EQ(pool_.peer(2).status().backlog_units, 0U);
+}
+
+TEST_F(Unasked, LeasesStayWithinWhatAReportCanList) {
+  const JobId job = pool_.submit(1, pool_.manifest(100'000, 2));
+  pool_.run(honest, 0);
+  ASSERT_TRUE(pool_.compute(2, honest));
+  for (std::uint64_t first = 50'000; first < 60'000; first += limits::kGrantsPerMessage) {
+    pool_.say_as(1, 2, reply_of(1, job, 1, first));
+  }
+  EXPECT_GT(pool_.peer(2).status().backlog_units, 100U) << "none was taken";
+}
+
 }  // namespace
 }  // namespace shoal
