@@ -58,6 +58,8 @@ struct Variable {
 struct Comparison {
   # When two results are the same: their files have the same names, and each file the same bytes or,
   # with `text`, the same lines but for what is said here.
+  #
+  # Dropped lines are left out of the result itself. So a job without a tolerance compares bytes.
 
   text @0 :Bool;
   dropped @1 :List(Text);  # lines that match one of these (POSIX extended) are left out

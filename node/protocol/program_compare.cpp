@@ -110,7 +110,6 @@ Result<ProgramComparer, std::string> ProgramComparer::make(const ProgramComparis
 
 bool ProgramComparer::same_word(std::string_view a, std::string_view b) const {
   if (a == b) return true;
-  if (rules_.relative == 0 && rules_.absolute == 0) return false;
   const auto x = number_in(a);
   const auto y = number_in(b);
   if (!x || !y) return false;
@@ -121,6 +120,7 @@ bool ProgramComparer::same_word(std::string_view a, std::string_view b) const {
 
 bool ProgramComparer::same_line(std::string_view a, std::string_view b) const {
   if (a == b) return true;
+  if (rules_.relative == 0 && rules_.absolute == 0) return false;
   while (true) {
     const std::string_view word = next_word(a);
     if (!same_word(word, next_word(b))) return false;
@@ -153,6 +153,24 @@ std::optional<std::string> ProgramComparer::difference_of_texts(ByteView a, Byte
     return "in line " + std::to_string(one ? left_number : right_number) + ": " + quote(one) +
            " and " + quote(other);
   }
+}
+
+std::optional<Bytes> ProgramComparer::without_dropped(ByteView text) const {
+  if (patterns_->compiled.empty()) return std::nullopt;
+  std::string_view left = as_text(text);
+  if (left.find('\0') != std::string_view::npos) return std::nullopt;
+  Bytes kept;
+  kept.reserve(text.size());
+  std::size_t number = 0;
+  while (!left.empty()) {
+    const std::string_view from = left;
+    const std::string_view line = next_line(left, number);
+    if (patterns_->drop(line)) continue;
+    const ByteView whole = as_bytes(from.substr(0, from.size() - left.size()));
+    kept.insert(kept.end(), whole.begin(), whole.end());
+  }
+  if (kept.size() == text.size()) return std::nullopt;
+  return kept;
 }
 
 std::optional<std::string> ProgramComparer::difference(const ProgramOutput& a,

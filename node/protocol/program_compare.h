@@ -16,6 +16,9 @@ class ProgramComparer {
   // The error names a pattern that is none.
   static Result<ProgramComparer, std::string> make(const ProgramComparison& rules);
 
+  // `text` without the lines that the rules drop; nothing: it has none, or is no text.
+  std::optional<Bytes> without_dropped(ByteView text) const;
+
   // Nothing: they are the same. Else which file differs, and the first line that does, of both.
   std::optional<std::string> difference(const ProgramOutput& a, const ProgramOutput& b) const;
 

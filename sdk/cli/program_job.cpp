@@ -293,7 +293,7 @@ Hash256 unit_key(const ProgramJob& job, const ProgramUnit& unit) {
   ProgramSpec spec = job.spec;
   // What bounds a computation or judges it is no part of what is computed.
   spec.wall_ms = spec.memory_bytes = spec.output_bytes_max = 0;
-  spec.comparison = {};
+  spec.comparison = {false, job.spec.comparison.dropped, 0, 0};
   spec.first = 0;
   spec.step = 1;
   for (auto* texts : {&spec.arguments, &spec.outputs}) {
@@ -324,7 +324,10 @@ Result<Manifest, Failure> manifest_of(const ProgramJob& job, const std::vector<P
   manifest.kernel_kind = KernelKind::kProgram;
   manifest.contents = job.contents;
   manifest.needs = job.needs;
-  manifest.comparison = job.spec.comparison.text ? Comparison::kEquivalent : Comparison::kBytes;
+  // Lines that are dropped are dropped where they are made: then bytes can be compared.
+  const ProgramComparison& rules = job.spec.comparison;
+  manifest.comparison =
+      rules.relative > 0 || rules.absolute > 0 ? Comparison::kEquivalent : Comparison::kBytes;
   manifest.unit_wall_ms = job.spec.wall_ms + kGraceMs;
   manifest.unit_memory_bytes = job.spec.memory_bytes;
   manifest.output_bytes_max = job.spec.output_bytes_max;

@@ -171,7 +171,7 @@ void add_program_options(CLI::App& submit, ProgramWish& wish) {
                   "When results are equal: bytes, text, numeric:TOLERANCE[,abs=TOLERANCE], each "
                   "with ,drop=PATTERN for lines to leave out")
       ->type_name("HOW");
-  list("--drop", wish.dropped, "Compare text, without the lines that match", "PATTERN");
+  list("--drop", wish.dropped, "Leave lines that match out of results", "PATTERN");
   submit.add_option("--time-limit", wish.time_limit, "A unit may run so long (default 1h)")
       ->type_name("TIME");
   submit.add_option("--memory", wish.memory, "A unit may have so much memory")->type_name("SIZE");

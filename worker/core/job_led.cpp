@@ -176,12 +176,12 @@ JobStatus JobLed::status() const {
     status.waiting_for = "it is paused; its submitter can resume it";
   } else if (!leading_) {
     // Only who leads knows what it waits for.
-  } else if (phase_ == JobPhase::kRunning && !manifest_->needs.empty() && replicas_ == 0 &&
-             status.leased == 0) {
+  } else if (phase_ == JobPhase::kRunning && !manifest_->needs.empty() && status.workers == 0 &&
+             verified_ + failed_ + disputed_ == 0) {
     // Those that lack something do not ask.
     std::string needs;
     for (const std::string& need : manifest_->needs) needs += (needs.empty() ? "" : ", ") + need;
-    status.waiting_for = "no worker that has " + needs + " installed has asked for its units yet";
+    status.waiting_for = "no worker that has " + needs + " installed computes its units yet";
   } else if (phase_ == JobPhase::kRunning && here == 0) {
     status.waiting_for = "no worker has asked for its units yet";
   } else if (phase_ == JobPhase::kRunning && here < manifest_->quorum) {

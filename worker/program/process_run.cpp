@@ -25,6 +25,7 @@ constexpr std::size_t kEndBytes = 2048;      // of what is kept only for message
 constexpr std::size_t kPipeBytes = 1 << 20;  // no pipe of an ordinary user holds more
 // How often it is looked whether the unit is still wanted.
 constexpr int kLookMs = 100;
+constexpr std::chrono::seconds kLookLate{1};
 // Beyond the three that it is given: what failed between fork and exec is told there.
 constexpr int kTroubleFd = 3;
 constexpr int kAboveChild = 10;
@@ -178,13 +179,15 @@ class Child {
 
   ProcessEnd wait(const ProcessOrder& order) {
     const auto start = Clock::now();
+    last_look_ = start;
     ProcessEnd end;
-    while (!has_ended(order, start)) {
+    while (!has_ended(order)) {
       if (out_.too_much()) stop(ProcessEnd::By::kTooMuchOutput, end);
       if (order.unwanted != nullptr && order.unwanted->load()) {
         stop(ProcessEnd::By::kUnwanted, end);
       }
-      if (order.wall_ms != 0 && ms_since(start) >= order.wall_ms) {
+      count_time();
+      if (order.wall_ms != 0 && spent_ >= std::chrono::milliseconds(order.wall_ms)) {
         stop(ProcessEnd::By::kTime, end);
       }
     }
@@ -227,14 +230,17 @@ class Child {
     ::kill(-pid_, SIGKILL);
   }
 
+  // A worker that is paused freezes this process along with the program: a long time without a look
+  // is none that the program had.
+  void count_time() {
+    const auto now = Clock::now();
+    spent_ += std::min<Clock::duration>(now - last_look_, kLookLate);
+    last_look_ = now;
+  }
+
   // Waits for whatever comes first, and takes what has been written.
-  bool has_ended(const ProcessOrder& order, Clock::time_point start) {
-    int wait_ms = order.unwanted != nullptr ? kLookMs : -1;
-    if (order.wall_ms != 0) {
-      const std::uint64_t spent = std::min(ms_since(start), order.wall_ms);
-      const auto left = static_cast<int>(std::min<std::uint64_t>(order.wall_ms - spent, kLookMs));
-      wait_ms = left;
-    }
+  bool has_ended(const ProcessOrder& order) {
+    const int wait_ms = order.unwanted != nullptr || order.wall_ms != 0 ? kLookMs : -1;
     pollfd ready[3] = {{ended_.get(), POLLIN, 0}, {out_.fd(), POLLIN, 0}, {err_.fd(), POLLIN, 0}};
     if (::poll(ready, 3, wait_ms) < 0 && errno != EINTR) return true;
     if (ready[1].revents != 0) out_.read();
@@ -246,6 +252,8 @@ class Child {
   Descriptor ended_;
   Stream out_;
   Stream err_;
+  Clock::time_point last_look_;
+  Clock::duration spent_{};
 };
 
 }  // namespace

@@ -83,8 +83,11 @@ std::string words_of(const ProcessEnd& end) {
 
 class ProgramJob {
  public:
-  ProgramJob(ProgramSpec spec, InputLayout layout, fs::path units)
-      : spec_(std::move(spec)), layout_(std::move(layout)), units_(std::move(units)) {}
+  ProgramJob(ProgramSpec spec, ProgramComparer comparer, InputLayout layout, fs::path units)
+      : spec_(std::move(spec)),
+        comparer_(std::move(comparer)),
+        layout_(std::move(layout)),
+        units_(std::move(units)) {}
 
   void run(const UnitCall& call, Bytes& output) const {
     const ProgramUnit unit = unit_of(call);
@@ -196,8 +199,14 @@ class ProgramJob {
     ProgramOutput made;
     made.name = name_of(unit);
     made.exit_status = static_cast<std::uint8_t>(WEXITSTATUS(end.wait_status));
-    if (spec_.standard_output) made.standard_output = end.standard_output;
-    for (const GatheredFile& file : *files) {
+    // Lines that do not count would make other bytes of every result: nobody could vouch for them.
+    Bytes printed;
+    if (spec_.standard_output) {
+      printed = comparer_.without_dropped(end.standard_output).value_or(end.standard_output);
+      made.standard_output = printed;
+    }
+    for (GatheredFile& file : *files) {
+      if (auto kept = comparer_.without_dropped(file.bytes)) file.bytes = std::move(*kept);
       made.files.push_back({file.path, file.executable, file.bytes});
     }
     const Bytes encoded = encode(made);
@@ -205,6 +214,7 @@ class ProgramJob {
   }
 
   ProgramSpec spec_;
+  ProgramComparer comparer_;
   InputLayout layout_;
   fs::path units_;
 };
@@ -215,10 +225,14 @@ ProgramSpec spec_of(ByteView parameters) {
   return std::move(*spec);
 }
 
-EquivalentFunction comparison_of(ByteView parameters) {
-  auto comparer = ProgramComparer::make(spec_of(parameters).comparison);
+ProgramComparer comparer_of(const ProgramSpec& spec) {
+  auto comparer = ProgramComparer::make(spec.comparison);
   if (!comparer) throw UnitRefused(comparer.error());
-  return [comparer = std::move(*comparer)](ByteView a, ByteView b) {
+  return std::move(*comparer);
+}
+
+EquivalentFunction comparison_of(ByteView parameters) {
+  return [comparer = comparer_of(spec_of(parameters))](ByteView a, ByteView b) {
     const auto one = decode_program_output(a);
     const auto other = decode_program_output(b);
     if (!one) throw UnitRefused(one.error().what);

@@ -197,6 +197,12 @@ TEST(ProgramCompareTest, LeavesLinesOut) {
   EXPECT_EQ(apart(rules, "Date: 1\nx\n3 seconds\n", "x\n"), "");
   EXPECT_THAT(apart(rules, "Date: 1\nx\n", "y\n"), HasSubstr("line 2: 'x' and 'y'"));
   EXPECT_THAT(apart({true, {"("}, 0, 0}, "", ""), HasSubstr("is no pattern"));
+  const auto comparer = ProgramComparer::make(rules);
+  ASSERT_TRUE(comparer);
+  const auto kept = comparer->without_dropped(as_bytes("x\nDate: 1\n3 seconds\n\ny"));
+  EXPECT_EQ(as_text(kept.value_or(Bytes{})), "x\n\ny");
+  EXPECT_FALSE(comparer->without_dropped(as_bytes("x\ny\n")));
+  EXPECT_FALSE(comparer->without_dropped(as_bytes(std::string_view("Date\0\n", 6))));
 }
 
 TEST(ProgramCompareTest, NamesTheFileThatOneLacks) {

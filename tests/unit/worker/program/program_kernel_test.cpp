@@ -180,6 +180,15 @@ TEST_F(ProgramKernelTest, ShowsNothingOfTheWorkersEnvironment) {
                           ::testing::Not(HasSubstr("secret"))));
 }
 
+TEST_F(ProgramKernelTest, LeavesOutLinesThatDoNotCount) {
+  ProgramSpec spec = shell("date +made_%N; echo x; (echo y; date +made_%N) >f");
+  spec.outputs = {"f"};
+  spec.standard_output = true;
+  spec.comparison = {true, {"^made_"}, 0, 0};
+  EXPECT_EQ(made_by(spec), "-=x\nf=y\n");
+  EXPECT_EQ(run(spec), run(spec));
+}
+
 TEST_F(ProgramKernelTest, ComparesByTheRulesOfTheJob) {
   ProgramSpec spec = shell("");
   spec.comparison = {true, {"^Date"}, 1e-3, 0};
