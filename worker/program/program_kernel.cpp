@@ -255,8 +255,9 @@ KernelEntry program_kernel(std::vector<fs::path> contents, fs::path scratch) {
     remove_folder(shared);
     auto layout = InputLayout::make(spec.files, contents, shared);
     if (!layout) throw UnitRefused(layout.error());
-    auto job =
-        std::make_shared<const ProgramJob>(std::move(spec), std::move(*layout), scratch / "units");
+    ProgramComparer comparer = comparer_of(spec);
+    auto job = std::make_shared<const ProgramJob>(std::move(spec), std::move(comparer),
+                                                  std::move(*layout), scratch / "units");
     return [job](const UnitCall& call, Bytes& output) { job->run(call, output); };
   };
   kernel.prepare_equivalent = comparison_of;
