@@ -225,6 +225,9 @@ void Submitter::Impl::seat_lost(const JobId& id, OpenJob& job, const NodeId& nod
 void Submitter::Impl::check_seats(const JobId& id, OpenJob& job) {
   if (std::all_of(job.seats.begin(), job.seats.end(),
                   [](const Seat& seat) { return seat.acknowledged; })) {
+    // From before a crash others may know stewards that this session did not choose. Those in the
+    // seats have said that they keep the job: it is they who are to be believed.
+    if (!job.chain.empty() && outranks(job.chain, job.offered)) return issue_term(id, job);
     hold(id, job);
     return;
   }
