@@ -40,12 +40,16 @@ class ReachTest : public ::testing::Test {
     cluster_->place_worker(name, site_of(node));
     return node;
   }
-  // What `shoal worker list` says of a worker; empty: it does not answer.
+  // What `shoal worker list` says of a worker, once it answers; null: it does not.
   nlohmann::json seen(const std::string& name) {
     const std::string ready = cluster_->worker(name).out();  // "ready NODE tcp://..."
     const std::string node = ready.substr(6, ready.find(' ', 6) - 6);
-    for (auto& worker : cluster_->json({"worker", "list", "--json"})["workers"]) {
-      if (worker["node"] == node && !worker["status"].is_null()) return worker;
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    // Each of these waits by itself until the pool has answered.
+    while (std::chrono::steady_clock::now() < deadline) {
+      for (auto& worker : cluster_->json({"worker", "list", "--json"})["workers"]) {
+        if (worker["node"] == node && !worker["status"].is_null()) return worker;
+      }
     }
     return nullptr;
   }

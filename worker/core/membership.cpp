@@ -97,7 +97,10 @@ void Membership::set_via(Instant now, const std::vector<Via>& via, Outbox& out) 
 
 void Membership::announce(Instant now, Outbox& out) {
   const Signed record = own_record(now);
-  for (const NodeId& worker : linked_workers()) out.send(worker, Announce{record});
+  // A coordinator that is being visited right now has the old one, and is not dialled again.
+  for (const auto& [node, link] : links_) {
+    if (link.role != Role::kSubmitter) out.send(node, Announce{record});
+  }
   announce_at_ = now;
 }
 

@@ -77,15 +77,19 @@ std::string description() {
   const auto list = [](const std::string& inside) {
     return "<deviceList>" + inside + "</deviceList>";
   };
-  const std::string service =
-      "<serviceList><service><serviceType>" + std::string(kService) +
-      "</serviceType><controlURL>/control</controlURL><eventSubURL>/event</eventSubURL>"
-      "<SCPDURL>/scpd.xml</SCPDURL></service></serviceList>";
-  const std::string schema = "urn:schemas-upnp-org:device:";
+  const auto service = [](const std::string& type) {
+    return "<serviceList><service><serviceType>" + type +
+           "</serviceType><controlURL>/control</controlURL><eventSubURL>/event</eventSubURL>"
+           "<SCPDURL>/scpd.xml</SCPDURL></service></serviceList>";
+  };
+  const std::string devices = "urn:schemas-upnp-org:device:";
+  const std::string connection = device(devices + "WANConnectionDevice:1", service(kService));
+  // By this service a client knows a router.
+  const std::string wan =
+      device(devices + "WANDevice:1",
+             service("urn:schemas-upnp-org:service:WANCommonInterfaceConfig:1") + list(connection));
   return R"(<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0">)" +
-         device(kDevice, list(device(schema + "WANDevice:1",
-                                     list(device(schema + "WANConnectionDevice:1", service))))) +
-         "</root>";
+         device(kDevice, list(wan)) + "</root>";
 }
 
 std::string soap(const std::string& inside) {
