@@ -103,6 +103,7 @@ TEST(ProgramTemplateTest, FillsPlaceholders) {
 TEST(ProgramTemplateTest, NamesUnits) {
   EXPECT_EQ(name_of({"dir/mol 1.pdbqt", {}, 0}), "mol_1");
   EXPECT_EQ(name_of({"3.14", {}, 0}), "3.14");
+  EXPECT_EQ(name_of({"a/b.c d", {{"1", "a/b.c"}, {"2", "d"}}, 0}), "b");
   EXPECT_EQ(name_of({"../..", {}, 6}), "_.");
   EXPECT_EQ(name_of({"", {}, 6}), "7");
   EXPECT_EQ(name_of({"{}", {{"name", "-x/y"}}, 6}), "_x_y");
