@@ -171,7 +171,7 @@ Result<double, std::string> spawn_ms(const std::filesystem::path& program,
   return took;
 }
 
-Measured measure_spawn(const Run& run) {
+Measured measure_greeting(const Run& run) {
   Figure figure{"wasm.spawn",
                 "ms",
                 {},
@@ -202,7 +202,7 @@ Measured measure_wasm(const Run& run) {
   auto bytes = build_module(run);
   if (!bytes) return tl::unexpected(bytes.error());
   // First, while this process has no threads.
-  if (auto measured = measure_spawn(run); !measured) return measured;
+  if (auto measured = measure_greeting(run); !measured) return measured;
   // Never ended: the engine's threads may be at work to the end of the process.
   [[maybe_unused]] const auto* engine = new wasm::Engine(2);
   auto module = wasm::CompiledModule::compile(*bytes, kCompilePatience);

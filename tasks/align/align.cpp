@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
@@ -100,7 +101,9 @@ class LaneAligner {
       Lanes* row = worth_.data() + static_cast<std::size_t>(row_of_[letter]) * size_;
       const char query_letter = static_cast<char>('A' + letter);
       for (std::size_t j = 0; j < size_; ++j) {
-        row[j][lane] = static_cast<std::int16_t>(matrix_.of(query_letter, target[j]));
+        // By memory: an index that is not a constant makes some compilers go over all lanes.
+        const auto worth = static_cast<std::int16_t>(matrix_.of(query_letter, target[j]));
+        std::memcpy(reinterpret_cast<char*>(row + j) + lane * sizeof worth, &worth, sizeof worth);
       }
     }
   }

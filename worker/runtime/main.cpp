@@ -111,6 +111,11 @@ std::uint64_t physical_memory() {
              : 0;
 }
 
+// A donor who says nothing lends half of the machine's memory: the other half is his.
+std::uint64_t memory_lent(const WorkerOptions& options) {
+  return options.memory_bytes != 0 ? options.memory_bytes : physical_memory() / 2;
+}
+
 NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
                      std::vector<std::string> endpoints, std::vector<std::string> kernels) {
   NodeRecord record;
@@ -119,7 +124,7 @@ NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
   record.role = Role::kWorker;
   record.endpoints = std::move(endpoints);
   record.threads = options.threads;
-  record.memory_bytes = options.memory_bytes != 0 ? options.memory_bytes : physical_memory();
+  record.memory_bytes = memory_lent(options);
   if (kernels.size() > limits::kKernelNames) kernels.resize(limits::kKernelNames);
   record.kernels = std::move(kernels);
   record.runs_native_from_anyone = options.ticket.native_from_anyone;
@@ -227,7 +232,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   keeper_config.checkpoints = options.state / "checkpoints";
   keeper_config.threads = options.threads;
   keeper_config.cpu_share_percent = options.cpu_share_percent;
-  keeper_config.memory_bytes = options.memory_bytes;
+  keeper_config.memory_bytes = memory_lent(options);
   ExecutorKeeper keeper(keeper_config, **contents);
   keeper.keep_only(jobs_worked_for(*recovered));
 

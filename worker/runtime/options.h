@@ -22,7 +22,7 @@ struct WorkerOptions {
   std::string advertise;    // empty: find out
   bool maps_ports = false;  // asks the router to let others in, where that is needed
   unsigned threads = 1;
-  std::uint64_t memory_bytes = 0;                        // for one executor; 0: no limit
+  std::uint64_t memory_bytes = 0;                        // for one executor; 0: not said
   std::uint64_t scratch_bytes = std::uint64_t{1} << 30;  // of one executor's scratch folder
   unsigned cpu_share_percent = 100;                      // of the time of these threads
   bool sandbox = true;

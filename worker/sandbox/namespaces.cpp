@@ -8,6 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstdio>
+
 namespace shoal {
 namespace {
 
@@ -24,10 +27,24 @@ Step write_file(const char* path, const std::string& text) {
   return {};
 }
 
+// Inside a user namespace, as that of a container without root, user 0 is somebody else outside,
+// who owns nothing of the system's. Where this cannot be told, it counts as root.
+bool is_root_of_the_system() {
+  if (::geteuid() != 0) return false;
+  const int fd = ::open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+  std::array<char, 128> text{};
+  const ssize_t got = fd >= 0 ? ::read(fd, text.data(), text.size() - 1) : -1;
+  if (fd >= 0) ::close(fd);
+  unsigned long inside = 0;
+  unsigned long outside = 0;
+  if (got <= 0 || std::sscanf(text.data(), "%lu %lu", &inside, &outside) != 2) return true;
+  return inside != 0 || outside == 0;
+}
+
 }  // namespace
 
 Step stop_being_root() {
-  if (::geteuid() != 0) return {};
+  if (!is_root_of_the_system()) return {};
   if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
       ::setresuid(kNobody, kNobody, kNobody) != 0) {
     return step_failed("root cannot become nobody");

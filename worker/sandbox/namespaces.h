@@ -11,8 +11,9 @@ namespace shoal {
 inline constexpr unsigned kSandboxUser = 1000;
 
 // Root becomes the user nobody. As root, a process in a user namespace still owns the files under
-// /proc/sys, and has no limit on its processes. Does nothing for other users. Takes back the signal
-// that tells of the parent's death, as any change of user does.
+// /proc/sys, and has no limit on its processes. Does nothing for other users, nor for the root of a
+// container that is an ordinary user outside of it. Takes back the signal that tells of the
+// parent's death, as any change of user does.
 Step stop_being_root();
 
 // Of the calling process: user, mount, network, IPC, host name and, where there are such, cgroup

@@ -32,7 +32,8 @@ class Engine {
 // A module, compiled, for many threads. Outlived by the engine.
 class CompiledModule {
  public:
-  // Checks it (node/wasm), and compiles it in at most `patience`. Where that is over, the engine's
+  // Checks it (node/wasm), and compiles it in at most `patience` of this process's CPU time: an
+  // executor runs at idle priority, and may have to wait for long. Where that is over, the engine's
   // threads go on: the process should not live for long. The error is a sentence. Blocks.
   static Result<std::shared_ptr<const CompiledModule>, std::string> compile(
       ByteView module, std::chrono::milliseconds patience);

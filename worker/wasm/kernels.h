@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,7 +10,11 @@
 
 namespace shoal::wasm {
 
+// What runs a module's kernels, once that is compiled: waits for it, and throws UnitRefused where
+// it cannot be used. Called from several threads.
+using GetInstances = std::function<std::shared_ptr<Instances>()>;
+
 // A module's kernels, as an executor serves them. Safe to call from several threads.
-std::vector<KernelEntry> kernels_of(const ModuleInfo& info, std::shared_ptr<Instances> instances);
+std::vector<KernelEntry> kernels_of(const ModuleInfo& info, const GetInstances& get);
 
 }  // namespace shoal::wasm

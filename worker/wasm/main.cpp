@@ -4,9 +4,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "sdk/host/fault_marks.h"
@@ -21,7 +24,7 @@ namespace {
 
 using namespace shoal;
 
-constexpr std::chrono::seconds kCompilePatience{10};
+constexpr std::chrono::seconds kCompilePatience{20};  // of CPU time
 constexpr unsigned kCompilingThreadsMax = 8;
 constexpr char kUsage[] =
     "shoal-wasm-executor MODULE [MEMORY] runs units for shoal-worker, which starts it; there is "
@@ -65,14 +68,38 @@ std::optional<Bytes> read_module(const std::string& path) {
   return bytes;
 }
 
-int print_list(wasm::Instances& instances) {
+int print_list(const wasm::GetInstances& get) {
   try {
-    std::fputs(instances.list().c_str(), stdout);
+    std::fputs(get()->list().c_str(), stdout);
   } catch (const std::exception& failed) {
     std::fprintf(stderr, "the module does not name its kernels: %s\n", failed.what());
     return 1;
   }
   return 0;
+}
+
+// Tells the worker, or whoever looks on.
+int refuse(std::optional<HostChannels> channels, const std::string& why) {
+  if (!channels) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return 1;
+  }
+  channels->refusal = why;
+  return serve_executor({}, *channels);
+}
+
+using Usable = Result<std::shared_ptr<wasm::Instances>, std::string>;
+
+Usable compile(const Bytes& module, const Wish& wish, wasm::Watchdog& dog) {
+  auto compiled = wasm::CompiledModule::compile(module, kCompilePatience);
+  if (compiled) return std::make_shared<wasm::Instances>(*compiled, wish.unit_memory_bytes, dog);
+  // The compiler may go on for long, and cannot be stopped otherwise. Who asks after that gets the
+  // same answer from the next process.
+  std::thread([] {
+    std::this_thread::sleep_for(kCompilePatience);
+    std::_Exit(1);
+  }).detach();
+  return tl::unexpected(compiled.error());
 }
 
 int serve(const Wish& wish, std::optional<HostChannels> channels) {
@@ -84,30 +111,26 @@ int serve(const Wish& wish, std::optional<HostChannels> channels) {
   // Before the engine's own handler, which comes first then: most faults are a module's.
   if (channels) install_fault_marks();
   const unsigned threads = std::thread::hardware_concurrency();
-  const wasm::Engine engine(std::clamp(threads, 1U, kCompilingThreadsMax));
+  // Never ended: a compiler that was left alone may be at work to the last.
+  [[maybe_unused]] const auto* engine =
+      new wasm::Engine(std::clamp(threads, 1U, kCompilingThreadsMax));
   if (const auto sealed = seal_for_wasm(); !sealed) {
     std::fprintf(stderr, "shoal-wasm-executor: %s\n", sealed.error().c_str());
     return 126;
   }
-  auto compiled = wasm::CompiledModule::compile(*module, kCompilePatience);
-  if (!compiled) {
-    if (!channels) {
-      std::fprintf(stderr, "%s\n", compiled.error().c_str());
-      return 1;
-    }
-    channels->refusal = compiled.error();
-    // The compiler may go on for long, and cannot be stopped otherwise. Who asks after that gets
-    // the same answer from the next process.
-    std::thread([] {
-      std::this_thread::sleep_for(kCompilePatience);
-      std::_Exit(1);
-    }).detach();
-    return serve_executor({}, *channels);
-  }
+  const auto info = check_module(*module);
+  if (!info) return refuse(std::move(channels), info.error());
   wasm::Watchdog dog;
-  const auto instances = std::make_shared<wasm::Instances>(*compiled, wish.unit_memory_bytes, dog);
-  if (wish.list) return print_list(*instances);
-  return serve_executor(wasm::kernels_of((*compiled)->info(), instances), *channels);
+  // While it greets, and is told what is to be done.
+  const std::shared_future<Usable> usable =
+      std::async(std::launch::async, [&] { return compile(*module, wish, dog); }).share();
+  const auto get = [&]() -> std::shared_ptr<wasm::Instances> {
+    const Usable& result = usable.get();
+    if (!result) throw UnitRefused(result.error());
+    return *result;
+  };
+  if (wish.list) return print_list(get);
+  return serve_executor(wasm::kernels_of(*info, get), *channels);
 }
 
 }  // namespace
@@ -126,7 +149,6 @@ int main(int argc, char** argv) {
   }
   if (channels) channels->note_faults = false;  // installed before the engine, above
   const int status = serve(*wish, std::move(channels));
-  // A compiler that was left alone may still be at work: nothing is to be torn down under it.
   std::fflush(nullptr);
   std::_Exit(status);
 }

@@ -69,7 +69,9 @@ TEST(LucasLehmer, GoesOnFromWhereverItWasInterrupted) {
       });
       EXPECT_EQ(rest.prime, whole.prime) << from.steps;
       EXPECT_EQ(rest.residue, whole.residue) << from.steps;
-      if (first != 0) EXPECT_GT(first, from.steps);
+      if (first != 0) {
+        EXPECT_GT(first, from.steps);
+      }
     }
   }
 }

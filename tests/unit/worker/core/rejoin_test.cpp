@@ -102,7 +102,15 @@ class Unasked : public ::testing::Test {
 TEST_F(Unasked, AJobOfWhichNothingIsKnownGivesNoLeases) {
   JobId job;
   job.bytes[0] = 7;
+  // An honest node would answer that there is no such job.
+  bool asked = false;
+  pool_.meddle = [&](std::size_t from, std::size_t, Message& message) {
+    const bool request = from == 2 && std::holds_alternative<WorkRequest>(message);
+    asked |= request;
+    return !request;
+  };
   pool_.say_as(3, 2, WorkAvailable{.job = job, .leader = pool_.record(3), .hops = 0, .terms = {}});
+  ASSERT_TRUE(asked);
   pool_.say_as(3, 2, reply_of(3, job, 0, 1));
   EXPECT_EQ(pool_.peer(2).status().backlog_units, 0U);
 }

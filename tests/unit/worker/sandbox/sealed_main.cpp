@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   say("sealed");
   if (attack == "compute") {
     std::vector<std::vector<char>> memory;
-    for (int i = 0; i < 64; ++i) memory.emplace_back(1 << 20);
+    for (int i = 0; i < 8; ++i) memory.emplace_back(1 << 20);
     std::thread after([] { say("a new thread"); });
     after.join();
   } else if (attack == "open") {
