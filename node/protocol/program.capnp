@@ -65,6 +65,7 @@ struct Comparison {
   dropped @1 :List(Text);  # lines that match one of these (POSIX extended) are left out
   relative @2 :Float64;    # words that are numbers may differ by so much of the larger one,
   absolute @3 :Float64;    # or by so much
+  images @4 :Bool;         # what images say about themselves in words and times is left out, too
 }
 
 struct ProgramUnit {       # what a unit is called with

@@ -87,6 +87,7 @@ void read_files(Reading& reading, capnp::List<wire::File>::Reader from,
 
 void read_comparison(Reading& reading, wire::Comparison::Reader from, ProgramComparison& to) {
   to.text = from.getText();
+  to.images = from.getImages();
   read_texts(reading, from.getDropped(), to.dropped, limits::kProgramDropped, limits::kTextBytes,
              "program.comparison.dropped");
   const auto tolerance = [&](double value, double& kept) {
@@ -157,6 +158,7 @@ void write(wire::ProgramSpec::Builder to, const ProgramSpec& from) {
   to.setStep(from.step);
   auto comparison = to.initComparison();
   comparison.setText(from.comparison.text);
+  comparison.setImages(from.comparison.images);
   write_texts(comparison.initDropped(count(from.comparison.dropped)), from.comparison.dropped);
   comparison.setRelative(from.comparison.relative);
   comparison.setAbsolute(from.comparison.absolute);

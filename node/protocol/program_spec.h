@@ -54,6 +54,7 @@ struct ProgramComparison {
   std::vector<std::string> dropped;
   double relative = 0;
   double absolute = 0;
+  bool images = false;  // image_notes.h
   friend bool operator==(const ProgramComparison&, const ProgramComparison&) = default;
 };
 

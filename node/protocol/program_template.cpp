@@ -99,8 +99,9 @@ std::string name_of(const ProgramUnit& unit) {
   std::string_view from;
   if (const std::string* field = field_of(unit, "name")) {
     from = *field;
-  } else if (unit.fields.empty() || field_of(unit, "1") != nullptr) {
-    from = without_folders(unit.entry);
+  } else if (const std::string* column = field_of(unit, "1");
+             column != nullptr || unit.fields.empty()) {
+    from = without_folders(column != nullptr ? *column : unit.entry);
     const std::string_view bare = without_extension(from);
     // The end of "3.14" is no extension.
     if (bare.size() + 1 < from.size() && is_letter(from[bare.size() + 1])) from = bare;

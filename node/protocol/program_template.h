@@ -21,13 +21,12 @@ namespace shoal {
 // The error names a placeholder that the unit has nothing for.
 Result<std::string, std::string> fill_template(std::string_view text, const ProgramUnit& unit);
 
-// A unit's name: its field "name", or its entry without folders and extension, or where it has
-// fields its number; with letters, digits, '.', '_', '-' alone. Two units may have the same.
+// A unit's name: its field "name", or its line (or first column) without folders and extension,
+// or where it has other fields its number; with letters, digits, '.', '_', '-' alone. Two units may
+// have the same.
 std::string name_of(const ProgramUnit& unit);
 
-// Whether `path` is what `pattern` stands for: `*` and `?` stand for any part of a name, but not
-// for
-// '/'.
+// Whether `path` is what `pattern` stands for: `*` and `?` are any part of a name, but not a '/'.
 bool matches_pattern(std::string_view pattern, std::string_view path);
 
 }  // namespace shoal

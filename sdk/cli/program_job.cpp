@@ -293,7 +293,7 @@ Hash256 unit_key(const ProgramJob& job, const ProgramUnit& unit) {
   ProgramSpec spec = job.spec;
   // What bounds a computation or judges it is no part of what is computed.
   spec.wall_ms = spec.memory_bytes = spec.output_bytes_max = 0;
-  spec.comparison = {false, job.spec.comparison.dropped, 0, 0};
+  spec.comparison = {false, job.spec.comparison.dropped, 0, 0, job.spec.comparison.images};
   spec.first = 0;
   spec.step = 1;
   for (auto* texts : {&spec.arguments, &spec.outputs}) {

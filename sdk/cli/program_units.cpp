@@ -184,7 +184,7 @@ Result<ProgramComparison, Failure> comparison_of(const ProgramWish& wish) {
   std::string_view text = wish.compare;
   const auto wrong = [&] {
     return fail(kUsage, "--compare " + wish.compare +
-                            " is not understood. Write bytes, text, numeric:TOLERANCE, "
+                            " is not understood. Write bytes, text, image, numeric:TOLERANCE, "
                             "numeric:TOLERANCE,abs=TOLERANCE or any of these with ,drop=PATTERN.");
   };
   const auto tolerance = [&](double& kept) {
@@ -210,6 +210,8 @@ Result<ProgramComparison, Failure> comparison_of(const ProgramWish& wish) {
     if (!text.empty()) return wrong();
   } else if (text == "text") {
     rules.text = true;
+  } else if (text == "image") {
+    rules.images = true;
   } else if (text != "bytes") {
     return wrong();
   }

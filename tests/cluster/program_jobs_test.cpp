@@ -92,6 +92,11 @@ TEST_F(ProgramJobs, CompareTextAsTheirRulesSay) {
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_THAT(ended.out, HasSubstr("value 17"));
 
+  const auto close = shoal({"submit", "--compare", "numeric:1e-3", "--", "sh", "-c",
+                            "echo \"length 1.0000$(date +%N) m\""});
+  EXPECT_EQ(close.exit_code, 0) << close.err;
+  EXPECT_THAT(close.out, ::testing::StartsWith("length 1.0000"));
+
   Line different{"submit"};
   different.insert(different.end(), program.begin(), program.end());
   const auto disputed = shoal(different);

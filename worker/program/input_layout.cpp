@@ -22,6 +22,7 @@ using Done = Result<void, std::string>;
 // Scripts and settings, which look for what lies beside them; data above this is linked to.
 constexpr std::uint64_t kCopiedBytes = 16 << 20;
 constexpr mode_t kFileMode = 0444;
+constexpr time_t kFileTime = 315'532'800;  // that of SOURCE_DATE_EPOCH
 constexpr mode_t kProgramMode = 0555;
 
 tl::unexpected<std::string> trouble(const fs::path& path, const std::error_code& error) {
@@ -70,8 +71,9 @@ Done write_file(const fs::path& path, ByteView bytes, mode_t mode) {
       bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
   }
-  // The umask must not decide what programs may do.
-  if (!error && ::fchmod(fd, mode) != 0) error = last_error();
+  // The umask must not decide what programs may do, nor the moment what archives of theirs say.
+  const timespec times[2] = {{kFileTime, 0}, {kFileTime, 0}};
+  if (!error && (::fchmod(fd, mode) != 0 || ::futimens(fd, times) != 0)) error = last_error();
   ::close(fd);
   if (error) return trouble(path, error);
   return {};

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "node/protocol/image_notes.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/program_compare.h"
 #include "node/protocol/program_output.h"
@@ -207,6 +208,10 @@ class ProgramJob {
     }
     for (GatheredFile& file : *files) {
       if (auto kept = comparer_.without_dropped(file.bytes)) file.bytes = std::move(*kept);
+      if (!spec_.comparison.images) continue;
+      if (auto kept = without_image_notes(file.bytes)) file.bytes = std::move(*kept);
+    }
+    for (const GatheredFile& file : *files) {
       made.files.push_back({file.path, file.executable, file.bytes});
     }
     const Bytes encoded = encode(made);

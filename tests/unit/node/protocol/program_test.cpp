@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "node/protocol/image_notes.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/program_compare.h"
 #include "node/protocol/program_output.h"
@@ -28,7 +29,7 @@ ProgramSpec sample_spec() {
   spec.output_bytes_max = 1 << 20;
   spec.first = -5;
   spec.step = 3;
-  spec.comparison = {true, {"^Date:"}, 1e-6, 1e-9};
+  spec.comparison = {true, {"^Date:"}, 1e-6, 1e-9, true};
   return spec;
 }
 
@@ -102,6 +103,7 @@ TEST(ProgramTemplateTest, FillsPlaceholders) {
 TEST(ProgramTemplateTest, NamesUnits) {
   EXPECT_EQ(name_of({"dir/mol 1.pdbqt", {}, 0}), "mol_1");
   EXPECT_EQ(name_of({"3.14", {}, 0}), "3.14");
+  EXPECT_EQ(name_of({"a/b.c d", {{"1", "a/b.c"}, {"2", "d"}}, 0}), "b");
   EXPECT_EQ(name_of({"../..", {}, 6}), "_.");
   EXPECT_EQ(name_of({"", {}, 6}), "7");
   EXPECT_EQ(name_of({"{}", {{"name", "-x/y"}}, 6}), "_x_y");
@@ -203,6 +205,28 @@ TEST(ProgramCompareTest, LeavesLinesOut) {
   EXPECT_EQ(as_text(kept.value_or(Bytes{})), "x\n\ny");
   EXPECT_FALSE(comparer->without_dropped(as_bytes("x\ny\n")));
   EXPECT_FALSE(comparer->without_dropped(as_bytes(std::string_view("Date\0\n", 6))));
+}
+
+std::string kept_of(std::string_view file) {
+  const auto kept = without_image_notes(as_bytes(file));
+  return kept ? std::string(as_text(*kept)) : std::string("all of it");
+}
+
+TEST(ImageNotesTest, AreLeftOutAndNothingElseIs) {
+  const std::string signature = "\x89PNG\r\n\x1a\n";
+  const auto chunk = [](const std::string& type, const std::string& data) {
+    return std::string(3, '\0') + static_cast<char>(data.size()) + type + data + "csum";
+  };
+  const std::string head = signature + chunk("IHDR", "size");
+  const std::string pixels = chunk("IDAT", "tEXt") + chunk("IEND", "");
+  EXPECT_EQ(kept_of(head + chunk("tIME", "now") + chunk("tEXt", "a") + pixels), head + pixels);
+  EXPECT_EQ(kept_of(head + pixels), "all of it");
+  EXPECT_EQ(kept_of(signature + std::string(3, '\0') + "\xfftEXtcut off"), "all of it");
+  EXPECT_EQ(kept_of("P6\n# Date: now\n# x\n2 1\n255\n#abcde"), "P6\n2 1\n255\n#abcde");
+  EXPECT_EQ(kept_of("P4 2 1 #x\n"), "all of it") << "pixels are no comment";
+  EXPECT_EQ(kept_of("P6\n#"), "all of it");
+  EXPECT_EQ(kept_of("P9\n# x\n"), "all of it");
+  EXPECT_EQ(kept_of(""), "all of it");
 }
 
 TEST(ProgramCompareTest, NamesTheFileThatOneLacks) {
