@@ -25,6 +25,7 @@ void add_timeout(CLI::App& command, Chosen& chosen);
 void add_pool(CLI::App& app, Chosen& chosen);
 void add_submit(CLI::App& app, Chosen& chosen);
 void add_job(CLI::App& app, Chosen& chosen);
+void add_contents(CLI::App& app, Chosen& chosen);
 void add_worker(CLI::App& app, Chosen& chosen);
 void add_demo(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);

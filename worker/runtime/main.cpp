@@ -18,11 +18,11 @@
 #include <vector>
 
 #include "node/content/store/content_store.h"
+#include "node/link/advertised.h"
 #include "node/link/link.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
 #include "node/state/supervise.h"
-#include "worker/runtime/endpoints.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/ledger_store.h"
 #include "worker/runtime/options.h"

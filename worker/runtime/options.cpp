@@ -14,9 +14,9 @@
 #include <thread>
 #include <utility>
 
+#include "node/link/advertised.h"
 #include "node/state/key_file.h"
 #include "worker/runtime/config_file.h"
-#include "worker/runtime/endpoints.h"
 #include "worker/runtime/settings.h"
 
 namespace shoal {

@@ -54,7 +54,10 @@ ExchangeActions Exchange::add_hearsay(Instant now, const ContentId& id, const No
   add_source_to(id, found->second, node);
   const auto offer = found->second.sources.find(node);
   if (offer == found->second.sources.end()) return {};
-  offer->second.away_until = now + kTimeToSayHoldings;
+  // A small content is asked for at once: it is here before anybody could say who has it.
+  const bool swarm = blocks_of(found->second.length) >= kBlocksOfASwarm;
+  if (swarm) offer->second.away_until = now + kTimeToSayHoldings;
+  if (sources_.at(node).linked) found->second.hope_at = now;
   now_ = now;
   ExchangeActions actions;
   greet(now, id, found->second, actions);
@@ -107,10 +110,9 @@ ExchangeActions Exchange::link_lost(Instant now, const NodeId& node) {
   reads_.erase(reads_.lower_bound({node, {}}),
                std::find_if(reads_.lower_bound({node, {}}), reads_.end(),
                             [&](const auto& read) { return read.first.first != node; }));
-  for (auto it = fans_.begin(); it != fans_.end();) {
-    it->second.nodes.erase(node);
-    it->second.unanswered.erase(node);
-    it = it->second.nodes.empty() ? fans_.erase(it) : std::next(it);
+  if (const auto said = said_.find(node); said != said_.end()) {
+    for (const ContentId& id : std::set<ContentId>(said->second)) forget_fan(node, id);
+    said_.erase(node);
   }
   const auto found = sources_.find(node);
   if (found == sources_.end()) return actions;

@@ -140,10 +140,12 @@ class Exchange {
     std::uint64_t measured_bytes = 0;
     std::size_t window = limits::kContentWindow;
   };
-  // Who fetches a content of which something is here, and is told what comes.
+  // Who has said something about a content.
   struct Fans {
-    std::set<NodeId> nodes;
+    std::set<NodeId> fetching;                   // they are told what comes
+    std::set<NodeId> holding;                    // all that they will ever hold
     std::map<NodeId, std::uint64_t> unanswered;  // -> length; the disk was asked what is here
+    bool empty() const { return fetching.empty() && holding.empty(); }
   };
   using Read = std::pair<NodeId, std::pair<ContentId, std::uint64_t>>;
 
@@ -193,6 +195,8 @@ class Exchange {
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
                  ExchangeActions&);
   void answer_fans(const ContentOpened&, ExchangeActions&);
+  bool note_fan(const NodeId&, const Holdings&);
+  void forget_fan(const NodeId&, const ContentId&);
   std::string hopeless_text(const ContentId&, const Want&) const;
 
   Rng rng_;
@@ -203,6 +207,7 @@ class Exchange {
   std::set<std::pair<Instant, ContentId>> alarms_;
   std::set<NodeId> freed_;  // sources with a place in their window that nobody has taken yet
   std::map<ContentId, Fans> fans_;
+  std::map<NodeId, std::set<ContentId>> said_;  // who is a fan of what
   std::map<Read, std::uint64_t> reads_;  // what the disk was asked for -> length that was named
   std::set<NodeId> liars_;
 };

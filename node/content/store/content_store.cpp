@@ -98,7 +98,7 @@ void ContentStore::Impl::remember_roots(const ContentId& id, BlockRoots roots) {
 
 void ContentStore::Impl::drop(const ContentId& id) {
   cache.drop(id);
-  for (const char* suffix : {"", ".roots", ".part", ".have", ".proofs"})
+  for (const char* suffix : {"", ".roots", ".part", ".have", ".proofs", ".pin"})
     ::unlink(beside(id, suffix).c_str());
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "node/content/core/content_actions.h"
 #include "node/protocol/result.h"
@@ -43,6 +44,19 @@ class ContentStore {
   Result<std::filesystem::path, StoreError> path_of(const ContentId&) const;
   Result<Bytes, StoreError> read(const ContentId&) const;
   void drop(const ContentId&);
+
+  // What is kept on purpose: `label` is for its owner, one line.
+  Result<void, StoreError> pin(const ContentId&, const std::string& label);
+  void unpin(const ContentId&);
+  bool pinned(const ContentId&) const;
+  struct Listed {
+    ContentId id;
+    std::uint64_t length = 0;
+    bool pinned = false;
+    std::string label;
+  };
+  // Whole contents, by id.
+  std::vector<Listed> list() const;
 
   // The exchange's actions, performed at once.
   ContentOpened perform(const OpenContent&);
