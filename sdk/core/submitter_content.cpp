@@ -2,8 +2,6 @@
 #include <array>
 #include <utility>
 
-#include "node/content/core/block_bits.h"
-#include "node/content/core/block_check.h"
 #include "sdk/core/submitter_impl.h"
 
 // Contents that are shared or fetched for their own sake. Who shares one tells some workers of it,
@@ -24,19 +22,6 @@ Distance distance(const NodeId& node, const ContentId& content) {
     between[i] = static_cast<std::uint8_t>(node.bytes[i] ^ content.bytes[i]);
   }
   return between;
-}
-
-// All of it, in as many messages as that takes.
-std::vector<Holdings> all_of(const ContentId& content, std::uint64_t length) {
-  BlockBits bits(blocks_of(length));
-  for (std::uint64_t block = 0; block < bits.blocks(); ++block) bits.set(block);
-  std::vector<Holdings> all;
-  for (std::size_t at = 0; at < bits.bytes().size(); at += limits::kHoldingsBytes) {
-    const ByteView part =
-        bits.bytes().subspan(at, std::min(bits.bytes().size() - at, limits::kHoldingsBytes));
-    all.push_back(Holdings{content, length, 8 * at, to_bytes(part), false});
-  }
-  return all;
 }
 
 }  // namespace
@@ -82,7 +67,7 @@ void Submitter::Impl::content_link_up(const NodeId& node) {
     if (what.fetching) {
       fetched.push_back(content);
     } else {
-      for (const Holdings& holdings : all_of(content, what.length)) send(node, holdings);
+      for (const Holdings& holdings : holdings_of_all(content, what.length)) send(node, holdings);
     }
   }
   // A small one is there before it could be told who has it.

@@ -132,6 +132,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   const KeyPair& key = identity->key;
   auto contents = ContentStore::open(options.state / "content");
   if (!contents) return fail(contents.error().what);
+  (*contents)->limit(options.cache_bytes);
   auto ledger = LedgerStore::open(options.state / "ledger.sqlite3");
   if (!ledger) return fail(ledger.error().what);
   auto recovered = (*ledger)->recover();
@@ -169,6 +170,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   peer_config.doors = options.ticket.doors;
   peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
   peer_config.trusted_submitters = options.trusted_submitters;
+  peer_config.pinned = options.pinned;
   peer_config.native_from_anyone = options.ticket.native_from_anyone;
   peer_config.cannot_run = {
       {KernelKind::kWasm, "this version of the worker runs no WebAssembly"},

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "node/content/core/content_text.h"
 #include "node/link/advertised.h"
 #include "node/state/key_file.h"
 #include "worker/runtime/config_file.h"
@@ -39,6 +40,8 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   threads = 4                       # SHOAL_THREADS
   memory = "2G"                     # SHOAL_MEMORY
   trust = ["<64 hex digits>"]       # SHOAL_TRUST, separated by commas
+  cache = "10G"                     # SHOAL_CACHE
+  pin = ["file_..."]                # SHOAL_PIN, separated by commas
   log_level = "info"                # SHOAL_LOG_LEVEL
   executor = "/path"                # SHOAL_EXECUTOR
   quiet = false                     # SHOAL_QUIET
@@ -75,6 +78,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   app.set_version_flag("--version", "shoal-worker " + version);
   std::map<std::string, std::string> texts;
   std::vector<std::string> trusted;
+  std::vector<std::string> pinned;
   std::string config;
   bool quiet = false;
   struct Flag {
@@ -83,7 +87,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     const char* type;
     const char* help;
   };
-  constexpr std::array<Flag, 9> kTextFlags{{
+  constexpr std::array<Flag, 10> kTextFlags{{
       {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
@@ -93,6 +97,8 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
        "HOST or HOST:PORT that peers should dial; default: found out"},
       {"threads", "--threads", "N", "threads to lend; default: all cores"},
       {"memory", "--memory", "BYTES", "memory for one executor, as 512M or 2G; default: no limit"},
+      {"cache", "--cache", "BYTES",
+       "disk for contents of others, as 10G; what was used longest ago goes; default: no limit"},
       {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
       {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
   }};
@@ -103,6 +109,11 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   }
   app.add_option("--trust", trusted, "a submitter whose own programs may run here; repeatable")
       ->type_name("KEYHEX")
+      ->take_all()
+      ->allow_extra_args(false);
+  app.add_option("--pin", pinned,
+                 "a content to fetch, keep and serve, as `shoal put` names it; repeatable")
+      ->type_name("CONTENT")
       ->take_all()
       ->allow_extra_args(false);
   const CLI::Option* named =
@@ -126,6 +137,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     if (option->count() > 0) flags.settings[flag->name] = {texts[flag->name], flag->flag};
   }
   if (!trusted.empty()) flags.settings["trust"] = {join_list(trusted), "--trust"};
+  if (!pinned.empty()) flags.settings["pin"] = {join_list(pinned), "--pin"};
   if (quiet) flags.settings["quiet"] = {"true", "--quiet"};
   if (named->count() > 0) flags.config = config;
   return flags;
@@ -235,6 +247,11 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
     if (!bytes) return wrong_value(it->second, "a number of bytes, as 512M or 2G");
     options.memory_bytes = *bytes;
   }
+  if (const auto it = settings.find("cache"); it != settings.end()) {
+    const auto bytes = parse_byte_count(it->second.text);
+    if (!bytes) return wrong_value(it->second, "a number of bytes, as 512M or 10G");
+    options.cache_bytes = *bytes;
+  }
   if (const auto it = settings.find("log_level"); it != settings.end()) {
     const auto level = parse_level(it->second.text);
     if (!level) return wrong_value(it->second, "debug, info, warning or error");
@@ -292,6 +309,13 @@ Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::stri
     auto trusted = trusted_from(it->second);
     if (!trusted) return tl::unexpected(trusted.error());
     options.trusted_submitters = std::move(*trusted);
+  }
+  if (const auto it = settings->find("pin"); it != settings->end()) {
+    for (const std::string& text : split_list(it->second.text)) {
+      const auto content = content_from_text(text);
+      if (!content) return wrong_value(it->second, "contents as `shoal put` names them");
+      options.pinned.push_back(content->name);
+    }
   }
   if (const auto it = settings->find("executor"); it != settings->end()) {
     options.executor = it->second.text;

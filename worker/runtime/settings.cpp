@@ -5,9 +5,9 @@
 namespace shoal {
 
 const std::vector<std::string>& setting_names() {
-  static const std::vector<std::string> names{"ticket",    "ticket_file", "state",  "listen",
-                                              "advertise", "threads",     "memory", "trust",
-                                              "log_level", "executor",    "quiet"};
+  static const std::vector<std::string> names{
+      "ticket", "ticket_file", "state", "listen",    "advertise", "threads", "memory",
+      "trust",  "pin",         "cache", "log_level", "executor",  "quiet"};
   return names;
 }
 

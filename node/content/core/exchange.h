@@ -38,6 +38,9 @@ struct ContentArrived {
   std::string error;
 };
 
+// "All of it is here", in as many messages as that takes.
+std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length);
+
 // How far a fetch is.
 struct ExchangeProgress {
   std::uint64_t bytes = 0;  // of the content, about

@@ -33,6 +33,18 @@ void say(const NodeId& to, const ContentId& id, std::uint64_t length, const Bloc
 
 }  // namespace
 
+std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length) {
+  BlockBits bits(blocks_of(length));
+  for (std::uint64_t block = 0; block < bits.blocks(); ++block) bits.set(block);
+  std::vector<Holdings> all;
+  for (std::size_t at = 0; at < bits.bytes().size(); at += limits::kHoldingsBytes) {
+    const ByteView part =
+        bits.bytes().subspan(at, std::min(bits.bytes().size() - at, limits::kHoldingsBytes));
+    all.push_back(Holdings{id, length, 8 * at, to_bytes(part), false});
+  }
+  return all;
+}
+
 // Tells each source that is linked what is here, and asks it who else has some.
 void Exchange::greet(Instant now, const ContentId& id, Want& want, ExchangeActions& actions) {
   if (!want.opened || blocks_of(want.length) < kBlocksOfASwarm) return;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,12 @@ class ContentStore {
   Result<Bytes, StoreError> read(const ContentId&) const;
   void drop(const ContentId&);
 
+  // At most so many bytes on the disk; 0: as many as it takes. Where something new does not fit,
+  // what was fetched goes, the longest unused first; never what is pinned or in `needed`, nor what
+  // was made here and may be nowhere else. If that is not enough, the new one is refused:
+  // kDiskFull.
+  void limit(std::uint64_t bytes);
+  void set_needed(std::set<ContentId> needed);
   // What is kept on purpose: `label` is for its owner, one line.
   Result<void, StoreError> pin(const ContentId&, const std::string& label);
   void unpin(const ContentId&);
