@@ -208,6 +208,7 @@ struct Submitter::Impl {
   }
   void heard(const NodeId& from, BlockRequest& m);
   void heard(const NodeId& from, Block& m);
+  void heard(const NodeId& from, BlockCancel& m) { exchange.on_cancel(from, m); }
   void send(const NodeId& to, const Message& message);
   void tell(std::string text) { out.push_back(Notice{std::move(text)}); }
   void pass(ExchangeActions actions);

@@ -131,7 +131,10 @@ ClientResult<std::unique_ptr<Client>> Client::open(ClientConfig config) {
   if (!content) return tl::unexpected(state_error(content.error().what));
 
   std::unique_ptr<Client> client(new Client());
-  client->impl_ = std::make_unique<Impl>(std::move(key->key), config.state, config.ticket.pool);
+  // Two processes with one key take the links from each other; and who shares for hours needs none
+  // that anybody knows.
+  client->impl_ = std::make_unique<Impl>(config.shares ? new_key() : std::move(key->key),
+                                         config.state, config.ticket.pool);
   Impl& impl = *client->impl_;
   impl.content = std::move(*content);
   impl.notice = std::move(config.notice);

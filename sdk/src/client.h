@@ -24,7 +24,8 @@ struct ClientConfig {
   std::filesystem::path state;  // key, books of jobs and peers, content; see places.h
   // A line for people. Called on the client's own thread; must not call the client.
   std::function<void(const std::string&)> notice;
-  // Lets others dial it, so that they can fetch what it shares and what it has fetched.
+  // Lets others dial it, under a key of its own that is nobody's afterwards, so that they can fetch
+  // what it shares and what it has fetched. It submits no jobs.
   bool shares = false;
 };
 

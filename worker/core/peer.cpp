@@ -64,6 +64,7 @@ struct Peer::Impl {
       if (fact.kind != FactKind::kPeer) continue;
       if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
     }
+    exchange.limit_rates(config.upload_rate, config.download_rate);
     stewardship.recover(recovered.facts);
     labor.recover(recovered.facts);
   }
@@ -335,7 +336,7 @@ struct Peer::Impl {
       perform(exchange.add_hearsay(now, m.content, record.signer));
     }
   }
-  void hear(const NodeId&, const BlockCancel&) {}  // what was asked for is on its way already
+  void hear(const NodeId& from, const BlockCancel& m) { exchange.on_cancel(from, m); }
   void hear(const NodeId& from, const WorkerStatusRequest&) { out.send(from, status()); }
   void hear(const NodeId&, const JobFound& m) { labor.on_job_found(now, m, out); }
   void hear(const NodeId& from, const Results& m) { stewardship.on_results(now, from, m, out); }

@@ -30,6 +30,8 @@ struct PeerConfig {
   bool native_from_anyone = false;
   // Kinds of kernels that cannot run here, and why ("this system has no user namespaces").
   std::map<KernelKind, std::string> cannot_run;
+  std::uint64_t upload_rate = 0;    // of contents, bytes a second; 0: no limit
+  std::uint64_t download_rate = 0;  // likewise
   std::vector<ContentName> pinned;  // the donor keeps them, and serves them to all who ask
   std::set<std::string> programs;   // names of what is installed here, for Manifest::needs
   // Unix time at Instant{0} of this node's clock.

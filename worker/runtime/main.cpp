@@ -171,6 +171,8 @@ int run(const WorkerOptions& options, int signal_fd) {
   peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
   peer_config.trusted_submitters = options.trusted_submitters;
   peer_config.pinned = options.pinned;
+  peer_config.upload_rate = options.upload_rate;
+  peer_config.download_rate = options.download_rate;
   peer_config.native_from_anyone = options.ticket.native_from_anyone;
   peer_config.cannot_run = {
       {KernelKind::kWasm, "this version of the worker runs no WebAssembly"},

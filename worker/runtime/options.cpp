@@ -41,6 +41,8 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   memory = "2G"                     # SHOAL_MEMORY
   trust = ["<64 hex digits>"]       # SHOAL_TRUST, separated by commas
   cache = "10G"                     # SHOAL_CACHE
+  upload_rate = "1M"                # SHOAL_UPLOAD_RATE; a second
+  download_rate = "4M"              # SHOAL_DOWNLOAD_RATE
   pin = ["file_..."]                # SHOAL_PIN, separated by commas
   log_level = "info"                # SHOAL_LOG_LEVEL
   executor = "/path"                # SHOAL_EXECUTOR
@@ -87,7 +89,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     const char* type;
     const char* help;
   };
-  constexpr std::array<Flag, 10> kTextFlags{{
+  constexpr std::array<Flag, 12> kTextFlags{{
       {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
@@ -99,6 +101,10 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
       {"memory", "--memory", "BYTES", "memory for one executor, as 512M or 2G; default: no limit"},
       {"cache", "--cache", "BYTES",
        "disk for contents of others, as 10G; what was used longest ago goes; default: no limit"},
+      {"upload_rate", "--upload-rate", "BYTES",
+       "contents sent a second, as 512K or 2M; default: no limit"},
+      {"download_rate", "--download-rate", "BYTES",
+       "contents fetched a second, as 512K or 2M; default: no limit"},
       {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
       {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
   }};
@@ -247,10 +253,14 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
     if (!bytes) return wrong_value(it->second, "a number of bytes, as 512M or 2G");
     options.memory_bytes = *bytes;
   }
-  if (const auto it = settings.find("cache"); it != settings.end()) {
-    const auto bytes = parse_byte_count(it->second.text);
-    if (!bytes) return wrong_value(it->second, "a number of bytes, as 512M or 10G");
-    options.cache_bytes = *bytes;
+  for (const auto& [name, bytes] :
+       {std::pair{"cache", &options.cache_bytes}, std::pair{"upload_rate", &options.upload_rate},
+        std::pair{"download_rate", &options.download_rate}}) {
+    const auto it = settings.find(name);
+    if (it == settings.end()) continue;
+    const auto number = parse_byte_count(it->second.text);
+    if (!number) return wrong_value(it->second, "a number of bytes, as 512K, 10M or 2G");
+    *bytes = *number;
   }
   if (const auto it = settings.find("log_level"); it != settings.end()) {
     const auto level = parse_level(it->second.text);

@@ -6,8 +6,9 @@ namespace shoal {
 
 const std::vector<std::string>& setting_names() {
   static const std::vector<std::string> names{
-      "ticket", "ticket_file", "state", "listen",    "advertise", "threads", "memory",
-      "trust",  "pin",         "cache", "log_level", "executor",  "quiet"};
+      "ticket",      "ticket_file",   "state",     "listen",   "advertise",
+      "threads",     "memory",        "trust",     "pin",      "cache",
+      "upload_rate", "download_rate", "log_level", "executor", "quiet"};
   return names;
 }
 

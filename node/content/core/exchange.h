@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -8,6 +9,7 @@
 
 #include "node/content/core/block_bits.h"
 #include "node/content/core/content_actions.h"
+#include "node/content/core/rate_limit.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/range.h"
 #include "node/protocol/rng.h"
@@ -56,6 +58,8 @@ using ExchangeActions = std::vector<ExchangeAction>;
 class Exchange {
  public:
   explicit Exchange(Rng rng);
+  // In bytes a second, of the blocks alone; 0: no limit.
+  void limit_rates(std::uint64_t upload, std::uint64_t download);
 
   // Wants a content. Sources are added as they are learned; with none the want waits `patience`,
   // and fails when all sources that were tried are exhausted for as long. Wanting twice is once.
@@ -71,6 +75,7 @@ class Exchange {
   ExchangeActions link_lost(Instant now, const NodeId&);
   // Serves. What may be read, and by whom, is the owner's to decide before it calls.
   ExchangeActions on_request(Instant now, const NodeId& from, const BlockRequest&);
+  void on_cancel(const NodeId& from, const BlockCancel&);
   ExchangeActions on_block(Instant now, const NodeId& from, Block);
   // As with requests, it is the owner's to decide whether `from` may know.
   ExchangeActions on_holdings(Instant now, const NodeId& from, const Holdings&);
@@ -142,6 +147,7 @@ class Exchange {
     Instant measured_from = {};
     std::uint64_t measured_bytes = 0;
     std::size_t window = limits::kContentWindow;
+    std::uint64_t given_bytes = 0;  // good ones
   };
   // Who has said something about a content.
   struct Fans {
@@ -189,6 +195,10 @@ class Exchange {
   void fail(const ContentId&, std::string why, ExchangeActions&);
   void expose(Instant now, const NodeId& liar, ExchangeActions&);
   void on_alarm(Instant now, const ContentId&, ExchangeActions&);
+  // --- exchange_serving.cpp ---
+  NodeId next_reader();
+  void send_waiting(Instant now, ExchangeActions&);
+  void forget_reader(const NodeId&);
   // --- exchange_swarm.cpp ---
   void greet(Instant now, const ContentId&, Want&, ExchangeActions&);
   void greet_one(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
@@ -212,6 +222,12 @@ class Exchange {
   std::map<ContentId, Fans> fans_;
   std::map<NodeId, std::set<ContentId>> said_;  // who is a fan of what
   std::map<Read, std::uint64_t> reads_;  // what the disk was asked for -> length that was named
+  std::map<NodeId, std::deque<BlockRequest>> waiting_;  // readers, where what is sent is limited
+  std::map<NodeId, std::uint64_t> served_at_;           // of `served_`
+  std::uint64_t served_ = 0;                            // blocks
+  RateLimit upload_;
+  RateLimit download_;
+  bool starved_ = false;  // a block was not asked for because of that
   std::set<NodeId> liars_;
 };
 

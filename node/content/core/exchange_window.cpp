@@ -118,8 +118,13 @@ std::optional<std::uint64_t> Exchange::pick_block(Instant now, const ContentId& 
 
 bool Exchange::ask(Instant now, const ContentId& id, Want& want, const NodeId& node,
                    ExchangeActions& actions) {
+  if (download_.limited() && download_.free_at() > now) {
+    starved_ = true;
+    return false;
+  }
   const auto block = pick_block(now, id, want, node);
   if (!block) return false;
+  download_.take(now, block_bytes(want.length, *block));
   no_more_missing(want, *block);
   want.in_flight.emplace(*block, Asked{node, now});
   request(now, id, want, *block, node, actions);

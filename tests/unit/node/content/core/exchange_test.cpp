@@ -592,6 +592,58 @@ TEST(Exchange, AWindowFollowsTheRate) {
   }
 }
 
+TEST(Exchange, SendsNoFasterThanTheDonorAllowsAndGiversFirst) {
+  const Content content(60 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.exchange.limit_rates(1 << 20, 0);
+  // Bob has given a block.
+  const Content other(kBlockBytes, 5);
+  fetcher.link(kBob);
+  fetcher.want(other, {kBob});
+  fetcher.answer({&other});
+  const Instant began = fetcher.now;
+  for (std::uint64_t i = 0; i < 30; ++i) {
+    for (const NodeId& reader : {kAnn, kBob}) {
+      fetcher.run(fetcher.exchange.on_request(
+          fetcher.now, reader, {content.id, content.bytes.size(), first_leaf_of(i)}));
+    }
+  }
+  fetcher.exchange.on_cancel(kAnn, {content.id, first_leaf_of(29)});
+  std::size_t of_bob_in_first = 0;
+  while (fetcher.reads.size() < 59) {
+    fetcher.wait_for_deadline();
+    if (fetcher.reads.size() == 30) {
+      of_bob_in_first = static_cast<std::size_t>(
+          std::count_if(fetcher.reads.begin(), fetcher.reads.end(),
+                        [](const ReadBlock& read) { return read.reader == kBob; }));
+    }
+  }
+  const double seconds = std::chrono::duration<double>(fetcher.now - began).count();
+  EXPECT_NEAR(seconds, 59.0 / 4, 0.05 * 59.0 / 4) << "four blocks a second";
+  EXPECT_GE(of_bob_in_first, 22U);
+  EXPECT_LT(of_bob_in_first, 30U) << "who only takes is served last, but is served";
+  EXPECT_EQ(fetcher.exchange.next_deadline(), std::nullopt);
+}
+
+TEST(Exchange, FetchesNoFasterThanTheDonorAllows) {
+  const Content content(60 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.exchange.limit_rates(0, 1 << 20);
+  fetcher.link(kAnn);
+  const Instant began = fetcher.now;
+  fetcher.want(content, {kAnn});
+  while (!fetcher.arrived.contains(content.id)) {
+    if (fetcher.requests.empty()) {
+      fetcher.wait_for_deadline();
+    } else {
+      fetcher.answer({&content});
+    }
+  }
+  const double seconds = std::chrono::duration<double>(fetcher.now - began).count();
+  EXPECT_NEAR(seconds, 15, 0.05 * 15);
+  EXPECT_EQ(fetcher.arrived[content.id], "");
+}
+
 TEST(Exchange, WhoAsksWhatIsHereIsTold) {
   const Content content(20 * kBlockBytes);
   Fetcher fetcher;
