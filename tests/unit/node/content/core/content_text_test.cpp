@@ -20,7 +20,7 @@ TEST(ContentText, IsReadAsItIsWritten) {
 TEST(ContentText, EverythingElseIsRefused) {
   const std::string hex(64, 'a');
   ASSERT_TRUE(content_from_text("file_" + hex + "_7"));
-  for (const std::string text :
+  for (const std::string& text :
        {std::string(), hex, "file_" + hex, "file_" + hex + "_", "file_" + hex + "_07",
         "file_" + hex + "_-7", "file_" + hex + "_7 ", "file_" + hex + "_7x", " file_" + hex + "_7",
         "file_" + std::string(64, 'A') + "_7", "file_" + std::string(63, 'a') + "_7",
