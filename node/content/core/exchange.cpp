@@ -190,6 +190,8 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   if (block.missing) {
     if (!asked_of_it) return actions;
     take_back_all(id, want, from);
+    // It may know who has it, and will say so when it has got it itself.
+    greet_one(now, id, want, from, actions);
     Offer& offer = want.sources.at(from);
     if (offer.held) {
       claimed_in_vain(id, want, from, index);
@@ -238,9 +240,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
 void Exchange::arrived(const ContentId& id, std::uint64_t length,
                        std::optional<std::uint64_t> last_block, ExchangeActions& actions) {
   remove(id);
-  if (last_block && blocks_of(length) >= kBlocksOfASwarm) {
-    tell_fans(id, length, *last_block, false, actions);
-  }
+  if (last_block) tell_fans(id, length, *last_block, false, actions);
   actions.push_back(ContentArrived{id, {}});
 }
 
