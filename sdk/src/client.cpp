@@ -65,8 +65,8 @@ void Client::Impl::hear_one(SubmitterAction& news) {
     if (it != closing.end()) closing.erase(it);
   } else if (auto* output = std::get_if<OutputReady>(&news)) {
     outputs[output->content] = std::move(output->error);
-  } else if (auto* content = std::get_if<ContentReady>(&news)) {
-    fetches[content->content].error = std::move(content->error);
+  } else if (auto* fetched = std::get_if<ContentReady>(&news)) {
+    fetches[fetched->content].error = std::move(fetched->error);
   } else if (auto* under_way = std::get_if<ContentUnderWay>(&news)) {
     fetches[under_way->content].news = under_way->progress;
   } else if (auto* status = std::get_if<StatusReady>(&news)) {
