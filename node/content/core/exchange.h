@@ -166,7 +166,7 @@ class Exchange {
   bool others_can_send(Instant now, const ContentId&, const Want&, const NodeId& but,
                        std::uint64_t block) const;
   std::optional<std::uint64_t> pick_block(Instant now, const ContentId&, Want&, const NodeId&);
-  std::optional<std::uint64_t> rarest_block(const Want&, const Offer&, bool in_order);
+  std::optional<std::uint64_t> rarest_block(const Want&, const Offer&, bool any);
   bool ask(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
   void request(Instant now, const ContentId&, const Want&, std::uint64_t block, const NodeId&,
                ExchangeActions&);
