@@ -28,6 +28,7 @@ void add_pool(CLI::App& app, Chosen& chosen);
 void add_submit(CLI::App& app, Chosen& chosen);
 void add_job(CLI::App& app, Chosen& chosen);
 void add_kernel(CLI::App& app, Chosen& chosen);
+void add_contents(CLI::App& app, Chosen& chosen);
 void add_worker(CLI::App& app, Chosen& chosen);
 // Below `worker`: what is said to the one that runs on this machine.
 void add_worker_control(CLI::App& worker, Chosen& chosen);

@@ -94,6 +94,7 @@ int main(int argc, char** argv) {
   add_submit(app, chosen);
   add_kernel(app, chosen);
   add_job(app, chosen);
+  add_contents(app, chosen);
   add_demo(app, chosen);
   add_doctor(app, chosen);
   add_paths(app, chosen);

@@ -50,14 +50,21 @@ Result<PoolAccess, Failure> join_pool(const Settings& settings) {
   return join_pool(settings, std::move(*ticket), state_folder());
 }
 
+Result<PoolAccess, Failure> join_pool_to_share(const Settings& settings) {
+  auto ticket = ticket_of(settings);
+  if (!ticket) return tl::unexpected(ticket.error());
+  return join_pool(settings, std::move(*ticket), state_folder(), true);
+}
+
 Result<PoolAccess, Failure> join_pool(const Settings& settings, Ticket ticket,
-                                      const std::filesystem::path& state) {
+                                      const std::filesystem::path& state, bool shares) {
   PoolAccess pool;
   pool.ticket = std::move(ticket);
   pool.interrupts = std::make_unique<Interrupts>(settings.timeout);
   ClientConfig config;
   config.ticket = pool.ticket;
   config.state = state;
+  config.shares = shares;
   if (!settings.quiet) config.notice = [](const std::string& line) { say("shoal: " + line); };
   auto client = Client::open(std::move(config));
   if (!client) return tl::unexpected(failure_of(client.error()));

@@ -26,8 +26,10 @@ struct PoolAccess {
 };
 // To be called before any thread is started.
 Result<PoolAccess, Failure> join_pool(const Settings& settings);
+// The same; others may fetch from it what it shares.
+Result<PoolAccess, Failure> join_pool_to_share(const Settings& settings);
 Result<PoolAccess, Failure> join_pool(const Settings& settings, Ticket ticket,
-                                      const std::filesystem::path& state);
+                                      const std::filesystem::path& state, bool shares = false);
 
 inline constexpr std::size_t kPrefixDigitsMin = 4;
 // The job that `text`, its id or the first digits of it, means. `matching` knows this account's

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/protocol/address.h"
 #include "node/reach/core/pass_through.h"
 #include "sdk/core/submitter_impl.h"
 
@@ -28,7 +29,8 @@ ReachConfig Submitter::Impl::reach_config() const {
   reach_config.port = config.port;
   reach_config.asks_to_be_dialled = false;
   reach_config.relays = false;
-  reach_config.takes_calls = false;  // or a stranger would be as good as a worker that was found
+  reach_config.takes_calls =
+      config.takes_calls;  // or a stranger would be as good as a worker that was found
   return reach_config;
 }
 
@@ -49,6 +51,7 @@ std::optional<Instant> Submitter::Impl::next_deadline() const {
     if (t && (!next || *t < *next)) next = t;
   };
   consider(reach.next_deadline());
+  consider(look_for_holders);
   if (search.active) {
     consider(search.ends);
     consider(search.ask_again);
@@ -85,11 +88,14 @@ void Submitter::Impl::on(const SubmitterDeadline&) {
     if ((job.timer && *job.timer <= now) || (job.look && *job.look <= now)) due.push_back(id);
   }
   for (const JobId& id : due) job_deadline(id);
+  contents_deadline();
   pass(exchange.on_deadline(now));
 }
 
 void Submitter::Impl::on(const LinkUp& up) {
   if (up.record) absorb(*up.record);
+  const bool of_content = up.role == Role::kSubmitter && !loose.empty();
+  if (of_content && up.record && up.record->signer == up.peer) absorb_holder(*up.record);
   Contact* c = contact(up.peer);
   if (!c) {
     out.push_back(Drop{up.peer, "too many peers"});
@@ -104,14 +110,21 @@ void Submitter::Impl::on(const LinkUp& up) {
   c->worker = up.role == Role::kWorker;
   if (search.active && is_door(up.peer)) {
     ask_for_peers({up.peer, {}});
+  } else if (of_content) {
+    c->of_content = true;
   } else if (!c->worker) {
     c->linked = false;
     out.push_back(Drop{up.peer, "nothing to ask"});
     return;
   }
+  if ((c->worker || c->of_content) && up.path != LinkPath::kRelayed) {
+    const AddressScope scope = scope_of(up.address);
+    pass(exchange.link_up(now, up.peer,
+                          scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));
+    content_link_up(up.peer);
+  }
   if (c->worker) {
     if (!c->dialled.empty()) out.push_back(PeerMet{{up.peer, c->dialled}});
-    if (up.path != LinkPath::kRelayed) pass(exchange.link_up(now, up.peer));
     job_link_up(up.peer);
     census_link_up(up.peer);
   }
@@ -134,7 +147,10 @@ void Submitter::Impl::on(const Received& received) {
 }
 
 void Submitter::Impl::on(const ContentOpened& opened) { pass(exchange.on_opened(now, opened)); }
-void Submitter::Impl::on(const BlockStored& stored) { pass(exchange.on_stored(now, stored)); }
+void Submitter::Impl::on(const BlockStored& stored) {
+  pass(exchange.on_stored(now, stored));
+  tell_progress(stored.id);
+}
 void Submitter::Impl::on(BlockRead& read) { pass(exchange.on_read(now, std::move(read))); }
 
 void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
@@ -170,6 +186,7 @@ void Submitter::Impl::pass(ExchangeActions actions) {
         [this](auto& a) {
           if constexpr (std::is_same_v<std::decay_t<decltype(a)>, ContentArrived>) {
             output_arrived(a);
+            content_arrived(a);
           } else {
             out.push_back(std::move(a));
           }

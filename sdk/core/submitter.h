@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "node/content/core/content_actions.h"
+#include "node/content/core/exchange.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
 #include "node/protocol/rng.h"
@@ -30,8 +30,9 @@ struct SubmitterConfig {
   // Workers met before, the likeliest first: asked for peers where the doors do not answer.
   std::vector<Ticket::Door> remembered = {};
   UnixMs unix_ms_at_zero = 0;
-  std::uint16_t port = 0;  // where it listens, for peers that it asks to dial; 0: nowhere
-  Duration search = 3s;    // how long to look for peers before saying that there are none
+  std::uint16_t port = 0;    // where it listens, for peers that it asks to dial; 0: nowhere
+  bool takes_calls = false;  // others may dial it: to fetch what it shares
+  Duration search = 3s;      // how long to look for peers before saying that there are none
 };
 
 struct SubmitterStarted {};
@@ -62,6 +63,15 @@ struct WantOutput {  // fetch a large output from its holders; answered by Outpu
   ContentId content;
   std::uint64_t length = 0;
   std::vector<NodeId> holders;
+};
+struct ShareContent {  // serve it to all who ask, and let the pool know where it is
+  ContentId content;
+  std::uint64_t length = 0;
+};
+struct FetchContent {  // from whoever in the pool has it; answered by ContentReady
+  ContentId content;
+  std::uint64_t length = 0;
+  Duration patience = 5s;  // without any progress
 };
 struct ControlJob {
   Signed control;
@@ -136,6 +146,14 @@ struct OutputReady {
   ContentId content;
   std::string error;  // empty: it is complete in the content store
 };
+struct ContentReady {
+  ContentId content;
+  std::string error;  // empty: it is complete in the content store
+};
+struct ContentUnderWay {  // now and then, while it is fetched
+  ContentId content;
+  ExchangeProgress progress;
+};
 struct JobClosed {
   JobId job;
   Snapshot snapshot;
@@ -150,11 +168,12 @@ struct Notice {  // progress in finding peers, links lost and found again
 using SubmitterEvent =
     std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, Probed,
                  ContentOpened, BlockStored, BlockRead, SubmitJob, AttachJob, WantReceipts,
-                 TakenReceipts, WantOutput, ControlJob, WantStatus, WantWorkers, CloseJob>;
+                 TakenReceipts, WantOutput, ShareContent, FetchContent, ControlJob, WantStatus,
+                 WantWorkers, CloseJob>;
 using SubmitterAction =
     std::variant<Dial, Probe, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock, JobAccepted,
                  StewardsChanged, JobRefused, ReceiptReady, ReceiptBad, StatusReady, WorkersReady,
-                 OutputReady, JobClosed, PeerMet, Notice>;
+                 OutputReady, ContentReady, ContentUnderWay, JobClosed, PeerMet, Notice>;
 using SubmitterActions = std::vector<SubmitterAction>;
 
 // Not thread-safe; never blocks. As Peer.

@@ -18,7 +18,8 @@
 // The tables behind submitter.h. One part a file: finding peers (submitter_peers.cpp), opening jobs
 // and steering them (submitter_jobs.cpp), giving them to stewards (submitter_place.cpp), finding
 // the stewards of others (submitter_locate.cpp), staying with them (submitter_hold.cpp), receipts
-// and outputs (submitter_results.cpp), questions to many (submitter_census.cpp).
+// and outputs (submitter_results.cpp), contents without a job (submitter_content.cpp), questions to
+// many (submitter_census.cpp).
 namespace shoal {
 
 struct StatusQuestion {
@@ -28,7 +29,9 @@ struct StatusQuestion {
 
 // A node that was heard of, and how things stand with it.
 struct Contact {
-  std::optional<NodeRecord> record;    // checked; only of workers
+  std::optional<NodeRecord> record;  // checked
+  std::optional<Signed> signed_record;
+  bool of_content = false;  // no worker: it fetches or shares a content, as this node does
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record
   std::string address;                 // as seen on its link
   bool linked = false;
@@ -160,6 +163,14 @@ struct WantedOutput {
   std::map<NodeId, unsigned> holders;  // -> dials so far
 };
 
+// A content that is shared, or fetched for its own sake.
+struct LooseContent {
+  std::uint64_t length = 0;
+  bool fetching = false;
+  std::set<NodeId> tried;  // dialled for it
+  Instant told;            // the application, how far it is
+};
+
 struct Submitter::Impl {
   Impl(SubmitterConfig c, const Signer& s, const SignatureChecker& k, Rng r)
       : config(std::move(c)),
@@ -197,6 +208,7 @@ struct Submitter::Impl {
   }
   void heard(const NodeId& from, BlockRequest& m);
   void heard(const NodeId& from, Block& m);
+  void heard(const NodeId& from, BlockCancel& m) { exchange.on_cancel(from, m); }
   void send(const NodeId& to, const Message& message);
   void tell(std::string text) { out.push_back(Notice{std::move(text)}); }
   void pass(ExchangeActions actions);
@@ -301,6 +313,19 @@ struct Submitter::Impl {
   void output_arrived(const ContentArrived&);
   bool serves(const ContentId&) const;
 
+  // --- contents without a job (submitter_content.cpp) ---
+  void on(const ShareContent&);
+  void on(const FetchContent&);
+  void heard(const NodeId& from, Holdings& m);
+  void heard(const NodeId& from, HoldersRequest& m);
+  void heard(const NodeId& from, Holders& m);
+  void dial_for_contents();
+  void content_link_up(const NodeId&);
+  void content_arrived(const ContentArrived&);
+  void contents_deadline();
+  void tell_progress(const ContentId&);
+  bool absorb_holder(const Signed& record);
+
   // --- census (submitter_census.cpp) ---
   void on(const WantStatus&);
   void on(const WantWorkers&);
@@ -332,6 +357,8 @@ struct Submitter::Impl {
   std::map<JobId, OpenJob> jobs;
   std::vector<Census> censuses;
   std::map<ContentId, WantedOutput> outputs;
+  std::map<ContentId, LooseContent> loose;
+  std::optional<Instant> look_for_holders;  // workers come and go: who does not know yet?
 };
 
 }  // namespace shoal

@@ -34,7 +34,7 @@ Contact* Submitter::Impl::contact(const NodeId& node) {
   if (contacts.size() >= limits::kKnownPeers) {
     const auto idle = std::find_if(contacts.begin(), contacts.end(), [&](const auto& entry) {
       return !entry.second.linked && !entry.second.dial_ends && !keeps_a_job(entry.first) &&
-             !valid_worker(entry.second);
+             !entry.second.of_content && !valid_worker(entry.second);
     });
     if (idle == contacts.end()) return nullptr;
     contacts.erase(idle);
@@ -68,6 +68,7 @@ bool Submitter::Impl::absorb(const Signed& fact) {
   Contact* c = contact(fact.signer);
   if (!c) return false;
   c->record = std::move(*record);
+  c->signed_record = fact;
   c->worker = true;
   return true;
 }
@@ -270,6 +271,7 @@ void Submitter::Impl::review() {
     if (!census.begun) begin_census(census);
   }
   dial_holders();
+  dial_for_contents();
   if (!search.active) return;
   if (settled() && !somebody_waits()) {
     end_search();

@@ -248,11 +248,11 @@ void Submitter::Impl::output_arrived(const ContentArrived& arrived) {
 }
 
 bool Submitter::Impl::serves(const ContentId& content) const {
+  if (loose.contains(content) || outputs.contains(content)) return true;
   return std::any_of(jobs.begin(), jobs.end(), [&](const auto& entry) {
-    const Manifest& manifest = entry.second.manifest;
-    return manifest.program == content || manifest.inputs == content ||
-           std::any_of(manifest.contents.begin(), manifest.contents.end(),
-                       [&](const ContentName& named) { return named.id == content; });
+    const std::vector<ContentName> needed = contents_of(entry.second.manifest);
+    return std::any_of(needed.begin(), needed.end(),
+                       [&](const ContentName& name) { return name.id == content; });
   });
 }
 

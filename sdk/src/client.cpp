@@ -65,6 +65,10 @@ void Client::Impl::hear_one(SubmitterAction& news) {
     if (it != closing.end()) closing.erase(it);
   } else if (auto* output = std::get_if<OutputReady>(&news)) {
     outputs[output->content] = std::move(output->error);
+  } else if (auto* fetched = std::get_if<ContentReady>(&news)) {
+    fetches[fetched->content].error = std::move(fetched->error);
+  } else if (auto* under_way = std::get_if<ContentUnderWay>(&news)) {
+    fetches[under_way->content].news = under_way->progress;
   } else if (auto* status = std::get_if<StatusReady>(&news)) {
     auto& answer = statuses[status->job];
     ++answer.count;
@@ -127,15 +131,18 @@ ClientResult<std::unique_ptr<Client>> Client::open(ClientConfig config) {
   if (!content) return tl::unexpected(state_error(content.error().what));
 
   std::unique_ptr<Client> client(new Client());
-  client->impl_ = std::make_unique<Impl>(std::move(key->key), config.state, config.ticket.pool);
+  // Two processes with one key take the links from each other; and who shares for hours needs none
+  // that anybody knows.
+  client->impl_ = std::make_unique<Impl>(config.shares ? new_key() : std::move(key->key),
+                                         config.state, config.ticket.pool);
   Impl& impl = *client->impl_;
   impl.content = std::move(*content);
   impl.notice = std::move(config.notice);
   std::vector<Ticket::Door> remembered = impl.peers.peers();
   impl.settler = std::thread([&impl] { impl.keep_settling(); });
-  auto loop =
-      SubmitLoop::start(config.ticket, std::move(remembered), impl.key, impl.checker, *impl.content,
-                        [&impl](SubmitNews news) { impl.hear(std::move(news)); });
+  auto loop = SubmitLoop::start(
+      config.ticket, std::move(remembered), impl.key, impl.checker, *impl.content,
+      [&impl](SubmitNews news) { impl.hear(std::move(news)); }, config.shares);
   if (!loop) {
     return tl::unexpected(
         ClientError{ClientError::Kind::kNetwork, std::nullopt, loop.error().what});

@@ -24,6 +24,9 @@ struct ClientConfig {
   std::filesystem::path state;  // key, books of jobs and peers, content; see places.h
   // A line for people. Called on the client's own thread; must not call the client.
   std::function<void(const std::string&)> notice;
+  // Lets others dial it, under a key of its own that is nobody's afterwards, so that they can fetch
+  // what it shares and what it has fetched. It submits no jobs.
+  bool shares = false;
 };
 
 struct ClientError {
@@ -90,6 +93,14 @@ class Client {
                    const std::vector<NodeId>& holders);
   ClientResult<void> wait_output(const ContentId& output, Patience patience);
   void drop_output(const ContentId& output);
+
+  // --- contents without a job ---
+  // Serves it, as long as this client lives. It must be in content().
+  void share(const ContentName& content);
+  // Fetches it into content(), from whoever in the pool has it. `progress` is called on the
+  // caller's thread.
+  ClientResult<void> fetch(const ContentName& content,
+                           const std::function<void(const ExchangeProgress&)>& progress);
 
   ClientResult<void> control(const JobId& job, ControlCommand command, std::int32_t priority = 0);
   // Nothing in it where no worker that can be reached leads the job.

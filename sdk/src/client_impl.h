@@ -62,6 +62,11 @@ struct Client::Impl {
   bool interrupted = false;
   std::map<JobId, Desk> desks;
   std::map<ContentId, std::optional<std::string>> outputs;  // -> error, once it has come
+  struct Fetch {
+    std::optional<ExchangeProgress> news;  // not told yet
+    std::optional<std::string> error;      // once it has ended; empty: it is here
+  };
+  std::map<ContentId, Fetch> fetches;
   std::map<JobId, Answer<std::vector<JobStatus>>> statuses;
   Answer<WorkersReady> workers;
   std::map<JobId, bool> closing;  // -> whether somebody waits for it

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "node/link/advertised.h"
 #include "node/protocol/address.h"
 #include "node/state/clock.h"
 
@@ -18,6 +19,8 @@ namespace shoal {
 namespace {
 
 constexpr Duration kLongest = 3600s;
+// Nobody spreads its record, and who has it forgets it with the link.
+constexpr std::uint32_t kSessionSeconds = 30 * 24 * 3600;
 
 // Workers that cannot be dialled are asked to dial this node. In a pool that is all on this machine
 // there are none.
@@ -29,8 +32,9 @@ bool all_on_this_machine(const Ticket& ticket) {
 }
 
 SubmitterConfig config_of(const Ticket& ticket, std::vector<Ticket::Door> remembered,
-                          std::uint16_t port) {
+                          std::uint16_t port, bool shares) {
   SubmitterConfig config;
+  config.takes_calls = shares;
   config.remembered = std::move(remembered);
   config.port = port;
   config.pool = ticket.pool;
@@ -39,12 +43,30 @@ SubmitterConfig config_of(const Ticket& ticket, std::vector<Ticket::Door> rememb
   return config;
 }
 
-LinkConfig link_config_of(const Ticket& ticket) {
+LinkConfig link_config_of(const Ticket& ticket, bool shares) {
   LinkConfig config;
   config.pool = ticket.pool;
   config.role = Role::kSubmitter;
-  if (!all_on_this_machine(ticket)) config.listen = "tcp://0.0.0.0:0";
+  if (!all_on_this_machine(ticket)) {
+    config.listen = "tcp://0.0.0.0:0";
+  } else if (shares) {
+    config.listen = "tcp://127.0.0.1:0";
+  }
   return config;
+}
+
+// Under which others can dial it, as long as the session lasts.
+Signed record_of(const Ticket& ticket, const KeyPair& key, std::uint16_t port) {
+  NodeRecord record;
+  record.node = key.id();
+  record.pool = ticket.pool;
+  record.role = Role::kSubmitter;
+  record.endpoints =
+      endpoints_to_advertise({"0.0.0.0", port}, {}, ticket.doors, interface_addresses(false));
+  record.agent = "shoal/" SHOAL_VERSION;
+  record.sequence = unix_ms_now();
+  record.ttl_s = kSessionSeconds;
+  return sign_fact(key, Purpose::kRecord, encode(record));
 }
 
 }  // namespace
@@ -82,8 +104,9 @@ SubmitLoop::SubmitLoop() = default;
 
 Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
     const Ticket& ticket, std::vector<Ticket::Door> remembered, const KeyPair& key,
-    const SignatureChecker& checker, ContentStore& content, std::function<void(SubmitNews)> news) {
-  auto link = Link::open(link_config_of(ticket), key);
+    const SignatureChecker& checker, ContentStore& content, std::function<void(SubmitNews)> news,
+    bool shares) {
+  auto link = Link::open(link_config_of(ticket, shares), key);
   if (!link) return tl::unexpected(link.error());
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) {
@@ -92,8 +115,9 @@ Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
   }
   std::unique_ptr<SubmitLoop> loop(new SubmitLoop());
   const std::uint16_t port = (*link)->port();
-  loop->impl_ = std::make_unique<Impl>(config_of(ticket, std::move(remembered), port), key, checker,
-                                       content, std::move(news), std::move(*link));
+  loop->impl_ = std::make_unique<Impl>(config_of(ticket, std::move(remembered), port, shares), key,
+                                       checker, content, std::move(news), std::move(*link));
+  if (shares) loop->impl_->link->set_record(record_of(ticket, key, port));
   loop->impl_->wake_fd = fd;
   loop->impl_->thread = std::thread([impl = loop->impl_.get()] { impl->run(); });
   return loop;

@@ -21,10 +21,12 @@ using SubmitNews = std::vector<SubmitterAction>;
 class SubmitLoop {
  public:
   // `news` is called on the loop's thread, with all that one round has brought. `key`, `content`
-  // and `checker` must outlive the loop. `remembered`: workers met before.
+  // and `checker` must outlive the loop. `remembered`: workers met before. `shares`: others may
+  // dial it.
   static Result<std::unique_ptr<SubmitLoop>, LinkError> start(
       const Ticket& ticket, std::vector<Ticket::Door> remembered, const KeyPair& key,
-      const SignatureChecker& checker, ContentStore& content, std::function<void(SubmitNews)> news);
+      const SignatureChecker& checker, ContentStore& content, std::function<void(SubmitNews)> news,
+      bool shares = false);
   // Ends the thread. What was posted before is performed first.
   ~SubmitLoop();
   SubmitLoop(const SubmitLoop&) = delete;

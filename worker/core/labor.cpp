@@ -413,6 +413,13 @@ void Labor::fill(WorkerStatus& status) const {
   if (failing_) status.doing += "; " + failing_->why;
 }
 
+void Labor::add_needed(std::set<ContentId>& needed) const {
+  for (const auto& [key, job] : jobs_) {
+    if (!job.manifest || job.state == State::kRefused || job.state == State::kOver) continue;
+    for (const ContentName& content : contents_of(*job.manifest)) needed.insert(content.id);
+  }
+}
+
 void Labor::check_invariants() const {
   std::map<JobKey, std::size_t> running;
   for (const auto& [_, chunk] : chunks_) running[chunk.job] += 1;

@@ -99,6 +99,8 @@ class Labor {
   std::optional<Instant> next_deadline() const;
 
   void fill(WorkerStatus&) const;
+  // The contents of the jobs that it works for.
+  void add_needed(std::set<ContentId>& needed) const;
   void check_invariants() const;
 
  private:

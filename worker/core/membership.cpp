@@ -188,7 +188,8 @@ void Membership::on_sample_request(Instant now, const NodeId& from, const Sample
   Sample sample;
   std::vector<const Signed*> known;
   for (const auto& [node, contact] : contacts_) {
-    if (contact.record && node != from) known.push_back(&*contact.record);
+    const bool worker = contact.what.role == Role::kWorker;  // others are here for a while
+    if (contact.record && worker && node != from) known.push_back(&*contact.record);
   }
   const std::size_t count =
       std::min<std::size_t>({request.count, known.size(), limits::kSampleRecords});

@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
+constexpr Duration kPinPatience = 60s;
+constexpr Duration kPinRetry = 60s;
 
 template <class... F>
 struct Overloaded : F... {
@@ -62,6 +64,7 @@ struct Peer::Impl {
       if (fact.kind != FactKind::kPeer) continue;
       if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
     }
+    exchange.limit_rates(config.upload_rate, config.download_rate);
     stewardship.recover(recovered.facts);
     labor.recover(recovered.facts);
   }
@@ -82,6 +85,8 @@ struct Peer::Impl {
   std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
+  std::set<ContentId> pinned_here;  // of config.pinned
+  std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
   std::uint64_t next_token = 1;
 
@@ -118,6 +123,7 @@ struct Peer::Impl {
     membership.on_started(now, out);
     stewardship.on_started(now, out);
     labor.on_started(now, out);
+    fetch_pinned();
   }
   void on(const DeadlineReached&) {
     reach.on_deadline(now);
@@ -126,6 +132,7 @@ struct Peer::Impl {
     if (exchange.next_deadline() && *exchange.next_deadline() <= now) {
       perform(exchange.on_deadline(now));
     }
+    if (pin_again_at && *pin_again_at <= now) fetch_pinned();
     if (store_again_at && *store_again_at <= now) {
       store_again_at.reset();
       for (StoredFact& fact : std::exchange(store_again, {})) out.store(std::move(fact));
@@ -142,6 +149,11 @@ struct Peer::Impl {
     }
     if (up.role == Role::kSubmitter && up.record && up.record->signer == up.peer) {
       visitors.insert_or_assign(up.peer, *up.record);  // whoever is sent it checks it
+    }
+    for (const ContentName& content : config.pinned) {
+      if (up.path == LinkPath::kRelayed) break;
+      perform(exchange.add_hearsay(now, content.id, up.peer));
+      if (pinned_here.contains(content.id)) tell_pinned(content, up.peer);
     }
     if (up.role != Role::kWorker) return;
     for (const JobId& job : stewardship.running()) out.send(up.peer, own_news(job));
@@ -345,7 +357,7 @@ struct Peer::Impl {
       perform(exchange.add_hearsay(now, m.content, record.signer));
     }
   }
-  void hear(const NodeId&, const BlockCancel&) {}  // what was asked for is on its way already
+  void hear(const NodeId& from, const BlockCancel& m) { exchange.on_cancel(from, m); }
   void hear(const NodeId& from, const WorkerStatusRequest&) { out.send(from, status()); }
   void hear(const NodeId&, const JobFound& m) { labor.on_job_found(now, m, out); }
   void hear(const NodeId& from, const Results& m) { stewardship.on_results(now, from, m, out); }
@@ -387,6 +399,41 @@ struct Peer::Impl {
   void hear(const NodeId&, const JobStatusReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
 
+  // --- contents that the donor keeps ---
+  void fetch_pinned() {
+    pin_again_at.reset();
+    for (const ContentName& content : config.pinned) {
+      if (pinned_here.contains(content.id) || exchange.wants(content.id)) continue;
+      perform(exchange.want(now, content.id, content.length, {}, kPinPatience));
+      for (const auto& [node, link] : membership.links()) {
+        if (link.path == LinkPath::kRelayed || link.role == Role::kCoordinator) continue;
+        perform(exchange.add_hearsay(now, content.id, node));
+      }
+    }
+  }
+  void pin_arrived(const ContentArrived& arrived) {
+    const auto content =
+        std::find_if(config.pinned.begin(), config.pinned.end(),
+                     [&](const ContentName& name) { return name.id == arrived.id; });
+    if (content == config.pinned.end()) return;
+    if (!arrived.error.empty()) {
+      out.tell(LogLevel::kWarning, "not pinned yet: " + arrived.error);
+      pin_again_at = now + kPinRetry;
+      return;
+    }
+    if (!pinned_here.insert(arrived.id).second) return;
+    out.tell(LogLevel::kInfo, "content " + short_hex(arrived.id) + " is pinned here");
+    for (const auto& [node, link] : membership.links()) {
+      if (link.path != LinkPath::kRelayed) tell_pinned(*content, node);
+    }
+  }
+  void tell_pinned(const ContentName& content, const NodeId& node) {
+    if (membership.links().at(node).role == Role::kCoordinator) return;
+    for (Holdings& holdings : holdings_of_all(content.id, content.length)) {
+      out.send(node, std::move(holdings));
+    }
+  }
+
   // Of a worker as it is known here, or of a submitter that is linked and lets itself be dialled.
   std::optional<Signed> record_of(const NodeId& node) const {
     const auto visitor = visitors.find(node);
@@ -406,6 +453,7 @@ struct Peer::Impl {
       std::visit(Overloaded{[&](ContentArrived& arrived) {
                               stewardship.on_content(now, arrived.id, arrived.error, out);
                               labor.on_content(now, arrived.id, arrived.error, out);
+                              pin_arrived(arrived);
                             },
                             [&](auto& other) { out.act(std::move(other)); }},
                  action);
@@ -495,7 +543,7 @@ std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
                   impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
-                  impl_->reach.next_deadline(), impl_->store_again_at}) {
+                  impl_->reach.next_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
@@ -513,7 +561,13 @@ Reachability Peer::reachability() const { return impl_->reach.reachability(); }
 const std::vector<std::string>& Peer::endpoints() const { return impl_->config.record.endpoints; }
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
-
+std::set<ContentId> Peer::contents_needed() const {
+  std::set<ContentId> needed;
+  impl_->stewardship.add_needed(needed);
+  impl_->labor.add_needed(needed);
+  for (const ContentName& content : impl_->config.pinned) needed.insert(content.id);
+  return needed;
+}
 WorkerStatus Peer::status() const { return impl_->status(); }
 std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 

@@ -30,7 +30,10 @@ struct PeerConfig {
   bool native_from_anyone = false;
   // Kinds of kernels that cannot run here, and why ("this system has no user namespaces").
   std::map<KernelKind, std::string> cannot_run;
-  std::set<std::string> programs;  // names of what is installed here, for Manifest::needs
+  std::uint64_t upload_rate = 0;    // of contents, bytes a second; 0: no limit
+  std::uint64_t download_rate = 0;  // likewise
+  std::vector<ContentName> pinned;  // the donor keeps them, and serves them to all who ask
+  std::set<std::string> programs;   // names of what is installed here, for Manifest::needs
   // Unix time at Instant{0} of this node's clock.
   UnixMs unix_ms_at_zero = 0;
   Duration lease = limits::kLease;
@@ -199,6 +202,8 @@ class Peer {
   // The relays of this node and where it is dialled, for the record in its Hello.
   const std::vector<Via>& via() const;
   const std::vector<std::string>& endpoints() const;
+  // What must not be evicted: that of the jobs that it keeps or works for, and what is pinned.
+  std::set<ContentId> contents_needed() const;
   // Of all jobs that this node keeps; JobStatus::leads says which of them it leads.
   std::vector<JobStatus> jobs_led() const;
 

@@ -475,6 +475,13 @@ std::uint64_t Stewardship::jobs_led() const {
       jobs_.begin(), jobs_.end(), [](const auto& e) { return e.second.job->leading(); }));
 }
 
+void Stewardship::add_needed(std::set<ContentId>& needed) const {
+  for (const auto& [id, entry] : jobs_) {
+    if (!entry.job->active()) continue;
+    for (const ContentName& content : contents_of(entry.job->manifest())) needed.insert(content.id);
+  }
+}
+
 void Stewardship::check_invariants() const {
   check(jobs_.size() <= limits::kJobsLed, "more jobs are kept than the limit allows");
   for (const auto& [_, entry] : jobs_) {

@@ -79,6 +79,8 @@ class Stewardship {
   };
   std::vector<ContentNeed> take_content_needs() { return std::exchange(needs_, {}); }
   std::uint64_t jobs_led() const;
+  // The contents of the jobs that are kept here.
+  void add_needed(std::set<ContentId>& needed) const;
   void check_invariants() const;
 
  private:

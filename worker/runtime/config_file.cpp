@@ -50,7 +50,7 @@ Result<Settings, std::string> read_config_file(const std::filesystem::path& file
                             "'; `shoal-worker --help` lists them");
     }
     auto value = text_of(node);
-    if (!value || (node.is_array() && name != "trust" && name != "readable")) {
+    if (!value || (node.is_array() && name != "trust" && name != "readable" && name != "pin")) {
       return tl::unexpected(where + ": '" + name + "' cannot have such a value");
     }
     settings[name] = {std::move(*value), "'" + name + "' in " + file.string()};

@@ -19,12 +19,12 @@
 #include <vector>
 
 #include "node/content/store/content_store.h"
+#include "node/link/advertised.h"
 #include "node/link/link.h"
 #include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
 #include "node/state/supervise.h"
-#include "worker/runtime/endpoints.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/installed_programs.h"
 #include "worker/runtime/launch.h"
@@ -189,6 +189,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   const KeyPair& key = identity->key;
   auto contents = ContentStore::open(options.state / "content");
   if (!contents) return fail(contents.error().what);
+  (*contents)->limit(options.cache_bytes);
   auto ledger = LedgerStore::open(options.state / "ledger.sqlite3");
   if (!ledger) return fail(ledger.error().what);
   auto recovered = (*ledger)->recover();
@@ -254,6 +255,9 @@ int run(const WorkerOptions& options, int signal_fd) {
         {KernelKind::kWasm, "shoal-wasm-executor cannot be started here"});
   }
   peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);
+  peer_config.pinned = options.pinned;
+  peer_config.upload_rate = options.upload_rate;
+  peer_config.download_rate = options.download_rate;
   peer_config.unix_ms_at_zero = unix_ms_at_zero();
   const NodeRecord record = peer_config.record;
   const Ed25519Checker checker;

@@ -14,9 +14,10 @@
 #include <thread>
 #include <utility>
 
+#include "node/content/core/content_text.h"
+#include "node/link/advertised.h"
 #include "node/state/key_file.h"
 #include "worker/runtime/config_file.h"
-#include "worker/runtime/endpoints.h"
 #include "worker/runtime/settings.h"
 
 namespace shoal {
@@ -44,6 +45,10 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   sandbox = "on"                    # SHOAL_SANDBOX; "off" is --no-sandbox
   readable = ["/opt/data"]          # SHOAL_READABLE, separated by commas
   trust = ["<64 hex digits>"]       # SHOAL_TRUST, separated by commas
+  cache = "10G"                     # SHOAL_CACHE
+  upload_rate = "1M"                # SHOAL_UPLOAD_RATE; a second
+  download_rate = "4M"              # SHOAL_DOWNLOAD_RATE
+  pin = ["file_..."]                # SHOAL_PIN, separated by commas
   log_level = "info"                # SHOAL_LOG_LEVEL
   executor = "/path"                # SHOAL_EXECUTOR
   quiet = false                     # SHOAL_QUIET
@@ -81,6 +86,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   std::map<std::string, std::string> texts;
   std::vector<std::string> trusted;
   std::vector<std::string> readable;
+  std::vector<std::string> pinned;
   std::string config;
   bool quiet = false;
   bool no_sandbox = false;
@@ -90,7 +96,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     const char* type;
     const char* help;
   };
-  constexpr std::array<Flag, 13> kTextFlags{{
+  constexpr std::array<Flag, 16> kTextFlags{{
       {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
@@ -111,6 +117,12 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
        "for the files of one executor, which lie in memory; default: 1G"},
       {"sandbox", "--sandbox", "on|off",
        "off: native code of trusted submitters has this user's rights; default: on"},
+      {"cache", "--cache", "BYTES",
+       "disk for contents of others, as 10G; what was used longest ago goes; default: no limit"},
+      {"upload_rate", "--upload-rate", "BYTES",
+       "contents sent a second, as 512K or 2M; default: no limit"},
+      {"download_rate", "--download-rate", "BYTES",
+       "contents fetched a second, as 512K or 2M; default: no limit"},
       {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
       {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
   }};
@@ -129,6 +141,11 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
       ->take_all()
       ->allow_extra_args(false);
   app.add_flag("--no-sandbox", no_sandbox, "the same as --sandbox off; see docs/sandbox.md");
+  app.add_option("--pin", pinned,
+                 "a content to fetch, keep and serve, as `shoal put` names it; repeatable")
+      ->type_name("CONTENT")
+      ->take_all()
+      ->allow_extra_args(false);
   const CLI::Option* named =
       app.add_option("--config", config, "a TOML file with settings")->type_name("FILE");
   app.add_flag("--quiet", quiet, "log only warnings and errors");
@@ -152,6 +169,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   if (!trusted.empty()) flags.settings["trust"] = {join_list(trusted), "--trust"};
   if (!readable.empty()) flags.settings["readable"] = {join_list(readable), "--readable"};
   if (no_sandbox) flags.settings["sandbox"] = {"off", "--no-sandbox"};
+  if (!pinned.empty()) flags.settings["pin"] = {join_list(pinned), "--pin"};
   if (quiet) flags.settings["quiet"] = {"true", "--quiet"};
   if (named->count() > 0) flags.config = config;
   return flags;
@@ -270,6 +288,15 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
     if (!bytes) return wrong_value(it->second, "a number of bytes, as 512M or 2G");
     options.memory_bytes = *bytes;
   }
+  for (const auto& [name, bytes] :
+       {std::pair{"cache", &options.cache_bytes}, std::pair{"upload_rate", &options.upload_rate},
+        std::pair{"download_rate", &options.download_rate}}) {
+    const auto it = settings.find(name);
+    if (it == settings.end()) continue;
+    const auto number = parse_byte_count(it->second.text);
+    if (!number) return wrong_value(it->second, "a number of bytes, as 512K, 10M or 2G");
+    *bytes = *number;
+  }
   if (const auto it = settings.find("log_level"); it != settings.end()) {
     const auto level = parse_level(it->second.text);
     if (!level) return wrong_value(it->second, "debug, info, warning or error");
@@ -383,6 +410,13 @@ Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::stri
     auto trusted = trusted_from(it->second);
     if (!trusted) return tl::unexpected(trusted.error());
     options.trusted_submitters = std::move(*trusted);
+  }
+  if (const auto it = settings->find("pin"); it != settings->end()) {
+    for (const std::string& text : split_list(it->second.text)) {
+      const auto content = content_from_text(text);
+      if (!content) return wrong_value(it->second, "contents as `shoal put` names them");
+      options.pinned.push_back(content->name);
+    }
   }
   if (const auto it = settings->find("executor"); it != settings->end()) {
     options.executor = it->second.text;

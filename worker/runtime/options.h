@@ -28,6 +28,10 @@ struct WorkerOptions {
   bool sandbox = true;
   std::vector<std::filesystem::path> readable;  // by kernels, besides /usr
   std::vector<NodeId> trusted_submitters;
+  std::uint64_t upload_rate = 0;    // of contents, bytes a second; 0: no limit
+  std::uint64_t download_rate = 0;  // likewise
+  std::uint64_t cache_bytes = 0;    // that contents may take on the disk; 0: no limit
+  std::vector<ContentName> pinned;  // contents that this machine keeps and serves
   LogLevel log_level = LogLevel::kInfo;
   std::filesystem::path executor;  // empty: find_executor() looks for it
   bool supervise = false;          // be the parent that starts the worker again when it dies

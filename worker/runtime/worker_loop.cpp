@@ -126,6 +126,10 @@ void WorkerLoop::perform(PeerAction action) {
         } else if constexpr (std::is_same_v<Action, OpenContent> ||
                              std::is_same_v<Action, StoreBlock> ||
                              std::is_same_v<Action, ReadBlock>) {
+          // A fetch begins, for which others may have to go.
+          if constexpr (std::is_same_v<Action, OpenContent>) {
+            parts_.contents.set_needed(parts_.peer.contents_needed());
+          }
           answers_.emplace_back(parts_.contents.perform(what));
         } else {
           static_assert(std::is_same_v<Action, StartCompute> ||

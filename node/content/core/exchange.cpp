@@ -54,7 +54,10 @@ ExchangeActions Exchange::add_hearsay(Instant now, const ContentId& id, const No
   add_source_to(id, found->second, node);
   const auto offer = found->second.sources.find(node);
   if (offer == found->second.sources.end()) return {};
-  offer->second.away_until = now + kTimeToSayHoldings;
+  // A small content is asked for at once: it is here before anybody could say who has it.
+  const bool swarm = blocks_of(found->second.length) >= kBlocksOfASwarm;
+  if (swarm) offer->second.away_until = now + kTimeToSayHoldings;
+  if (sources_.at(node).linked) found->second.hope_at = now;
   now_ = now;
   ExchangeActions actions;
   greet(now, id, found->second, actions);
@@ -104,13 +107,10 @@ ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
 ExchangeActions Exchange::link_lost(Instant now, const NodeId& node) {
   now_ = now;
   ExchangeActions actions;
-  reads_.erase(reads_.lower_bound({node, {}}),
-               std::find_if(reads_.lower_bound({node, {}}), reads_.end(),
-                            [&](const auto& read) { return read.first.first != node; }));
-  for (auto it = fans_.begin(); it != fans_.end();) {
-    it->second.nodes.erase(node);
-    it->second.unanswered.erase(node);
-    it = it->second.nodes.empty() ? fans_.erase(it) : std::next(it);
+  forget_reader(node);
+  if (const auto said = said_.find(node); said != said_.end()) {
+    for (const ContentId& id : std::set<ContentId>(said->second)) forget_fan(node, id);
+    said_.erase(node);
   }
   const auto found = sources_.find(node);
   if (found == sources_.end()) return actions;
@@ -126,39 +126,6 @@ ExchangeActions Exchange::link_lost(Instant now, const NodeId& node) {
   freed_.erase(node);
   settle(now, actions);
   return actions;
-}
-
-ExchangeActions Exchange::on_request(Instant now, const NodeId& from, const BlockRequest& request) {
-  now_ = now;
-  const std::uint64_t index = request.first_leaf / limits::kBlockLeaves;
-  const bool sound = request.first_leaf % limits::kBlockLeaves == 0 &&
-                     request.length <= limits::kContentBytes &&
-                     index < std::max<std::uint64_t>(blocks_of(request.length), 1);
-  if (!sound) {
-    Block none{request.content, request.first_leaf, {}, {}, true};
-    return {Send{from, encode(Message(std::move(none)))}};
-  }
-  const auto first = reads_.lower_bound({from, {}});
-  std::size_t reading = 0;
-  for (auto it = first; it != reads_.end() && it->first.first == from; ++it) ++reading;
-  // Who asks for more than a window allows waits until he asks again.
-  if (reading >= kReadsPerReader) return {};
-  const Read key{from, {request.content, request.first_leaf}};
-  if (!reads_.emplace(key, request.length).second) return {};
-  return {ReadBlock{request.content, request.first_leaf, from}};
-}
-
-ExchangeActions Exchange::on_read(Instant now, BlockRead read) {
-  now_ = now;
-  const auto found = reads_.find({read.reader, {read.block.content, read.block.first_leaf}});
-  if (found == reads_.end()) return {};  // its reader has left
-  // Bytes that went bad on our disk, or a reader who was told a wrong length: both must hear
-  // "missing" and not get a block for which they would have to call us a liar.
-  if (!read.block.missing && !block_belongs(read.block.content, found->second, read.block)) {
-    read.block = {read.block.content, read.block.first_leaf, {}, {}, true};
-  }
-  reads_.erase(found);
-  return {Send{read.reader, encode(Message(std::move(read.block)))}};
 }
 
 ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
@@ -223,6 +190,8 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   if (block.missing) {
     if (!asked_of_it) return actions;
     take_back_all(id, want, from);
+    // It may know who has it, and will say so when it has got it itself.
+    greet_one(now, id, want, from, actions);
     Offer& offer = want.sources.at(from);
     if (offer.held) {
       claimed_in_vain(id, want, from, index);
@@ -243,6 +212,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   Source& source = sources_.at(from);
   source.heard_at = now;
   source.late = 0;
+  source.given_bytes += block.bytes.size();
   measure(now, source, block.bytes.size());
   freed_.insert(from);
   if (asked != want.in_flight.end()) {
@@ -270,9 +240,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
 void Exchange::arrived(const ContentId& id, std::uint64_t length,
                        std::optional<std::uint64_t> last_block, ExchangeActions& actions) {
   remove(id);
-  if (last_block && blocks_of(length) >= kBlocksOfASwarm) {
-    tell_fans(id, length, *last_block, false, actions);
-  }
+  if (last_block) tell_fans(id, length, *last_block, false, actions);
   actions.push_back(ContentArrived{id, {}});
 }
 
@@ -311,6 +279,11 @@ ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
 ExchangeActions Exchange::on_deadline(Instant now) {
   now_ = now;
   ExchangeActions actions;
+  send_waiting(now, actions);
+  if (starved_ && download_.free_at() <= now) {
+    starved_ = false;
+    for (auto& [id, want] : wants_) request_more(now, id, want, actions);
+  }
   settle(now, actions);
   while (!alarms_.empty() && alarms_.begin()->first <= now) {
     const ContentId id = alarms_.begin()->second;
@@ -350,8 +323,12 @@ std::optional<Instant> Exchange::next_deadline() const {
     if (found != sources_.end() && found->second.linked && !found->second.hungry.empty())
       return now_;
   }
-  if (alarms_.empty()) return std::nullopt;
-  return alarms_.begin()->first;
+  std::optional<Instant> next;
+  const auto consider = [&next](Instant at) { next = next ? std::min(*next, at) : at; };
+  if (!alarms_.empty()) consider(alarms_.begin()->first);
+  if (!waiting_.empty()) consider(upload_.free_at());
+  if (starved_) consider(download_.free_at());
+  return next;
 }
 
 bool Exchange::wants(const ContentId& id) const { return wants_.contains(id); }

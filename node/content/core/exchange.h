@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -8,6 +9,7 @@
 
 #include "node/content/core/block_bits.h"
 #include "node/content/core/content_actions.h"
+#include "node/content/core/rate_limit.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/range.h"
 #include "node/protocol/rng.h"
@@ -38,6 +40,9 @@ struct ContentArrived {
   std::string error;
 };
 
+// "All of it is here", in as many messages as that takes.
+std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length);
+
 // How far a fetch is.
 struct ExchangeProgress {
   std::uint64_t bytes = 0;  // of the content, about
@@ -53,6 +58,8 @@ using ExchangeActions = std::vector<ExchangeAction>;
 class Exchange {
  public:
   explicit Exchange(Rng rng);
+  // In bytes a second, of the blocks alone; 0: no limit.
+  void limit_rates(std::uint64_t upload, std::uint64_t download);
 
   // Wants a content. Sources are added as they are learned; with none the want waits `patience`,
   // and fails when all sources that were tried are exhausted for as long. Wanting twice is once.
@@ -68,6 +75,7 @@ class Exchange {
   ExchangeActions link_lost(Instant now, const NodeId&);
   // Serves. What may be read, and by whom, is the owner's to decide before it calls.
   ExchangeActions on_request(Instant now, const NodeId& from, const BlockRequest&);
+  void on_cancel(const NodeId& from, const BlockCancel&);
   ExchangeActions on_block(Instant now, const NodeId& from, Block);
   // As with requests, it is the owner's to decide whether `from` may know.
   ExchangeActions on_holdings(Instant now, const NodeId& from, const Holdings&);
@@ -139,11 +147,14 @@ class Exchange {
     Instant measured_from = {};
     std::uint64_t measured_bytes = 0;
     std::size_t window = limits::kContentWindow;
+    std::uint64_t given_bytes = 0;  // good ones
   };
-  // Who fetches a content of which something is here, and is told what comes.
+  // Who has said something about a content.
   struct Fans {
-    std::set<NodeId> nodes;
+    std::set<NodeId> fetching;                   // they are told what comes
+    std::set<NodeId> holding;                    // all that they will ever hold
     std::map<NodeId, std::uint64_t> unanswered;  // -> length; the disk was asked what is here
+    bool empty() const { return fetching.empty() && holding.empty(); }
   };
   using Read = std::pair<NodeId, std::pair<ContentId, std::uint64_t>>;
 
@@ -155,7 +166,7 @@ class Exchange {
   bool others_can_send(Instant now, const ContentId&, const Want&, const NodeId& but,
                        std::uint64_t block) const;
   std::optional<std::uint64_t> pick_block(Instant now, const ContentId&, Want&, const NodeId&);
-  std::optional<std::uint64_t> rarest_block(const Want&, const Offer&, bool in_order);
+  std::optional<std::uint64_t> rarest_block(const Want&, const Offer&, bool any);
   bool ask(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
   void request(Instant now, const ContentId&, const Want&, std::uint64_t block, const NodeId&,
                ExchangeActions&);
@@ -184,6 +195,10 @@ class Exchange {
   void fail(const ContentId&, std::string why, ExchangeActions&);
   void expose(Instant now, const NodeId& liar, ExchangeActions&);
   void on_alarm(Instant now, const ContentId&, ExchangeActions&);
+  // --- exchange_serving.cpp ---
+  NodeId next_reader();
+  void send_waiting(Instant now, ExchangeActions&);
+  void forget_reader(const NodeId&);
   // --- exchange_swarm.cpp ---
   void greet(Instant now, const ContentId&, Want&, ExchangeActions&);
   void greet_one(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
@@ -193,6 +208,8 @@ class Exchange {
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
                  ExchangeActions&);
   void answer_fans(const ContentOpened&, ExchangeActions&);
+  bool note_fan(const NodeId&, const Holdings&);
+  void forget_fan(const NodeId&, const ContentId&);
   std::string hopeless_text(const ContentId&, const Want&) const;
 
   Rng rng_;
@@ -203,7 +220,14 @@ class Exchange {
   std::set<std::pair<Instant, ContentId>> alarms_;
   std::set<NodeId> freed_;  // sources with a place in their window that nobody has taken yet
   std::map<ContentId, Fans> fans_;
+  std::map<NodeId, std::set<ContentId>> said_;  // who is a fan of what
   std::map<Read, std::uint64_t> reads_;  // what the disk was asked for -> length that was named
+  std::map<NodeId, std::deque<BlockRequest>> waiting_;  // readers, where what is sent is limited
+  std::map<NodeId, std::uint64_t> served_at_;           // of `served_`
+  std::uint64_t served_ = 0;                            // blocks
+  RateLimit upload_;
+  RateLimit download_;
+  bool starved_ = false;  // a block was not asked for because of that
   std::set<NodeId> liars_;
 };
 

@@ -34,6 +34,8 @@ inline constexpr Duration kTimeToSayHoldings = 2s;
 inline constexpr Duration kEndgameAfter = 1s;
 // A window is what a source sends in this time.
 inline constexpr Duration kWindowTime = 3s;
+// Of one that holds everything, where others hold a part: no more than keeps it busy.
+inline constexpr Duration kSeedWindowTime = 250ms;
 inline constexpr Duration kRateMeasuredOver = 250ms;
 // A source gains for a block and loses for one that it claimed and has not; at the last it is out.
 inline constexpr int kGoodBlock = 1;

@@ -15,7 +15,8 @@ using namespace exchange_rules;
 namespace {
 
 constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
-constexpr std::size_t kFannedContents = limits::kHoldersRemembered;
+// Of the contents that are remembered, one node may speak of so many: else it could fill the table.
+constexpr std::size_t kContentsOfOneFan = limits::kHoldersRemembered / 16;
 
 // All of the bits, in as many messages as they need.
 void say(const NodeId& to, const ContentId& id, std::uint64_t length, const BlockBits& bits,
@@ -31,6 +32,18 @@ void say(const NodeId& to, const ContentId& id, std::uint64_t length, const Bloc
 }
 
 }  // namespace
+
+std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length) {
+  BlockBits bits(blocks_of(length));
+  for (std::uint64_t block = 0; block < bits.blocks(); ++block) bits.set(block);
+  std::vector<Holdings> all;
+  for (std::size_t at = 0; at < bits.bytes().size(); at += limits::kHoldingsBytes) {
+    const ByteView part =
+        bits.bytes().subspan(at, std::min(bits.bytes().size() - at, limits::kHoldingsBytes));
+    all.push_back(Holdings{id, length, 8 * at, to_bytes(part), false});
+  }
+  return all;
+}
 
 // Tells each source that is linked what is here, and asks it who else has some.
 void Exchange::greet(Instant now, const ContentId& id, Want& want, ExchangeActions& actions) {
@@ -58,19 +71,10 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   const ContentId& id = holdings.content;
   const auto found = wants_.find(id);
   const bool of_want = found != wants_.end() && found->second.length == holdings.length;
-  if (!holdings.fetching) {
-    if (const auto fans = fans_.find(id); fans != fans_.end()) {
-      fans->second.nodes.erase(from);
-      fans->second.unanswered.erase(from);
-      if (fans->second.nodes.empty()) fans_.erase(fans);
-    }
-  } else if ((fans_.contains(id) || fans_.size() < kFannedContents) &&
-             fans_[id].nodes.size() < kFansPerContent) {
-    const bool fresh = fans_.at(id).nodes.insert(from).second;
-    if (found == wants_.end() && fresh) {
-      fans_.at(id).unanswered.emplace(from, holdings.length);
-      actions.push_back(OpenContent{id, holdings.length, true});
-    }
+  const bool fresh = note_fan(from, holdings);
+  if (holdings.fetching && fresh && found == wants_.end()) {
+    fans_.at(id).unanswered.emplace(from, holdings.length);
+    actions.push_back(OpenContent{id, holdings.length, true});
   }
   if (!of_want) return actions;
   Want& want = found->second;
@@ -84,6 +88,46 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   request_more(now, id, want, actions);
   settle(now, actions);
   return actions;
+}
+
+// True: it fetches the content, and had not said so before.
+bool Exchange::note_fan(const NodeId& node, const Holdings& holdings) {
+  const ContentId& id = holdings.content;
+  if (!holdings.fetching && holdings.bits.empty()) {
+    forget_fan(node, id);
+    return false;
+  }
+  const bool room = said_[node].contains(id) ||
+                    (said_.at(node).size() < kContentsOfOneFan &&
+                     (fans_.contains(id) || fans_.size() < limits::kHoldersRemembered));
+  if (!room) return false;
+  Fans& fans = fans_[id];
+  if (fans.fetching.size() + fans.holding.size() >= kFansPerContent &&
+      !said_.at(node).contains(id)) {
+    return false;
+  }
+  said_.at(node).insert(id);
+  if (holdings.fetching) {
+    fans.holding.erase(node);
+    return fans.fetching.insert(node).second;
+  }
+  fans.fetching.erase(node);
+  fans.unanswered.erase(node);
+  fans.holding.insert(node);
+  return false;
+}
+
+void Exchange::forget_fan(const NodeId& node, const ContentId& id) {
+  if (const auto said = said_.find(node); said != said_.end()) {
+    said->second.erase(id);
+    if (said->second.empty()) said_.erase(said);
+  }
+  const auto fans = fans_.find(id);
+  if (fans == fans_.end()) return;
+  fans->second.fetching.erase(node);
+  fans->second.holding.erase(node);
+  fans->second.unanswered.erase(node);
+  if (fans->second.empty()) fans_.erase(fans);
 }
 
 void Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
@@ -141,7 +185,7 @@ void Exchange::tell_fans(const ContentId& id, std::uint64_t length, std::uint64_
   const Holdings news{
       id, length, block / 8 * 8, {static_cast<std::uint8_t>(1 << (block % 8))}, fetching};
   const Bytes bytes = encode(Message(news));
-  for (const NodeId& fan : fans->second.nodes) {
+  for (const NodeId& fan : fans->second.fetching) {
     if (fetching && want != wants_.end()) {
       const auto offer = want->second.sources.find(fan);
       if (offer != want->second.sources.end() && offer->second.held &&
@@ -183,7 +227,10 @@ bool Exchange::is_asked(const NodeId& source, const BlockRequest& request) const
 
 std::vector<NodeId> Exchange::holders_of(const ContentId& id) const {
   std::set<NodeId> holders;
-  if (const auto fans = fans_.find(id); fans != fans_.end()) holders = fans->second.nodes;
+  if (const auto fans = fans_.find(id); fans != fans_.end()) {
+    holders = fans->second.holding;
+    holders.insert(fans->second.fetching.begin(), fans->second.fetching.end());
+  }
   if (const auto want = wants_.find(id); want != wants_.end()) {
     for (const auto& [node, offer] : want->second.sources) {
       if (offer.held && offer.held->count() > 0) holders.insert(node);

@@ -68,11 +68,12 @@ bool Exchange::others_can_send(Instant now, const ContentId& id, const Want& wan
   });
 }
 
-// Among those that were compared; the first one where `in_order`, else any of the rarest.
+// Any of the rarest among those that were compared; or any at all. At random, although disks like
+// runs: two fetchers whose runs meet would go on side by side, and ask a seed for the same blocks.
 std::optional<std::uint64_t> Exchange::rarest_block(const Want& want, const Offer& offer,
-                                                    bool in_order) {
+                                                    bool any) {
   const std::vector<Range>& runs = want.missing.runs();
-  std::uint64_t skip = in_order ? 0 : rng_.below(want.missing.size());
+  std::uint64_t skip = rng_.below(want.missing.size());
   std::size_t run = 0;
   while (skip >= runs[run].size()) skip -= runs[run++].size();
   std::uint64_t block = runs[run].first + skip;
@@ -82,16 +83,16 @@ std::optional<std::uint64_t> Exchange::rarest_block(const Want& want, const Offe
   std::uint64_t compared = 0;
   for (std::uint64_t n = want.missing.size(); n > 0; --n) {
     if (!offer.held || offer.held->test(block)) {
-      const unsigned copies = want.copies.empty() ? 0 : want.copies[block];
+      const unsigned copies = any || want.copies.empty() ? 0 : want.copies[block];
       if (!best || copies < best_copies) {
         best = block;
         best_copies = copies;
         equals = 1;
-      } else if (copies == best_copies && !in_order && rng_.below(++equals) == 0) {
+      } else if (copies == best_copies && rng_.below(++equals) == 0) {
         best = block;
       }
     }
-    if (best && (in_order || ++compared >= kBlocksCompared)) break;
+    if (++compared >= kBlocksCompared && best) break;
     if (++block >= runs[run].last) {
       run = (run + 1) % runs.size();
       block = runs[run].first;
@@ -107,10 +108,20 @@ std::optional<std::uint64_t> Exchange::pick_block(Instant now, const ContentId& 
   const bool swarm = std::any_of(want.sources.begin(), want.sources.end(), [](const auto& entry) {
     return entry.second.held && !entry.second.held->all();
   });
-  const bool at_random = want.at_random > 0 && !offer.held;
-  const auto block = rarest_block(want, offer, !swarm && !at_random);
-  if (!block) return std::nullopt;
   const bool holds_all = !offer.held || offer.held->all();
+  // What is asked of a seed long before it is sent, another fetcher asks for meanwhile.
+  if (swarm && holds_all) {
+    const Source& source = sources_.at(node);
+    const double blocks = source.rate * std::chrono::duration<double>(kSeedWindowTime).count() /
+                          static_cast<double>(limits::kBlockLeaves * kContentLeafBytes);
+    if (static_cast<double>(source.in_flight.size()) >=
+        std::max(blocks, static_cast<double>(limits::kContentWindowMin))) {
+      return std::nullopt;
+    }
+  }
+  const bool at_random = want.at_random > 0;
+  const auto block = rarest_block(want, offer, at_random);
+  if (!block) return std::nullopt;
   if (swarm && holds_all && others_can_send(now, id, want, node, *block)) return std::nullopt;
   if (at_random) --want.at_random;
   return block;
@@ -118,8 +129,13 @@ std::optional<std::uint64_t> Exchange::pick_block(Instant now, const ContentId& 
 
 bool Exchange::ask(Instant now, const ContentId& id, Want& want, const NodeId& node,
                    ExchangeActions& actions) {
+  if (download_.limited() && download_.free_at() > now) {
+    starved_ = true;
+    return false;
+  }
   const auto block = pick_block(now, id, want, node);
   if (!block) return false;
+  download_.take(now, block_bytes(want.length, *block));
   no_more_missing(want, *block);
   want.in_flight.emplace(*block, Asked{node, now});
   request(now, id, want, *block, node, actions);

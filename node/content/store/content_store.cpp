@@ -64,6 +64,7 @@ Result<void, StoreError> ContentStore::Impl::keep(const ContentId& id, NewFile& 
 Result<ContentId, StoreError> ContentStore::Impl::put(ByteView bytes) {
   const ContentId id = content_id(bytes);
   if (length_of(id) == bytes.size()) return id;
+  if (auto room = make_room(bytes.size()); !room) return tl::unexpected(room.error());
   NewFile file(new_files(), kContentMode);
   file.append(bytes);
   if (auto kept = keep(id, file); !kept) return tl::unexpected(kept.error());
@@ -98,7 +99,7 @@ void ContentStore::Impl::remember_roots(const ContentId& id, BlockRoots roots) {
 
 void ContentStore::Impl::drop(const ContentId& id) {
   cache.drop(id);
-  for (const char* suffix : {"", ".roots", ".part", ".have", ".proofs"})
+  for (const char* suffix : {"", ".roots", ".part", ".have", ".proofs", ".pin", ".fetched"})
     ::unlink(beside(id, suffix).c_str());
 }
 
@@ -175,6 +176,9 @@ Result<ContentStore::Named, StoreError> ContentWriter::finish() {
   }
   FileDigest digest = impl_->digester.finish();
   if (impl_->file.error() != 0 || impl_->store.length_of(digest.id) != digest.length) {
+    if (auto room = impl_->store.make_room(digest.length); !room) {
+      return tl::unexpected(room.error());
+    }
     if (auto kept = impl_->store.keep(digest.id, impl_->file); !kept) {
       return tl::unexpected(kept.error());
     }
@@ -187,6 +191,7 @@ bool ContentStore::holds(const ContentId& id) const { return impl_->length_of(id
 
 Result<fs::path, StoreError> ContentStore::path_of(const ContentId& id) const {
   if (!holds(id)) return tl::unexpected(not_here(id));
+  impl_->touch(id);
   return impl_->file_of(id);
 }
 
@@ -220,6 +225,7 @@ ContentOpened ContentStore::perform(const OpenContent& action) {
   ContentOpened opened{action.id, action.length, false, {}, action.for_reader};
   if (const auto length = impl_->length_of(action.id)) {
     if (*length == action.length) {
+      if (!action.for_reader) impl_->touch(action.id);
       opened.complete = true;
       return opened;
     }

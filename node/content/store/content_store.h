@@ -2,7 +2,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "node/content/core/content_actions.h"
 #include "node/protocol/result.h"
@@ -43,6 +45,25 @@ class ContentStore {
   Result<std::filesystem::path, StoreError> path_of(const ContentId&) const;
   Result<Bytes, StoreError> read(const ContentId&) const;
   void drop(const ContentId&);
+
+  // At most so many bytes on the disk; 0: as many as it takes. Where something new does not fit,
+  // what was fetched goes, the longest unused first; never what is pinned or in `needed`, nor what
+  // was made here and may be nowhere else. If that is not enough, the new one is refused:
+  // kDiskFull.
+  void limit(std::uint64_t bytes);
+  void set_needed(std::set<ContentId> needed);
+  // What is kept on purpose: `label` is for its owner, one line.
+  Result<void, StoreError> pin(const ContentId&, const std::string& label);
+  void unpin(const ContentId&);
+  bool pinned(const ContentId&) const;
+  struct Listed {
+    ContentId id;
+    std::uint64_t length = 0;
+    bool pinned = false;
+    std::string label;
+  };
+  // Whole contents, by id.
+  std::vector<Listed> list() const;
 
   // The exchange's actions, performed at once.
   ContentOpened perform(const OpenContent&);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "node/content/store/block_roots.h"
@@ -42,6 +43,9 @@ struct ContentStore::Impl {
   RootsCache cache;
   std::mutex mutex;  // guards `partials` and the files behind them
   std::map<ContentId, Partial> partials;
+  std::mutex room_mutex;  // guards what follows; taken after `mutex` where both are
+  std::uint64_t bytes_max = 0;
+  std::set<ContentId> needed;
 
   std::filesystem::path file_of(const ContentId& id) const {
     const std::string hex = to_hex(id);
@@ -58,6 +62,10 @@ struct ContentStore::Impl {
   }
 
   int make_folder_of(const ContentId& id) const;
+  // For so many bytes more, by evicting; see limit().
+  Result<void, StoreError> make_room(std::uint64_t bytes);
+  void mark_fetched(const ContentId& id) const;  // there are others who have it
+  void touch(const ContentId& id) const;         // it is in use
   void remove_left_over() const;
   Result<void, StoreError> keep(const ContentId& id, NewFile& file);
   Result<ContentId, StoreError> put(ByteView bytes);

@@ -173,6 +173,7 @@ Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial
       return failed("write", part, error);
     }
   }
+  mark_fetched(id);
   remember_roots(id, std::move(partial.roots));
   discard(id);
   return {};
@@ -193,12 +194,14 @@ Result<bool, StoreError> ContentStore::Impl::store_block(const StoreBlock& block
   if (length_of(block.id) == block.length) return true;
   if (blocks <= 1) {
     if (auto kept = put(block.bytes); !kept) return tl::unexpected(kept.error());
+    mark_fetched(block.id);
     return true;
   }
   const std::lock_guard lock(mutex);
   Partial* partial = resume(block.id, block.length);
   if (partial == nullptr) {
     discard(block.id);
+    if (auto room = make_room(block.length); !room) return tl::unexpected(room.error());
     partial = &partials[block.id];
     *partial = {block.length, BlockRoots(blocks), 0, 0};
   }

@@ -156,7 +156,7 @@ TEST_F(ContentStoreTest, BlocksTravelFromOneStoreToAnother) {
       ASSERT_TRUE(block_belongs(id, size, block)) << "block " << i;
       const BlockStored stored = to->perform(StoreBlock{id, size, block.first_leaf, block.bytes});
       EXPECT_EQ(stored.error, "");
-      EXPECT_EQ(stored.complete, i == 0);
+      EXPECT_EQ(stored.complete, i == 0) << i;
       EXPECT_EQ(to->holds(id), i == 0);
     }
     EXPECT_EQ(*to->read(id), bytes);
@@ -339,6 +339,53 @@ TEST_F(ContentStoreTest, AFolderThatCannotBeMadeIsAnErrorThatSaysWhatToDo) {
   EXPECT_EQ(store.error().fault, StoreFault::kNotWritable);
   EXPECT_THAT(store.error().what, HasSubstr((folder_ / "file").string()));
   EXPECT_THAT(store.error().what, HasSubstr("choose another folder"));
+}
+
+TEST_F(ContentStoreTest, WhatWasFetchedAndIsUnusedTheLongestGoesFirst) {
+  auto store = open();
+  store->limit(4 * kBlockBytes);
+  std::vector<ContentId> ids;
+  const auto fetch = [&](std::uint64_t seed) {
+    const Bytes bytes = random_bytes(kBlockBytes, seed);
+    ids.push_back(content_id(bytes));
+    return store->perform(block_of(bytes, ids.back(), 0)).error;
+  };
+  const auto put = store->put(random_bytes(kBlockBytes, 1));
+  ASSERT_TRUE(put);
+  for (std::uint64_t seed = 2; seed < 5; ++seed) ASSERT_EQ(fetch(seed), "");
+  // Oldest last: the first to go would be the one that was fetched last.
+  auto age = std::chrono::hours(1);
+  for (const ContentId& id : ids) {
+    fs::last_write_time(folder_ / "content" / to_hex(id).substr(0, 2) / to_hex(id),
+                        fs::file_time_type::clock::now() - age);
+    age += std::chrono::hours(1);
+  }
+  store->set_needed({ids[2]});
+  ASSERT_EQ(fetch(5), "");
+  EXPECT_TRUE(store->holds(ids[0]));
+  EXPECT_FALSE(store->holds(ids[1])) << "older than the first, and not needed";
+  EXPECT_TRUE(store->holds(ids[2]));
+  EXPECT_TRUE(store->holds(*put)) << "it was made here, and may be nowhere else";
+  ASSERT_TRUE(store->pin(ids[0], "mine"));
+  ASSERT_TRUE(store->pin(ids[3], "mine"));
+  const std::string refusal = fetch(6);
+  EXPECT_THAT(refusal, HasSubstr("there is no room"));
+  EXPECT_THAT(refusal, HasSubstr("--cache"));
+  EXPECT_TRUE(store->holds(ids[0]));
+  store->unpin(ids[0]);
+  EXPECT_EQ(fetch(7), "");
+  EXPECT_FALSE(store->holds(ids[0]));
+}
+
+TEST_F(ContentStoreTest, AContentThatIsTooLargeForTheQuotaIsRefusedBeforeItFillsTheDisk) {
+  auto store = open();
+  store->limit(2 * kBlockBytes);
+  const Bytes bytes = random_bytes(3 * kBlockBytes);
+  EXPECT_THAT(store->perform(block_of(bytes, content_id(bytes), 1)).error,
+              HasSubstr("there is no room"));
+  EXPECT_EQ(store->put(bytes).error().fault, StoreFault::kDiskFull);
+  EXPECT_EQ(store->put_file(write_file(bytes)).error().fault, StoreFault::kDiskFull);
+  EXPECT_TRUE(files_in("content").empty());
 }
 
 // A limit on the size of files stands for a disk that is full: the kernel says EFBIG instead of

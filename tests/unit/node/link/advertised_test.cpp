@@ -1,4 +1,4 @@
-#include "worker/runtime/endpoints.h"
+#include "node/link/advertised.h"
 
 #include <gtest/gtest.h>
 

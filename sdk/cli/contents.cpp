@@ -1,0 +1,243 @@
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "node/content/core/content_text.h"
+#include "node/content/store/folder.h"
+#include "sdk/cli/commands.h"
+#include "sdk/cli/fetch_bar.h"
+#include "sdk/cli/pool_access.h"
+#include "sdk/cli/schema.h"
+#include "sdk/src/places.h"
+
+// shoal put | get | content list | content pin | content drop
+namespace shoal::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kNameDigits = 16;
+constexpr std::chrono::hours kUntilInterrupted{24 * 365};
+
+struct Asked {
+  std::string path;
+  std::string id;
+  std::string output;
+  bool serve = false;
+};
+
+tl::unexpected<Failure> failed(const StoreError& error) {
+  const bool usage = error.fault == StoreFault::kRefused || error.fault == StoreFault::kMissing;
+  return fail(usage ? kUsage : kError, error.what);
+}
+
+Result<std::unique_ptr<ContentStore>, Failure> own_store() {
+  auto store = ContentStore::open(state_folder() / "content");
+  if (!store) return failed(store.error());
+  return std::move(*store);
+}
+
+Result<ContentText, Failure> parse(const std::string& text) {
+  if (const auto content = content_from_text(text)) return *content;
+  return fail(kUsage, "'" + text +
+                          "' is not the name of a content: that looks like file_ or folder_, 64 "
+                          "hexadecimal digits, _ and the length, as 'shoal put' prints it.");
+}
+
+nlohmann::json content_json(const ContentText& content) {
+  return {{"schema", kSchema},
+          {"content", to_text(content)},
+          {"kind", content.folder ? "folder" : "file"},
+          {"id", to_hex(content.name.id)},
+          {"bytes", content.name.length}};
+}
+
+// --- put ---
+
+Outcome serve(const ContentText& content, const Settings& settings) {
+  auto pool = join_pool_to_share(settings);
+  if (!pool) return tl::unexpected(std::move(pool.error()));
+  pool->client->share(content.name);
+  if (!settings.quiet) {
+    say("shoal: serving it to the pool until Ctrl-C; others fetch it with: shoal get " +
+        to_text(content));
+  }
+  pool->interrupts->pause(kUntilInterrupted);
+  return kSuccess;
+}
+
+Outcome run_put(const Asked& asked, const Settings& settings) {
+  auto store = own_store();
+  if (!store) return tl::unexpected(std::move(store.error()));
+  std::error_code error;
+  ContentText content;
+  content.folder = fs::is_directory(asked.path, error);
+  const auto named =
+      content.folder ? pack_folder(**store, asked.path) : (*store)->put_file(asked.path);
+  if (!named) return failed(named.error());
+  content.name = {named->id, named->length};
+  const std::string label = fs::absolute(asked.path, error).string();
+  if (const auto pinned = (*store)->pin(named->id, label); !pinned) return failed(pinned.error());
+  print(settings.json ? json_line(content_json(content)) : to_text(content));
+  if (const auto written = flush_output(); !written) return tl::unexpected(written.error());
+  store->reset();
+  return asked.serve ? serve(content, settings) : Outcome(kSuccess);
+}
+
+// --- get ---
+
+fs::path place_for(const ContentText& content, const std::string& output) {
+  if (!output.empty()) return output;
+  return to_hex(content.name.id).substr(0, kNameDigits);
+}
+
+Outcome take_out(ContentStore& store, const ContentText& content, const fs::path& place,
+                 const Settings& settings) {
+  const auto out = content.folder ? unpack_folder(store, content.name.id, place)
+                                  : unpack_file(store, content.name.id, place);
+  if (!out) return failed(out.error());
+  if (settings.json) {
+    auto json = content_json(content);
+    json["path"] = place.string();
+    print(json_line(json));
+  } else {
+    print(place.string());
+  }
+  return kSuccess;
+}
+
+Outcome run_get(const Asked& asked, const Settings& settings) {
+  const auto content = parse(asked.id);
+  if (!content) return tl::unexpected(content.error());
+  const fs::path place = place_for(*content, asked.output);
+  std::error_code error;
+  // Before anything is fetched.
+  if (content->folder && fs::exists(fs::symlink_status(place, error))) {
+    return fail(kUsage, place.string() + " is there already; name another place with -o.");
+  }
+  if (!content->folder && fs::is_directory(place, error)) {
+    return fail(kUsage, place.string() + " is a folder; name the file with -o.");
+  }
+  {
+    auto store = own_store();
+    if (!store) return tl::unexpected(std::move(store.error()));
+    if ((*store)->holds(content->name.id)) return take_out(**store, *content, place, settings);
+  }
+  auto pool = join_pool_to_share(settings);
+  if (!pool) return tl::unexpected(std::move(pool.error()));
+  FetchBar bar(settings);
+  const auto fetched = pool->client->fetch(
+      content->name, [&bar](const ExchangeProgress& progress) { bar.show(progress); });
+  bar.finish();
+  if (!fetched) return tl::unexpected(pool->failure(fetched.error()));
+  const Outcome taken = take_out(pool->client->content(), *content, place, settings);
+  // It was asked for as a file or folder, which it is now.
+  if (taken) pool->client->content().drop(content->name.id);
+  return taken;
+}
+
+// --- content ---
+
+bool looks_like_a_folder(const ContentStore& store, const ContentId& id) {
+  return read_listing(store, id).has_value();
+}
+
+Outcome run_list(const Asked&, const Settings& settings) {
+  auto store = own_store();
+  if (!store) return tl::unexpected(std::move(store.error()));
+  Table table({"content", "size", "kept", "from"});
+  for (const ContentStore::Listed& one : (*store)->list()) {
+    const ContentText content{{one.id, one.length}, looks_like_a_folder(**store, one.id)};
+    if (settings.json) {
+      auto json = content_json(content);
+      json["pinned"] = one.pinned;
+      json["label"] = one.label;
+      print(json_line(json));
+      continue;
+    }
+    table.add({to_text(content), bytes_text(static_cast<double>(one.length)),
+               one.pinned ? "pinned" : "for a job", one.label});
+  }
+  if (!settings.json) print(table.text());
+  return kSuccess;
+}
+
+Outcome run_pin(const Asked& asked, const Settings&) {
+  const auto content = parse(asked.id);
+  if (!content) return tl::unexpected(content.error());
+  auto store = own_store();
+  if (!store) return tl::unexpected(std::move(store.error()));
+  if (!(*store)->holds(content->name.id)) {
+    return fail(kError,
+                "This content is not on this machine's disk. To keep a copy in the pool, "
+                "start a worker with --pin " +
+                    asked.id + ".");
+  }
+  if (const auto pinned = (*store)->pin(content->name.id, ""); !pinned) {
+    return failed(pinned.error());
+  }
+  return kSuccess;
+}
+
+Outcome run_drop(const Asked& asked, const Settings&) {
+  const auto content = parse(asked.id);
+  if (!content) return tl::unexpected(content.error());
+  auto store = own_store();
+  if (!store) return tl::unexpected(std::move(store.error()));
+  if (!(*store)->holds(content->name.id)) {
+    return fail(kError,
+                "This content is not on this machine's disk; 'shoal content list' shows "
+                "those that are.");
+  }
+  (*store)->drop(content->name.id);
+  return kSuccess;
+}
+
+using Action = Outcome (*)(const Asked&, const Settings&);
+
+CLI::App* add_command(CLI::App& app, Chosen& chosen, const std::shared_ptr<Asked>& asked,
+                      const char* name, const char* help, Action action) {
+  CLI::App* command = app.add_subcommand(name, help);
+  add_common(*command, chosen);
+  command->callback([&chosen, asked, action] {
+    chosen.run = [asked, action](const Settings& settings) { return action(*asked, settings); };
+  });
+  return command;
+}
+
+void add_id(CLI::App& command, const std::shared_ptr<Asked>& asked) {
+  command.add_option("content", asked->id, "As 'shoal put' printed it")
+      ->type_name("CONTENT")
+      ->required();
+}
+
+}  // namespace
+
+void add_contents(CLI::App& app, Chosen& chosen) {
+  const auto asked = std::make_shared<Asked>();
+  CLI::App* put =
+      add_command(app, chosen, asked, "put",
+                  "Name a file or folder by its content, to be fetched by that name", run_put);
+  put->add_option("path", asked->path, "A file or a folder")->type_name("PATH")->required();
+  put->add_flag("--serve", asked->serve, "Stay, and serve it to the pool until Ctrl-C");
+  add_ticket(*put, chosen);
+
+  CLI::App* get = add_command(app, chosen, asked, "get",
+                              "Fetch a file or folder from whoever in the pool has it", run_get);
+  add_id(*get, asked);
+  get->add_option("-o,--output", asked->output, "Where to put it; default: the first of its digits")
+      ->type_name("PATH");
+  add_ticket(*get, chosen);
+  add_timeout(*get, chosen);
+
+  CLI::App* content = app.add_subcommand("content", "What is kept on this machine's disk");
+  content->require_subcommand(1);
+  add_command(*content, chosen, asked, "list", "All of it", run_list);
+  add_id(*add_command(*content, chosen, asked, "pin", "Keep one until it is dropped", run_pin),
+         asked);
+  add_id(*add_command(*content, chosen, asked, "drop", "Remove one", run_drop), asked);
+}
+
+}  // namespace shoal::cli
