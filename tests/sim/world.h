@@ -233,6 +233,9 @@ class World final : private NetworkHost {
   void perform(Node&, OutputReady);
   void perform(Node&, JobClosed);
   void perform(Node&, PeerMet) {}
+  // Applications of this world fetch no contents by themselves.
+  void perform(Node&, ContentReady) {}
+  void perform(Node&, ContentUnderWay) {}
   void perform(Node&, Notice);
   ComputeDone compute(Node&, const Executor::Finished&);
   JobRun* job_of(const JobId&);

@@ -84,6 +84,10 @@ void add_to(RunningHash& h, const OutputReady& a) {
   mix_all(h, 20, a.content, std::string_view(a.error));
 }
 void add_to(RunningHash& h, const JobClosed& a) { mix_all(h, 21, a.job, a.snapshot.results); }
+void add_to(RunningHash& h, const ContentReady& a) {
+  mix_all(h, 29, a.content, std::string_view(a.error));
+}
+void add_to(RunningHash& h, const ContentUnderWay& a) { mix_all(h, 30, a.content); }
 void add_to(RunningHash& h, const PeerMet& a) { mix_all(h, 24, a.peer.node); }
 void add_to(RunningHash& h, const Notice& a) { mix_all(h, 22, std::string_view(a.text)); }
 
