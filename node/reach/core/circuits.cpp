@@ -53,7 +53,7 @@ bool Circuits::open(Instant now, const NodeId& peer, const NodeId& relay, ReachO
   circuit.relay = relay;
   circuit.opener = true;
   circuit.random = fresh_random();
-  circuit.punch_port = fresh_port();
+  if (config_.punches) circuit.punch_port = fresh_port();
   circuit.deadline = now + kOpeningPatience;
   out.send(relay, CircuitOpen{signer_.id(), peer, circuit.random, "", circuit.punch_port});
   return true;
@@ -89,7 +89,7 @@ void Circuits::on(Instant now, const NodeId& relay, const CircuitOpen& m, std::s
   circuit.channel = std::move(channel);
   circuit.state = Circuit::State::kGreeting;
   circuit.deadline = now + kOpeningPatience;
-  if (m.punch_port != 0) {
+  if (m.punch_port != 0 && config_.punches) {
     circuit.punch_port = fresh_port();
     punches_.push_back({m.from, relay, m.address, circuit.punch_port, m.punch_port});
   }

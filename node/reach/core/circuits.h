@@ -31,6 +31,9 @@ class Circuits {
     Role role = Role::kWorker;
     // What this node says of itself in Hello, when it is asked.
     std::function<std::optional<Signed>()> record;
+    // Whether this node tries to punch through beside a circuit. Nobody switches it on yet: see
+    // docs/architecture.md.
+    bool punches = false;
   };
   Circuits(Config config, const Signer& signer, Rng rng);
 

@@ -31,6 +31,7 @@ class PunchTest : public ::testing::Test {
   }
   World world;
   std::size_t relay = [this] {
+    world.punches = true;
     const std::size_t r = world.add(outside(1));
     world.dial(world.add(outside(9)), r);
     return r;

@@ -33,6 +33,8 @@ struct Place {
 
 class World {
  public:
+  bool punches = false;  // of nodes that are added from then on
+
   struct Node {
     explicit Node(const KeyPair& k) : key(k) {}
     KeyPair key;
@@ -58,7 +60,7 @@ class World {
     node.place = place;
     node.open = place.router == 0 && place.listens;
     ReachConfig config;
-    config.hello = {pool_, role, [] { return std::nullopt; }};
+    config.hello = {pool_, role, [] { return std::nullopt; }, punches};
     config.port = place.listens ? kPort : 0;
     config.asks_to_be_dialled = role == Role::kWorker;
     config.relays = role == Role::kWorker;
