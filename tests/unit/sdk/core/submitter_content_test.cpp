@@ -27,9 +27,13 @@ class SubmitterContent : public World {
     r.ttl_s = 600;
     return sign_fact(friend_key, Purpose::kRecord, encode(r));
   }
-  void start_in_pool_of(std::size_t n) {
-    start();
-    introduce_workers(n);
+  // The coordinator was dialled, comes up, and knows the first `n` workers.
+  void pool_knows(std::size_t n) {
+    EXPECT_EQ(dialled(), std::vector<NodeId>{coordinator.id()});
+    std::vector<Signed> records;
+    for (std::size_t i = 0; i < n; ++i) records.push_back(record(workers[i]));
+    introduce(records);
+    take<Drop>();
   }
   void fetch() {
     step(FetchContent{content, kLength});
@@ -42,8 +46,9 @@ class SubmitterContent : public World {
 };
 
 TEST_F(SubmitterContent, WhatIsSharedIsToldToWorkersAndServed) {
-  start_in_pool_of(3);
+  start();
   step(ShareContent{content, kLength});
+  pool_knows(3);
   EXPECT_EQ(dialled().size(), 3u);
   link(workers[0]);
   const auto told = sent<Holdings>(workers[0].id());
@@ -62,8 +67,9 @@ TEST_F(SubmitterContent, WhatIsSharedIsToldToWorkersAndServed) {
 }
 
 TEST_F(SubmitterContent, AFetchAsksWorkersWhoNameAHolderWhichIsDialledAndAsked) {
-  start_in_pool_of(2);
+  start();
   fetch();
+  pool_knows(2);
   EXPECT_EQ(dialled().size(), 2u);
   link(workers[0]);
   EXPECT_EQ(sent<Holdings>(workers[0].id()).size(), 1u);
@@ -83,8 +89,9 @@ TEST_F(SubmitterContent, AFetchAsksWorkersWhoNameAHolderWhichIsDialledAndAsked) 
 }
 
 TEST_F(SubmitterContent, ARecordThatIsForgedOrOfAnotherPoolIsNotDialled) {
-  start_in_pool_of(1);
+  start();
   fetch();
+  pool_knows(1);
   dialled();
   link(workers[0]);
   Signed forged = record_of_friend();
@@ -94,9 +101,10 @@ TEST_F(SubmitterContent, ARecordThatIsForgedOrOfAnotherPoolIsNotDialled) {
 }
 
 TEST_F(SubmitterContent, ThatNobodyHasItIsSaidWithinSeconds) {
-  start_in_pool_of(2);
+  start();
   const Instant began = now;
   fetch();
+  pool_knows(2);
   dialled();
   for (std::size_t i : {0, 1}) {
     link(workers[i]);
