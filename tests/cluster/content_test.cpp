@@ -49,6 +49,9 @@ class ContentTest : public ::testing::Test {
     EXPECT_TRUE(put.await_err([](const std::string& err) {
       return err.find("serving it") != std::string::npos;
     })) << put.err();
+    // Said before, but on another pipe.
+    EXPECT_TRUE(
+        put.await_out([](const std::string& out) { return out.find('\n') != std::string::npos; }));
     return put.out().substr(0, put.out().find('\n'));
   }
 
