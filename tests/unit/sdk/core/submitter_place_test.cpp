@@ -382,5 +382,32 @@ TEST_F(SubmitterPlace, NamesTheKernelsThatAreOffered) {
   EXPECT_NE(refused.what.find("align, ising"), std::string::npos);
 }
 
+TEST_F(SubmitterPlace, ThoseWhoAcknowledgedAreTheStewardsWhateverWasBeforeACrash) {
+  start();
+  introduce_workers(4);
+  const JobId job = submit(manifest(10, 1));
+  std::vector<NodeId> seats;
+  for (const NodeId& node : dialled()) {
+    link(worker_with(node));
+    seats = offered(node).stewards;
+  }
+  ASSERT_EQ(seats.size(), 3u);
+  // Some still remember a term of this submitter's that it has forgotten.
+  const Term old{job, 50, {workers[4].id()}};
+  const TermChain chain{SignedTerm{sign_fact(me, Purpose::kTerm, encode(old)), {}}};
+  accept(seats[0], job);
+  accept(seats[1], job);
+  hear(seats[0], TermNotice{job, chain, {}});
+  accept(seats[2], job);
+  EXPECT_TRUE(take<JobAccepted>().empty()) << "nobody of that term has said that it keeps the job";
+  for (const NodeId& node : seats) {
+    const Term term = offered(node);
+    EXPECT_GT(term.epoch, 50u);
+    EXPECT_EQ(term.stewards, seats);
+    accept(node, job);
+  }
+  EXPECT_EQ(only<JobAccepted>().stewards.size(), 3u);
+}
+
 }  // namespace
 }  // namespace shoal
