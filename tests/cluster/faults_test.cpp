@@ -44,27 +44,35 @@ class FaultsTest : public ::testing::Test {
 
 TEST_F(FaultsTest, ThreeWorkersShareAJobAndTheCoordinatorCarriesNothingOfIt) {
   start_pool(3);
-  const auto submit = cluster_.start(job_.submission({"--json", "--keep"}));
-  EXPECT_EQ(submit->exit_code(), 0) << submit->err();
-  job_.expect_right(submit->out());
+  // Leases are cut so that workers end together: whether one runs dry while another has units left
+  // is a matter of milliseconds, and in one job of four nobody does.
+  constexpr int kJobsMost = 6;
+  std::uint64_t jobs = 0;
+  std::uint64_t moved = 0;
+  for (; jobs < kJobsMost && moved == 0; ++jobs) {
+    const auto submit = cluster_.start(job_.submission({"--json", "--keep"}));
+    EXPECT_EQ(submit->exit_code(), 0) << submit->err();
+    job_.expect_right(submit->out());
 
-  const auto lines = json_lines(submit->out());
-  ASSERT_GE(lines.size(), 2U);
-  const std::string job = lines.front()["job"];
-  const auto& summary = lines.back();
-  EXPECT_EQ(summary["type"], "summary");
-  EXPECT_EQ(summary["verified"], job_.exponents().size());
+    const auto lines = json_lines(submit->out());
+    ASSERT_GE(lines.size(), 2U);
+    const std::string job = lines.front()["job"];
+    const auto& summary = lines.back();
+    EXPECT_EQ(summary["type"], "summary");
+    EXPECT_EQ(summary["verified"], job_.exponents().size());
 
-  const auto shown = cluster_.json({"job", "show", job, "--json"});
-  EXPECT_EQ(shown["verified"], job_.exponents().size());
-  EXPECT_GT(shown["moved"], 0) << "no unit went from worker to worker: " << shown.dump(2);
+    const auto shown = cluster_.json({"job", "show", job, "--json"});
+    EXPECT_EQ(shown["verified"], job_.exponents().size());
+    moved = shown["moved"].get<std::uint64_t>();
+  }
+  EXPECT_GT(moved, 0U) << "no unit of " << jobs << " jobs went from worker to worker";
   std::uint64_t computed = 0;
   const auto listed = cluster_.json({"worker", "list", "--json"});
   for (const auto& worker : listed["workers"]) {
     EXPECT_GT(worker["status"]["units_computed"], 0) << worker.dump(2);
     computed += worker["status"]["units_computed"].get<std::uint64_t>();
   }
-  EXPECT_GE(computed, 2 * job_.exponents().size()) << "each unit is computed by two workers";
+  EXPECT_GE(computed, 2 * jobs * job_.exponents().size()) << "each unit is computed by two workers";
 
   const auto figures = cluster_.coordinator_figures();
   EXPECT_EQ(figures["job_bytes"], 0) << figures.dump(2);
