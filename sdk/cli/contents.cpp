@@ -164,17 +164,24 @@ Outcome run_list(const Asked&, const Settings& settings) {
   return kSuccess;
 }
 
+// The store, if it holds the content; `advice` says what to do where it does not.
+Result<std::unique_ptr<ContentStore>, Failure> store_with(const ContentId& id,
+                                                          const std::string& advice) {
+  auto store = own_store();
+  if (!store) return tl::unexpected(std::move(store.error()));
+  if (!(*store)->holds(id)) {
+    return fail(kError, "This content is not on this machine's disk" + advice);
+  }
+  return store;
+}
+
 Outcome run_pin(const Asked& asked, const Settings&) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
-  auto store = own_store();
-  if (!store) return tl::unexpected(std::move(store.error()));
-  if (!(*store)->holds(content->name.id)) {
-    return fail(kError,
-                "This content is not on this machine's disk. To keep a copy in the pool, "
-                "start a worker with --pin " +
-                    asked.id + ".");
-  }
+  const auto store =
+      store_with(content->name.id,
+                 ". To keep a copy in the pool, start a worker with --pin " + asked.id + ".");
+  if (!store) return tl::unexpected(store.error());
   if (const auto pinned = (*store)->pin(content->name.id, ""); !pinned) {
     return failed(pinned.error());
   }
@@ -184,13 +191,8 @@ Outcome run_pin(const Asked& asked, const Settings&) {
 Outcome run_drop(const Asked& asked, const Settings&) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
-  auto store = own_store();
-  if (!store) return tl::unexpected(std::move(store.error()));
-  if (!(*store)->holds(content->name.id)) {
-    return fail(kError,
-                "This content is not on this machine's disk; 'shoal content list' shows "
-                "those that are.");
-  }
+  const auto store = store_with(content->name.id, "; 'shoal content list' shows those that are.");
+  if (!store) return tl::unexpected(store.error());
   (*store)->drop(content->name.id);
   return kSuccess;
 }

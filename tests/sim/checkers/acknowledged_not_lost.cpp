@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "tests/sim/byzantine/hostile.h"
 #include "tests/sim/checkers/checkers.h"
 #include "tests/sim/world.h"
 
@@ -24,8 +25,9 @@ class AcknowledgedNotLost final : public Checker {
   void on_receipt(World& world, const JobRun& job, const Receipt& receipt) override {
     if (!job.receipt_from) return;
     const Node& steward = world.node(*job.receipt_from);
-    // Who replays another steward's message numbers it as that one did, and promises nothing.
-    if (!steward.honest()) return;
+    // Who replays another steward's message numbers it as that one did, and promises nothing. All
+    // other liars are held to what they deliver.
+    if (steward.worker.behaviour == name_of(Behaviour::kReplayer)) return;
     if (steward.disk.holds(FactKind::kReceipt, job.id, receipt.sequence)) return;
     world.violated(name(), job.manifest.name + " receipt " + std::to_string(receipt.sequence) +
                                " was delivered before it was on the disk of " +

@@ -27,6 +27,7 @@
 #include "node/protocol/sanitized.h"
 #include "worker/sandbox/herd.h"
 #include "worker/sandbox/policy.h"
+#include "worker/sandbox/root.h"
 
 namespace shoal {
 namespace {
@@ -239,8 +240,9 @@ TEST_P(Sandbox, TakesNoFilesButInItsScratchFolder) {
   for (const std::string& line : outcome.lines) {
     EXPECT_TRUE(line == "EROFS" || line == "EACCES" || line == "ENOENT") << line;
   }
-  EXPECT_THAT(attack({"write", "/scratch/work/here", "/tmp/here", "/dev/shm/here"}).lines,
-              ElementsAre("DONE", "DONE", "DONE"));
+  EXPECT_THAT(
+      attack({"write", std::string(kSandboxWork) + "/here", "/tmp/here", "/dev/shm/here"}).lines,
+      ElementsAre("DONE", "DONE", "DONE"));
 }
 
 TEST_P(Sandbox, HasNoWayOutByProc) {
