@@ -43,7 +43,7 @@ TEST(Work, AThiefGetsHalf) {
 TEST(Work, UnitsComeFromPeersInAPoolOfThree) {
   Pool pool;
   pool.workers(3);
-  JobRun& job = pool.submit(Pool::job_of(300, 200ms));
+  JobRun& job = pool.submit(Pool::job_of(1000, 20ms));
   ASSERT_TRUE(pool.run_until_finished());
   EXPECT_GT(pool.status_at_steward(job).moved, 0U);
   EXPECT_EQ(pool.judgement(), "");

@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
+constexpr Duration kStoreTogether = 0ms;  // between two groups that nobody waits for
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -85,6 +86,7 @@ struct Peer::Impl {
   std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
+  Instant stored_at{};  // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
@@ -487,12 +489,22 @@ struct Peer::Impl {
       labor.advance(now, out);
       again |= out.has_own_message();
     }
-    if (out.stores()) labor.flush_saved(out);
-    if (auto facts = out.take_facts(); !facts.empty()) {
-      Store store{.token = next_token++, .facts = facts};
-      storing.emplace(store.token, std::move(facts));
-      out.act(std::move(store));
-    }
+    store_facts();
+  }
+
+  // Each group costs the disk a wait: results that follow each other closely share one. The first
+  // after a pause, and the last of a job, wait for nobody.
+  void store_facts() {
+    if (!out.stores() || (!out.hurried() && now < stored_at + kStoreTogether)) return;
+    labor.flush_saved(out);
+    stored_at = now;
+    Store store{.token = next_token++, .facts = out.take_facts()};
+    storing.emplace(store.token, store.facts);
+    out.act(std::move(store));
+  }
+  std::optional<Instant> store_deadline() const {
+    if (!out.stores()) return std::nullopt;
+    return stored_at + kStoreTogether;
   }
 
   WorkerStatus status() const {
@@ -543,7 +555,8 @@ std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
                   impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
-                  impl_->reach.next_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
+                  impl_->reach.next_deadline(), impl_->store_deadline(), impl_->store_again_at,
+                  impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
