@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
-constexpr Duration kStoreTogether = 50ms;  // between two groups that nobody waits for
+constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
