@@ -87,6 +87,7 @@ class Stewardship {
   struct Reading {  // of another steward's ledger
     std::uint64_t cursor = 0;
     bool once = false;
+    std::uint64_t bytes = 0;  // since more was asked for
   };
   struct Enlisting {  // a worker that is to become a steward
     NodeId candidate;

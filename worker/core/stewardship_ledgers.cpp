@@ -48,6 +48,7 @@ void Stewardship::on_results(Instant now, const NodeId& from, const Results& res
   for (const Bytes& bytes : results.receipts) {
     auto receipt = decode_receipt(bytes);
     if (!receipt) continue;
+    reading->second.bytes += bytes.size();
     reading->second.cursor = std::max(reading->second.cursor, receipt->sequence);
     if (job.ended().contains(receipt->range)) continue;
     const std::string fault = receipt_fault(job.manifest(), job.id(), *receipt, checker_);
@@ -60,7 +61,8 @@ void Stewardship::on_results(Instant now, const NodeId& from, const Results& res
   }
   if (results.end) {
     found->readings.erase(reading);
-  } else if (!results.receipts.empty()) {
+  } else if (reading->second.bytes >= kReadAhead / 4) {
+    reading->second.bytes = 0;
     out.send(from,
              ResultsRequest{
                  .job = job.id(), .cursor = reading->second.cursor, .credit_bytes = kReadAhead});
