@@ -32,7 +32,8 @@ struct SubmitterConfig {
   UnixMs unix_ms_at_zero = 0;
   std::uint16_t port = 0;    // where it listens, for peers that it asks to dial; 0: nowhere
   bool takes_calls = false;  // others may dial it: to fetch what it shares
-  Duration search = 3s;      // how long to look for peers before saying that there are none
+  std::uint64_t session = 0;  // this process's own number: others may use the key at once
+  Duration search = 3s;       // how long to look for peers before saying that there are none
 };
 
 struct SubmitterStarted {};

@@ -116,12 +116,16 @@ void Membership::dial_doors(Instant now, Outbox& out) {
 
 void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   LinkState& link = links_[up.peer];
-  link = LinkState{.role = up.role, .address = up.address, .path = up.path, .used = now};
+  link = LinkState{.role = up.role,
+                   .node = up.node(),
+                   .address = up.address,
+                   .path = up.path,
+                   .used = now};
   if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
     it->second.dialling = false;
     it->second.up_since = now;
   }
-  if (up.record && up.record->signer == up.peer) learn(now, *up.record, out);
+  if (up.record && up.record->signer == up.node()) learn(now, *up.record, out);
   const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
   if (up.role == Role::kCoordinator) {
     if (!door) return out.act(Drop{up.peer, "coordinators are called, they do not call"});
@@ -257,6 +261,19 @@ bool Membership::reachable(const NodeId& node) const {
   auto it = contacts_.find(node);
   if (it == contacts_.end()) return false;
   return !it->second.what.endpoints.empty() || !it->second.what.via.empty();
+}
+
+const NodeId& Membership::node_of(const NodeId& peer) const {
+  const auto link = links_.find(peer);
+  return link == links_.end() ? peer : link->second.node;
+}
+
+std::vector<NodeId> Membership::sessions_of(const NodeId& node) const {
+  std::vector<NodeId> sessions;
+  for (const auto& [peer, link] : links_) {
+    if (link.node == node && peer != node) sessions.push_back(peer);
+  }
+  return sessions;
 }
 
 std::vector<NodeId> Membership::linked_workers() const {

@@ -23,6 +23,7 @@ class Membership {
  public:
   struct LinkState {
     Role role = Role::kWorker;
+    NodeId node;  // whose session it is; else the peer itself
     std::string address;
     LinkPath path = LinkPath::kDirect;
     bool announced = false;  // coordinators: what we came for
@@ -52,6 +53,10 @@ class Membership {
   bool note_use(Instant now, const NodeId& node);
   bool reachable(const NodeId& node) const;
   const std::map<NodeId, LinkState>& links() const { return links_; }
+  // The node whose key stands behind `peer`.
+  const NodeId& node_of(const NodeId& peer) const;
+  // The sessions of a submitter that are linked.
+  std::vector<NodeId> sessions_of(const NodeId& node) const;
   std::vector<NodeId> linked_workers() const;
   std::optional<Signed> record_of(const NodeId& node) const;
   const std::optional<NodeRecord> what_of(const NodeId& node) const;

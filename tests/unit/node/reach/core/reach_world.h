@@ -38,6 +38,7 @@ class World {
   struct Node {
     explicit Node(const KeyPair& k) : key(k) {}
     KeyPair key;
+    NodeId name;  // peer_name()
     Place place;
     bool open = false;  // dialable from elsewhere
     std::unique_ptr<Reach> reach;
@@ -56,22 +57,31 @@ class World {
     std::array<std::uint8_t, KeyPair::kSeedBytes> seed{};
     seed[0] = static_cast<std::uint8_t>(n);
     seed[1] = static_cast<std::uint8_t>(n >> 8);
-    Node& node = *nodes_.emplace(n, std::make_unique<Node>(KeyPair(seed))).first->second;
+    return add(KeyPair(seed), place, role, 0);
+  }
+  // Another process of a submitter's key.
+  std::size_t add_session(const Place& place, const KeyPair& key, std::uint64_t session) {
+    return add(key, place, Role::kSubmitter, session);
+  }
+  std::size_t add(const KeyPair& key, const Place& place, Role role, std::uint64_t session) {
+    const std::size_t n = nodes_.size() + 1;
+    Node& node = *nodes_.emplace(n, std::make_unique<Node>(key)).first->second;
+    node.name = peer_name(role, key.id(), session);
     node.place = place;
     node.open = place.router == 0 && place.listens;
     ReachConfig config;
-    config.hello = {pool_, role, [] { return std::nullopt; }, punches};
+    config.hello = {pool_, role, [] { return std::nullopt; }, punches, session};
     config.port = place.listens ? kPort : 0;
     config.asks_to_be_dialled = role == Role::kWorker;
     config.relays = role == Role::kWorker;
     config.takes_calls = role == Role::kWorker;
     node.reach = std::make_unique<Reach>(config, node.key, Rng(n));
-    by_id_[node.key.id()] = n;
+    by_id_[node.name] = n;
     roles_[n] = role;
     return n;
   }
   Node& node(std::size_t n) { return *nodes_.at(n); }
-  NodeId id(std::size_t n) { return node(n).key.id(); }
+  NodeId id(std::size_t n) { return node(n).name; }
   Reach& reach(std::size_t n) { return *node(n).reach; }
   Instant now() const { return now_; }
 
@@ -243,6 +253,7 @@ class World {
                 .address = seen_by(other, self),
                 .record = std::nullopt,
                 .path = path};
+      if (node(other).name != node(other).key.id()) up.session_of = node(other).key.id();
       tell(self, [this, up](Reach& r) { r.on(now_, up); });
     }
   }
