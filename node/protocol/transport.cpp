@@ -19,4 +19,18 @@ NodeId peer_name(Role role, const NodeId& node, std::uint64_t session) {
   return name;
 }
 
+std::string_view name_of(LinkPath path) {
+  switch (path) {
+    case LinkPath::kDirect:
+      return "direct";
+    case LinkPath::kReversed:
+      return "reversed";
+    case LinkPath::kPunched:
+      return "punched";
+    case LinkPath::kRelayed:
+      return "relayed";
+  }
+  return "unknown";
+}
+
 }  // namespace shoal

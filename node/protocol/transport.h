@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "node/protocol/facts.h"
@@ -28,6 +29,7 @@ enum class LinkPath : std::uint8_t {
   kPunched,   // both dialled at the same moment
   kRelayed,
 };
+std::string_view name_of(LinkPath);
 
 // --- events ---
 struct LinkUp {

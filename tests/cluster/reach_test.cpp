@@ -1,6 +1,8 @@
 // Workers that nobody can dial, on a test network with real routers: what becomes of them.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <optional>
 #include <string>
@@ -16,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint16_t kPort = 4300;
+constexpr int kJobs = 10;
 
 class ReachTest : public ::testing::Test {
  protected:
@@ -37,10 +40,59 @@ class ReachTest : public ::testing::Test {
     cluster_->place_worker(name, site_of(node));
     return node;
   }
+  // What `shoal worker list` says of a worker, once it answers; null: it does not.
+  nlohmann::json seen(const std::string& name) {
+    const std::string ready = cluster_->worker(name).out();  // "ready NODE tcp://..."
+    const std::string node = ready.substr(6, ready.find(' ', 6) - 6);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    // Each of these waits by itself until the pool has answered.
+    while (std::chrono::steady_clock::now() < deadline) {
+      for (auto& worker : cluster_->json({"worker", "list", "--json"})["workers"]) {
+        if (worker["node"] == node && !worker["status"].is_null()) return worker;
+      }
+    }
+    return nullptr;
+  }
+  void expect_mapped(const std::string& name, const NetNode& node, const std::string& protocol) {
+    const std::string endpoint = "tcp://" + node.public_address + ":" + std::to_string(kPort);
+    Process& worker = cluster_->worker(name);
+    ASSERT_TRUE(worker.await_err(
+        has_text("the router lets others in at " + endpoint + " (" + protocol + ")")))
+        << worker.err();
+    ASSERT_TRUE(worker.await_err(has_text("others can dial this node"))) << worker.err();
+    const auto listed = seen(name);
+    ASSERT_FALSE(listed.is_null());
+    EXPECT_EQ(listed["status"]["mapped"], endpoint) << listed.dump(2);
+    EXPECT_EQ(listed["status"]["reachability"], "reachable") << listed.dump(2);
+    EXPECT_EQ(listed["endpoints"][0], endpoint) << listed.dump(2);
+    EXPECT_EQ(listed["path"], "direct") << listed.dump(2);
+    EXPECT_TRUE(listed["relays"].empty()) << listed.dump(2);
+  }
+
   static constexpr Wire kWire{.delay = 5ms};
   std::optional<Network> network_;
   std::optional<Cluster> cluster_;
 };
+
+TEST_F(ReachTest, ARouterThatSpeaksNatPmpLetsOthersIn) {
+  const NetNode& node = place("home", Nat::kPortKeeping);
+  const HomeGateway gateway(node, HomeGateway::Speaks::kNatPmp);
+  Process& worker = cluster_->start_worker("home");
+  ASSERT_NO_FATAL_FAILURE(expect_mapped("home", node, "NAT-PMP"));
+  worker.signal(SIGTERM);
+  EXPECT_EQ(worker.exit_code(), 0);
+  EXPECT_TRUE(gateway.await_no_mapping()) << "what was asked for is taken back";
+}
+
+TEST_F(ReachTest, ARouterThatSpeaksUpnpLetsOthersIn) {
+  const NetNode& node = place("home", Nat::kFullyRandom);
+  const HomeGateway gateway(node, HomeGateway::Speaks::kUpnp, {.only_permanent = true});
+  Process& worker = cluster_->start_worker("home");
+  ASSERT_NO_FATAL_FAILURE(expect_mapped("home", node, "UPnP"));
+  worker.signal(SIGTERM);
+  EXPECT_EQ(worker.exit_code(), 0);
+  EXPECT_TRUE(gateway.await_no_mapping()) << "what was asked for is taken back";
+}
 
 TEST_F(ReachTest, AMappingIsRenewedBeforeItRunsOut) {
   const NetNode& node = place("home", Nat::kPortKeeping);
@@ -55,6 +107,28 @@ TEST_F(ReachTest, NobodyIsAskedWhereTheOwnerDoesNotWantIt) {
   Process& worker = cluster_->start_worker("home", {"--port-mapping", "off"});
   ASSERT_TRUE(worker.await_err(has_text("its relays: "))) << worker.err();
   EXPECT_TRUE(gateway.mappings().empty());
+  EXPECT_EQ(seen("home")["status"]["mapped"], nullptr);
+}
+
+// They meet when one of them runs out of work and the other one has some.
+TEST_F(ReachTest, TwoBehindRoutersThatKeepPortsPunchThrough) {
+  for (const char* name : {"home-1", "home-2"}) {
+    place(name, Nat::kPortKeeping);
+    Process& worker = cluster_->start_worker(name);
+    ASSERT_TRUE(worker.await_err(has_text("its relays: "))) << worker.err();
+  }
+  const Mersenne job(cluster_->folder(), 4001, 6000);
+  bool punched = false;
+  for (int round = 0; round < kJobs && !punched; ++round) {
+    const auto ended = cluster_->run(job.submission());
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+    job.expect_right(ended.out);
+    for (const char* name : {"home-1", "home-2"}) {
+      const auto listed = seen(name);
+      punched = punched || (!listed.is_null() && listed["status"]["links"]["punched"] > 0);
+    }
+  }
+  EXPECT_TRUE(punched);
 }
 
 }  // namespace

@@ -18,25 +18,11 @@ namespace {
 // Long enough to cost nothing, short enough that an error in a deadline heals.
 constexpr Duration kLongestWait = 60s;
 
-const char* name_of(LinkPath path) {
-  switch (path) {
-    case LinkPath::kDirect:
-      return "direct";
-    case LinkPath::kReversed:
-      return "reversed";
-    case LinkPath::kPunched:
-      return "punched";
-    case LinkPath::kRelayed:
-      return "relayed";
-  }
-  return "";
-}
-
 // Why links come and go is the first question where something hangs.
 void log_link(const LinkEvent& event) {
   if (const auto* up = std::get_if<LinkUp>(&event)) {
     log_line(LogLevel::kDebug, "link to " + short_hex(up->peer) + " at " + up->address + ": " +
-                                   name_of(up->path));
+                                   std::string(name_of(up->path)));
   } else if (const auto* lost = std::get_if<LinkLost>(&event)) {
     log_line(LogLevel::kDebug, "no link to " + short_hex(lost->peer) + ": " + lost->why);
   }

@@ -31,9 +31,7 @@ class Circuits {
     Role role = Role::kWorker;
     // What this node says of itself in Hello, when it is asked.
     std::function<std::optional<Signed>()> record;
-    // Whether this node tries to punch through beside a circuit. Nobody switches it on yet: see
-    // docs/architecture.md.
-    bool punches = false;
+    bool punches = true;        // whether it tries to punch through beside a circuit
     std::uint64_t session = 0;  // as in Hello
   };
   Circuits(Config config, const Signer& signer, Rng rng);
