@@ -508,7 +508,7 @@ struct Reverse {  // "dial me"
   NodeId to;
   std::uint16_t port = 0;
   std::string address;  // of `from`, as the relay sees it
-  NodeId node;          // whose session `from` is; zero: `from` is a node's own id
+  NodeId node = {};     // whose session `from` is; zero: `from` is a node's own id
   friend bool operator==(const Reverse&, const Reverse&) = default;
 };
 struct CircuitOpen {
@@ -517,7 +517,7 @@ struct CircuitOpen {
   Hash256 random;                // fresh: no two circuits have the same key
   std::string address;           // of `from`, as the relay sees it
   std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
-  NodeId node;                   // as in Reverse
+  NodeId node = {};              // as in Reverse
   friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
 };
 struct CircuitAnswer {
