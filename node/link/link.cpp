@@ -158,6 +158,7 @@ void Link::Impl::drop(const Drop& action) {
   const bool dialed = dialing != dialing_.end();
   if (dialed) close(dialing->second, false);
   const auto peer = peers_.find(action.peer);
+  if (peer == peers_.end() && !dialed) return drop_punch(action);
   if (peer == peers_.end()) {
     if (dialed) tell_lost(action.peer, action.why);
     return;

@@ -107,6 +107,7 @@ struct Link::Impl {
 
   // --- link_punches.cpp: both sides dial at once, and this one is the server ---
   void await_punch(const Dial&, const Endpoint&);
+  void drop_punch(const Drop&);
   void punch_event(const ConnectionEvent&);
   void end_late_punches(SteadyTime now);
   void end_punch(const std::string& name, const std::string& why);

@@ -28,7 +28,9 @@ class Membership {
     LinkPath path = LinkPath::kDirect;
     bool announced = false;  // coordinators: what we came for
     bool sampled = false;
-    Instant used;  // when it last said something
+    bool left = false;       // dropped; the transport is still to tell
+    std::uint64_t told = 0;  // the change of the own record that it was last told of
+    Instant used;            // when it last said something
   };
 
   Membership(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
@@ -103,6 +105,8 @@ class Membership {
   std::uint32_t door_failures_ = 0;
   std::uint32_t lonely_ = 0;  // visits to the doors in a row that led to nobody
   std::optional<Signed> own_;
+  UnixMs own_sequence_ = 0;
+  std::uint64_t changes_ = 0;  // of what it says, not of its age alone
   std::vector<Via> via_;
 };
 

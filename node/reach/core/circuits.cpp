@@ -59,8 +59,7 @@ bool Circuits::open(Instant now, const NodeId& peer, const NodeId& relay, ReachO
   circuit.random = fresh_random();
   if (config_.punches) circuit.punch_port = fresh_port();
   circuit.deadline = now + kOpeningPatience;
-  out.send(relay,
-           CircuitOpen{self_, peer, circuit.random, "", circuit.punch_port, own_node()});
+  out.send(relay, CircuitOpen{self_, peer, circuit.random, "", circuit.punch_port, own_node()});
   return true;
 }
 
@@ -161,8 +160,7 @@ void Circuits::take_greeting(Instant now, Circuit& circuit, const NodeId& peer, 
   if (hello->version != Hello{}.version) return end(peer, "it speaks another version", out);
   if (hello->pool != config_.pool) return end(peer, "it belongs to another pool", out);
   // The seal has shown who holds the key; ids that share it, and its sessions, differ in this.
-  if (hello->node != circuit.node ||
-      peer_name(hello->role, hello->node, hello->session) != peer) {
+  if (hello->node != circuit.node || peer_name(hello->role, hello->node, hello->session) != peer) {
     return end(peer, "the id is not that of the circuit", out);
   }
   if (hello->role == Role::kCoordinator) return end(peer, "coordinators are dialled", out);

@@ -47,6 +47,10 @@ void Reach::on(Instant now, LinkUp up) {
 
 void Reach::on(Instant now, LinkLost lost) {
   const auto dial = dials_.find(lost.peer);
+  if (!links_.contains(lost.peer) && dial != dials_.end() && dial->second.replaced > 0) {
+    --dial->second.replaced;
+    return;
+  }
   const bool of_owner =
       links_.contains(lost.peer) || dial == dials_.end() || dial->second.for_owner;
   if (of_owner) out_.events.push_back(lost);
@@ -86,9 +90,9 @@ void Reach::perform(Instant now, Dial dial) {
     return;
   }
   if (!dial.endpoint.empty()) {
-    return start_dial(dial.peer, {.endpoint = std::move(dial.endpoint),
-                                  .for_owner = true,
-                                  .session_of = dial.session_of});
+    return start_dial(
+        dial.peer,
+        {.endpoint = std::move(dial.endpoint), .for_owner = true, .session_of = dial.session_of});
   }
   std::erase_if(dial.via,
                 [&](const Via& via) { return via.node == self_ || via.node == dial.peer; });

@@ -86,6 +86,7 @@ class Reach {
     bool reversal = false;         // the other side asked for it
     std::uint16_t punch_from = 0;  // the other side dials at the same time; 0: no punch
     std::optional<NodeId> session_of = {};
+    unsigned replaced = 0;  // dials given up for this one whose end the transport has yet to tell
   };
   // A link that the owner wants and that relays are asked for.
   struct Attempt {

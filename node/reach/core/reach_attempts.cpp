@@ -126,14 +126,22 @@ void Reach::settle_circuits(Instant now) {
   start_punches();
 }
 
-// Both ends do so at about the same time: one as it answers, the other as it hears the answer.
+// Both ends do so at about the same time: one as it answers, the other as it hears the answer. Who
+// was dialling the other's own endpoint at that moment gives that up: it is the address within some
+// home, as a rule, and to wait for its silence would be to leave the other side punching alone.
 void Reach::start_punches() {
   for (const Circuits::Punch& punch : circuits_.take_punches()) {
-    if (links_.contains(punch.peer) || dials_.contains(punch.peer)) continue;
+    if (links_.contains(punch.peer)) continue;
     if (!may_be_told_to_dial(punch.address, punch.relay)) continue;
-    start_dial(punch.peer, {.endpoint = join_endpoint({punch.address, punch.there}),
-                            .punch_from = punch.here,
-                            .session_of = session_of(punch.node)});
+    OpenDial dial{.endpoint = join_endpoint({punch.address, punch.there}),
+                  .punch_from = punch.here,
+                  .session_of = session_of(punch.node)};
+    if (const auto open = dials_.find(punch.peer); open != dials_.end()) {
+      dial.for_owner = open->second.for_owner;
+      dial.replaced = open->second.replaced + 1;
+      out_.actions.emplace_back(Drop{punch.peer, "a punch takes its place"});
+    }
+    start_dial(punch.peer, std::move(dial));
   }
 }
 

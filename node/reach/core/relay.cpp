@@ -57,10 +57,8 @@ void Relay::on(Instant now, const NodeId& sender, const ReachLinks& links, Circu
   if (!why.empty()) {
     return out.send(sender, CircuitAnswer{m.to, m.from, false, {}, std::move(why), ""});
   }
-  circuits_[pair] = {.opener = m.from,
-                     .opener_node = from_node,
-                     .answered = false,
-                     .ends = now + kAnswerPatience};
+  circuits_[pair] = {
+      .opener = m.from, .opener_node = from_node, .answered = false, .ends = now + kAnswerPatience};
   ++circuits_of_[from_node];
   ++circuits_of_[m.to];
   m.address = links.at(sender).address;

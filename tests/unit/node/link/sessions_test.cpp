@@ -75,8 +75,7 @@ TEST(Sessions, AllOfAKeyTogetherHaveAsManyLinksAsAKeyMayHave) {
   ASSERT_TRUE(connect_to(worker, one) && connect_to(worker, two));
   three.dial(worker);
   ASSERT_TRUE(run({&worker, &one, &two, &three}, [&] { return three.lost(worker); }));
-  EXPECT_EQ(three.all<LinkLost>(worker.id()).front().why,
-            "it has no room for another connection");
+  EXPECT_EQ(three.all<LinkLost>(worker.id()).front().why, "it has no room for another connection");
   EXPECT_FALSE(one.lost(worker) || two.lost(worker));
 }
 

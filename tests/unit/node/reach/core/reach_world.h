@@ -21,6 +21,7 @@
 namespace shoal::reach_test {
 
 inline constexpr std::uint16_t kPort = 5555;
+inline constexpr const char* kSilence = "tcp://192.0.2.";  // what is dialled there waits for ever
 
 struct Place {
   std::string address;      // as those elsewhere see it
@@ -48,6 +49,7 @@ class World {
     std::vector<Message> heard;  // by the owner
     std::vector<Probe> probes;
     std::vector<Dial> punches;
+    std::set<NodeId> dialling;        // where nobody answers
     std::map<std::string, int> sent;  // to the transport, by kind
   };
 
@@ -102,6 +104,15 @@ class World {
   }
   void dial_through_relays(std::size_t from, std::size_t to) {
     dial_via(from, to, reach(to).via());
+  }
+  void give_up_dial(std::size_t from, std::size_t to) {
+    node(from).dialling.erase(id(to));
+    tell(from, [this, peer = id(to)](Reach& r) { r.on(now_, LinkLost{peer, "no answer"}); });
+    run();
+  }
+  void dial_in_vain(std::size_t from, std::size_t to) {
+    reach(from).perform(now_, Dial{id(to), std::string(kSilence) + "1:5555", {}});
+    settle(from);
   }
   // Nothing is carried before all have dialled.
   void dial_at_once(const std::vector<std::pair<std::size_t, std::size_t>>& dials) {
@@ -236,6 +247,10 @@ class World {
 
   void carry(std::size_t n, const Dial& dial) {
     if (dial.punch_from != 0) return carry_punch(n, dial);
+    if (dial.endpoint.starts_with(kSilence)) {
+      node(n).dialling.insert(dial.peer);
+      return;
+    }
     const auto to = at(dial.endpoint, n);
     if (!to || id(*to) != dial.peer) {
       tell(n, [this, peer = dial.peer](Reach& r) { r.on(now_, LinkLost{peer, "no answer"}); });
@@ -303,7 +318,10 @@ class World {
       hear(to, received);
     });
   }
-  void carry(std::size_t n, const Drop& drop) { cut(n, by_id_.at(drop.peer), drop.why); }
+  void carry(std::size_t n, const Drop& drop) {
+    if (node(n).dialling.erase(drop.peer) == 0) return cut(n, by_id_.at(drop.peer), drop.why);
+    tell(n, [this, drop](Reach& r) { r.on(now_, LinkLost{drop.peer, drop.why}); });
+  }
   void carry(std::size_t, const Tell&) {}
   void cut(std::size_t a, std::size_t b, const std::string& why) {
     if (node(a).links.erase(b) == 0) return;
