@@ -99,7 +99,7 @@ class Stewardship {
     std::set<ContentId> missing;
     bool durable = false;               // its manifest and terms are on disk
     bool begun = false;                 // and its content is here
-    std::vector<NodeId> to_answer;      // submitters that wait for the acknowledgement
+    std::vector<NodeId> to_answer;      // sessions that wait for the acknowledgement
     std::optional<NodeId> enlisted_by;  // a leader that does
     std::optional<Signed> snapshot;
     UnixMs ended = 0;                    // when; 0: it has not

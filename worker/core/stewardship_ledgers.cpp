@@ -25,7 +25,8 @@ std::vector<Range> told(const RangeSet& known) {
 bool Stewardship::may_read(const JobId& id, const NodeId& reader) const {
   const Entry* found = entry(id);
   if (found == nullptr || !found->durable) return false;
-  return reader == found->job->signed_manifest().signer || fellow(*found, reader);
+  const NodeId& node = membership_.node_of(reader);
+  return node == found->job->signed_manifest().signer || fellow(*found, reader);
 }
 
 void Stewardship::read_from(Entry& entry, const NodeId& keeper, Outbox& out) {
