@@ -1,7 +1,6 @@
 #include "worker/core/peer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "node/content/core/exchange.h"
@@ -29,24 +28,6 @@ template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
 }  // namespace
-
-Bytes pack_signed(const Signed& fact) {
-  Bytes bytes;
-  bytes.reserve(32 + 64 + fact.body.size());
-  bytes.insert(bytes.end(), fact.signer.bytes.begin(), fact.signer.bytes.end());
-  bytes.insert(bytes.end(), fact.signature.bytes.begin(), fact.signature.bytes.end());
-  bytes.insert(bytes.end(), fact.body.begin(), fact.body.end());
-  return bytes;
-}
-
-std::optional<Signed> unpack_signed(ByteView bytes) {
-  if (bytes.size() < 96) return std::nullopt;
-  Signed fact;
-  std::memcpy(fact.signer.bytes.data(), bytes.data(), 32);
-  std::memcpy(fact.signature.bytes.data(), bytes.data() + 32, 64);
-  fact.body = to_bytes(bytes.subspan(96));
-  return fact;
-}
 
 // The parts of a peer, and who hears which message. It decides nothing itself.
 struct Peer::Impl {
