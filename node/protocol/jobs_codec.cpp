@@ -109,6 +109,9 @@ void read_policy(wire::Manifest::Reader from, Manifest& to, Reading& reading) {
   reading.number(from.getOutputBytesMax(), to.output_bytes_max, limits::kOutputBytes,
                  "manifest.output_bytes_max");
   to.priority = from.getPriority();
+  to.inputs_held = from.getInputsHeld();
+  to.large_outputs = from.getLargeOutputs();
+  to.thin_outputs = from.getThinOutputs();
 }
 
 }  // namespace
@@ -194,6 +197,9 @@ void write_status(wire::JobStatus::Builder to, const JobStatus& from) {
   to.setStewardsHere(from.stewards_here);
   to.setKeptUntil(from.kept_until);
   to.setPriority(from.priority);
+  to.setInputsHeld(from.inputs_held);
+  to.setLargeOutputs(from.large_outputs);
+  to.setThinOutputs(from.thin_outputs);
 }
 void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) {
   reading.id(from.getJob(), to.job, "job_status.job");

@@ -84,7 +84,11 @@ void Disk::keep(StoredFact fact) {
     case FactKind::kTask:
     case FactKind::kTaskTerms:
     case FactKind::kPaper:
-    case FactKind::kBatch: {
+    case FactKind::kBatch:
+    case FactKind::kPart:
+    case FactKind::kMade:
+    case FactKind::kCopied:
+    case FactKind::kPartEnds: {
       const std::pair key(fact.kind, fact.sequence);
       jobs_[fact.job].others[key] = std::move(fact);
       return;

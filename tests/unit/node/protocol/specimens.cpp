@@ -309,6 +309,10 @@ std::vector<Message> grown_messages() {
   status.stewards_here = 2;
   status.kept_until = 1'700'000'604'800;
   status.priority = -3;
+  JobStatus watched = status;
+  watched.inputs_held = 3;
+  watched.large_outputs = 1'000'001;
+  watched.thin_outputs = 17;
   return {
       Submit{signed_bytes(64, 5000), terms()},
       JobStatusReply{{status}},
@@ -327,6 +331,7 @@ std::vector<Message> grown_messages() {
       reached_status(),
       CircuitOpen{id<NodeId>(8), id<NodeId>(9), id<Hash256>(10), "192.0.2.7", 30'001},
       CircuitAnswer{id<NodeId>(8), id<NodeId>(9), true, id<Hash256>(11), "", "192.0.2.8", 30'002},
+      JobStatusReply{{watched}},
   };
 }
 
@@ -341,6 +346,8 @@ std::vector<Message> messages() {
   add_reach(all);
   add_swarm(all);
   all.push_back(UnitState{id<JobId>(5), limits::kUnitsPerJob - 1, {1, 2, 0, 255}});
+  all.push_back(Keep{id<JobId>(5), terms(), Bytes(700, 0x3C), {signed_bytes(96, 303)}});
+  all.push_back(Kept{id<JobId>(5), 12, true, "it was here"});
   return all;
 }
 
@@ -385,6 +392,8 @@ std::vector<Message> bare_messages() {
       HoldersRequest{},
       Holders{},
       UnitState{},
+      Keep{},
+      Kept{},
   };
 }
 

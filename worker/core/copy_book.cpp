@@ -1,0 +1,32 @@
+#include "worker/core/copy_book.h"
+
+#include <algorithm>
+
+#include "node/protocol/limits.h"
+
+namespace shoal {
+
+void CopyBook::note(const Receipt& receipt) {
+  if (receipt.end != UnitEnd::kVerified || receipt.outputs.large.empty()) return;
+  if (lot_of_.size() + receipt.outputs.large.size() > limits::kOutputsWatched) return;
+  for (const ContentId& output : receipt.outputs.large) lot_of_[output] = receipt.sequence;
+  lots_[receipt.sequence].outputs = receipt.outputs.large.size();
+  for (const Support& support : receipt.supports) {
+    // Who shows digests of its own computed something equivalent, not the same.
+    if (support.digests.empty()) hold(receipt.sequence, support.commitment.signer);
+  }
+}
+
+void CopyBook::hold(std::uint64_t lot, const NodeId& holder) {
+  std::vector<NodeId>& holders = lots_[lot].holders;
+  if (std::find(holders.begin(), holders.end(), holder) != holders.end()) return;
+  holders.push_back(holder);
+  holders_.insert(holder);
+}
+
+std::vector<NodeId> CopyBook::holders_of(const ContentId& output) const {
+  const auto found = lot_of_.find(output);
+  return found == lot_of_.end() ? std::vector<NodeId>() : lots_.at(found->second).holders;
+}
+
+}  // namespace shoal
