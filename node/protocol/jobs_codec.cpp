@@ -109,9 +109,6 @@ void read_policy(wire::Manifest::Reader from, Manifest& to, Reading& reading) {
   reading.number(from.getOutputBytesMax(), to.output_bytes_max, limits::kOutputBytes,
                  "manifest.output_bytes_max");
   to.priority = from.getPriority();
-  to.inputs_held = from.getInputsHeld();
-  to.large_outputs = from.getLargeOutputs();
-  to.thin_outputs = from.getThinOutputs();
 }
 
 }  // namespace
@@ -224,6 +221,9 @@ void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) 
   to.stewards_here = from.getStewardsHere();
   reading.unix_ms(from.getKeptUntil(), to.kept_until, "job_status.kept_until");
   to.priority = from.getPriority();
+  to.inputs_held = from.getInputsHeld();
+  to.large_outputs = from.getLargeOutputs();
+  to.thin_outputs = from.getThinOutputs();
 }
 
 }  // namespace

@@ -73,11 +73,11 @@ class Custody {
     JobId job;
     std::uint64_t sequence = 0;  // of the receipt; 0: program and inputs
     NodeId asker;
-    std::vector<NodeId> sources;
-    std::deque<ContentName> waiting;
-    std::set<ContentId> fetching;
-    std::vector<ContentId> here;
-    std::string error;          // one of them is not to be had
+    std::vector<NodeId> sources = {};
+    std::deque<ContentName> waiting = {};
+    std::set<ContentId> fetching = {};
+    std::vector<ContentId> here = {};
+    std::string error = {};     // one of them is not to be had
     std::uint64_t written = 0;  // its fact, once there is nothing more to fetch
   };
   struct Wish {  // what a Keep is about
