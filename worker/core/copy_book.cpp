@@ -21,7 +21,16 @@ void CopyBook::hold(std::uint64_t lot, const NodeId& holder) {
   std::vector<NodeId>& holders = lots_[lot].holders;
   if (std::find(holders.begin(), holders.end(), holder) != holders.end()) return;
   holders.push_back(holder);
-  holders_.insert(holder);
+  ++holders_[holder];
+}
+
+void CopyBook::forget_inputs() {
+  const auto inputs = lots_.find(kInputs);
+  if (inputs == lots_.end()) return;
+  for (const NodeId& holder : inputs->second.holders) {
+    if (--holders_.at(holder) == 0) holders_.erase(holder);
+  }
+  lots_.erase(inputs);
 }
 
 std::vector<NodeId> CopyBook::holders_of(const ContentId& output) const {

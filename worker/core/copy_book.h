@@ -1,8 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "node/protocol/messages.h"
@@ -25,15 +25,16 @@ class CopyBook {
   // Of each receipt that its steward keeps; those without large outputs are of no interest.
   void note(const Receipt&);
   void hold(std::uint64_t lot, const NodeId& holder);
+  void forget_inputs();  // the job is over
 
   const std::map<std::uint64_t, Lot>& lots() const { return lots_; }
-  const std::set<NodeId>& holders() const { return holders_; }  // of any lot
+  const std::map<NodeId, std::size_t>& holders() const { return holders_; }  // -> lots
   std::vector<NodeId> holders_of(const ContentId& output) const;
   std::uint64_t outputs() const { return lot_of_.size(); }
 
  private:
   std::map<std::uint64_t, Lot> lots_;
-  std::set<NodeId> holders_;
+  std::map<NodeId, std::size_t> holders_;
   std::map<ContentId, std::uint64_t> lot_of_;
 };
 

@@ -112,10 +112,10 @@ class JobLed {
   Delivery& delivery() { return delivery_; }
   CopyBook& copies() { return copies_; }
   const CopyBook& copies() const { return copies_; }
-  // It has asked for units of this job, of this leader.
+  // It was given units of this job, by this leader.
   bool has_part(const NodeId& worker) const {
     const auto member = members_.find(worker);
-    return member != members_.end() && member->second.asked;
+    return member != members_.end() && member->second.knows_manifest;
   }
   JobStatus status() const;
   void storage_trouble(std::string what) { storage_trouble_ = std::move(what); }

@@ -364,7 +364,9 @@ void Stewardship::on_link_lost(Instant now, const NodeId& node, Outbox& out) {
   bool lost_worker = false;
   for (auto& [_, entry] : jobs_) {
     lost_worker |= entry.job->worker_gone(now, node);
-    if (entry.job->copies().holders().contains(node)) note_absence(now, node);
+    if (entry.job->copies().holders().contains(node) && note_absence(now, node)) {
+      look_for_copies(now + limits::kHeartbeatEvery);
+    }
     entry.job->delivery().reader_lost(node);
     entry.readings.erase(node);
     if (fellow(entry, node)) entry.away.emplace(node, now);

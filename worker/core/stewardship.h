@@ -162,7 +162,7 @@ class Stewardship {
 
   bool sees_to_copies(const Entry&) const;
   bool given_up(Instant now, const NodeId& holder) const;
-  void note_absence(Instant now, const NodeId& holder);
+  bool note_absence(Instant now, const NodeId& holder);
   void look_for_copies(Instant at);
   void see_to_copies(Instant now, Outbox&);
   std::size_t holders_here(Instant now, const CopyBook::Lot&) const;

@@ -39,10 +39,11 @@ bool Stewardship::given_up(Instant now, const NodeId& holder) const {
   return absent != absent_.end() && absent->second <= now;
 }
 
-void Stewardship::note_absence(Instant now, const NodeId& holder) {
-  absent_.try_emplace(holder, now + limits::kHolderAway +
-                                  Duration(static_cast<std::int64_t>(rng_.below(kJitterNs))));
-  look_for_copies(now + kLookSoon);
+// True: it may come back yet.
+bool Stewardship::note_absence(Instant now, const NodeId& holder) {
+  const Duration jitter(static_cast<std::int64_t>(rng_.below(kJitterNs)));
+  const auto absent = absent_.try_emplace(holder, now + limits::kHolderAway + jitter).first;
+  return absent->second > now;
 }
 
 void Stewardship::look_for_copies(Instant at) {
@@ -70,8 +71,8 @@ void Stewardship::see_to_copies(Instant now, Outbox& out) {
         entry.job->copies().hold(CopyBook::kInputs, steward);
       }
     }
-    const auto& of_job = entry.job->copies().holders();
-    holders.insert(of_job.begin(), of_job.end());
+    if (!entry.job->active()) entry.job->copies().forget_inputs();
+    for (const auto& [holder, lots] : entry.job->copies().holders()) holders.insert(holder);
     std::erase_if(entry.unwilling, [&](const auto& who) { return now - who.second > kAskAgain; });
     soon |= entry.job->active();
   }
@@ -79,7 +80,7 @@ void Stewardship::see_to_copies(Instant now, Outbox& out) {
     if (holder == signer_.id() || membership_.linked(holder)) {
       absent_.erase(holder);
     } else {
-      note_absence(now, holder);
+      soon |= note_absence(now, holder);
       membership_.reach(now, holder, out);
     }
   }
@@ -89,7 +90,6 @@ void Stewardship::see_to_copies(Instant now, Outbox& out) {
     entry.copy_cursor = 0;
     ask_for_copies(now, entry, out);
     count_copies(now, entry);
-    soon |= entry.thin_outputs > 0;
   }
   soon |= !asks_.empty();
   if (any) look_for_copies(now + (soon ? kLookSoon : kLookLater));

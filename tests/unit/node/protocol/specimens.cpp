@@ -309,10 +309,6 @@ std::vector<Message> grown_messages() {
   status.stewards_here = 2;
   status.kept_until = 1'700'000'604'800;
   status.priority = -3;
-  JobStatus watched = status;
-  watched.inputs_held = 3;
-  watched.large_outputs = 1'000'001;
-  watched.thin_outputs = 17;
   return {
       Submit{signed_bytes(64, 5000), terms()},
       JobStatusReply{{status}},
@@ -331,7 +327,6 @@ std::vector<Message> grown_messages() {
       reached_status(),
       CircuitOpen{id<NodeId>(8), id<NodeId>(9), id<Hash256>(10), "192.0.2.7", 30'001},
       CircuitAnswer{id<NodeId>(8), id<NodeId>(9), true, id<Hash256>(11), "", "192.0.2.8", 30'002},
-      JobStatusReply{{watched}},
   };
 }
 
@@ -426,6 +421,11 @@ std::vector<Specimen> all() {
   for (const Message& message : grown_messages()) {
     all.push_back(specimen("message-" + std::string(name_of(message)) + "-2", message, decode));
   }
+  JobStatus watched = job_status();
+  watched.inputs_held = 3;
+  watched.large_outputs = 1'000'001;
+  watched.thin_outputs = 17;
+  all.push_back(specimen("message-JobStatusReply-3", Message(JobStatusReply{{watched}}), decode));
   WorkerStatus mapped = reached_status();
   mapped.mapped = "tcp://192.0.2.1:4300";
   all.push_back(specimen("message-WorkerStatus-3", Message(mapped), decode));

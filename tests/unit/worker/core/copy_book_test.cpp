@@ -8,6 +8,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 NodeId node(std::uint8_t n) {
@@ -39,7 +40,8 @@ TEST(CopyBook, WhoComputedAnOutputHoldsItAndSoDoesWhoKeepsACopy) {
   book.note(receipt(5, {content(1), content(2)}, {node(1), node(2)}));
   book.note(receipt(6, {content(3)}, {node(2), node(3)}));
   EXPECT_EQ(book.outputs(), 3U);
-  EXPECT_THAT(book.holders(), UnorderedElementsAre(node(1), node(2), node(3)));
+  EXPECT_THAT(book.holders(),
+              UnorderedElementsAre(Pair(node(1), 1), Pair(node(2), 2), Pair(node(3), 1)));
   EXPECT_THAT(book.holders_of(content(2)), ElementsAre(node(1), node(2)));
   book.hold(5, node(9));
   book.hold(5, node(9));
@@ -48,10 +50,22 @@ TEST(CopyBook, WhoComputedAnOutputHoldsItAndSoDoesWhoKeepsACopy) {
   EXPECT_THAT(book.holders_of(content(4)), IsEmpty());
 }
 
+TEST(CopyBook, WhenTheJobIsOverItsInputsAreNoConcernOfItsAnyMore) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1)}));
+  book.hold(CopyBook::kInputs, node(1));
+  book.hold(CopyBook::kInputs, node(2));
+  EXPECT_EQ(book.lots().size(), 2U);
+  book.forget_inputs();
+  book.forget_inputs();
+  EXPECT_EQ(book.lots().size(), 1U);
+  EXPECT_THAT(book.holders(), UnorderedElementsAre(Pair(node(1), 1)));
+}
+
 TEST(CopyBook, WhoComputedSomethingEquivalentDoesNotHoldTheSame) {
   CopyBook book;
   Receipt one = receipt(5, {content(1)}, {node(1), node(2)});
-  one.supports[1].digests = {content(7)};
+  one.supports[1].digests.resize(1);
   book.note(one);
   EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(1)));
 }

@@ -182,11 +182,12 @@ TEST_F(CustodyTest, ContentsGoWhenTheTimeOfTheirJobIsOver) {
   custody_.on_content(content(10), "");
   save();
   custody_.over(job);
-  pass(std::chrono::seconds(kKeepS) - 1min);
+  advance();
+  pass(std::chrono::seconds(kKeepS) - 60s);
   save();
   EXPECT_THAT(dropped(), IsEmpty());
   EXPECT_FALSE(disk_.empty());
-  pass(1min);
+  pass(60s);
   EXPECT_THAT(dropped(), UnorderedElementsAre(content(10), content(20), content(21)));
   EXPECT_TRUE(disk_.empty());
   EXPECT_FALSE(custody_.has_part_in(job));
@@ -224,7 +225,7 @@ TEST_F(CustodyTest, NothingGoesOfAJobThatIsStillKept) {
   pass(std::chrono::seconds(kKeepS));
   EXPECT_THAT(dropped(), IsEmpty());
   busy_.clear();
-  pass(2min);
+  pass(120s);
   EXPECT_THAT(dropped(), ElementsAre(content(10)));
 }
 
