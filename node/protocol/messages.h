@@ -124,7 +124,8 @@ struct Keep {
 };
 struct Kept {  // and its answer, once they are there and it has been written down what for
   JobId job;
-  std::uint64_t sequence = 0;  // Receipt::sequence; 0: program and inputs
+  ContentId output;  // the first of the receipt's; zero: program and inputs
+  NodeId holder;     // who answers; stewards pass on to each other who holds what
   bool held = false;
   std::string detail;  // if not, why
   friend bool operator==(const Kept&, const Kept&) = default;

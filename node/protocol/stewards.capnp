@@ -165,13 +165,18 @@ struct Keep {
 }
 
 struct Kept {
-  # The worker's answer.
+  # The worker's answer; and from a steward to the others of the job, so that whoever takes its place
+  # knows of the copy.
 
   job @0 :Data;
   # 32 bytes.
 
-  sequence @1 :UInt64;
-  # Of the receipt; 0: program and inputs.
+  output @1 :Data;
+  # 32 bytes: the content id of the first large output in the receipt; zeros: program and inputs. Each
+  # steward counts its receipts for itself, so that a sequence would mean something else to another.
+
+  holder @4 :Rendezvous.NodeId;
+  # The worker.
 
   held @2 :Bool;
   # They are there, durably.

@@ -139,14 +139,16 @@ void read(StructReader any, Keep& to, Reading& reading) {
 void write(StructBuilder any, const Kept& from) {
   auto to = any.as<wire::Kept>();
   to.setJob(raw(from.job));
-  to.setSequence(from.sequence);
+  to.setOutput(raw(from.output));
+  to.setHolder(raw(from.holder));
   to.setHeld(from.held);
   to.setDetail(text(front_of(from.detail, limits::kTextBytes)));
 }
 void read(StructReader any, Kept& to, Reading& reading) {
   auto from = any.as<wire::Kept>();
   reading.id(from.getJob(), to.job, "kept.job");
-  reading.number(from.getSequence(), to.sequence, kSequenceMax, "kept.sequence");
+  reading.id(from.getOutput(), to.output, "kept.output");
+  reading.id(from.getHolder(), to.holder, "kept.holder");
   to.held = from.getHeld();
   reading.text(from.getDetail(), to.detail, "kept.detail");
 }

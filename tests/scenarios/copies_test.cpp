@@ -93,7 +93,7 @@ TEST(Copies, TheLossOfTwoHoldersAfterEachOtherIsSurvivedAlsoWhenTheLeaderIsOneOf
 TEST(Copies, InputsOutliveThreeLossesAndTheSubmitterNeedNotBeThere) {
   Pool pool;
   pool.workers(7);
-  JobSpec spec = Pool::job_of(1200, 500ms);
+  JobSpec spec = Pool::job_of(6000, 500ms);
   spec.program_bytes = 700'000;
   spec.input_bytes = 100;
   JobRun& job = pool.submit(spec);
@@ -137,6 +137,7 @@ TEST(Copies, ManyHoldersThatVanishTogetherCauseNoStorm) {
   ASSERT_TRUE(pool.world().run_until(safe, 600s));
   // Keep, Kept, a request and a block, and the small talk of ten workers meanwhile.
   EXPECT_LT(messages_of(pool) - before, 8 * to_copy + 4000);
+  pool.run(10s);
   EXPECT_EQ(pool.status_at_steward(job).thin_outputs, lost_at_once);
 }
 

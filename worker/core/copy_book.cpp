@@ -17,11 +17,12 @@ void CopyBook::note(const Receipt& receipt) {
   }
 }
 
-void CopyBook::hold(std::uint64_t lot, const NodeId& holder) {
+bool CopyBook::hold(std::uint64_t lot, const NodeId& holder) {
   std::vector<NodeId>& holders = lots_[lot].holders;
-  if (std::find(holders.begin(), holders.end(), holder) != holders.end()) return;
+  if (std::find(holders.begin(), holders.end(), holder) != holders.end()) return false;
   holders.push_back(holder);
   ++holders_[holder];
+  return true;
 }
 
 void CopyBook::forget_inputs() {
@@ -34,8 +35,13 @@ void CopyBook::forget_inputs() {
 }
 
 std::vector<NodeId> CopyBook::holders_of(const ContentId& output) const {
+  const auto lot = lot_of(output);
+  return lot ? lots_.at(*lot).holders : std::vector<NodeId>();
+}
+
+std::optional<std::uint64_t> CopyBook::lot_of(const ContentId& output) const {
   const auto found = lot_of_.find(output);
-  return found == lot_of_.end() ? std::vector<NodeId>() : lots_.at(found->second).holders;
+  return found == lot_of_.end() ? std::nullopt : std::optional(found->second);
 }
 
 }  // namespace shoal

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "node/protocol/messages.h"
@@ -24,12 +25,14 @@ class CopyBook {
 
   // Of each receipt that its steward keeps; those without large outputs are of no interest.
   void note(const Receipt&);
-  void hold(std::uint64_t lot, const NodeId& holder);
+  // True: it is news.
+  bool hold(std::uint64_t lot, const NodeId& holder);
   void forget_inputs();  // the job is over
 
   const std::map<std::uint64_t, Lot>& lots() const { return lots_; }
   const std::map<NodeId, std::size_t>& holders() const { return holders_; }  // -> lots
   std::vector<NodeId> holders_of(const ContentId& output) const;
+  std::optional<std::uint64_t> lot_of(const ContentId& output) const;
   std::uint64_t outputs() const { return lot_of_.size(); }
 
  private:

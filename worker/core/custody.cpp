@@ -40,8 +40,8 @@ std::vector<ContentName> large_outputs_of(const Receipt& receipt) {
 
 }  // namespace
 
-Custody::Custody(const PeerConfig& config, const SignatureChecker& checker)
-    : config_(config), checker_(checker) {}
+Custody::Custody(const PeerConfig& config, const SignatureChecker& checker, const NodeId& self)
+    : config_(config), checker_(checker), self_(self) {}
 
 void Custody::recover(const std::vector<StoredFact>& facts) {
   for (const StoredFact& fact : facts) {
@@ -125,7 +125,7 @@ Result<Custody::Wish, std::string> Custody::wish_of(const NodeId& from, const Ke
     auto decoded = decode_receipt(keep.receipt);
     if (!decoded) return no("the receipt is unreadable: " + decoded.error().what);
     receipt = std::move(*decoded);
-    wish.sequence = receipt.sequence;
+    if (!receipt.outputs.large.empty()) wish.output = receipt.outputs.large.front();
   }
   const auto part = parts_.find(keep.job);
   if (part == parts_.end()) return no("this worker has no part in the job");
@@ -147,10 +147,10 @@ Result<Custody::Wish, std::string> Custody::wish_of(const NodeId& from, const Ke
 
 void Custody::on_keep(const NodeId& from, const Keep& keep, Outbox& out) {
   auto wish = wish_of(from, keep);
-  Copying copying{.job = keep.job, .sequence = 0, .asker = from};
-  if (wish) copying.sequence = wish->sequence;
+  Copying copying{.job = keep.job, .output = {}, .asker = from};
+  if (wish) copying.output = wish->output;
   const auto again = std::find_if(copying_.begin(), copying_.end(), [&](const Copying& other) {
-    return other.job == keep.job && other.sequence == copying.sequence && other.asker == from;
+    return other.job == keep.job && other.output == copying.output && other.asker == from;
   });
   if (wish && again != copying_.end()) return;  // it is answered when it is done
   copying.error = !wish                            ? wish.error()
@@ -217,7 +217,8 @@ void Custody::on_stored(const std::vector<StoredFact>& facts, const std::string&
 
 void Custody::answer(const Copying& copying, Outbox& out) {
   out.send(copying.asker, Kept{.job = copying.job,
-                               .sequence = copying.sequence,
+                               .output = copying.output,
+                               .holder = self_,
                                .held = copying.error.empty(),
                                .detail = copying.error});
 }
@@ -249,8 +250,7 @@ void Custody::advance(Instant now, const Busy& busy,
     let_go(needed, out);
     if (leaving_) go_on_at_ = now + kGoOnAfter;
   }
-  if (!unsaved_.empty() && !save_at_) save_at_ = now + config_.batch_target;
-  if (save_at_ && *save_at_ <= now) flush_saved(out);
+  for (StoredFact& fact : std::exchange(unsaved_, {})) out.store_soon(std::move(fact));
 }
 
 void Custody::begin_letting_go(const JobId& job) {
@@ -288,17 +288,11 @@ void Custody::let_go(const std::function<std::set<ContentId>()>& needed, Outbox&
   leaving_.reset();
 }
 
-void Custody::flush_saved(Outbox& out) {
-  save_at_.reset();
-  for (StoredFact& fact : std::exchange(unsaved_, {})) out.store(std::move(fact));
-}
-
 std::optional<Instant> Custody::next_deadline() const {
   std::optional<Instant> next;
   const auto consider = [&](std::optional<Instant> at) {
     if (at && (!next || *at < *next)) next = at;
   };
-  consider(save_at_);
   consider(go_on_at_);
   if (!leaving_ && !ends_.empty()) {
     consider(Instant{(ends_.begin()->first - config_.unix_ms_at_zero) * 1'000'000});

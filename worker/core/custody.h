@@ -32,7 +32,7 @@ class Custody {
   // Whether this node still keeps the job, or works for it.
   using Busy = std::function<bool(const JobId&)>;
 
-  Custody(const PeerConfig& config, const SignatureChecker& checker);
+  Custody(const PeerConfig& config, const SignatureChecker& checker, const NodeId& self);
 
   void recover(const std::vector<StoredFact>& facts);
   // Jobs that were over when nobody could be told so any more.
@@ -53,8 +53,6 @@ class Custody {
   // Lets go of what is over. Once, at the end of every step; `needed` gives what others here need.
   void advance(Instant now, const Busy& busy, const std::function<std::set<ContentId>()>& needed,
                Outbox&);
-  // As Labor::flush_saved().
-  void flush_saved(Outbox&);
   std::optional<Instant> next_deadline() const;
   // Copies, made or on their way. What was computed here is in no danger: see
   // ContentStore::limit().
@@ -71,7 +69,7 @@ class Custody {
   };
   struct Copying {
     JobId job;
-    std::uint64_t sequence = 0;  // of the receipt; 0: program and inputs
+    ContentId output;  // as Kept has it
     NodeId asker;
     std::vector<NodeId> sources = {};
     std::deque<ContentName> waiting = {};
@@ -81,7 +79,7 @@ class Custody {
     std::uint64_t written = 0;  // its fact, once there is nothing more to fetch
   };
   struct Wish {  // what a Keep is about
-    std::uint64_t sequence = 0;
+    ContentId output;
     std::vector<ContentName> contents;
   };
   Result<Wish, std::string> wish_of(const NodeId& from, const Keep&) const;
@@ -95,15 +93,15 @@ class Custody {
 
   const PeerConfig& config_;
   const SignatureChecker& checker_;
+  const NodeId self_;
   std::map<JobId, Part> parts_;
   std::set<std::pair<UnixMs, JobId>> ends_;  // of `parts_` that have one
   std::set<JobId> over_;                     // their time ends so long after the next step
   std::deque<Copying> copying_;
   std::vector<ContentNeed> needs_;
   std::uint64_t facts_written_ = 0;
-  std::vector<StoredFact> unsaved_;
-  std::optional<Instant> save_at_;
-  std::optional<JobId> leaving_;  // whose contents are going, a few at a time
+  std::vector<StoredFact> unsaved_;  // until the end of the step
+  std::optional<JobId> leaving_;     // whose contents are going, a few at a time
   std::set<ContentId> going_;
   std::optional<Instant> go_on_at_;
 };

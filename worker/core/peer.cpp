@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
+constexpr Duration kStoreTogether = 50ms;  // between two groups that nobody waits for
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -38,7 +39,7 @@ struct Peer::Impl {
         rng(r),
         out(s.id()),
         membership(config, signer, checker, rng.fork()),
-        custody(config, checker),
+        custody(config, checker, signer.id()),
         stewardship(config, signer, checker, membership, custody, rng.fork()),
         labor(config, signer, checker, membership, custody, rng.fork()),
         exchange(rng.fork()),
@@ -70,6 +71,7 @@ struct Peer::Impl {
   std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
+  Instant stored_at{};              // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
@@ -491,15 +493,22 @@ struct Peer::Impl {
     custody.advance(
         now, [this](const JobId& job) { return busy_with(job); },
         [this] { return contents_in_use(); }, out);
-    if (out.stores()) {
-      labor.flush_saved(out);
-      custody.flush_saved(out);
-    }
-    if (auto facts = out.take_facts(); !facts.empty()) {
-      Store store{.token = next_token++, .facts = facts};
-      storing.emplace(store.token, std::move(facts));
-      out.act(std::move(store));
-    }
+    store_facts();
+  }
+
+  // Each group costs the disk a wait: results that follow each other closely share one. The first
+  // after a pause, and the last of a job, wait for nobody.
+  void store_facts() {
+    if (!out.stores() || (!out.hurried() && now < stored_at + kStoreTogether)) return;
+    labor.flush_saved(out);
+    stored_at = now;
+    Store store{.token = next_token++, .facts = out.take_facts()};
+    storing.emplace(store.token, store.facts);
+    out.act(std::move(store));
+  }
+  std::optional<Instant> store_deadline() const {
+    if (!out.stores()) return std::nullopt;
+    return stored_at + kStoreTogether;
   }
 
   bool busy_with(const JobId& job) const { return stewardship.keeps(job) || labor.works_for(job); }
@@ -516,27 +525,11 @@ struct Peer::Impl {
     status.node = signer.id();
     status.agent = config.record.agent;
     status.threads = config.record.threads;
-    status.peers = static_cast<std::uint32_t>(membership.links().size());
+    membership.fill(status);
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
     status.reachability = reach.reachability();
     status.mapped = mapped;
-    for (const auto& [node, link] : membership.links()) {
-      switch (link.path) {
-        case LinkPath::kDirect:
-          ++status.links_direct;
-          break;
-        case LinkPath::kReversed:
-          ++status.links_reversed;
-          break;
-        case LinkPath::kPunched:
-          ++status.links_punched;
-          break;
-        case LinkPath::kRelayed:
-          ++status.links_relayed;
-          break;
-      }
-    }
     return status;
   }
 };
@@ -560,7 +553,7 @@ std::optional<Instant> Peer::next_deadline() const {
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
                   impl_->labor.next_deadline(), impl_->custody.next_deadline(),
                   impl_->exchange.next_deadline(), impl_->reach.next_deadline(),
-                  impl_->store_again_at, impl_->pin_again_at}) {
+                  impl_->store_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;

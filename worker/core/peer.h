@@ -58,13 +58,16 @@ enum class FactKind : std::uint8_t {
   kMade = 13,      // ids of large outputs that it computed for it; sequence = its own count
   kCopied = 14,    // ids of contents that it fetched as copies; likewise
   kPartEnds = 15,  // when all that goes: sequence = Unix time in ms
+  // A worker that keeps a copy for a job that this node keeps: key = node id in `about`; sequence =
+  // of the receipt whose large outputs are meant
+  kHolder = 16,
 };
-inline constexpr FactKind kLastFactKind = FactKind::kPartEnds;
+inline constexpr FactKind kLastFactKind = FactKind::kHolder;
 struct StoredFact {
   FactKind kind = FactKind::kManifest;
   JobId job;
   std::uint64_t sequence = 0;
-  NodeId about;  // kPeer only
+  NodeId about;  // kPeer and kHolder only
   Bytes bytes;
 };
 // What a restarted node remembers. Receipts are given without their outputs' bytes being kept.

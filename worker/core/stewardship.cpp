@@ -85,6 +85,9 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
         found->ended = static_cast<UnixMs>(fact.sequence);
         custody_.over(fact.job, kept_until(*found));
         break;
+      case FactKind::kHolder:
+        found->job->copies().hold(fact.sequence, fact.about);
+        break;
       case FactKind::kManifest:
       case FactKind::kPeer:
       case FactKind::kTask:
@@ -278,6 +281,7 @@ void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
       case FactKind::kMade:
       case FactKind::kCopied:
       case FactKind::kPartEnds:
+      case FactKind::kHolder:
         break;
     }
   }

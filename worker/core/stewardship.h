@@ -170,6 +170,7 @@ class Stewardship {
   void ask_for_copies(Instant now, Entry&, Outbox&);
   std::optional<NodeId> copy_candidate(const Entry&, const CopyBook::Lot&);
   void ask_to_keep(Instant now, const Entry&, CopyAsk&, Bytes receipt, Outbox&);
+  void note_holder(Entry&, std::uint64_t lot, const NodeId& holder, Outbox&);
   void forget_asks_of(const NodeId& worker);
   void admit_if_endorsed(Instant now, Entry&, Outbox&);
 

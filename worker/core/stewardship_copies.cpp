@@ -189,15 +189,24 @@ void Stewardship::on_own_receipts(Instant now, const JobId& id, std::vector<Byte
   std::erase_if(asks_, [&](const CopyAsk& other) { return other.job == id && !other.sent; });
 }
 
+// From who was asked, or from a fellow steward who asked him.
 void Stewardship::on_kept(Instant now, const NodeId& from, const Kept& kept, Outbox& out) {
-  const auto ask = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
-    return other.job == kept.job && other.lot == kept.sequence && other.worker == from;
-  });
   Entry* found = entry(kept.job);
-  if (ask == asks_.end() || found == nullptr) return;
+  if (found == nullptr) return;
+  const auto lot = kept.output.is_zero() ? std::optional(CopyBook::kInputs)
+                                         : found->job->copies().lot_of(kept.output);
+  if (!lot) return;
+  const auto ask = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
+    return other.job == kept.job && other.lot == *lot && other.worker == from;
+  });
+  if (ask == asks_.end()) {
+    if (kept.held && fellow(*found, from)) note_holder(*found, *lot, kept.holder, out);
+    return;
+  }
   asks_.erase(ask);
   if (kept.held) {
-    found->job->copies().hold(kept.sequence, from);
+    note_holder(*found, *lot, from, out);
+    tell_fellows(*found, kept, out);
   } else {
     found->unwilling[from] = now;
     out.tell(LogLevel::kInfo, "worker " + short_hex(from) + " holds no copy for job " +
@@ -206,6 +215,15 @@ void Stewardship::on_kept(Instant now, const NodeId& from, const Kept& kept, Out
   if (!sees_to_copies(*found)) return;
   ask_for_copies(now, *found, out);
   look_for_copies(now + kLookSoon);
+}
+
+void Stewardship::note_holder(Entry& entry, std::uint64_t lot, const NodeId& holder, Outbox& out) {
+  if (!entry.job->copies().hold(lot, holder) || lot == CopyBook::kInputs) return;
+  out.store_soon(StoredFact{.kind = FactKind::kHolder,
+                            .job = entry.job->id(),
+                            .sequence = lot,
+                            .about = holder,
+                            .bytes = {}});
 }
 
 void Stewardship::forget_asks_of(const NodeId& worker) {

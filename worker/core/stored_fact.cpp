@@ -36,6 +36,7 @@ std::optional<Erase::What> goes_with(FactKind kind) {
     case FactKind::kSnapshot:
     case FactKind::kTerms:
     case FactKind::kEnded:
+    case FactKind::kHolder:
       return Erase::What::kKept;
     case FactKind::kPart:
     case FactKind::kMade:

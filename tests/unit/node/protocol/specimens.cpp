@@ -342,7 +342,7 @@ std::vector<Message> messages() {
   add_swarm(all);
   all.push_back(UnitState{id<JobId>(5), limits::kUnitsPerJob - 1, {1, 2, 0, 255}});
   all.push_back(Keep{id<JobId>(5), terms(), Bytes(700, 0x3C), {signed_bytes(96, 303)}});
-  all.push_back(Kept{id<JobId>(5), 12, true, "it was here"});
+  all.push_back(Kept{id<JobId>(5), id<ContentId>(3), id<NodeId>(8), true, "it was here"});
   return all;
 }
 

@@ -68,10 +68,9 @@ class CustodyTest : public ::testing::Test {
     now_ = now_ + time;
     advance();
   }
-  // Time for what is saved lazily, and a sync of the disk.
+  // What is to be stored is, a moment later.
   void save() {
-    pass(config_.batch_target);
-    pass(config_.batch_target);
+    advance();
     const std::vector<StoredFact> facts = out_.take_facts();
     disk_.insert(disk_.end(), facts.begin(), facts.end());
     custody_.on_stored(facts, "", out_);
@@ -109,7 +108,7 @@ class CustodyTest : public ::testing::Test {
   PeerConfig config_;
   Instant now_{5'000'000'000};
   Outbox out_{self_.id()};
-  Custody custody_{config_, checker_};
+  Custody custody_{config_, checker_, self_.id()};
   std::set<JobId> busy_;
   std::set<ContentId> needed_;
   std::vector<StoredFact> disk_;
@@ -134,7 +133,8 @@ TEST_F(CustodyTest, AnOutputThatAReceiptProvesIsFetchedAndWrittenDownBeforeItIsP
   const auto kept = answers();
   ASSERT_EQ(kept.size(), 1U);
   EXPECT_TRUE(kept[0].held) << kept[0].detail;
-  EXPECT_EQ(kept[0].sequence, 7U);
+  EXPECT_EQ(kept[0].output, content(20));
+  EXPECT_EQ(kept[0].holder, self_.id());
 }
 
 TEST_F(CustodyTest, NobodyFillsADisksWithWhatIsNotHisJobs) {
@@ -236,7 +236,7 @@ TEST_F(CustodyTest, AfterARestartItIsAllRemembered) {
   custody_.made(job, {content(20)});
   save();
 
-  Custody again(config_, checker_);
+  Custody again(config_, checker_, self_.id());
   again.recover(disk_);
   EXPECT_TRUE(again.has_part_in(job));
   // Nobody works for it any more, and it was not written down when it ended.

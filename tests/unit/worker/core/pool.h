@@ -261,6 +261,7 @@ class Pool {
       run.outputs.inline_bytes.insert(run.outputs.inline_bytes.end(), output->begin(),
                                       output->end());
     }
+    pass(Duration(done.compute_ns));
     step(n, std::move(done));
     settle();
     return true;
