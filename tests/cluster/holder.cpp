@@ -17,6 +17,7 @@ namespace shoal::cluster {
 namespace {
 
 constexpr std::chrono::milliseconds kTurn{20};
+constexpr std::uint32_t kSampled = 16;
 
 KeyPair next_key() {
   static std::atomic<std::uint8_t> number{0};
@@ -72,8 +73,10 @@ void Holder::run() {
   while (!leaving_) {
     for (LinkEvent& event : link_->wait(kTurn, {}, readable)) {
       if (const auto* up = std::get_if<LinkUp>(&event)) {
+        ++linked_;
         if (up->role == Role::kCoordinator) {
           link_->perform(Send{up->peer, encode(Message(Announce{record_}))});
+          link_->perform(Send{up->peer, encode(Message(SampleRequest{kSampled, 0}))});
         } else {
           for (const Holdings& all : holdings_of_all(name_.id, name_.length)) {
             link_->perform(Send{up->peer, encode(Message(all))});
@@ -94,7 +97,13 @@ void Holder::run() {
 }
 
 void Holder::hear(const NodeId& from, const Message& message) {
-  if (std::holds_alternative<WorkRequest>(message)) {
+  if (const auto* sample = std::get_if<Sample>(&message)) {
+    for (const Signed& record : sample->records) {
+      const auto what = decode_record(record.body);
+      if (!what || what->node == key_.id() || what->endpoints.empty()) continue;
+      link_->perform(Dial{what->node, what->endpoints.front()});
+    }
+  } else if (std::holds_alternative<WorkRequest>(message)) {
     link_->perform(Send{from, encode(Message(NoWork{}))});
   } else if (const auto* held = std::get_if<Holdings>(&message); held && held->fetching) {
     if (held->content != name_.id) return;
@@ -108,6 +117,7 @@ void Holder::hear(const NodeId& from, const Message& message) {
     impatient_ = impatient_nodes_.size();
     auto block = answer_(honest_block(request->first_leaf));
     if (!block) return;
+    ++sent_blocks_;
     if (!sent_.emplace(from, request->first_leaf).second) ++sent_again_;
     link_->perform(Send{from, encode(Message(std::move(*block)))});
   }

@@ -37,7 +37,9 @@ class Holder {
   // Its links break, as if its process had been killed. From any thread, also from `answer`.
   void leave() { leaving_ = true; }
   bool gone() const { return gone_; }
-  std::uint64_t asked() const { return asked_; }
+  std::uint64_t linked() const { return linked_; }  // links that came up
+  std::uint64_t asked() const { return asked_; }    // for blocks
+  std::uint64_t sent() const { return sent_blocks_; }
   // Nodes that have asked for some block more than once: they have given up waiting for it.
   std::uint64_t impatient() const { return impatient_; }
   // Blocks that were sent to one node more than once.
@@ -64,7 +66,7 @@ class Holder {
   std::atomic<bool> leaving_{false};
   std::atomic<bool> gone_{false};
   std::atomic<std::uint64_t> asked_{0};
-  std::atomic<std::uint64_t> sent_again_{0}, impatient_{0};
+  std::atomic<std::uint64_t> sent_again_{0}, impatient_{0}, linked_{0}, sent_blocks_{0};
   std::mutex mutex_;
   std::condition_variable changed_;  // of the numbers above
   std::thread thread_;
