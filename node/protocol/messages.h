@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node/protocol/facts.h"
+#include "node/protocol/reach_messages.h"
 
 // What nodes say to each other. One struct a message, one schema file a conversation
 // (rendezvous.capnp, jobs.capnp, work.capnp, verification.capnp, results.capnp, content.capnp,
@@ -116,6 +117,24 @@ struct Endorse {  // and its answer; silence is a no
   friend bool operator==(const Endorse&, const Endorse&) = default;
 };
 
+// Steward to a worker that has a part in the job: hold these too, somebody who did is gone. With a
+// receipt its large outputs, without one the job's program and inputs.
+struct Keep {
+  JobId job;
+  TermChain terms = {};  // which make the sender a steward
+  Bytes receipt = {};    // encoded Receipt, from the sender's ledger; empty: program and inputs
+  std::vector<Signed> holders = {};  // NodeRecords: of whom they can be had
+  friend bool operator==(const Keep&, const Keep&) = default;
+};
+struct Kept {  // and its answer, once they are there and it has been written down what for
+  JobId job;
+  ContentId output;  // the first of the receipt's; zero: program and inputs
+  NodeId holder;     // who answers; stewards pass on to each other who holds what
+  bool held = false;
+  std::string detail;  // if not, why
+  friend bool operator==(const Kept&, const Kept&) = default;
+};
+
 // --- Jobs
 // -----------------------------------------------------------------------------------------
 
@@ -166,6 +185,10 @@ struct JobStatus {
   std::uint32_t stewards_here = 0;  // that the sender can hear, itself included
   UnixMs kept_until = 0;            // when the results go; 0: the job has not ended
   std::int32_t priority = 0;
+  // What is known of its contents by the steward that looks after them; zeros from the others.
+  std::uint32_t inputs_held = 0;    // workers here that hold program and inputs
+  std::uint64_t large_outputs = 0;  // verified ones
+  std::uint64_t thin_outputs = 0;   // of them those that fewer than two workers here hold
   friend bool operator==(const JobStatus&, const JobStatus&) = default;
 };
 struct JobStatusRequest {  // job zero: all jobs this node keeps, of `submitter` if that is not zero
@@ -474,75 +497,6 @@ struct Holders {  // to be asked what they hold; nobody needs to be believed abo
   friend bool operator==(const Holders&, const Holders&) = default;
 };
 
-// --- Reachability
-// -------------------------------------------------------------------------------------
-
-// What a node has found out about itself, by asking others to dial it.
-enum class Reachability : std::uint8_t { kUnknown = 0, kReachable = 1, kUnreachable = 2 };
-
-struct DialBackRequest {  // "dial the address that you see me at, at this port"
-  std::uint64_t nonce = 0;
-  std::uint16_t port = 0;
-  friend bool operator==(const DialBackRequest&, const DialBackRequest&) = default;
-};
-struct DialBackReply {  // at once; the attempt follows
-  std::uint64_t nonce = 0;
-  bool accepted = false;
-  std::string observed_address;
-  friend bool operator==(const DialBackReply&, const DialBackReply&) = default;
-};
-struct DialBack {  // in place of Hello, on a connection that was made for it
-  std::uint64_t nonce = 0;
-  friend bool operator==(const DialBack&, const DialBack&) = default;
-};
-struct Reserve {  // "be a relay of mine, as long as this link is up"
-  friend bool operator==(const Reserve&, const Reserve&) = default;
-};
-struct Reserved {
-  bool accepted = false;
-  friend bool operator==(const Reserved&, const Reserved&) = default;
-};
-// What a relay passes on names both ends, by peer_name(); it checks `from` against the link.
-struct Reverse {  // "dial me"
-  NodeId from;
-  NodeId to;
-  std::uint16_t port = 0;
-  std::string address;  // of `from`, as the relay sees it
-  NodeId node = {};     // whose session `from` is; zero: `from` is a node's own id
-  friend bool operator==(const Reverse&, const Reverse&) = default;
-};
-struct CircuitOpen {
-  NodeId from;
-  NodeId to;
-  Hash256 random;                // fresh: no two circuits have the same key
-  std::string address;           // of `from`, as the relay sees it
-  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
-  NodeId node = {};              // as in Reverse
-  friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
-};
-struct CircuitAnswer {
-  NodeId from;
-  NodeId to;
-  bool accepted = false;
-  Hash256 random;
-  std::string detail;
-  std::string address;           // of `from`, as the relay sees it
-  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
-  friend bool operator==(const CircuitAnswer&, const CircuitAnswer&) = default;
-};
-struct CircuitData {  // one sealed Message (sealed_channel.h)
-  NodeId from;
-  NodeId to;
-  Bytes sealed;
-  friend bool operator==(const CircuitData&, const CircuitData&) = default;
-};
-struct CircuitEnd {
-  NodeId from;
-  NodeId to;
-  std::string detail;
-  friend bool operator==(const CircuitEnd&, const CircuitEnd&) = default;
-};
-
 // --- Workers as people see them
 // -------------------------------------------------------------------
 
@@ -579,7 +533,7 @@ using Message =
                  TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin,
                  RejoinReply, DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse,
                  CircuitOpen, CircuitAnswer, CircuitData, CircuitEnd, BlockCancel, Holdings,
-                 HoldersRequest, Holders, UnitState>;
+                 HoldersRequest, Holders, UnitState, Keep, Kept>;
 
 // One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
 Bytes encode(const Message&);

@@ -92,6 +92,9 @@ json job_json(const JobStatus& status, bool found) {
           {"epoch", status.epoch},
           {"stewards", std::move(stewards)},
           {"stewards_here", status.stewards_here},
+          {"inputs_held", status.inputs_held},
+          {"large_outputs", status.large_outputs},
+          {"thin_outputs", status.thin_outputs},
           {"kept_until_unix_ms", status.kept_until == 0 ? json() : json(status.kept_until)}};
 }
 

@@ -185,6 +185,7 @@ JobRun& World::submit(NodeIndex submitter, const JobSpec& spec) {
   manifest.unit_wall_ms = 600'000;
   manifest.max_attempts = spec.max_attempts;
   manifest.priority = spec.priority;
+  manifest.keep_s = spec.keep_s;
   manifest.created = unix_now();
   if (spec.kernel.noisy) manifest.comparison = Comparison::kEquivalent;
   const auto provide = [&](Bytes bytes) {

@@ -223,6 +223,7 @@ class World final : private NetworkHost {
   void perform(Node&, OpenContent);
   void perform(Node&, StoreBlock);
   void perform(Node&, ReadBlock);
+  void perform(Node&, const DropContent&);
   void perform(Node&, JobAccepted);
   void perform(Node&, StewardsChanged);
   void remember_stewards(JobRun&, std::vector<Ticket::Door>, TermChain);

@@ -227,6 +227,7 @@ Signed Labor::commit_run(Job& job, Range range, PackedOutputs outputs,
                          std::vector<Message>& shown) {
   auto digests = digests_of(outputs);
   check(digests.has_value() && digests->size() == range.size(), "an executor's outputs do not fit");
+  custody_.made(job.id, outputs.large);
   Held held{.range = range,
             .commitment = {},
             .salt = commitment_salt(signer_, job.id, range),

@@ -10,6 +10,7 @@ namespace shoal {
 void Labor::save_task(Job& job) {
   if (job.saved || !job.manifest) return;
   job.saved = true;
+  custody_.take_part(job.id, job.signed_manifest);
   save(StoredFact{.kind = FactKind::kTask,
                   .job = job.id,
                   .sequence = 0,
@@ -40,6 +41,7 @@ void Labor::recover_job(const StoredFact& task) {
   job.signed_manifest = std::move(*manifest);
   job.manifest = std::make_shared<const Manifest>(std::move(*what));
   job.saved = true;
+  custody_.take_part(job.id, job.signed_manifest);
   jobs_.emplace(job.key(), std::move(job));  // its leader is not known yet
 }
 

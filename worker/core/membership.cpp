@@ -389,6 +389,26 @@ std::optional<Instant> Membership::next_deadline() const {
   return next;
 }
 
+void Membership::fill(WorkerStatus& status) const {
+  status.peers = static_cast<std::uint32_t>(links_.size());
+  for (const auto& [node, link] : links_) {
+    switch (link.path) {
+      case LinkPath::kDirect:
+        ++status.links_direct;
+        break;
+      case LinkPath::kReversed:
+        ++status.links_reversed;
+        break;
+      case LinkPath::kPunched:
+        ++status.links_punched;
+        break;
+      case LinkPath::kRelayed:
+        ++status.links_relayed;
+        break;
+    }
+  }
+}
+
 void Membership::check_invariants() const {
   check(contacts_.size() <= limits::kKnownPeers + config_.doors.size() + limits::kLinksMax,
         "more peers are known than the limit allows");

@@ -66,6 +66,8 @@ class Membership {
   // The relays through which this node can be reached; others are told.
   void set_via(Instant now, const std::vector<Via>& via, Outbox&);
   const std::vector<Via>& via() const { return via_; }
+  // Its links, by the way they go.
+  void fill(WorkerStatus&) const;
   // The own record has changed: others are told.
   void announce(Instant now, Outbox&);
   void check_invariants() const;

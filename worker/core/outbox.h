@@ -7,6 +7,13 @@
 
 namespace shoal {
 
+// What a part of a peer wants to have, and who may have it.
+struct ContentNeed {
+  ContentId id;
+  std::uint64_t length = 0;
+  std::vector<NodeId> sources;
+};
+
 // Gathers the actions of one step. Parts of a peer speak to each other as peers do, by message;
 // what a node sends to itself never leaves it.
 class Outbox {

@@ -6,6 +6,7 @@
 #include "node/content/core/exchange.h"
 #include "node/protocol/address.h"
 #include "node/reach/core/pass_through.h"
+#include "worker/core/custody.h"
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
 #include "worker/core/stewardship.h"
@@ -38,8 +39,9 @@ struct Peer::Impl {
         rng(r),
         out(s.id()),
         membership(config, signer, checker, rng.fork()),
-        stewardship(config, signer, checker, membership, rng.fork()),
-        labor(config, signer, checker, membership, rng.fork()),
+        custody(config, checker, signer.id()),
+        stewardship(config, signer, checker, membership, custody, rng.fork()),
+        labor(config, signer, checker, membership, custody, rng.fork()),
         exchange(rng.fork()),
         reach(reach_config(), signer, rng.fork()) {
     for (const StoredFact& fact : recovered.facts) {
@@ -47,6 +49,7 @@ struct Peer::Impl {
       if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
     }
     exchange.limit_rates(config.upload_rate, config.download_rate);
+    custody.recover(recovered.facts);
     stewardship.recover(recovered.facts);
     labor.recover(recovered.facts);
   }
@@ -58,6 +61,7 @@ struct Peer::Impl {
   Instant now;
   Outbox out;
   Membership membership;
+  Custody custody;
   Stewardship stewardship;
   Labor labor;
   Exchange exchange;
@@ -67,7 +71,7 @@ struct Peer::Impl {
   std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
-  Instant stored_at{};  // the last group
+  Instant stored_at{};              // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
@@ -106,6 +110,7 @@ struct Peer::Impl {
     membership.on_started(now, out);
     stewardship.on_started(now, out);
     labor.on_started(now, out);
+    custody.on_started([this](const JobId& job) { return busy_with(job); });
     fetch_pinned();
   }
   void on(const DeadlineReached&) {
@@ -185,16 +190,20 @@ struct Peer::Impl {
     std::vector<StoredFact> facts = std::move(it->second);
     storing.erase(it);
     stewardship.on_stored(now, facts, done.error, out);
+    custody.on_stored(facts, done.error, out);
     if (done.error.empty()) return;
     out.tell(LogLevel::kError, "cannot store: " + done.error);
     for (StoredFact& fact : facts) {
       // What a worker keeps for itself is computed again where it is lost.
-      if (fact.kind == FactKind::kPeer || is_worker_fact(fact.kind)) continue;
+      if (goes_with(fact.kind) != Erase::What::kKept) continue;
       if (stewardship.find(fact.job) != nullptr) store_again.push_back(std::move(fact));
     }
     if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
   }
   void on(ReceiptsLoaded& loaded) {
+    if (loaded.reader == signer.id()) {
+      return stewardship.on_own_receipts(now, loaded.job, std::move(loaded.receipts), out);
+    }
     if (JobLed* job = stewardship.find(loaded.job)) {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
@@ -327,7 +336,11 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const HoldersRequest& m) {
     Holders answer{m.content, {}};
-    for (const NodeId& node : exchange.holders_of(m.content)) {
+    std::vector<NodeId> holders = exchange.holders_of(m.content);
+    for (const NodeId& node : stewardship.holders_of(m.content)) {
+      if (std::find(holders.begin(), holders.end(), node) == holders.end()) holders.push_back(node);
+    }
+    for (const NodeId& node : holders) {
       if (answer.records.size() >= limits::kHoldersPerMessage) break;
       auto record = node == from ? std::nullopt : record_of(node);
       if (record) answer.records.push_back(std::move(*record));
@@ -363,6 +376,11 @@ struct Peer::Impl {
     stewardship.on_endorse_request(from, m, out);
   }
   void hear(const NodeId& from, const Endorse& m) { stewardship.on_endorse(now, from, m, out); }
+  void hear(const NodeId& from, const Keep& m) {
+    for (const Signed& holder : m.holders) membership.learn(now, holder, out);
+    custody.on_keep(from, m, out);
+  }
+  void hear(const NodeId& from, const Kept& m) { stewardship.on_kept(now, from, m, out); }
   void hear(const NodeId& from, const Rejoin& m) {
     if (JobLed* job = stewardship.find(m.job); job != nullptr && !job->leading() && !job->over()) {
       out.send(from, stewardship.notice_of(m.job));
@@ -458,11 +476,17 @@ struct Peer::Impl {
       std::visit(Overloaded{[&](ContentArrived& arrived) {
                               stewardship.on_content(now, arrived.id, arrived.error, out);
                               labor.on_content(now, arrived.id, arrived.error, out);
+                              custody.on_content(arrived.id, arrived.error);
                               pin_arrived(arrived);
                             },
                             [&](auto& other) { out.act(std::move(other)); }},
                  action);
     }
+  }
+  // Whether there was anything to fetch.
+  bool fetch(const std::vector<ContentNeed>& needs) {
+    for (const ContentNeed& need : needs) want(need.id, need.length, need.sources);
+    return !needs.empty();
   }
   void settle() {
     bool again = true;
@@ -478,17 +502,15 @@ struct Peer::Impl {
         for (const NodeId& worker : membership.linked_workers()) out.send(worker, news);
         again = true;
       }
-      for (auto& need : stewardship.take_content_needs()) {
-        want(need.id, need.length, need.sources);
-        again = true;
-      }
-      for (auto& need : labor.take_content_needs()) {
-        want(need.id, need.length, need.sources);
-        again = true;
-      }
+      again |= fetch(stewardship.take_content_needs());
+      again |= fetch(labor.take_content_needs());
+      again |= fetch(custody.take_content_needs());
       labor.advance(now, out);
       again |= out.has_own_message();
     }
+    custody.advance(
+        now, [this](const JobId& job) { return busy_with(job); },
+        [this] { return contents_in_use(); }, out);
     store_facts();
   }
 
@@ -507,32 +529,25 @@ struct Peer::Impl {
     return stored_at + kStoreTogether;
   }
 
+  bool busy_with(const JobId& job) const { return stewardship.keeps(job) || labor.works_for(job); }
+  std::set<ContentId> contents_in_use() const {
+    std::set<ContentId> used;
+    stewardship.add_needed(used);
+    labor.add_needed(used);
+    for (const ContentName& content : config.pinned) used.insert(content.id);
+    return used;
+  }
+
   WorkerStatus status() const {
     WorkerStatus status;
     status.node = signer.id();
     status.agent = config.record.agent;
     status.threads = config.record.threads;
-    status.peers = static_cast<std::uint32_t>(membership.links().size());
+    membership.fill(status);
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
     status.reachability = reach.reachability();
     status.mapped = mapped;
-    for (const auto& [node, link] : membership.links()) {
-      switch (link.path) {
-        case LinkPath::kDirect:
-          ++status.links_direct;
-          break;
-        case LinkPath::kReversed:
-          ++status.links_reversed;
-          break;
-        case LinkPath::kPunched:
-          ++status.links_punched;
-          break;
-        case LinkPath::kRelayed:
-          ++status.links_relayed;
-          break;
-      }
-    }
     return status;
   }
 };
@@ -554,9 +569,9 @@ PeerActions Peer::step(Instant now, PeerEvent event) {
 std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
-                  impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
-                  impl_->reach.next_deadline(), impl_->store_deadline(), impl_->store_again_at,
-                  impl_->pin_again_at}) {
+                  impl_->labor.next_deadline(), impl_->custody.next_deadline(),
+                  impl_->exchange.next_deadline(), impl_->reach.next_deadline(),
+                  impl_->store_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
@@ -566,6 +581,7 @@ void Peer::check_invariants() const {
   impl_->membership.check_invariants();
   impl_->stewardship.check_invariants();
   impl_->labor.check_invariants();
+  impl_->custody.check_invariants();
   impl_->exchange.check_invariants();
   impl_->reach.check_invariants();
 }
@@ -575,10 +591,8 @@ const std::vector<std::string>& Peer::endpoints() const { return impl_->config.r
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 std::set<ContentId> Peer::contents_needed() const {
-  std::set<ContentId> needed;
-  impl_->stewardship.add_needed(needed);
-  impl_->labor.add_needed(needed);
-  for (const ContentName& content : impl_->config.pinned) needed.insert(content.id);
+  std::set<ContentId> needed = impl_->contents_in_use();
+  impl_->custody.add_needed(needed);
   return needed;
 }
 WorkerStatus Peer::status() const { return impl_->status(); }

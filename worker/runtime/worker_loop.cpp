@@ -142,6 +142,8 @@ void WorkerLoop::perform(PeerAction action) {
             parts_.contents.set_needed(parts_.peer.contents_needed());
           }
           answers_.emplace_back(parts_.contents.perform(what));
+        } else if constexpr (std::is_same_v<Action, DropContent>) {
+          if (!parts_.contents.pinned(what.id)) parts_.contents.drop(what.id);
         } else {
           static_assert(std::is_same_v<Action, StartCompute> ||
                         std::is_same_v<Action, CancelCompute> ||

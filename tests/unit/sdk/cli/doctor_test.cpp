@@ -172,6 +172,20 @@ TEST(ExplainTest, SaysWhoKeepsAJobAndWhatWouldBeLost) {
   EXPECT_EQ(keeping_text(kept_by(0, 0)), "");
 }
 
+TEST(ExplainTest, SaysWhatWouldBeLostIfItsSubmitterLeft) {
+  JobStatus job = kept_by(3, 3);
+  job.phase = JobPhase::kFetching;
+  EXPECT_THAT(leaving_text(job), HasSubstr("it would wait for you"));
+  job.phase = JobPhase::kRunning;
+  EXPECT_THAT(leaving_text(job), HasSubstr("You may leave: nothing of it is with you alone."));
+  job.inputs_held = 3;
+  EXPECT_THAT(leaving_text(job), HasSubstr("program and inputs are on three workers."));
+  job.large_outputs = 200;
+  EXPECT_THAT(leaving_text(job), HasSubstr("200 large results on two or more"));
+  job.thin_outputs = 4;
+  EXPECT_THAT(leaving_text(job), HasSubstr("4 of its 200 large results are on less than two"));
+}
+
 TEST(ExplainTest, SaysUntilWhenResultsAreKept) {
   JobStatus job = kept_by(3, 3);
   EXPECT_THAT(keeping_text(job), Not(HasSubstr("kept until")));

@@ -2,6 +2,7 @@
 
 #include "worker/core/peer.h"
 
+// How facts are stored, and what they go with.
 namespace shoal {
 
 Bytes pack_signed(const Signed& fact) {
@@ -22,28 +23,34 @@ std::optional<Signed> unpack_signed(ByteView bytes) {
   return fact;
 }
 
-bool is_worker_fact(FactKind kind) {
+std::optional<Erase::What> goes_with(FactKind kind) {
   switch (kind) {
     case FactKind::kTask:
     case FactKind::kTaskTerms:
     case FactKind::kPaper:
     case FactKind::kBatch:
-      return true;
+      return Erase::What::kWorked;
     case FactKind::kManifest:
     case FactKind::kReceipt:
     case FactKind::kControl:
     case FactKind::kSnapshot:
-    case FactKind::kPeer:
     case FactKind::kTerms:
     case FactKind::kEnded:
-      return false;
+    case FactKind::kHolder:
+      return Erase::What::kKept;
+    case FactKind::kPart:
+    case FactKind::kMade:
+    case FactKind::kCopied:
+    case FactKind::kPartEnds:
+      return Erase::What::kHeld;
+    case FactKind::kPeer:
+      return std::nullopt;
   }
-  return false;
+  return std::nullopt;
 }
 
 bool covers(const Erase& erase, const StoredFact& fact) {
-  return fact.kind != FactKind::kPeer && fact.job == erase.job &&
-         is_worker_fact(fact.kind) == (erase.what == Erase::What::kWorked);
+  return fact.job == erase.job && goes_with(fact.kind) == erase.what;
 }
 
 }  // namespace shoal
