@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
-constexpr Duration kStoreTogether = 50ms;  // between two groups that nobody waits for
+constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -135,8 +135,13 @@ struct Peer::Impl {
       perform(exchange.link_up(
           now, up.peer, scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));
     }
-    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.peer) {
+    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.node()) {
       visitors.insert_or_assign(up.peer, *up.record);  // whoever is sent it checks it
+    }
+    if (up.session_of && up.path != LinkPath::kRelayed) {  // it may have what its node is to have
+      for (const ContentId& content : exchange.wanted_of(*up.session_of)) {
+        perform(exchange.add_hearsay(now, content, up.peer));
+      }
     }
     for (const ContentName& content : config.pinned) {
       if (up.path == LinkPath::kRelayed) break;
@@ -349,8 +354,9 @@ struct Peer::Impl {
       if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
       if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
       ++linked;
-      membership.reach(now, record.signer, out);
-      perform(exchange.add_hearsay(now, m.content, record.signer));
+      for (const NodeId& holder : reached(record.signer)) {
+        perform(exchange.add_hearsay(now, m.content, holder));
+      }
     }
   }
   void hear(const NodeId& from, const BlockCancel& m) { exchange.on_cancel(from, m); }
@@ -442,6 +448,22 @@ struct Peer::Impl {
   }
 
   // --- what the parts ask of each other ---
+  // Those to ask for what `node` has: itself, dialled if need be, and the sessions of it that have
+  // come by themselves; then there is nobody to dial.
+  std::vector<NodeId> reached(const NodeId& node) {
+    std::vector<NodeId> peers = membership.sessions_of(node);
+    if (peers.empty()) membership.reach(now, node, out);
+    peers.push_back(node);
+    return peers;
+  }
+  void want(const ContentId& content, std::uint64_t length, const std::vector<NodeId>& nodes) {
+    std::vector<NodeId> sources;
+    for (const NodeId& node : nodes) {
+      if (node == signer.id()) continue;
+      for (const NodeId& peer : reached(node)) sources.push_back(peer);
+    }
+    perform(exchange.want(now, content, length, sources));
+  }
   WorkAvailable own_news(const JobId& job) {
     auto record = membership.record_of(signer.id());
     return {.job = job,
@@ -462,12 +484,8 @@ struct Peer::Impl {
     }
   }
   // Whether there was anything to fetch.
-  bool fetch(std::vector<ContentNeed> needs) {
-    for (ContentNeed& need : needs) {
-      std::erase(need.sources, signer.id());
-      for (const NodeId& source : need.sources) membership.reach(now, source, out);
-      perform(exchange.want(now, need.id, need.length, need.sources));
-    }
+  bool fetch(const std::vector<ContentNeed>& needs) {
+    for (const ContentNeed& need : needs) want(need.id, need.length, need.sources);
     return !needs.empty();
   }
   void settle() {
