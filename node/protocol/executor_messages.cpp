@@ -59,6 +59,17 @@ void put(wire::ExecutorMessage::Builder to, const RunChunk& m) {
   run.setHasInputs(m.has_inputs);
   put_sizes(run.initInputSizes(static_cast<unsigned>(m.input_sizes.size())), m.input_sizes);
 }
+void put(wire::Cost::Builder to, const UnitCost& cost) {
+  to.setWallMs(cost.wall_ms);
+  to.setCpuMs(cost.cpu_ms);
+  to.setMemoryKib(cost.memory_kib);
+  to.setExitStatus(cost.exit_status);
+  to.setSignal(cost.signal);
+}
+UnitCost take(wire::Cost::Reader from) {
+  return {from.getWallMs(), from.getCpuMs(), from.getMemoryKib(), from.getExitStatus(),
+          from.getSignal()};
+}
 void put(wire::ExecutorMessage::Builder to, const ChunkPart& m) {
   auto part = to.initPart();
   part.setChunk(m.chunk);
@@ -74,10 +85,13 @@ void put(wire::ExecutorMessage::Builder to, const ChunkPart& m) {
     failures[i].setKind(static_cast<std::uint8_t>(m.failures[i].kind));
     failures[i].setMessage(text(m.failures[i].message));
     failures[i].setStderrEnd(text(m.failures[i].stderr_end));
+    if (m.failures[i].cost) put(failures[i].initCost(), *m.failures[i].cost);
   }
   part.setRefused(text(m.refused));
   part.setLast(m.last);
   part.setComputeNs(m.compute_ns);
+  auto costs = part.initCosts(static_cast<unsigned>(m.costs.size()));
+  for (unsigned i = 0; i < costs.size(); ++i) put(costs[i], m.costs[i]);
 }
 void put(wire::ExecutorMessage::Builder to, const ExecutorCompare& m) {
   auto compare = to.initCompare();
@@ -204,7 +218,12 @@ Decoded take(wire::ChunkPart::Reader from, ByteView tail) {
     }
     part.failures.push_back({failure.getUnit(), static_cast<FailureKind>(failure.getKind()),
                              take_text(failure.getMessage()), take_text(failure.getStderrEnd())});
+    if (failure.hasCost()) part.failures.back().cost = take(failure.getCost());
   }
+  if (from.getCosts().size() != 0 && from.getCosts().size() != part.sizes.size()) {
+    return bad("part.costs: not one a unit");
+  }
+  for (auto cost : from.getCosts()) part.costs.push_back(take(cost));
   if (from.getRefused().size() > limits::kFailureTextBytes) return too_large("part.refused");
   part.refused = take_text(from.getRefused());
   part.last = from.getLast();

@@ -171,7 +171,8 @@ void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
                                  .unit = failed.unit,
                                  .kind = failed.kind,
                                  .message = std::move(failed.message),
-                                 .stderr_end = std::move(failed.stderr_end)})));
+                                 .stderr_end = std::move(failed.stderr_end),
+                                 .cost = failed.cost})));
     if (notice.failures.size() == limits::kBatchesPerMessage / 2) {
       to_leader(now, *job, std::exchange(notice, {}), out);
     }
@@ -319,34 +320,6 @@ void Labor::on_reveal_request(const NodeId& from, const RevealRequest& request, 
       break;
   }
   out.send(from, std::move(reveal));
-}
-
-void Labor::on_compare_request(const NodeId& from, const CompareRequest& request, Outbox& out) {
-  Job* job = led_by(request.job, from);
-  if (job == nullptr || !job->manifest) return;
-  out.act(StartCompare{.job = job->id,
-                       .manifest = job->manifest,
-                       .unit = request.unit,
-                       .candidates = request.candidates});
-}
-
-void Labor::on_compare_done(const CompareDone& done, Outbox& out) {
-  if (!done.error.empty()) {
-    out.tell(LogLevel::kWarning, "could not compare two outputs of unit " +
-                                     std::to_string(done.unit) + " of job " + short_hex(done.job) +
-                                     ": " + done.error);
-  }
-  const ComparisonVerdict verdict{.job = done.job,
-                                  .worker = signer_.id(),
-                                  .unit = done.unit,
-                                  .digests = done.digests,
-                                  .all_match = done.all_match && done.error.empty()};
-  const Signed fact = sign_fact(signer_, Purpose::kComparison, encode(verdict));
-  // Whoever leads the job and did not ask ignores it.
-  find_any(done.job, [&](Job& job) {
-    out.send(job.leader, CompareReply{fact});
-    return false;
-  });
 }
 
 }  // namespace shoal

@@ -71,6 +71,23 @@ std::string cost_of(const ProcessEnd& end) {
          std::to_string(end.memory_kib / 1024) + " MiB)";
 }
 
+std::uint32_t in_32_bits(std::uint64_t number) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
+}
+
+UnitCost measured(const ProcessEnd& end) {
+  UnitCost cost;
+  cost.wall_ms = in_32_bits(end.wall_ms);
+  cost.cpu_ms = in_32_bits(end.cpu_ms);
+  cost.memory_kib = in_32_bits(end.memory_kib);
+  if (WIFEXITED(end.wait_status)) {
+    cost.exit_status = static_cast<std::uint8_t>(WEXITSTATUS(end.wait_status));
+  } else if (WIFSIGNALED(end.wait_status)) {
+    cost.signal = static_cast<std::uint8_t>(WTERMSIG(end.wait_status));
+  }
+  return cost;
+}
+
 std::string signal_name(int number) {
   const char* name = ::sigabbrev_np(number);
   return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
@@ -111,6 +128,7 @@ class ProgramJob {
     order.unwanted = call.cancelled;
     auto end = run_process(order);
     if (!end) throw UnitEnded(FailureKind::kRefused, end.error());
+    if (call.cost != nullptr) *call.cost = measured(*end);
     judge(*end);
     gather(*end, unit, place.work, bytes_max, output);
   }

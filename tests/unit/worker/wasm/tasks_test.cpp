@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "sdk/host/unit_ended.h"
 #include "tasks/align/kernel.h"
@@ -129,6 +130,54 @@ TEST_F(TaskModule, WhatAKernelThrowsIsItsFailure) {
   }
   EXPECT_THROW(loaded_->unit(0, "ising", parameters, ByteView(parameters)), UnitRefused);
   EXPECT_THROW(loaded_->unit(0, "no_such_kernel", {}, {}), UnitRefused);
+}
+
+// Keeps every state that it is offered.
+class Keeper final : public StateKeeper {
+ public:
+  std::optional<ByteView> saved() const override {
+    return given ? std::optional<ByteView>(*given) : std::nullopt;
+  }
+  bool due() override { return true; }
+  void save(ByteView state) override {
+    if (full) throw UnitFailure("there is no room for it");
+    kept.push_back(to_bytes(state));
+  }
+
+  std::optional<Bytes> given;
+  std::vector<Bytes> kept;
+  bool full = false;
+};
+
+TEST_F(TaskModule, GoesOnFromTheStateThatWasKept) {
+  const Bytes exponent = encode(std::uint32_t{3217});
+  const auto run = [&](Keeper& keeper) {
+    return loaded_->unit(0, "lucas_lehmer", {}, ByteView(exponent), &keeper);
+  };
+  Keeper whole;
+  const Bytes expected = run(whole);
+  ASSERT_GT(whole.kept.size(), 4U);
+  for (const std::size_t done : {std::size_t{1}, whole.kept.size() / 2, whole.kept.size()}) {
+    Keeper rest;
+    rest.given = whole.kept[done - 1];
+    EXPECT_EQ(run(rest), expected);
+    EXPECT_EQ(rest.kept, std::vector<Bytes>(
+                             whole.kept.begin() + static_cast<std::ptrdiff_t>(done),
+                             whole.kept.end()));
+  }
+}
+
+TEST_F(TaskModule, AStateThatCannotBeKeptEndsTheUnitAlone) {
+  const Bytes exponent = encode(std::uint32_t{3217});
+  Keeper full;
+  full.full = true;
+  try {
+    loaded_->unit(0, "lucas_lehmer", {}, ByteView(exponent), &full);
+    FAIL() << "the state was kept";
+  } catch (const UnitFailure& failed) {
+    EXPECT_STREQ(failed.what(), "there is no room for it");
+  }
+  same_bytes(lucas_lehmer::kernel(), {}, std::uint32_t{521});
 }
 
 class KernelBuild : public testing::Test {
