@@ -156,7 +156,7 @@ struct Failure {
   UnitIndex unit = 0;
   FailureKind kind = FailureKind::kThrew;
   std::string message;
-  std::string stderr_end;  // the last lines the kernel wrote
+  std::string stderr_end;             // the last lines the kernel wrote
   std::optional<UnitCost> cost = {};  // where a process has run
   friend bool operator==(const Failure&, const Failure&) = default;
 };

@@ -371,7 +371,7 @@ struct Reveal {
 struct CompareRequest {
   JobId job;
   UnitIndex unit = 0;
-  PackedOutputs candidates;  // one for each digest; the first is the least
+  PackedOutputs candidates;          // one for each digest; the first is the least
   std::vector<Signed> holders = {};  // NodeRecord; of those who computed a large one
   friend bool operator==(const CompareRequest&, const CompareRequest&) = default;
 };

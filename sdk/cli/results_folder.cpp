@@ -218,12 +218,9 @@ Result<std::string, Failure> ResultsFolder::put(std::uint64_t unit, const std::s
     if (!written) return tl::unexpected(written.error());
   }
   if (auto done = replace(made, folder_ / entry.name); !done) return tl::unexpected(done.error());
-  json line = {{"owner", entry.owner},
-               {"ok", true},
-               {"name", entry.unit_name},
-               {"folder", entry.name},
-               {"digest", entry.digest},
-               {"exit_status", entry.exit_status},
+  json line = {{"owner", entry.owner},           {"ok", true},
+               {"name", entry.unit_name},        {"folder", entry.name},
+               {"digest", entry.digest},         {"exit_status", entry.exit_status},
                {"stdout", entry.standard_output}};
   if (usage) line["usage"] = usage_json(*usage);
   auto noted = note(json_line(line));

@@ -434,10 +434,12 @@ void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns, Ga
   if (size > chunk.setup->output_bytes_max) {
     run.bytes.resize(before);
     run.bytes.shrink_to_fit();
-    return fail({unit, FailureKind::kBadAnswer,
+    return fail({unit,
+                 FailureKind::kBadAnswer,
                  "the output has " + std::to_string(size) + " bytes; the job allows " +
                      std::to_string(chunk.setup->output_bytes_max),
-                 {}, cost});
+                 {},
+                 cost});
   }
   run.add_cost(cost);
   run.sizes.push_back(static_cast<std::uint32_t>(size));

@@ -286,14 +286,16 @@ void RemoteJob::explain_dispute(detail::UnitRun& run, const std::vector<PackedOu
                                 const std::vector<NodeId>& holders) {
   if (!manifest_) {
     const auto entry = client_->remembered(job_);
-    const auto decoded = decode_manifest(entry.manifest ? ByteView(entry.manifest->body) : ByteView());
+    const auto decoded =
+        decode_manifest(entry.manifest ? ByteView(entry.manifest->body) : ByteView());
     if (decoded) manifest_ = *decoded;
   }
   for (std::uint64_t place = 0; place < run.count; ++place) {
     const auto one = disputed_output(slice(differing[0], place, place + 1), holders);
     const auto other = disputed_output(slice(differing[1], place, place + 1), holders);
     if (!one || !other) continue;
-    run.errors[place].message += "; of two of them, " + difference_in_words(manifest_, *one, *other);
+    run.errors[place].message +=
+        "; of two of them, " + difference_in_words(manifest_, *one, *other);
   }
 }
 

@@ -88,8 +88,7 @@ TEST_P(CheckpointTest, AUnitGoesOnWithAnotherWorker) {
   const std::size_t kept = log.find(kKept);
   const std::size_t named = log.rfind("unit ", kept) + 5;
   const std::string unit = log.substr(named, log.find(' ', named) - named);
-  ASSERT_TRUE(
-      cluster_.worker(steward).await_err(has_text("is told how far unit " + unit + " of ")))
+  ASSERT_TRUE(cluster_.worker(steward).await_err(has_text("is told how far unit " + unit + " of ")))
       << cluster_.worker(steward).err();
   cluster_.kill_worker(victim);
 

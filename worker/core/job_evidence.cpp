@@ -35,6 +35,9 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
       what->range.size() > limits::kUnitsPerBatch) {
     return;
   }
+  // It came too late: nobody will ask for it, and its worker need not wait for that.
+  const LeaseRevoke not_wanted{.job = id_, .ranges = {what->range}};
+  if (units_.open_runs(what->range).empty()) return out.send(from, not_wanted);
   // Only units that this worker was given count; a lease that lapsed meanwhile was given too.
   bool granted = false;
   for (Range run : units_.open_runs(what->range)) {
@@ -80,7 +83,10 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
       blame(now, segment, out);
     });
   }
-  if (open == 0) return batches_.remove(id);
+  if (open == 0) {
+    batches_.remove(id);
+    return out.send(from, not_wanted);
+  }
   if (auto member = members_.find(from); member != members_.end()) member->second.refuted = 0;
   Batch& added = *batches_.find(id);
   added.open_units = open;
@@ -430,8 +436,8 @@ void JobLed::dispute(Range run, const std::vector<std::uint64_t>& ids, Outbox& o
     }
     for (std::uint64_t id : apart) {
       const Batch& batch = *batches_.find(id);
-      receipt.differing.push_back(slice(*batch.outputs, part.first - batch.range.first,
-                                        part.last - batch.range.first));
+      receipt.differing.push_back(
+          slice(*batch.outputs, part.first - batch.range.first, part.last - batch.range.first));
     }
     disputed_ += part.size();
     end_run(part, std::move(receipt), out);

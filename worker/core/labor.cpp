@@ -214,6 +214,7 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
   for (Range range : revoke.ranges) {
     unqueue(*job, range);
     release(*job, range);
+    for (auto& [first, held] : job->batches) held.shown |= range.contains(held.range);
     for (auto& [id, chunk] : chunks_) {
       if (chunk.job != job->key() || chunk.cancelled || !range.contains(chunk.item.range)) continue;
       chunk.cancelled = true;

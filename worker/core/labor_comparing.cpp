@@ -68,8 +68,8 @@ void Labor::on_candidate(const ContentId& id, const std::string& error, Outbox& 
 }
 
 void Labor::on_compare_done(const CompareDone& done, Outbox& out) {
-  const auto found = std::find_if(
-      comparing_.begin(), comparing_.end(), [&](const Comparing& comparing) {
+  const auto found =
+      std::find_if(comparing_.begin(), comparing_.end(), [&](const Comparing& comparing) {
         return comparing.request.job == done.job && comparing.request.unit == done.unit &&
                digests_of(comparing.request.candidates) == done.digests;
       });

@@ -164,15 +164,14 @@ void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
   FailureNotice notice;
   for (auto& failed : done.failed) {
     release(*job, {failed.unit, failed.unit + 1});
-    notice.failures.push_back(
-        sign_fact(signer_, Purpose::kFailure,
-                  encode(Failure{.job = job->id,
-                                 .worker = signer_.id(),
-                                 .unit = failed.unit,
-                                 .kind = failed.kind,
-                                 .message = std::move(failed.message),
-                                 .stderr_end = std::move(failed.stderr_end),
-                                 .cost = failed.cost})));
+    notice.failures.push_back(sign_fact(signer_, Purpose::kFailure,
+                                        encode(Failure{.job = job->id,
+                                                       .worker = signer_.id(),
+                                                       .unit = failed.unit,
+                                                       .kind = failed.kind,
+                                                       .message = std::move(failed.message),
+                                                       .stderr_end = std::move(failed.stderr_end),
+                                                       .cost = failed.cost})));
     if (notice.failures.size() == limits::kBatchesPerMessage / 2) {
       to_leader(now, *job, std::exchange(notice, {}), out);
     }
@@ -258,7 +257,7 @@ Reveal Labor::show(const Job& job, const Held& held) const {
 std::uint64_t Labor::Held::bytes() const {
   constexpr std::uint64_t kTableBytes = 640;
   return kTableBytes + outputs.inline_bytes.size() + 8 * outputs.sizes.size() +
-         32 * outputs.large.size();
+         32 * outputs.large.size() + 16 * outputs.costs.size();
 }
 
 // Keeps a batch to be shown. Past half of the limit the oldest that were shown are forgotten: where

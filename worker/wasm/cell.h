@@ -74,7 +74,7 @@ class Cell {
   StateKeeper* state_ = nullptr;  // of the call that runs
   std::optional<Failure> failure_;
   std::exception_ptr thrown_;  // by ourselves, in the midst of the module's frames
-  std::size_t logged_ = 0;  // bytes, by the call that runs
+  std::size_t logged_ = 0;     // bytes, by the call that runs
 };
 
 }  // namespace shoal::wasm

@@ -75,7 +75,7 @@ Instances::~Instances() = default;
 void Instances::run_unit(const UnitArguments& arguments, Bytes& output) {
   if (pages_max_ < module_->info().pages) {
     throw UnitEnded(FailureKind::kOutOfMemory,
-                    "the module starts with more memory than this worker lends for a unit");
+                    "the module starts with more memory than a unit may have here");
   }
   const ByteView input = arguments.input.value_or(ByteView());
   const ByteView kernel = as_bytes(arguments.kernel);

@@ -36,7 +36,8 @@ PackedOutputs outputs() {
 PackedOutputs measured_outputs() {
   PackedOutputs measured = outputs();
   for (std::uint32_t i = 0; i < measured.sizes.size(); ++i) {
-    measured.costs.push_back({70'000 + i, 65'000 + i, 300'000 + i, 1, static_cast<std::uint8_t>(i)});
+    measured.costs.push_back(
+        {70'000 + i, 65'000 + i, 300'000 + i, 1, static_cast<std::uint8_t>(i)});
   }
   return measured;
 }
@@ -329,8 +330,15 @@ std::vector<Message> grown_messages() {
       LeaseGrant{id<JobId>(5), 1, 22, LeaseKind::kDouble, ranges, 60'000, signed_bytes(68, 600),
                  signed_bytes(94, 220), terms()},
       TransferReply{id<JobId>(5), 22, 24, ranges, 58'000, signed_bytes(95, 221)},
-      Reveal{id<JobId>(5), {120, 125}, {120, 125}, id<Hash256>(77), id<Hash256>(78), {},
-             measured_outputs(), {}, false},
+      Reveal{id<JobId>(5),
+             {120, 125},
+             {120, 125},
+             id<Hash256>(77),
+             id<Hash256>(78),
+             {},
+             measured_outputs(),
+             {},
+             false},
       CompareRequest{id<JobId>(5), 121, outputs(), {signed_bytes(96, 301), signed_bytes(97, 302)}},
       ResultsRequest{id<JobId>(5), 12, 1 << 20, ranges, true},
       Results{id<JobId>(5), {Bytes(100, 1)}, true},

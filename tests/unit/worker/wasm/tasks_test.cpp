@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -161,9 +162,8 @@ TEST_F(TaskModule, GoesOnFromTheStateThatWasKept) {
     Keeper rest;
     rest.given = whole.kept[done - 1];
     EXPECT_EQ(run(rest), expected);
-    EXPECT_EQ(rest.kept, std::vector<Bytes>(
-                             whole.kept.begin() + static_cast<std::ptrdiff_t>(done),
-                             whole.kept.end()));
+    EXPECT_EQ(rest.kept, std::vector<Bytes>(whole.kept.begin() + static_cast<std::ptrdiff_t>(done),
+                                            whole.kept.end()));
   }
 }
 
@@ -264,6 +264,22 @@ const shoal::Kernel<shoal::Nothing, std::uint64_t, std::uint64_t> kKernel{"hungr
   } catch (const UnitEnded& ended) {
     EXPECT_EQ(ended.kind(), FailureKind::kOutOfMemory) << ended.what();
   }
+}
+
+TEST_F(KernelBuild, CatchClausesThatWillNotBeThereAreToldOf) {
+  const Said said = build_text(std::string(kHead) + R"(
+std::uint64_t careful(const shoal::Nothing&, std::uint64_t unit) {
+  std::vector<int> none;  // "catch" in a comment is none
+  try { return none.at(unit); } catch (const std::out_of_range&) { return 0; }
+}
+const shoal::Kernel<shoal::Nothing, std::uint64_t, std::uint64_t> kKernel{"careful", careful};
+)" + kMain);
+  EXPECT_EQ(said.status, 0) << said.text;
+  const std::string head = kHead;
+  const auto line = 4 + std::count(head.begin(), head.end(), '\n');
+  EXPECT_NE(said.text.find("kernel.cpp:" + std::to_string(line) + ": a module has no catch"),
+            std::string::npos)
+      << said.text;
 }
 
 TEST_F(KernelBuild, AClockAndRandomnessAreRefusedWithAWordOfAdvice) {
