@@ -109,7 +109,7 @@ bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
     // What the leader would have to verify itself is better computed beside it than stolen from it.
     if (id == context_.self && !blind_verifiers_suffice() && manifest_->quorum > 1) continue;
     const std::uint64_t held = leases_.units_held(id, LeaseKind::kPrimary);
-    if (held <= 2 * other.threads) continue;
+    if (held <= other.threads) continue;
     if (unit_ns_of(other) != 0 && held < units_for(other, Duration(10ms))) continue;
     holders.push_back({held, id});
   }

@@ -8,7 +8,6 @@
 namespace shoal {
 namespace {
 
-constexpr Duration kPrefetchWork = 300ms;
 constexpr Duration kAnswerPatience = 10s;
 // A leader remembers who waits. One that forgot is reminded, and it costs next to nothing.
 constexpr Duration kHungryPatience = 300s;
@@ -378,7 +377,8 @@ void Labor::advance(Instant now, Outbox& out) {
   if (save_at_ && *save_at_ <= now) flush_saved(out);
   start_chunks(now, out);
   for (auto& [_, job] : jobs_) {
-    const bool dry = job.state == State::kReady && job.unstarted() == 0;
+    const bool dry =
+        job.state == State::kReady && job.unstarted() == 0 && chunks_.size() < chunks_wanted(job);
     if (dry && !job.stealing && !job.victims.empty()) try_next_victim(now, job, out);
   }
   ask_for_work(now, out);
