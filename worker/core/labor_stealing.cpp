@@ -142,7 +142,8 @@ void Labor::on_steal_reply(Instant now, const NodeId& from, const StealReply& re
   for (Range range : transfer->ranges) {
     if (range.last > job->manifest->units) continue;
     unsettled.add(range);
-    // Sent to one who asked in better times: it takes the loot, and gives it back once it is its own.
+    // Sent to one who asked in better times: it takes the loot, and gives it back once it is its
+    // own.
     if (lending_ != Lend::What::kAll) continue;
     job->primaries.push_back({range, transfer->lease, LeaseKind::kPrimary});
     stolen_ += range.size();
