@@ -86,6 +86,7 @@ TEST_F(ProgramKernelTest, ComparesByTheJobsOwnProgram) {
   spec.comparison.program = {"lines.sh", "-eq"};
   const auto result = [](const std::string& text) {
     ProgramOutput output;
+    output.name = "1";
     output.files = {{"made", false, as_bytes(text)}};
     return encode(output);
   };
