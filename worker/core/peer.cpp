@@ -293,7 +293,7 @@ struct Peer::Impl {
   }
   // To a leader, or from it.
   void hear(const NodeId& from, UnitState& m) {
-    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m));
+    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m), out);
     labor.on_state(from, std::move(m), out);
   }
   void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
@@ -311,7 +311,9 @@ struct Peer::Impl {
   void hear(const NodeId& from, Reveal& m) {
     if (JobLed* job = stewardship.led(m.job)) job->on_reveal(now, from, std::move(m), out);
   }
-  void hear(const NodeId& from, const CompareRequest& m) { labor.on_compare_request(from, m, out); }
+  void hear(const NodeId& from, const CompareRequest& m) {
+    labor.on_compare_request(now, from, m, out);
+  }
   void hear(const NodeId& from, const CompareReply& m) {
     auto what = decode_comparison_verdict(m.verdict.body);
     JobLed* job = what ? stewardship.led(what->job) : nullptr;
