@@ -27,6 +27,17 @@ inline constexpr std::size_t kReadsPerReader = 2 * limits::kContentWindowMax;
 // Below this a content is here before its holders could tell each other of it.
 inline constexpr std::uint64_t kBlocksOfASwarm = 4;
 inline constexpr std::size_t kFansPerContent = 64;
+// Of a content that is whole here, so many blocks are one fan's to ask for, and when fewer are left
+// it is dealt more: enough to keep a far one busy, and few enough that all have some.
+inline constexpr std::size_t kHandFull = 16;
+inline constexpr std::size_t kHandLow = 8;
+// Who has not asked for so long has nothing left to ask for.
+inline constexpr Duration kDealtFor = 2s;
+// Where the donor limits what is sent, so many readers share it: each then gets blocks at a rate at
+// which it can pass them on.
+inline constexpr std::size_t kUploadSlots = 8;
+inline constexpr Duration kSlotsChange = 30s;
+inline constexpr Duration kSlotIdle = 2s;  // then it is another's
 // One that was named by others is not asked for a block before it has said what it holds, or has
 // not for so long: an older program says nothing.
 inline constexpr Duration kTimeToSayHoldings = 2s;
