@@ -43,8 +43,8 @@ struct ContentArrived {
   std::string error;
 };
 
-// "It is here", for those who may be asked who has it. One block is named, and not all of them: who
-// fetches it says so, and hears which it is to ask for. Each is named another one by `to`.
+// "It is here", for those who may be asked who has it. Of many blocks one is named, another one to
+// each: who fetches it says so, and hears which it is to ask for.
 Holdings holdings_for(const NodeId& to, const ContentId& id, std::uint64_t length);
 
 // How far a fetch is.

@@ -46,10 +46,14 @@ void say_all(const NodeId& to, const ContentId& id, std::uint64_t length,
 }  // namespace
 
 Holdings holdings_for(const NodeId& to, const ContentId& id, std::uint64_t length) {
+  const std::uint64_t blocks = blocks_of(length);
+  if (blocks == 0) return {id, length, 0, {}, false};
+  if (blocks < kBlocksOfASwarm) {
+    return {id, length, 0, {static_cast<std::uint8_t>((1U << blocks) - 1)}, false};
+  }
   std::uint64_t choice = 0;
   for (std::size_t i = 0; i < sizeof choice; ++i) choice = choice << 8 | to.bytes[i];
-  const std::uint64_t block = choice % std::max<std::uint64_t>(blocks_of(length), 1);
-  return one_block(id, length, block, false);
+  return one_block(id, length, choice % blocks, false);
 }
 
 // Tells each source that is linked what is here, and asks it who else has some.
@@ -90,7 +94,9 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   add_source_to(id, want, from);
   if (!want.sources.contains(from)) return actions;
   take_holdings(id, want, from, holdings);
-  if (holdings.fetching && sources_.at(from).linked) greet_one(now, id, want, from, actions);
+  // It hears what is here, and says what else it holds.
+  const bool swarm = holdings.fetching || blocks_of(want.length) >= kBlocksOfASwarm;
+  if (swarm && sources_.at(from).linked) greet_one(now, id, want, from, actions);
   if (want.sources.at(from).useful > 0) want.hope_at = now;
   request_more(now, id, want, actions);
   settle(now, actions);

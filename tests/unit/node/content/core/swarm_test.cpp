@@ -252,6 +252,37 @@ TEST_F(Swarm, WhatOneWasDealtAndKeepsToItselfTheOthersGetFromTheSeed) {
   EXPECT_LE(seconds(now_ - began), 10) << "three times the content at 10 MB/s";
 }
 
+TEST_F(Swarm, PeersThatComeAndGoHoldUpNobody) {
+  constexpr double kRate = 10e6;
+  const std::size_t seed = add_seed(kRate);
+  std::vector<std::size_t> fetchers;
+  for (int i = 0; i < 30; ++i) fetchers.push_back(add(kRate));
+  const Instant began = now_;
+  for (const std::size_t i : fetchers) fetch(i, {seed});
+  Rng rng(11);
+  std::optional<std::size_t> away;
+  while (std::any_of(fetchers.begin(), fetchers.end(),
+                     [&](std::size_t i) { return !members_[i].done; })) {
+    const Instant next = now_ + Duration(300ms);
+    ASSERT_TRUE(run_until([&] { return now_ >= next; }));
+    if (away) {
+      start(*away);
+      fetch(*away, {seed});
+    }
+    away = fetchers[rng.below(fetchers.size())];
+    if (members_[*away].done) {
+      away.reset();
+    } else {
+      stop(*away);
+    }
+  }
+  const double ideal = static_cast<double>(kBlocks * kBlockBytes) / kRate;
+  RecordProperty("percent_of_ideal", static_cast<int>(100 * seconds(now_ - began) / ideal));
+  RecordProperty("seed_blocks_percent",
+                 static_cast<int>(100 * members_[seed].blocks_sent / kBlocks));
+  EXPECT_LE(seconds(now_ - began), 2 * ideal);
+}
+
 TEST_F(Swarm, WhoPoisonsIsFoundOutAndTheOthersFinish) {
   const std::size_t seed = add_seed(10e6);
   const std::size_t liar = add(kFast, Manner::kPoisons);
