@@ -266,6 +266,9 @@ void Exchange::deal(const ContentId& id, std::uint64_t length, const NodeId& fan
 void Exchange::tell_idle_fans(Instant now, ExchangeActions& actions) {
   for (const ContentId& id : dealing_) {
     Fans& fans = fans_.at(id);
+    for (const auto& [fan, blocks] : fans.dealer->deal_again(now)) {
+      deal(id, fans.dealer->length(), fan, blocks, actions);
+    }
     for (const NodeId& fan : fans.dealer->take_idle(now)) {
       say_all(fan, id, fans.dealer->length(), actions);
     }
