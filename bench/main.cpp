@@ -70,6 +70,16 @@ std::vector<Group> all_groups() {
   groups.push_back({"announcements",
                     {"coordinator.announcements", "coordinator.visits", "coordinator.visit_bytes"},
                     measure_announcements});
+  groups.push_back({"store", {"content.store"}, measure_store});
+  groups.push_back(
+      {"bulk-ping", {"content.ping_beside_bulk", "content.bulk_beside_ping"}, measure_bulk_ping});
+  for (const bool shaped : {false, true}) {
+    for (const std::size_t peers : {3, 8}) {
+      groups.push_back({"swarm-" + std::to_string(peers) + (shaped ? "-shaped" : "-loopback"),
+                        swarm_figures(peers, shaped),
+                        [=](const Run& run) { return measure_swarm(run, peers, shaped); }});
+    }
+  }
   return groups;
 }
 

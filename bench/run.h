@@ -57,4 +57,12 @@ Measured measure_held_records(const Run& run);
 // A coordinator's visitors, over CURVE.
 Measured measure_announcements(const Run& run);
 
+// 256 MiB from one seed to so many peers: over loopback, or each behind a wire of its own.
+Measured measure_swarm(const Run& run, std::size_t peers, bool shaped);
+std::vector<std::string> swarm_figures(std::size_t peers, bool shaped);
+// A small question beside a fetch that fills the wire.
+Measured measure_bulk_ping(const Run& run);
+// A file on its way into the store.
+Measured measure_store(const Run& run);
+
 }  // namespace shoal::bench

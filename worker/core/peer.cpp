@@ -50,6 +50,7 @@ struct Peer::Impl {
     }
     exchange.limit_rates(config.upload_rate, config.download_rate);
     custody.recover(recovered.facts);
+    exchange.limit_traffic(config.traffic_caps, config.traffic, config.unix_ms_at_zero);
     stewardship.recover(recovered.facts);
     labor.recover(recovered.facts);
   }
@@ -438,9 +439,7 @@ struct Peer::Impl {
   }
   void tell_pinned(const ContentName& content, const NodeId& node) {
     if (membership.links().at(node).role == Role::kCoordinator) return;
-    for (Holdings& holdings : holdings_of_all(content.id, content.length)) {
-      out.send(node, std::move(holdings));
-    }
+    out.send(node, holdings_for(node, content.id, content.length));
   }
 
   // Of a worker as it is known here, or of a submitter that is linked and lets itself be dialled.
@@ -592,6 +591,8 @@ Reachability Peer::reachability() const { return impl_->reach.reachability(); }
 const std::vector<std::string>& Peer::endpoints() const { return impl_->config.record.endpoints; }
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
+const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
+
 std::set<ContentId> Peer::contents_needed() const {
   std::set<ContentId> needed = impl_->contents_in_use();
   impl_->custody.add_needed(needed);
