@@ -279,12 +279,14 @@ const NodeId& Membership::node_of(const NodeId& peer) const {
   return link == links_.end() ? peer : link->second.node;
 }
 
-std::vector<NodeId> Membership::sessions_of(const NodeId& node) const {
-  std::vector<NodeId> sessions;
+std::vector<NodeId> Membership::reach_all(Instant now, const NodeId& node, Outbox& out) {
+  std::vector<NodeId> peers;
   for (const auto& [peer, link] : links_) {
-    if (link.node == node && peer != node) sessions.push_back(peer);
+    if (link.node == node && peer != node) peers.push_back(peer);
   }
-  return sessions;
+  if (peers.empty()) reach(now, node, out);
+  peers.push_back(node);
+  return peers;
 }
 
 std::vector<NodeId> Membership::linked_workers() const {

@@ -357,7 +357,7 @@ struct Peer::Impl {
       if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
       if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
       ++linked;
-      for (const NodeId& holder : reached(record.signer)) {
+      for (const NodeId& holder : membership.reach_all(now, record.signer, out)) {
         perform(exchange.add_hearsay(now, m.content, holder));
       }
     }
@@ -449,19 +449,11 @@ struct Peer::Impl {
   }
 
   // --- what the parts ask of each other ---
-  // Those to ask for what `node` has: itself, dialled if need be, and the sessions of it that have
-  // come by themselves; then there is nobody to dial.
-  std::vector<NodeId> reached(const NodeId& node) {
-    std::vector<NodeId> peers = membership.sessions_of(node);
-    if (peers.empty()) membership.reach(now, node, out);
-    peers.push_back(node);
-    return peers;
-  }
   void want(const ContentId& content, std::uint64_t length, const std::vector<NodeId>& nodes) {
     std::vector<NodeId> sources;
     for (const NodeId& node : nodes) {
       if (node == signer.id()) continue;
-      for (const NodeId& peer : reached(node)) sources.push_back(peer);
+      for (const NodeId& peer : membership.reach_all(now, node, out)) sources.push_back(peer);
     }
     perform(exchange.want(now, content, length, sources));
   }
