@@ -18,6 +18,8 @@ constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
 constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
+constexpr Duration kFetchPatience = 30s;
+constexpr Duration kOwnDiskPatience = 1s;  // of what nobody is said to have: is it here?
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -462,7 +464,8 @@ struct Peer::Impl {
       if (node == signer.id()) continue;
       for (const NodeId& peer : reached(node)) sources.push_back(peer);
     }
-    perform(exchange.want(now, content, length, sources));
+    const Duration patience = nodes.empty() ? kOwnDiskPatience : kFetchPatience;
+    perform(exchange.want(now, content, length, sources, patience));
   }
   WorkAvailable own_news(const JobId& job) {
     auto record = membership.record_of(signer.id());

@@ -169,6 +169,7 @@ class Stewardship {
   std::size_t holders_here(Instant now, const CopyBook::Lot&) const;
   void count_copies(Instant now, Entry&);
   void ask_for_copies(Instant now, Entry&, Outbox&);
+  bool searching(Instant now, const Entry&) const;
   std::optional<NodeId> copy_candidate(const Entry&, const CopyBook::Lot&);
   void ask_to_keep(Instant now, const Entry&, CopyAsk&, Bytes receipt, Outbox&);
   void note_holder(Entry&, std::uint64_t lot, const NodeId& holder, Outbox&);
