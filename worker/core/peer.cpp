@@ -203,9 +203,7 @@ struct Peer::Impl {
     if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
   }
   void on(ReceiptsLoaded& loaded) {
-    if (loaded.reader == signer.id()) {
-      return stewardship.on_own_receipts(now, loaded.job, std::move(loaded.receipts), out);
-    }
+    if (loaded.reader == signer.id()) return stewardship.on_own_receipts(now, loaded, out);
     if (JobLed* job = stewardship.find(loaded.job)) {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
@@ -338,10 +336,8 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const HoldersRequest& m) {
     Holders answer{m.content, {}};
-    std::vector<NodeId> holders = exchange.holders_of(m.content);
-    for (const NodeId& node : stewardship.holders_of(m.content)) {
-      if (std::find(holders.begin(), holders.end(), node) == holders.end()) holders.push_back(node);
-    }
+    std::set<NodeId> holders = stewardship.holders_of(m.content);
+    for (const NodeId& node : exchange.holders_of(m.content)) holders.insert(node);
     for (const NodeId& node : holders) {
       if (answer.records.size() >= limits::kHoldersPerMessage) break;
       auto record = node == from ? std::nullopt : record_of(node);

@@ -11,8 +11,7 @@
 //   longer than the other, and few copies are under way at once: where a hundred holders vanish
 //   together, the rest of the pool is not drowned in their copies.
 // - Where no holder is left that this node knows of, there may be one all the same: who asked for a
-//   copy may have died before he could tell of it. Each worker is asked once then,
-//   one at a time.
+//   copy may have died before he could tell of it. Each worker is asked once then, one at a time.
 // - Only those are asked that have a part in the job, and who refuses is left alone for a while.
 namespace shoal {
 namespace {
@@ -189,22 +188,23 @@ void Stewardship::ask_to_keep(Instant now, const Entry& entry, CopyAsk& ask, Byt
   out.send(ask.worker, std::move(keep));
 }
 
-void Stewardship::on_own_receipts(Instant now, const JobId& id, std::vector<Bytes> receipts,
-                                  Outbox& out) {
-  Entry* found = entry(id);
+void Stewardship::on_own_receipts(Instant now, ReceiptsLoaded& loaded, Outbox& out) {
+  Entry* found = entry(loaded.job);
   if (found == nullptr) return;
+  std::vector<Bytes>& receipts = loaded.receipts;
   Receipt receipt;
   if (!receipts.empty() && receipts.front().size() <= limits::kKeepReceiptBytes) {
     if (auto decoded = decode_receipt(receipts.front())) receipt = std::move(*decoded);
   }
   const auto ask = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
-    return other.job == id && !other.sent && other.lot == receipt.sequence;
+    return other.job == loaded.job && !other.sent && other.lot == receipt.sequence;
   });
   if (ask != asks_.end()) {
     return ask_to_keep(now, *found, *ask, std::move(receipts.front()), out);
   }
   // It is not on the disk yet, or too large for a message: what waits for it begins anew.
-  std::erase_if(asks_, [&](const CopyAsk& other) { return other.job == id && !other.sent; });
+  std::erase_if(asks_,
+                [&](const CopyAsk& other) { return other.job == loaded.job && !other.sent; });
 }
 
 // From who was asked, or from a fellow steward who asked him.
@@ -250,7 +250,7 @@ void Stewardship::forget_asks_of(const NodeId& worker) {
   std::erase_if(asks_, [&](const CopyAsk& ask) { return ask.worker == worker; });
 }
 
-std::vector<NodeId> Stewardship::holders_of(const ContentId& content) const {
+std::set<NodeId> Stewardship::holders_of(const ContentId& content) const {
   std::set<NodeId> holders;
   for (const auto& [_, entry] : jobs_) {
     const CopyBook& copies = entry.job->copies();
@@ -264,7 +264,7 @@ std::vector<NodeId> Stewardship::holders_of(const ContentId& content) const {
       }
     }
   }
-  return {holders.begin(), holders.end()};
+  return holders;
 }
 
 }  // namespace shoal
