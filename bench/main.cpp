@@ -59,6 +59,7 @@ std::vector<Group> all_groups() {
                      "disk.worker.bytes_per_unit", "disk.worker.peak_per_unit"},
                     measure_disk});
   groups.push_back({"idle", {"worker.idle"}, measure_idle});
+  groups.push_back({"share", {"share.25", "share.50"}, measure_share});
   groups.push_back({"spawn", {"sandbox.spawn"}, measure_spawn});
 #if defined(SHOAL_WASM)
   groups.push_back({"wasm", wasm_figures(), measure_wasm});
@@ -69,6 +70,16 @@ std::vector<Group> all_groups() {
   groups.push_back({"announcements",
                     {"coordinator.announcements", "coordinator.visits", "coordinator.visit_bytes"},
                     measure_announcements});
+  groups.push_back({"store", {"content.store"}, measure_store});
+  groups.push_back(
+      {"bulk-ping", {"content.ping_beside_bulk", "content.bulk_beside_ping"}, measure_bulk_ping});
+  for (const bool shaped : {false, true}) {
+    for (const std::size_t peers : {3, 8}) {
+      groups.push_back({"swarm-" + std::to_string(peers) + (shaped ? "-shaped" : "-loopback"),
+                        swarm_figures(peers, shaped),
+                        [=](const Run& run) { return measure_swarm(run, peers, shaped); }});
+    }
+  }
   return groups;
 }
 

@@ -24,14 +24,43 @@ constexpr std::chrono::seconds kGrace{5};
 constexpr std::chrono::milliseconds kLookEvery{5};
 
 // In the child: only what may be called between fork and exec.
-[[noreturn]] void become(char* const* argv, int out, int log, pid_t parent, const cpu_set_t* core) {
+struct Prepared {
+  std::vector<char*> arguments;
+  std::vector<char*> variables;
+  int out = -1;
+  int log = -1;
+  int network = -1;
+  pid_t parent = -1;
+  const cpu_set_t* core = nullptr;
+};
+
+[[noreturn]] void become(const Prepared& prepared) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (::getppid() != parent) ::_exit(1);
-  if (core != nullptr) ::sched_setaffinity(0, sizeof *core, core);
-  ::dup2(out, STDOUT_FILENO);
-  if (log >= 0) ::dup2(log, STDERR_FILENO);
-  ::execv(argv[0], argv);
+  if (::getppid() != prepared.parent) ::_exit(1);
+  if (prepared.core != nullptr) ::sched_setaffinity(0, sizeof *prepared.core, prepared.core);
+  if (prepared.network >= 0 && ::setns(prepared.network, CLONE_NEWNET) != 0) ::_exit(1);
+  ::dup2(prepared.out, STDOUT_FILENO);
+  if (prepared.log >= 0) ::dup2(prepared.log, STDERR_FILENO);
+  ::execve(prepared.arguments[0], prepared.arguments.data(), prepared.variables.data());
   ::_exit(127);
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (std::string& text : texts) list.push_back(text.data());
+  list.push_back(nullptr);
+  return list;
+}
+
+// Ours, with `beside` added or in place of what has the same name.
+std::vector<std::string> environment_with(const std::map<std::string, std::string>& beside) {
+  std::vector<std::string> all;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const std::string text = *variable;
+    if (!beside.contains(text.substr(0, text.find('=')))) all.push_back(text);
+  }
+  for (const auto& [name, value] : beside) all.push_back(name + "=" + value);
+  return all;
 }
 
 // PID (NAME) STATE PARENT ...: a name may hold anything, so the last parenthesis counts.
@@ -51,11 +80,10 @@ pid_t parent_of(const std::filesystem::path& proc_folder) {
 }  // namespace
 
 Result<std::unique_ptr<Process>, std::string> Process::start(const Wish& wish) {
-  std::string name = wish.program.string();
-  std::vector<std::string> texts = wish.arguments;
-  std::vector<char*> argv{name.data()};
-  for (std::string& text : texts) argv.push_back(text.data());
-  argv.push_back(nullptr);
+  const std::string name = wish.program.string();
+  std::vector<std::string> arguments{name};
+  arguments.insert(arguments.end(), wish.arguments.begin(), wish.arguments.end());
+  std::vector<std::string> variables = environment_with(wish.variables);
   cpu_set_t core;
   CPU_ZERO(&core);
   if (wish.core) CPU_SET(*wish.core, &core);
@@ -69,9 +97,14 @@ Result<std::unique_ptr<Process>, std::string> Process::start(const Wish& wish) {
   }
   std::array<int, 2> out{-1, -1};
   pid_t pid = -1;
-  const pid_t parent = ::getpid();
-  if (::pipe2(out.data(), O_CLOEXEC) == 0) pid = ::fork();
-  if (pid == 0) become(argv.data(), out[1], log, parent, wish.core ? &core : nullptr);
+  Prepared prepared{
+      pointers(arguments), pointers(variables),        -1, log, wish.network.value_or(-1),
+      ::getpid(),          wish.core ? &core : nullptr};
+  if (::pipe2(out.data(), O_CLOEXEC) == 0) {
+    prepared.out = out[1];
+    pid = ::fork();
+  }
+  if (pid == 0) become(prepared);
   const int error = errno;
   if (log >= 0) ::close(log);
   if (out[1] >= 0) ::close(out[1]);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,8 +24,10 @@ class Process {
   struct Wish {
     std::filesystem::path program;
     std::vector<std::string> arguments;
-    std::filesystem::path log;  // for stderr; empty: where this process's goes
-    std::optional<int> core;    // the only one that it may use; nothing: all
+    std::filesystem::path log;        // for stderr; empty: where this process's goes
+    std::optional<int> core;          // the only one that it may use; nothing: all
+    std::optional<int> network = {};  // the namespace that it runs in, by descriptor
+    std::map<std::string, std::string> variables = {};  // of its environment, beside ours
   };
   static Result<std::unique_ptr<Process>, std::string> start(const Wish& wish);
   ~Process();

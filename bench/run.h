@@ -45,6 +45,8 @@ std::vector<std::string> kill9_figures(bool leader);
 Measured measure_disk(const Run& run);
 // Workers that have nothing to do.
 Measured measure_idle(const Run& run);
+// The part of a core that a worker uses, beside the part that it may use.
+Measured measure_share(const Run& run);
 // An executor, from nothing to its greeting, with and without its sandbox.
 Measured measure_spawn(const Run& run);
 // Kernels as WebAssembly modules: built only where there is an engine.
@@ -54,5 +56,13 @@ std::vector<std::string> wasm_figures();
 Measured measure_held_records(const Run& run);
 // A coordinator's visitors, over CURVE.
 Measured measure_announcements(const Run& run);
+
+// 256 MiB from one seed to so many peers: over loopback, or each behind a wire of its own.
+Measured measure_swarm(const Run& run, std::size_t peers, bool shaped);
+std::vector<std::string> swarm_figures(std::size_t peers, bool shaped);
+// A small question beside a fetch that fills the wire.
+Measured measure_bulk_ping(const Run& run);
+// A file on its way into the store.
+Measured measure_store(const Run& run);
 
 }  // namespace shoal::bench

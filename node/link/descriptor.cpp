@@ -74,6 +74,16 @@ std::optional<std::uint64_t> bytes_written_to(int fd, const FarEnd& far_end) {
   return info->tcpi_bytes_acked + static_cast<std::uint64_t>(std::max(unacknowledged, 0));
 }
 
+std::optional<Path> path_of(int fd, const FarEnd& far_end) {
+  if (fd < 0 || far_end_of(fd) != far_end) return std::nullopt;
+  const auto info =
+      tcp_info_of(fd, offsetof(tcp_info, tcpi_min_rtt) + sizeof(tcp_info{}.tcpi_min_rtt));
+  if (!info) return std::nullopt;
+  const std::uint32_t rtt = info->tcpi_rtt;
+  return Path{info->tcpi_bytes_acked, std::chrono::microseconds(rtt),
+              std::chrono::microseconds(std::min(rtt, info->tcpi_min_rtt))};
+}
+
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,13 @@ void shut_connection(int fd, const FarEnd& far_end);
 std::optional<std::uint64_t> bytes_read_from(int fd, const FarEnd& far_end);
 // Bytes that libzmq has handed to the kernel for this connection since it stands.
 std::optional<std::uint64_t> bytes_written_to(int fd, const FarEnd& far_end);
+// How the connection's path is doing.
+struct Path {
+  std::uint64_t acknowledged = 0;  // bytes that the far end has said to have, since it stands
+  std::chrono::microseconds round_trip{0};           // of late
+  std::chrono::microseconds shortest_round_trip{0};  // of the last minutes
+};
+std::optional<Path> path_of(int fd, const FarEnd& far_end);
 // Lets the process hold `wanted` descriptors if the hard limit allows; says how many it may hold.
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted);
 

@@ -14,6 +14,7 @@ constexpr std::uint64_t kOtherDescriptors = 512;
 constexpr std::size_t kUnspokenMax = 1024;
 constexpr std::size_t kUnspokenMin = 64;
 constexpr std::chrono::milliseconds kRetryPauseMax{16};
+constexpr std::chrono::milliseconds kBulkPauseMax{4};  // a path must not run dry meanwhile
 // Time to prove a key (5 s) and then to say Hello.
 constexpr std::chrono::seconds kSilence{10};
 constexpr std::chrono::hours kLongest{1};
@@ -150,6 +151,7 @@ void Link::Impl::send(const Send& action) {
   Transport& t = transports_.at(peer->second.transports.front());
   ++figures_.messages_out;
   figures_.bytes_out += action.bytes.size();
+  if (action.bulk) return send_bulk(t, action.bytes);
   send_or_keep(t, action.bytes);
 }
 
@@ -255,6 +257,7 @@ void Link::Impl::finish_ended() {
 void Link::Impl::retry_backlogs(SteadyTime now) {
   if (stalled_.empty() || now < next_retry_) return;
   bool moved = false;
+  bool bulk_waits = false;
   for (auto it = stalled_.begin(); it != stalled_.end();) {
     Transport& t = transports_.at(*it);
     SendOutcome outcome = SendOutcome::kSent;
@@ -267,10 +270,17 @@ void Link::Impl::retry_backlogs(SteadyTime now) {
       t.backlog_bytes -= size;
       backlog_bytes_ -= size;
     }
+    const std::size_t bulk = t.bulk.size();
+    const std::size_t bulk_sent = t.bulk_sent;
+    if (outcome == SendOutcome::kSent && !pump_bulk(t, now)) outcome = SendOutcome::kGone;
+    moved = moved || t.bulk.size() != bulk || t.bulk_sent != bulk_sent;
+    bulk_waits = bulk_waits || !t.bulk.empty();
     if (outcome == SendOutcome::kGone) ended(t.id, "the connection broke", false);
-    it = outcome == SendOutcome::kFull ? std::next(it) : stalled_.erase(it);
+    const bool done = outcome == SendOutcome::kGone || (t.backlog.empty() && t.bulk.empty());
+    it = done ? stalled_.erase(it) : std::next(it);
   }
-  retry_pause_ = moved ? std::chrono::milliseconds(1) : std::min(2 * retry_pause_, kRetryPauseMax);
+  const auto longest = bulk_waits ? kBulkPauseMax : kRetryPauseMax;
+  retry_pause_ = moved ? std::chrono::milliseconds(1) : std::min(2 * retry_pause_, longest);
   next_retry_ = now + retry_pause_;
 }
 

@@ -171,6 +171,7 @@ void Link::Impl::read_message(Side side, const Incoming& message) {
     return;
   }
   if (t->state == Transport::State::kGreeting) return read_greeting(*t, message.payload);
+  if (PartReader::is_part(message.payload)) return read_part(*t, message.payload);
   events_.emplace_back(Received{t->peer, to_bytes(message.payload)});
 }
 

@@ -10,6 +10,7 @@
 #include "node/link/connect_rates.h"
 #include "node/link/endpoint.h"
 #include "node/link/link.h"
+#include "node/link/parts.h"
 #include "node/link/resolver.h"
 #include "node/link/sockets.h"
 
@@ -57,7 +58,14 @@ struct Transport {
   std::uint64_t wire_out = 0;
   std::optional<std::uint64_t> bytes_read;  // kOut; see check_floods()
   std::deque<Bytes> backlog;
-  std::size_t backlog_bytes = 0;
+  std::size_t backlog_bytes = 0;  // of `bulk`, too
+  // See link_bulk.cpp.
+  std::deque<Bytes> bulk;
+  std::size_t bulk_sent = 0;  // bytes of its front
+  std::uint64_t bulk_window = 256 << 10;
+  SteadyTime bulk_window_at{};
+  bool bulk_waited = false;  // for the window, since it last changed
+  PartReader parts;
 };
 
 struct Link::Impl {
@@ -89,6 +97,12 @@ struct Link::Impl {
   bool has_room(Transport& t);
   void refresh_held(Transport& t);
   void forget_held(Transport& t);
+
+  // --- link_bulk.cpp: what other messages must not wait for ---
+  void send_bulk(Transport& t, Bytes bytes);
+  bool pump_bulk(Transport& t, SteadyTime now);
+  bool window_is_open(Transport& t, std::size_t bytes, SteadyTime now);
+  void read_part(Transport& t, ByteView frame);
 
   // --- link_events.cpp: what comes out of the sockets ---
   void accept(int fd, SteadyTime now);
@@ -128,6 +142,7 @@ struct Link::Impl {
   void erase(TransportId id);
   void forget_backlog(Transport& t);
   void send_or_keep(Transport& t, ByteView bytes);
+  void stall(const Transport& t);
   SendOutcome send_now(Transport& t, ByteView bytes);
   bool take_key(const CurveKey& key);
   void release_key(const CurveKey& key);
@@ -179,6 +194,7 @@ struct Link::Impl {
   std::set<std::pair<SteadyTime, TransportId>> deadlines_;
   std::set<TransportId> stalled_;
   std::size_t backlog_bytes_ = 0;
+  std::size_t unfinished_parts_ = 0;  // bytes
   std::uint64_t held_bytes_ = 0;
   SteadyTime next_retry_{};
   std::chrono::milliseconds retry_pause_{1};

@@ -233,6 +233,10 @@ void Link::Impl::forget_backlog(Transport& t) {
   backlog_bytes_ -= t.backlog_bytes;
   t.backlog_bytes = 0;
   t.backlog.clear();
+  t.bulk.clear();
+  t.bulk_sent = 0;
+  unfinished_parts_ -= t.parts.held_bytes();
+  t.parts = {};
 }
 
 void Link::Impl::send_or_keep(Transport& t, ByteView bytes) {
@@ -245,14 +249,18 @@ void Link::Impl::send_or_keep(Transport& t, ByteView bytes) {
       backlog_bytes_ + bytes.size() > kBacklogBytesAll) {
     return ended(t.id, "it does not take the messages that are sent to it", false);
   }
+  t.backlog.push_back(to_bytes(bytes));
+  t.backlog_bytes += bytes.size();
+  backlog_bytes_ += bytes.size();
+  stall(t);
+}
+
+void Link::Impl::stall(const Transport& t) {
   if (stalled_.empty()) {
     retry_pause_ = std::chrono::milliseconds(1);
     next_retry_ = std::chrono::steady_clock::now() + retry_pause_;
   }
   stalled_.insert(t.id);
-  t.backlog.push_back(to_bytes(bytes));
-  t.backlog_bytes += bytes.size();
-  backlog_bytes_ += bytes.size();
 }
 
 SendOutcome Link::Impl::send_now(Transport& t, ByteView bytes) {

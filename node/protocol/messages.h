@@ -372,6 +372,7 @@ struct PackedOutputs {
   std::vector<std::uint64_t> sizes;  // bytes, one a unit
   Bytes inline_bytes;
   std::vector<ContentId> large;
+  std::vector<UnitCost> costs = {};  // one a unit, or none; no part of what is agreed on
   friend bool operator==(const PackedOutputs&, const PackedOutputs&) = default;
 };
 // One digest (content id) a unit; nothing if the parts do not fit together.
@@ -396,7 +397,8 @@ struct Reveal {
 struct CompareRequest {
   JobId job;
   UnitIndex unit = 0;
-  PackedOutputs candidates;  // one for each digest; the first is the least
+  PackedOutputs candidates;          // one for each digest; the first is the least
+  std::vector<Signed> holders = {};  // NodeRecord; of those who computed a large one
   friend bool operator==(const CompareRequest&, const CompareRequest&) = default;
 };
 struct CompareReply {
@@ -428,6 +430,8 @@ struct Receipt {
   std::vector<Support> supports;    // kVerified: at least q that agree; kDisputed: all there are
   std::vector<Signed> failures;     // kFailed: Failure
   std::vector<Signed> comparisons;  // ComparisonVerdict, where digests differ within tolerance
+  // kDisputed: what two of the supports stand for, where it is small enough to be shown; else none.
+  std::vector<PackedOutputs> differing = {};
   friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 Bytes encode(const Receipt&);  // as it is stored and sent

@@ -76,6 +76,7 @@ struct Probe {  // for DialBack: dial, say `nonce` in place of Hello, hang up. N
 struct Send {  // in order with other Sends to `peer`; lost if the link is lost
   NodeId peer;
   Bytes bytes;
+  bool bulk = false;  // in order with other bulk; everything else may overtake it
 };
 struct Drop {
   NodeId peer;

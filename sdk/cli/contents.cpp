@@ -93,11 +93,15 @@ fs::path place_for(const ContentText& content, const std::string& output) {
   return to_hex(content.name.id).substr(0, kNameDigits);
 }
 
+enum class Stays : std::uint8_t { kInTheStore, kNowhereElse };
+
 Outcome take_out(ContentStore& store, const ContentText& content, const fs::path& place,
-                 const Settings& settings) {
-  const auto out = content.folder ? unpack_folder(store, content.name.id, place)
-                                  : unpack_file(store, content.name.id, place);
+                 Stays stays, const Settings& settings) {
+  const auto out = content.folder                ? unpack_folder(store, content.name.id, place)
+                   : stays == Stays::kInTheStore ? unpack_file(store, content.name.id, place)
+                                                 : take_file(store, content.name.id, place);
   if (!out) return failed(out.error());
+  if (stays == Stays::kNowhereElse) store.drop(content.name.id);
   if (settings.json) {
     auto json = content_json(content);
     json["path"] = place.string();
@@ -123,7 +127,9 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
   {
     auto store = own_store();
     if (!store) return tl::unexpected(std::move(store.error()));
-    if ((*store)->holds(content->name.id)) return take_out(**store, *content, place, settings);
+    if ((*store)->holds(content->name.id)) {
+      return take_out(**store, *content, place, Stays::kInTheStore, settings);
+    }
   }
   auto pool = join_pool_to_share(settings);
   if (!pool) return tl::unexpected(std::move(pool.error()));
@@ -132,10 +138,8 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
       content->name, [&bar](const ExchangeProgress& progress) { bar.show(progress); });
   bar.finish();
   if (!fetched) return tl::unexpected(pool->failure(fetched.error()));
-  const Outcome taken = take_out(pool->client->content(), *content, place, settings);
-  // It was asked for as a file or folder, which it is now.
-  if (taken) pool->client->content().drop(content->name.id);
-  return taken;
+  // It was asked for as a file or folder, which it is then.
+  return take_out(pool->client->content(), *content, place, Stays::kNowhereElse, settings);
 }
 
 // --- content ---

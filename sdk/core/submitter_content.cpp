@@ -67,7 +67,7 @@ void Submitter::Impl::content_link_up(const NodeId& node) {
     if (what.fetching) {
       fetched.push_back(content);
     } else {
-      for (const Holdings& holdings : holdings_of_all(content, what.length)) send(node, holdings);
+      send(node, holdings_for(node, content, what.length));
     }
   }
   // A small one is there before it could be told who has it.

@@ -52,6 +52,7 @@ struct Peer::Impl {
     }
     exchange.limit_rates(config.upload_rate, config.download_rate);
     custody.recover(recovered.facts);
+    exchange.limit_traffic(config.traffic_caps, config.traffic, config.unix_ms_at_zero);
     stewardship.recover(recovered.facts);
     labor.recover(recovered.facts);
   }
@@ -293,7 +294,7 @@ struct Peer::Impl {
   }
   // To a leader, or from it.
   void hear(const NodeId& from, UnitState& m) {
-    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m));
+    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m), out);
     labor.on_state(from, std::move(m), out);
   }
   void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
@@ -311,7 +312,9 @@ struct Peer::Impl {
   void hear(const NodeId& from, Reveal& m) {
     if (JobLed* job = stewardship.led(m.job)) job->on_reveal(now, from, std::move(m), out);
   }
-  void hear(const NodeId& from, const CompareRequest& m) { labor.on_compare_request(from, m, out); }
+  void hear(const NodeId& from, const CompareRequest& m) {
+    labor.on_compare_request(now, from, m, out);
+  }
   void hear(const NodeId& from, const CompareReply& m) {
     auto what = decode_comparison_verdict(m.verdict.body);
     JobLed* job = what ? stewardship.led(what->job) : nullptr;
@@ -434,9 +437,7 @@ struct Peer::Impl {
   }
   void tell_pinned(const ContentName& content, const NodeId& node) {
     if (membership.links().at(node).role == Role::kCoordinator) return;
-    for (Holdings& holdings : holdings_of_all(content.id, content.length)) {
-      out.send(node, std::move(holdings));
-    }
+    out.send(node, holdings_for(node, content.id, content.length));
   }
 
   // Of a worker as it is known here, or of a submitter that is linked and lets itself be dialled.
@@ -589,6 +590,8 @@ Reachability Peer::reachability() const { return impl_->reach.reachability(); }
 const std::vector<std::string>& Peer::endpoints() const { return impl_->config.record.endpoints; }
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
+const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
+
 std::set<ContentId> Peer::contents_needed() const {
   std::set<ContentId> needed = impl_->contents_in_use();
   impl_->custody.add_needed(needed);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/content/core/content_actions.h"
+#include "node/content/core/traffic.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
 #include "node/protocol/rng.h"
@@ -32,6 +33,8 @@ struct PeerConfig {
   std::map<KernelKind, std::string> cannot_run;
   std::uint64_t upload_rate = 0;    // of contents, bytes a second; 0: no limit
   std::uint64_t download_rate = 0;  // likewise
+  TrafficCaps traffic_caps;         // likewise, a month
+  Traffic traffic;                  // what contents have cost this month before this start
   std::vector<ContentName> pinned;  // the donor keeps them, and serves them to all who ask
   std::set<std::string> programs;   // names of what is installed here, for Manifest::needs
   // Unix time at Instant{0} of this node's clock.
@@ -104,6 +107,7 @@ struct ComputeDone {  // every unit of the chunk is in exactly one of `done` and
     FailureKind kind = FailureKind::kThrew;
     std::string message;
     std::string stderr_end;
+    std::optional<UnitCost> cost = {};
   };
   std::uint64_t chunk = 0;
   std::vector<Run> done;
@@ -216,6 +220,7 @@ class Peer {
   const std::vector<std::string>& endpoints() const;
   // What must not be evicted: that of the jobs that it keeps or works for, and what is pinned.
   std::set<ContentId> contents_needed() const;
+  const Traffic& traffic() const;  // of this month
   // Of all jobs that this node keeps; JobStatus::leads says which of them it leads.
   std::vector<JobStatus> jobs_led() const;
 

@@ -48,6 +48,8 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   cache = "10G"                     # SHOAL_CACHE
   upload_rate = "1M"                # SHOAL_UPLOAD_RATE; a second
   download_rate = "4M"              # SHOAL_DOWNLOAD_RATE
+  upload_cap = "200G"               # SHOAL_UPLOAD_CAP; a month
+  download_cap = "500G"             # SHOAL_DOWNLOAD_CAP
   pin = ["file_..."]                # SHOAL_PIN, separated by commas
   log_level = "info"                # SHOAL_LOG_LEVEL
   executor = "/path"                # SHOAL_EXECUTOR
@@ -96,7 +98,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     const char* type;
     const char* help;
   };
-  constexpr std::array<Flag, 16> kTextFlags{{
+  constexpr std::array<Flag, 18> kTextFlags{{
       {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
@@ -123,6 +125,10 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
        "contents sent a second, as 512K or 2M; default: no limit"},
       {"download_rate", "--download-rate", "BYTES",
        "contents fetched a second, as 512K or 2M; default: no limit"},
+      {"upload_cap", "--upload-cap", "BYTES",
+       "contents sent in a month of the calendar (UTC), as 200G; default: no limit"},
+      {"download_cap", "--download-cap", "BYTES",
+       "contents fetched in a month, as 500G; default: no limit"},
       {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
       {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
   }};
@@ -290,7 +296,9 @@ Result<void, EarlyEnd> apply_numbers(const Settings& settings, WorkerOptions& op
   }
   for (const auto& [name, bytes] :
        {std::pair{"cache", &options.cache_bytes}, std::pair{"upload_rate", &options.upload_rate},
-        std::pair{"download_rate", &options.download_rate}}) {
+        std::pair{"download_rate", &options.download_rate},
+        std::pair{"upload_cap", &options.upload_cap},
+        std::pair{"download_cap", &options.download_cap}}) {
     const auto it = settings.find(name);
     if (it == settings.end()) continue;
     const auto number = parse_byte_count(it->second.text);

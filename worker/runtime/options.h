@@ -30,6 +30,8 @@ struct WorkerOptions {
   std::vector<NodeId> trusted_submitters;
   std::uint64_t upload_rate = 0;    // of contents, bytes a second; 0: no limit
   std::uint64_t download_rate = 0;  // likewise
+  std::uint64_t upload_cap = 0;     // of contents, bytes a month; 0: no limit
+  std::uint64_t download_cap = 0;   // likewise
   std::uint64_t cache_bytes = 0;    // that contents may take on the disk; 0: no limit
   std::vector<ContentName> pinned;  // contents that this machine keeps and serves
   LogLevel log_level = LogLevel::kInfo;

@@ -6,9 +6,10 @@ namespace shoal {
 
 const std::vector<std::string>& setting_names() {
   static const std::vector<std::string> names{
-      "ticket",    "ticket_file",  "state",    "listen", "advertise",   "threads",      "memory",
-      "trust",     "log_level",    "executor", "quiet",  "scratch",     "sandbox",      "readable",
-      "cpu_share", "port_mapping", "pin",      "cache",  "upload_rate", "download_rate"};
+      "ticket",      "ticket_file",   "state",      "listen",       "advertise", "threads",
+      "memory",      "trust",         "log_level",  "executor",     "quiet",     "scratch",
+      "sandbox",     "readable",      "cpu_share",  "port_mapping", "pin",       "cache",
+      "upload_rate", "download_rate", "upload_cap", "download_cap"};
   return names;
 }
 

@@ -72,7 +72,7 @@ void WorkerLoop::run() {
       std::visit([this](auto& what) { step(std::move(what)); }, event);
       step_answers();
     }
-    if (readable.at(0)) return;
+    if (readable.at(0)) return parts_.traffic.note(parts_.peer.traffic(), true);
     // Before what has come in the meantime: a pause is meant now.
     parts_.control.serve(
         [this](std::string_view question) { return owner_.answer(boottime_now(), question); });
@@ -91,9 +91,11 @@ void WorkerLoop::run() {
     step_answers();
     if (parts_.mapper != nullptr) tend_mapping(readable.at(2));
     if (record_is_old()) refresh_record();
+    parts_.traffic.note(parts_.peer.traffic());
     parts_.ledger.flush();
     if (owner_.finished(boottime_now(), parts_.peer)) {
       log_line(LogLevel::kInfo, "finished, as its owner asked");
+      parts_.traffic.note(parts_.peer.traffic(), true);
       return;
     }
   }

@@ -13,6 +13,7 @@
 #include "worker/runtime/ledger_store.h"
 #include "worker/runtime/owner_control.h"
 #include "worker/runtime/port_mapper.h"
+#include "worker/runtime/traffic_file.h"
 
 namespace shoal {
 
@@ -25,6 +26,7 @@ struct WorkerParts {
   ControlSocket& control;
   Peer& peer;
   const KeyPair& key;
+  TrafficFile& traffic;
   NodeRecord record;  // as others should see this node; sequence and signature are the loop's
   PortMapper* mapper = nullptr;  // none: no router is ever asked
   bool needs_mapping = false;    // even before it is known whether others can dial this node

@@ -45,18 +45,27 @@ ContentId content_id_from_block_roots(std::uint64_t length, std::span<const Hash
 }
 
 bool block_belongs(const ContentId& id, std::uint64_t length, const Block& block) {
-  if (block.missing || block.content != id || length > limits::kContentBytes) return false;
+  return root_if_it_belongs(id, length, block).has_value();
+}
+
+std::optional<Hash256> root_if_it_belongs(const ContentId& id, std::uint64_t length,
+                                          const Block& block) {
+  if (block.missing || block.content != id || length > limits::kContentBytes) return std::nullopt;
   if (length <= kContentLeafBytes) {
-    return block.first_leaf == 0 && block.proof.empty() && block.bytes.size() == length &&
-           content_id(block.bytes) == id;
+    const bool belongs = block.first_leaf == 0 && block.proof.empty() &&
+                         block.bytes.size() == length && content_id(block.bytes) == id;
+    return belongs ? std::optional(content_leaf(block.bytes)) : std::nullopt;
   }
-  if (block.first_leaf % limits::kBlockLeaves != 0) return false;
+  if (block.first_leaf % limits::kBlockLeaves != 0) return std::nullopt;
   const std::uint64_t index = block.first_leaf / limits::kBlockLeaves;
-  if (index >= blocks_of(length) || block.bytes.size() != block_bytes(length, index)) return false;
+  if (index >= blocks_of(length) || block.bytes.size() != block_bytes(length, index)) {
+    return std::nullopt;
+  }
   const std::uint64_t count = (length + kContentLeafBytes - 1) / kContentLeafBytes;
-  const auto root =
-      merkle_root_of_range(count, block.first_leaf, leaves_of(block.bytes), block.proof);
-  return root && content_id_from_root(length, *root) == id;
+  const std::vector<Hash256> leaves = leaves_of(block.bytes);
+  const auto root = merkle_root_of_range(count, block.first_leaf, leaves, block.proof);
+  if (!root || content_id_from_root(length, *root) != id) return std::nullopt;
+  return merkle_root(leaves);
 }
 
 }  // namespace shoal

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "node/protocol/messages.h"
 
@@ -21,5 +22,8 @@ ContentId content_id_from_block_roots(std::uint64_t length, std::span<const Hash
 // True if `block` holds the bytes of the content `id` of `length` bytes at block.first_leaf. The id
 // binds the length: a block of the right content under a wrong length does not belong either.
 bool block_belongs(const ContentId& id, std::uint64_t length, const Block& block);
+// The same, with the block's root where it belongs: nobody need hash it again.
+std::optional<Hash256> root_if_it_belongs(const ContentId& id, std::uint64_t length,
+                                          const Block& block);
 
 }  // namespace shoal

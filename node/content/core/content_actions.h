@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ struct StoreBlock {  // already checked against the id; answered by BlockStored
   std::uint64_t length = 0;
   std::uint64_t first_leaf = 0;
   Bytes bytes;
-  std::vector<Hash256> proof = {};  // as it came with the block: who reads it gets it with it
+  std::vector<Hash256> proof = {};   // as it came with the block: who reads it gets it with it
+  std::optional<Hash256> root = {};  // of its leaves, from when it was checked
 };
 struct ReadBlock {  // for `reader`, also of a partial content; answered by BlockRead
   ContentId id;

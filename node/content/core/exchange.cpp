@@ -178,6 +178,7 @@ ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
 
 ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block) {
   now_ = now;
+  meter_.fetched(now, block.bytes.size());
   ExchangeActions actions;
   const auto found = wants_.find(block.content);
   // An answer that came after the want had ended, or from somebody who was never asked.
@@ -204,7 +205,8 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   }
   const bool wanted = asked != want.in_flight.end() || want.missing.contains(index);
   if (!wanted) return actions;  // it came twice: late from one source, then from another
-  if (!block_belongs(id, want.length, block)) {
+  const auto root = root_if_it_belongs(id, want.length, block);
+  if (!root) {
     expose(now, from, actions);
     settle(now, actions);
     return actions;
@@ -230,7 +232,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   offer.refusals = 0;
   offer.score = std::min(offer.score + kGoodBlock, kScoreMax);
   actions.push_back(StoreBlock{id, want.length, block.first_leaf, std::move(block.bytes),
-                               std::move(block.proof)});
+                               std::move(block.proof), root});
   request_more(now, id, want, actions);
   settle(now, actions);
   return actions;
@@ -241,7 +243,7 @@ void Exchange::arrived(const ContentId& id, std::uint64_t length,
                        std::optional<std::uint64_t> last_block, ExchangeActions& actions) {
   remove(id);
   if (last_block) tell_fans(id, length, *last_block, false, actions);
-  actions.push_back(ContentArrived{id, {}});
+  actions.emplace_back(ContentArrived{id, {}});
 }
 
 ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
@@ -280,6 +282,7 @@ ExchangeActions Exchange::on_deadline(Instant now) {
   now_ = now;
   ExchangeActions actions;
   send_waiting(now, actions);
+  tell_idle_fans(now, actions);
   if (starved_ && download_.free_at() <= now) {
     starved_ = false;
     for (auto& [id, want] : wants_) request_more(now, id, want, actions);
@@ -326,6 +329,9 @@ std::optional<Instant> Exchange::next_deadline() const {
   std::optional<Instant> next;
   const auto consider = [&next](Instant at) { next = next ? std::min(*next, at) : at; };
   if (!alarms_.empty()) consider(alarms_.begin()->first);
+  for (const ContentId& id : dealing_) {
+    if (const auto at = fans_.at(id).dealer->next_deadline()) consider(*at);
+  }
   if (!waiting_.empty()) consider(upload_.free_at());
   if (starved_) consider(download_.free_at());
   return next;
@@ -381,9 +387,13 @@ void Exchange::expose(Instant now, const NodeId& liar, ExchangeActions& actions)
 
 std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const {
   const std::uint64_t lacking = want.missing.size() + want.in_flight.size();
+  constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
   std::string text = "content " + short_hex(id) + " (" + std::to_string(want.length) +
                      " bytes) could not be fetched: " + std::to_string(lacking) + " of " +
                      std::to_string(blocks_of(want.length)) + " blocks are missing; ";
+  if (meter_.caps_fetching() && !meter_.may_fetch(now_, kBlockBytes)) {
+    return text + "its owner lets this node fetch no more this month";
+  }
   if (want.sources.empty() && want.liars == 0) return text + "nobody is known to have it";
   std::string asked;
   for (const auto& [node, offer] : want.sources) {

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "node/content/core/block_bits.h"
+#include "node/content/core/block_dealer.h"
 #include "node/content/core/content_actions.h"
 #include "node/content/core/rate_limit.h"
+#include "node/content/core/traffic.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/range.h"
 #include "node/protocol/rng.h"
@@ -25,7 +27,8 @@
 // is asked for, so that what only one has is soon held by two. A source that holds everything is
 // asked last: what anybody else has, and has time to send, is taken from him. When all is asked
 // for, a block that does not come is asked of a second source, and whoever is the slower is told
-// so.
+// so. A node that holds a content before the others come deals its blocks out among them
+// (block_dealer.h), and so sends each of them once.
 //
 // What an attacker could try:
 //  - wrong bytes: each block is checked by itself, so its sender is known, and out at once;
@@ -40,8 +43,9 @@ struct ContentArrived {
   std::string error;
 };
 
-// "All of it is here", in as many messages as that takes.
-std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length);
+// "It is here", for those who may be asked who has it. Of many blocks one is named, another one to
+// each: who fetches it says so, and hears which it is to ask for.
+Holdings holdings_for(const NodeId& to, const ContentId& id, std::uint64_t length);
 
 // How far a fetch is.
 struct ExchangeProgress {
@@ -60,6 +64,9 @@ class Exchange {
   explicit Exchange(Rng rng);
   // In bytes a second, of the blocks alone; 0: no limit.
   void limit_rates(std::uint64_t upload, std::uint64_t download);
+  // In bytes a month; what is over a cap is not sent, or not asked for.
+  void limit_traffic(const TrafficCaps& caps, const Traffic& so_far, UnixMs unix_ms_at_zero);
+  const Traffic& traffic() const { return meter_.traffic(); }
 
   // Wants a content. Sources are added as they are learned; with none the want waits `patience`,
   // and fails when all sources that were tried are exhausted for as long. Wanting twice is once.
@@ -150,11 +157,16 @@ class Exchange {
     std::size_t window = limits::kContentWindow;
     std::uint64_t given_bytes = 0;  // good ones
   };
+  struct Question {  // the disk was asked what is here
+    std::uint64_t length = 0;
+    bool holds_some = false;  // who asks holds a part already
+  };
   // Who has said something about a content.
   struct Fans {
-    std::set<NodeId> fetching;                   // they are told what comes
-    std::set<NodeId> holding;                    // all that they will ever hold
-    std::map<NodeId, std::uint64_t> unanswered;  // -> length; the disk was asked what is here
+    std::set<NodeId> fetching;  // they are told what comes
+    std::set<NodeId> holding;   // all that they will ever hold
+    std::map<NodeId, Question> unanswered;
+    std::optional<BlockDealer> dealer;  // if it was whole here when they came
     bool empty() const { return fetching.empty() && holding.empty(); }
   };
   using Read = std::pair<NodeId, std::pair<ContentId, std::uint64_t>>;
@@ -176,6 +188,7 @@ class Exchange {
   void ask_again(Instant now, const ContentId&, Want&, ExchangeActions&);
   void drop_second(const ContentId&, Want&, std::uint64_t block, const NodeId* told,
                    ExchangeActions*);
+  std::uint64_t blocks_under_way() const;  // of all wants, from all sources
   void no_more_missing(Want&, std::uint64_t block);
   void missing_again(Want&, std::uint64_t block);
   void measure(Instant now, Source&, std::size_t bytes);
@@ -197,7 +210,9 @@ class Exchange {
   void expose(Instant now, const NodeId& liar, ExchangeActions&);
   void on_alarm(Instant now, const ContentId&, ExchangeActions&);
   // --- exchange_serving.cpp ---
-  NodeId next_reader();
+  ExchangeActions read_for(Instant now, const NodeId& from, const BlockRequest&);
+  void fill_slots(Instant now);
+  NodeId next_reader(Instant now);
   void send_waiting(Instant now, ExchangeActions&);
   void forget_reader(const NodeId&);
   // --- exchange_swarm.cpp ---
@@ -209,6 +224,9 @@ class Exchange {
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
                  ExchangeActions&);
   void answer_fans(const ContentOpened&, ExchangeActions&);
+  void deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
+            const std::vector<std::uint64_t>& blocks, ExchangeActions&) const;
+  void tell_idle_fans(Instant now, ExchangeActions&);
   bool note_fan(const NodeId&, const Holdings&);
   void forget_fan(const NodeId&, const ContentId&);
   std::string hopeless_text(const ContentId&, const Want&) const;
@@ -221,13 +239,17 @@ class Exchange {
   std::set<std::pair<Instant, ContentId>> alarms_;
   std::set<NodeId> freed_;  // sources with a place in their window that nobody has taken yet
   std::map<ContentId, Fans> fans_;
+  std::set<ContentId> dealing_;                 // fans have a dealer
   std::map<NodeId, std::set<ContentId>> said_;  // who is a fan of what
   std::map<Read, std::uint64_t> reads_;  // what the disk was asked for -> length that was named
   std::map<NodeId, std::deque<BlockRequest>> waiting_;  // readers, where what is sent is limited
   std::map<NodeId, std::uint64_t> served_at_;           // of `served_`
   std::uint64_t served_ = 0;                            // blocks
+  std::map<NodeId, Instant> slots_;                     // readers that are served -> last wanted
+  Instant slots_change_at_;
   RateLimit upload_;
   RateLimit download_;
+  TrafficMeter meter_;
   bool starved_ = false;  // a block was not asked for because of that
   std::set<NodeId> liars_;
 };

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
 // Of the contents that are remembered, one node may speak of so many: else it could fill the table.
+constexpr std::size_t kDealtBytes = 64;  // of bits, in one message
 constexpr std::size_t kContentsOfOneFan = limits::kHoldersRemembered / 16;
 
 // All of the bits, in as many messages as they need.
@@ -31,18 +32,28 @@ void say(const NodeId& to, const ContentId& id, std::uint64_t length, const Bloc
   } while (at < bytes.size());
 }
 
+Holdings one_block(const ContentId& id, std::uint64_t length, std::uint64_t block, bool fetching) {
+  return {id, length, block / 8 * 8, {static_cast<std::uint8_t>(1 << (block % 8))}, fetching};
+}
+
+void say_all(const NodeId& to, const ContentId& id, std::uint64_t length,
+             ExchangeActions& actions) {
+  BlockBits all(blocks_of(length));
+  for (std::uint64_t block = 0; block < all.blocks(); ++block) all.set(block);
+  say(to, id, length, all, false, actions);
+}
+
 }  // namespace
 
-std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length) {
-  BlockBits bits(blocks_of(length));
-  for (std::uint64_t block = 0; block < bits.blocks(); ++block) bits.set(block);
-  std::vector<Holdings> all;
-  for (std::size_t at = 0; at < bits.bytes().size(); at += limits::kHoldingsBytes) {
-    const ByteView part =
-        bits.bytes().subspan(at, std::min(bits.bytes().size() - at, limits::kHoldingsBytes));
-    all.push_back(Holdings{id, length, 8 * at, to_bytes(part), false});
+Holdings holdings_for(const NodeId& to, const ContentId& id, std::uint64_t length) {
+  const std::uint64_t blocks = blocks_of(length);
+  if (blocks == 0) return {id, length, 0, {}, false};
+  if (blocks < kBlocksOfASwarm) {
+    return {id, length, 0, {static_cast<std::uint8_t>((1U << blocks) - 1)}, false};
   }
-  return all;
+  std::uint64_t choice = 0;
+  for (std::size_t i = 0; i < sizeof choice; ++i) choice = choice << 8 | to.bytes[i];
+  return one_block(id, length, choice % blocks, false);
 }
 
 // Tells each source that is linked what is here, and asks it who else has some.
@@ -73,7 +84,7 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   const bool of_want = found != wants_.end() && found->second.length == holdings.length;
   const bool fresh = note_fan(from, holdings);
   if (holdings.fetching && fresh && found == wants_.end()) {
-    fans_.at(id).unanswered.emplace(from, holdings.length);
+    fans_.at(id).unanswered.emplace(from, Question{holdings.length, !holdings.bits.empty()});
     actions.push_back(OpenContent{id, holdings.length, true});
   }
   if (!of_want) return actions;
@@ -83,7 +94,9 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   add_source_to(id, want, from);
   if (!want.sources.contains(from)) return actions;
   take_holdings(id, want, from, holdings);
-  if (holdings.fetching && sources_.at(from).linked) greet_one(now, id, want, from, actions);
+  // It hears what is here, and says what else it holds.
+  const bool swarm = holdings.fetching || blocks_of(want.length) >= kBlocksOfASwarm;
+  if (swarm && sources_.at(from).linked) greet_one(now, id, want, from, actions);
   if (want.sources.at(from).useful > 0) want.hope_at = now;
   request_more(now, id, want, actions);
   settle(now, actions);
@@ -113,6 +126,7 @@ bool Exchange::note_fan(const NodeId& node, const Holdings& holdings) {
   }
   fans.fetching.erase(node);
   fans.unanswered.erase(node);
+  if (fans.dealer) fans.dealer->leave(node);
   fans.holding.insert(node);
   return false;
 }
@@ -127,7 +141,10 @@ void Exchange::forget_fan(const NodeId& node, const ContentId& id) {
   fans->second.fetching.erase(node);
   fans->second.holding.erase(node);
   fans->second.unanswered.erase(node);
-  if (fans->second.empty()) fans_.erase(fans);
+  if (fans->second.dealer) fans->second.dealer->leave(node);
+  if (!fans->second.empty()) return;
+  dealing_.erase(id);
+  fans_.erase(fans);
 }
 
 void Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
@@ -182,9 +199,7 @@ void Exchange::tell_fans(const ContentId& id, std::uint64_t length, std::uint64_
   const auto fans = fans_.find(id);
   if (fans == fans_.end()) return;
   const auto want = wants_.find(id);
-  const Holdings news{
-      id, length, block / 8 * 8, {static_cast<std::uint8_t>(1 << (block % 8))}, fetching};
-  const Bytes bytes = encode(Message(news));
+  const Bytes bytes = encode(Message(one_block(id, length, block, fetching)));
   for (const NodeId& fan : fans->second.fetching) {
     if (fetching && want != wants_.end()) {
       const auto offer = want->second.sources.find(fan);
@@ -207,13 +222,55 @@ void Exchange::answer_fans(const ContentOpened& opened, ExchangeActions& actions
     if (first_leaf / limits::kBlockLeaves < here.blocks())
       here.set(first_leaf / limits::kBlockLeaves);
   }
+  const bool deals = here.all() && here.blocks() >= kBlocksOfASwarm;
+  auto& dealer = fans->second.dealer;
+  if (deals && !dealer) {
+    dealer.emplace(opened.length, rng_.below(here.blocks()));
+    dealing_.insert(opened.id);
+  }
   auto& unanswered = fans->second.unanswered;
   for (auto it = unanswered.begin(); it != unanswered.end();) {
-    if (it->second == opened.length) {
-      say(it->first, opened.id, opened.length, here, false, actions);
-      it = unanswered.erase(it);
-    } else {
+    const auto& [fan, question] = *it;
+    if (question.length != opened.length) {
       ++it;
+      continue;
+    }
+    if (deals && !question.holds_some) {
+      deal(opened.id, opened.length, fan, dealer->join(now_, fan), actions);
+    } else {
+      if (deals) dealer->join_knowing_all(fan);
+      say(fan, opened.id, opened.length, here, false, actions);
+    }
+    it = unanswered.erase(it);
+  }
+}
+
+// Blocks that lie close together in one message.
+void Exchange::deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
+                    const std::vector<std::uint64_t>& blocks, ExchangeActions& actions) const {
+  Holdings news{id, length, 0, {}, false};
+  const auto send = [&] {
+    if (!news.bits.empty()) actions.push_back(Send{fan, encode(Message(news))});
+    news.bits.clear();
+  };
+  for (const std::uint64_t block : std::set<std::uint64_t>(blocks.begin(), blocks.end())) {
+    if (!news.bits.empty() && block >= news.first_block + 8 * kDealtBytes) send();
+    if (news.bits.empty()) news.first_block = block / 8 * 8;
+    const std::uint64_t bit = block - news.first_block;
+    news.bits.resize(std::max<std::size_t>(news.bits.size(), bit / 8 + 1));
+    news.bits[bit / 8] = static_cast<std::uint8_t>(news.bits[bit / 8] | 1 << (bit % 8));
+  }
+  send();
+}
+
+void Exchange::tell_idle_fans(Instant now, ExchangeActions& actions) {
+  for (const ContentId& id : dealing_) {
+    Fans& fans = fans_.at(id);
+    for (const auto& [fan, blocks] : fans.dealer->deal_again(now)) {
+      deal(id, fans.dealer->length(), fan, blocks, actions);
+    }
+    for (const NodeId& fan : fans.dealer->take_idle(now)) {
+      say_all(fan, id, fans.dealer->length(), actions);
     }
   }
 }

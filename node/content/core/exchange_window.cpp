@@ -14,6 +14,12 @@ namespace shoal {
 
 using namespace exchange_rules;
 
+namespace {
+
+constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
+
+}  // namespace
+
 bool Exchange::may_ask(const Want& want) const {
   return want.opened && !want.missing.empty() &&
          want.in_flight.size() + want.storing.size() < kBlocksAhead;
@@ -113,7 +119,7 @@ std::optional<std::uint64_t> Exchange::pick_block(Instant now, const ContentId& 
   if (swarm && holds_all) {
     const Source& source = sources_.at(node);
     const double blocks = source.rate * std::chrono::duration<double>(kSeedWindowTime).count() /
-                          static_cast<double>(limits::kBlockLeaves * kContentLeafBytes);
+                          static_cast<double>(kBlockBytes);
     if (static_cast<double>(source.in_flight.size()) >=
         std::max(blocks, static_cast<double>(limits::kContentWindowMin))) {
       return std::nullopt;
@@ -127,10 +133,20 @@ std::optional<std::uint64_t> Exchange::pick_block(Instant now, const ContentId& 
   return block;
 }
 
+std::uint64_t Exchange::blocks_under_way() const {
+  std::uint64_t blocks = 0;
+  for (const auto& [node, source] : sources_) blocks += source.in_flight.size();
+  return blocks;
+}
+
 bool Exchange::ask(Instant now, const ContentId& id, Want& want, const NodeId& node,
                    ExchangeActions& actions) {
   if (download_.limited() && download_.free_at() > now) {
     starved_ = true;
+    return false;
+  }
+  // With a cap, what is under way counts as fetched.
+  if (meter_.caps_fetching() && !meter_.may_fetch(now, kBlockBytes * (blocks_under_way() + 1))) {
     return false;
   }
   const auto block = pick_block(now, id, want, node);
@@ -181,7 +197,7 @@ void Exchange::measure(Instant now, Source& source, std::size_t bytes) {
   source.measured_from = now;
   source.measured_bytes = 0;
   const double blocks = source.rate * std::chrono::duration<double>(kWindowTime).count() /
-                        static_cast<double>(limits::kBlockLeaves * kContentLeafBytes);
+                        static_cast<double>(kBlockBytes);
   source.window =
       static_cast<std::size_t>(std::clamp(blocks, static_cast<double>(limits::kContentWindowMin),
                                           static_cast<double>(limits::kContentWindowMax)));

@@ -134,6 +134,7 @@ class CheckedReader {
       if (rest->empty()) return digester_.finish().id == id_;
     }
   }
+  const fs::path& path() const { return path_; }
   StoreError damaged() const {
     return {StoreFault::kCorrupt, "content " + short_hex(id_) +
                                       " was damaged on the disk; drop it and fetch it again, and "
@@ -202,6 +203,22 @@ constexpr unsigned kAttempts = 100;
 
 fs::path without_last_slash(const fs::path& path) {
   return fs::absolute(path.has_filename() ? path : path.parent_path());
+}
+
+// Moves a content's file, with the mode that a new file gets there. False: nothing has changed.
+bool move_to(const fs::path& content, const fs::path& target) {
+  const fs::path fresh = beside(target, 0);
+  struct stat about {};
+  {
+    const OpenFile file = open_file(fresh, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (!file || ::fstat(file.get(), &about) != 0) return false;
+  }
+  ::unlink(fresh.c_str());
+  const fs::perms before = fs::status(content).permissions();
+  if (::chmod(content.c_str(), about.st_mode & 0777) != 0) return false;
+  if (::rename(content.c_str(), target.c_str()) == 0) return true;
+  ::chmod(content.c_str(), static_cast<mode_t>(before));
+  return false;
 }
 
 }  // namespace
@@ -294,6 +311,21 @@ Result<void, StoreError> unpack_file(ContentStore& store, const ContentId& id,
   if (::rename(fresh.c_str(), target.c_str()) != 0) {
     return give_up(store_error("create", target, errno));
   }
+  return {};
+}
+
+Result<void, StoreError> take_file(ContentStore& store, const ContentId& id,
+                                   const fs::path& where) {
+  const fs::path target = without_last_slash(where);
+  auto reader = CheckedReader::open(store, id);
+  if (!reader) return tl::unexpected(std::move(reader.error()));
+  auto right = reader->was_right();
+  if (!right) return tl::unexpected(std::move(right.error()));
+  if (!*right) return tl::unexpected(reader->damaged());
+  if (!move_to(reader->path(), target)) {
+    if (auto unpacked = unpack_file(store, id, where); !unpacked) return unpacked;
+  }
+  store.drop(id);
   return {};
 }
 

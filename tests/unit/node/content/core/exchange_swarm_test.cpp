@@ -203,6 +203,36 @@ TEST(Exchange, SendsNoFasterThanTheDonorAllowsAndGiversFirst) {
   EXPECT_EQ(fetcher.exchange.next_deadline(), std::nullopt);
 }
 
+TEST(Exchange, EightReadersShareTheLineAndInTimeEveryoneIsServed) {
+  const Content content(60 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.exchange.limit_rates(1 << 20, 0);
+  std::map<NodeId, std::uint64_t> asked;
+  const auto ask = [&](const NodeId& reader) {
+    const std::uint64_t block = asked[reader]++ % 60;
+    fetcher.run(fetcher.exchange.on_request(
+        fetcher.now, reader, {content.id, content.bytes.size(), first_leaf_of(block)}));
+  };
+  for (std::uint8_t reader = 10; reader < 22; ++reader) {
+    ask(node(reader));
+    ask(node(reader));
+  }
+  const Instant began = fetcher.now;
+  std::set<NodeId> at_first, all;
+  while (fetcher.now < began + Duration(300s)) {
+    fetcher.wait_for_deadline();
+    for (const ReadBlock& read : std::exchange(fetcher.reads, {})) {
+      if (fetcher.now < began + Duration(29s)) at_first.insert(read.reader);
+      all.insert(read.reader);
+      fetcher.run(
+          fetcher.exchange.on_read(fetcher.now, {read.reader, content.block(read.first_leaf)}));
+      ask(read.reader);
+    }
+  }
+  EXPECT_EQ(at_first.size(), 8U);
+  EXPECT_EQ(all.size(), 12U) << "each 30 s another one has a slot";
+}
+
 TEST(Exchange, FetchesNoFasterThanTheDonorAllows) {
   const Content content(60 * kBlockBytes);
   Fetcher fetcher;

@@ -260,5 +260,21 @@ TEST_F(FolderTest, AFileIsReplacedOnlyByTheRightBytes) {
   EXPECT_EQ(entries_of_place(), 2U);
 }
 
+TEST_F(FolderTest, AFileThatIsTakenOutIsCheckedAndLeavesTheStore) {
+  write("out", "old");
+  const ContentId bad = *store_->put(as_bytes("other"));
+  std::ofstream(*store_->path_of(bad), std::ios::binary) << "wrong";
+  EXPECT_EQ(take_file(*store_, bad, place_ / "out").error().fault, StoreFault::kCorrupt);
+  EXPECT_EQ(text_of("out"), "old");
+  const ContentId id = *store_->put(as_bytes("new"));
+  ASSERT_TRUE(take_file(*store_, id, place_ / "out"));
+  EXPECT_EQ(text_of("out"), "new");
+  EXPECT_FALSE(store_->holds(id));
+  EXPECT_EQ(
+      std::filesystem::status(place_ / "out").permissions() & std::filesystem::perms::owner_exec,
+      std::filesystem::perms::none);
+  EXPECT_EQ(entries_of_place(), 2U);
+}
+
 }  // namespace
 }  // namespace shoal

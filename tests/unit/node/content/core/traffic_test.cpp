@@ -1,0 +1,66 @@
+#include "node/content/core/traffic.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/node/content/core/fetcher.h"
+
+namespace shoal {
+namespace {
+
+using namespace test;
+
+constexpr UnixMs kLastOfMay = 1'780'271'940'000;  // 2026-05-31 23:59:00 UTC
+constexpr std::uint32_t kMay = 12 * 56 + 4;
+
+TEST(Traffic, MonthsAreThoseOfTheCalendar) {
+  EXPECT_EQ(month_of(0), 0U);
+  EXPECT_EQ(month_of(kLastOfMay), kMay);
+  EXPECT_EQ(month_of(kLastOfMay + 59'999), kMay);
+  EXPECT_EQ(month_of(kLastOfMay + 60'000), kMay + 1);
+}
+
+TEST(Traffic, ACapHoldsUntilTheMonthEnds) {
+  TrafficMeter meter({1000, 500}, {kMay, 900, 0}, kLastOfMay);
+  EXPECT_TRUE(meter.may_send(Instant{}, 100));
+  meter.sent(Instant{}, 100);
+  EXPECT_FALSE(meter.may_send(Instant{}, 1));
+  EXPECT_TRUE(meter.may_fetch(Instant{}, 500));
+  EXPECT_FALSE(meter.may_fetch(Instant{}, 501));
+  const Instant june = Instant{} + Duration(60s);
+  EXPECT_TRUE(meter.may_send(june, 1000));
+  meter.sent(june, 7);
+  EXPECT_EQ(meter.traffic(), (Traffic{kMay + 1, 7, 0}));
+}
+
+TEST(Traffic, AnAccountOfAnotherMonthIsNotCharged) {
+  TrafficMeter meter({1000, 0}, {kMay - 1, 1000, 0}, kLastOfMay);
+  EXPECT_TRUE(meter.may_send(Instant{}, 1000));
+}
+
+TEST(Traffic, NoMoreIsSentAndAskedForThanTheCapsAllow) {
+  const Content content(40 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.exchange.limit_traffic({3 * kBlockBytes, 20 * kBlockBytes}, {}, kLastOfMay);
+  fetcher.now = Instant{};
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    fetcher.run(fetcher.exchange.on_request(fetcher.now, kBob,
+                                            {content.id, content.bytes.size(), first_leaf_of(i)}));
+    if (fetcher.reads.size() > i) {
+      fetcher.run(fetcher.exchange.on_read(fetcher.now, {kBob, content.block(first_leaf_of(i))}));
+    }
+  }
+  ASSERT_EQ(fetcher.served.size(), 5U);
+  EXPECT_FALSE(fetcher.served[2].second.missing);
+  EXPECT_TRUE(fetcher.served[3].second.missing) << "a fourth block in a month of three";
+  fetcher.link(kAnn);
+  fetcher.want(content, {kAnn});
+  std::size_t blocks = 0;
+  for (; !fetcher.requests.empty(); ++blocks) fetcher.answer({&content});
+  EXPECT_EQ(blocks, 20U);
+  while (!fetcher.arrived.contains(content.id)) fetcher.wait_for_deadline();
+  EXPECT_NE(fetcher.arrived[content.id].find("no more this month"), std::string::npos)
+      << fetcher.arrived[content.id];
+}
+
+}  // namespace
+}  // namespace shoal
