@@ -534,6 +534,7 @@ struct Peer::Impl {
     std::set<ContentId> used;
     stewardship.add_needed(used);
     labor.add_needed(used);
+    custody.add_needed(used);
     for (const ContentName& content : config.pinned) used.insert(content.id);
     return used;
   }
@@ -592,11 +593,7 @@ const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
 
-std::set<ContentId> Peer::contents_needed() const {
-  std::set<ContentId> needed = impl_->contents_in_use();
-  impl_->custody.add_needed(needed);
-  return needed;
-}
+std::set<ContentId> Peer::contents_needed() const { return impl_->contents_in_use(); }
 WorkerStatus Peer::status() const { return impl_->status(); }
 std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 
