@@ -18,6 +18,8 @@ constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
 constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
+constexpr Duration kFetchPatience = 30s;
+constexpr Duration kOwnDiskPatience = 1s;  // of what nobody is said to have: is it here?
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -202,9 +204,7 @@ struct Peer::Impl {
     if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
   }
   void on(ReceiptsLoaded& loaded) {
-    if (loaded.reader == signer.id()) {
-      return stewardship.on_own_receipts(now, loaded.job, std::move(loaded.receipts), out);
-    }
+    if (loaded.reader == signer.id()) return stewardship.on_own_receipts(now, loaded, out);
     if (JobLed* job = stewardship.find(loaded.job)) {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
@@ -339,10 +339,8 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const HoldersRequest& m) {
     Holders answer{m.content, {}};
-    std::vector<NodeId> holders = exchange.holders_of(m.content);
-    for (const NodeId& node : stewardship.holders_of(m.content)) {
-      if (std::find(holders.begin(), holders.end(), node) == holders.end()) holders.push_back(node);
-    }
+    std::set<NodeId> holders = stewardship.holders_of(m.content);
+    for (const NodeId& node : exchange.holders_of(m.content)) holders.insert(node);
     for (const NodeId& node : holders) {
       if (answer.records.size() >= limits::kHoldersPerMessage) break;
       auto record = node == from ? std::nullopt : record_of(node);
@@ -455,7 +453,8 @@ struct Peer::Impl {
       if (node == signer.id()) continue;
       for (const NodeId& peer : membership.reach_all(now, node, out)) sources.push_back(peer);
     }
-    perform(exchange.want(now, content, length, sources));
+    const Duration patience = nodes.empty() ? kOwnDiskPatience : kFetchPatience;
+    perform(exchange.want(now, content, length, sources, patience));
   }
   WorkAvailable own_news(const JobId& job) {
     auto record = membership.record_of(signer.id());
@@ -527,6 +526,7 @@ struct Peer::Impl {
     std::set<ContentId> used;
     stewardship.add_needed(used);
     labor.add_needed(used);
+    custody.add_needed(used);
     for (const ContentName& content : config.pinned) used.insert(content.id);
     return used;
   }
@@ -585,11 +585,7 @@ const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
 
-std::set<ContentId> Peer::contents_needed() const {
-  std::set<ContentId> needed = impl_->contents_in_use();
-  impl_->custody.add_needed(needed);
-  return needed;
-}
+std::set<ContentId> Peer::contents_needed() const { return impl_->contents_in_use(); }
 WorkerStatus Peer::status() const { return impl_->status(); }
 std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 

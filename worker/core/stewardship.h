@@ -66,10 +66,10 @@ class Stewardship {
   void on_endorse(Instant now, const NodeId& from, const Endorse&, Outbox&);
 
   // --- copies of what is too large for a ledger (stewardship_copies.cpp) ---
-  void on_own_receipts(Instant now, const JobId&, std::vector<Bytes> receipts, Outbox&);
+  void on_own_receipts(Instant now, ReceiptsLoaded& loaded, Outbox&);
   void on_kept(Instant now, const NodeId& from, const Kept&, Outbox&);
   // As far as it is a content of a job that is kept here.
-  std::vector<NodeId> holders_of(const ContentId&) const;
+  std::set<NodeId> holders_of(const ContentId&) const;
 
   bool keeps(const JobId& id) const { return jobs_.contains(id); }
   // A job that this node keeps, durably; and one that it leads. Nothing where it does not.
@@ -169,6 +169,7 @@ class Stewardship {
   std::size_t holders_here(Instant now, const CopyBook::Lot&) const;
   void count_copies(Instant now, Entry&);
   void ask_for_copies(Instant now, Entry&, Outbox&);
+  bool searching(Instant now, const Entry&) const;
   std::optional<NodeId> copy_candidate(const Entry&, const CopyBook::Lot&);
   void ask_to_keep(Instant now, const Entry&, CopyAsk&, Bytes receipt, Outbox&);
   void note_holder(Entry&, std::uint64_t lot, const NodeId& holder, Outbox&);
