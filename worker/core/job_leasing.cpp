@@ -336,6 +336,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   member.hungry = false;
   member.sent_to_steal = false;
   member.heard = now;
+  send_states(from, member, lease.held.runs(), out);
   out.send(from,
            TransferReply{
                .job = id_,

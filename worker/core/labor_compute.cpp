@@ -142,12 +142,24 @@ void Labor::on_state_saved(StateSaved saved, Outbox& out) {
 }
 
 void Labor::on_state(const NodeId& from, UnitState state, Outbox& out) {
-  const Job* job = led_by(state.job, from);
+  Job* job = led_by(state.job, from);
   if (job == nullptr || !job->manifest || job->state == State::kRefused ||
       job->state == State::kOver || state.unit >= job->manifest->units) {
     return;
   }
   out.act(KeepState{.job = job->id, .unit = state.unit, .state = std::move(state.state)});
+  // Loot is begun at once, before the leader has said how far it is: it begins once more.
+  for (auto& [id, chunk] : chunks_) {
+    const Range unit{state.unit, state.unit + 1};
+    if (chunk.job != job->key() || chunk.cancelled || chunk.item.range != unit ||
+        chunk.item.kind != LeaseKind::kPrimary) {
+      continue;
+    }
+    chunk.cancelled = true;
+    out.act(CancelCompute{id});
+    job->primaries.push_front(chunk.item);
+  }
+  drop_cancelled(*job);
 }
 
 void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
