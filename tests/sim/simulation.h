@@ -48,6 +48,7 @@ struct SimOptions {
   std::uint32_t one_way = 0;     // as many times some are heard by nobody, and hear all
   std::uint32_t power_cuts = 0;  // as many times a part of all machines goes dark at one moment
   double full_disks = 0;         // times that a node's disk is full for a while, a node and minute
+  double hung_disks = 0;         // times that it answers nothing for a while, likewise
   bool submitter_crashes = false;
   bool coordinator_crashes = false;
   std::uint32_t faults_s = 60;   // faults stop after so many virtual seconds

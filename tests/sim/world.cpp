@@ -102,6 +102,7 @@ void World::start(Node& node) {
   ++node.incarnation;
   node.wake_at.reset();
   node.record.reset();
+  node.disk.answer();
   network_.set_alive(node.index, true);
   switch (node.kind) {
     case NodeKind::kCoordinator: {
@@ -273,6 +274,19 @@ void World::make_room(NodeIndex index) {
   nodes_[index]->contents.make_room();
 }
 
+void World::hang_disk(NodeIndex index) {
+  say(index, "has a disk that hangs");
+  nodes_[index]->disk.hang();
+}
+
+void World::free_disk(NodeIndex index) {
+  Node& node = *nodes_[index];
+  if (!node.disk.hangs()) return;
+  node.disk.answer();
+  if (node.disk.unsynced_groups() == 0) return;
+  queue_.push(now_ + options_.disk_sync.count(), DiskSynced{index, node.incarnation});
+}
+
 void World::at(Time when, std::function<void()> what) {
   queue_.push(std::max(when, now_), std::move(what));
 }
@@ -330,7 +344,7 @@ void World::handle(Payload& payload) {
                  },
                  [&](DiskSynced& synced) {
                    Node& node = *nodes_[synced.node];
-                   if (node.incarnation != synced.incarnation) return;
+                   if (node.incarnation != synced.incarnation || node.disk.hangs()) return;
                    bool more = false;
                    std::vector<StoreDone> answers = node.disk.synced(more);
                    if (more) {

@@ -119,6 +119,9 @@ class World final : private NetworkHost {
   // Nothing can be stored, until make_room().
   void fill_disk(NodeIndex);
   void make_room(NodeIndex);
+  // Nothing that it stores is answered, until free_disk() or a restart.
+  void hang_disk(NodeIndex);
+  void free_disk(NodeIndex);
   void partition(const std::vector<NodeIndex>& apart) { network_.partition(apart); }
   void partition_one_way(const std::vector<NodeIndex>& mute) { network_.partition_one_way(mute); }
   void heal() { network_.heal(); }

@@ -14,6 +14,7 @@ constexpr Duration kAnswerPatience = 10s;
 constexpr Duration kHungryPatience = 300s;
 constexpr std::size_t kJobsOverKept = 4096;
 constexpr std::size_t kForLeaderMax = 4096;
+constexpr std::uint32_t kUnansweredMost = 2;
 // So that one node cannot fill the table with jobs that it made up.
 constexpr std::size_t kJobsOfOneLeader = 256;
 
@@ -70,6 +71,15 @@ std::optional<NodeId> Labor::leader_of(const JobId& id) const {
   auto it = jobs_.lower_bound({id, NodeId{}});
   if (it == jobs_.end() || it->first.first != id) return std::nullopt;
   return it->second.leader;
+}
+
+InVain Labor::asks_in_vain(const JobId& id) const {
+  const auto it = jobs_.lower_bound({id, NodeId{}});
+  if (it == jobs_.end() || it->first.first != id) return InVain::kNo;
+  const Job& job = it->second;
+  if (job.unanswered >= kUnansweredMost) return InVain::kUnanswered;
+  const bool idle = job.running == 0 && job.unstarted() == 0 && failed_ == 0;
+  return job.hungry && idle ? InVain::kRefused : InVain::kNo;
 }
 
 bool Labor::leader_linked(const Job& job) const {
@@ -141,6 +151,7 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
   Job* job = led_by(grant.job, from);
   if (job == nullptr || job->state == State::kOver) return;
   job->epoch = grant.epoch;
+  job->unanswered = 0;
   if (!grant.ranges.empty()) {
     job->asked.reset();
     job->hungry = false;
@@ -280,6 +291,7 @@ void Labor::on_link_up(Instant now, const NodeId& peer, Outbox& out) {
   for (auto& [_, job] : jobs_) {
     if (job.leader == peer) {
       job.asked.reset();
+      job.unanswered = 0;
       job.hungry = false;
       job.seek_at.reset();
       job.seeks = 0;
@@ -365,7 +377,10 @@ void Labor::advance(Instant now, Outbox& out) {
     if (job.rejoins > 0 && now - job.rejoined >= kAnswerPatience && leader_linked(job)) {
       rejoin(now, job, out);
     }
-    if (job.asked && now - *job.asked >= kAnswerPatience) job.asked.reset();
+    if (job.asked && now - *job.asked >= kAnswerPatience) {
+      job.asked.reset();
+      if (leader_linked(job)) ++job.unanswered;
+    }
     if (job.hungry && now - job.hungry_since >= kHungryPatience) job.hungry = false;
     if (job.stealing && now - *job.stealing >= kStealPatience) try_next_victim(now, job, out);
     if (!job.for_leader.empty()) membership_.reach(now, job.leader, out);

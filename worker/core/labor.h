@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "node/protocol/terms.h"
+#include "worker/core/in_vain.h"
 #include "worker/core/membership.h"
 #include "worker/core/outbox.h"
 
@@ -58,6 +59,8 @@ class Labor {
   void tell(const JobFind&, JobFound&) const;
   std::vector<WorkAvailable> jobs_heard_of() const;
   std::optional<NodeId> leader_of(const JobId&) const;
+  // What its leader makes of this worker's requests.
+  InVain asks_in_vain(const JobId&) const;
   // `job`'s content is here, or never will be.
   void on_content(Instant now, const ContentId&, const std::string& error, Outbox&);
   // Which contents a granted job needs; the peer fetches them.
@@ -153,6 +156,7 @@ class Labor {
     std::uint64_t chunk_units = 1;
     std::size_t running = 0;          // chunks
     std::optional<Instant> asked;     // the leader, not answered yet
+    std::uint32_t unanswered = 0;     // requests in a row, over one link
     bool hungry = false;              // the leader knows that we wait
     Instant hungry_since;             // it said so
     std::vector<NodeId> victims;      // still to be asked for half of what they hold

@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
+// Groups that the disk has not answered. What comes then waits for it in one more.
+constexpr std::size_t kStoresUnderWay = 256;
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -80,7 +82,11 @@ struct Peer::Impl {
   Labor labor;
   Exchange exchange;
   Reach reach;
-  std::map<std::uint64_t, std::vector<StoredFact>> storing;                // by token
+  struct Storing {
+    std::vector<StoredFact> facts;
+    Instant since;
+  };
+  std::map<std::uint64_t, Storing> storing;                                // by token
   const std::vector<std::string> own_endpoints = config.record.endpoints;  // without `mapped`
   std::string mapped;
   std::vector<StoredFact> store_again;
@@ -194,8 +200,9 @@ struct Peer::Impl {
   void on(const StoreDone& done) {
     auto it = storing.find(done.token);
     if (it == storing.end()) return;
-    std::vector<StoredFact> facts = std::move(it->second);
+    std::vector<StoredFact> facts = std::move(it->second.facts);
     storing.erase(it);
+    note_disk();
     stewardship.on_stored(now, facts, done.error, out);
     if (done.error.empty()) return;
     out.tell(LogLevel::kError, "cannot store: " + done.error);
@@ -231,6 +238,12 @@ struct Peer::Impl {
   void hear(const NodeId& from, const Submit& m) { stewardship.on_submit(now, from, m, out); }
   void hear(const NodeId& from, const JobStatusRequest& m) {
     stewardship.on_status_request(now, from, m, out);
+  }
+  // A follower has asked its leader how it is.
+  void hear(const NodeId& from, const JobStatusReply& m) {
+    for (const JobStatus& job : m.jobs) {
+      stewardship.on_leader_status(now, from, job, labor.asks_in_vain(job.job), out);
+    }
   }
   void hear(const NodeId& from, const ControlRequest& m) {
     stewardship.on_control(now, from, m, out);
@@ -396,7 +409,6 @@ struct Peer::Impl {
   void hear(const NodeId&, const Refused&) {}
   void hear(const NodeId&, const Leave&) {}
   void hear(const NodeId&, const SubmitReply&) {}
-  void hear(const NodeId&, const JobStatusReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
 
   // --- contents that the donor keeps ---
@@ -488,11 +500,17 @@ struct Peer::Impl {
       again |= out.has_own_message();
     }
     if (out.stores()) labor.flush_saved(out);
+    if (storing.size() >= kStoresUnderWay) return;
     if (auto facts = out.take_facts(); !facts.empty()) {
       Store store{.token = next_token++, .facts = facts};
-      storing.emplace(store.token, std::move(facts));
+      storing.emplace(store.token, Storing{std::move(facts), now});
+      note_disk();
       out.act(std::move(store));
     }
+  }
+  void note_disk() {
+    stewardship.disk_waits(storing.empty() ? std::nullopt
+                                           : std::optional(storing.begin()->second.since));
   }
 
   WorkerStatus status() const {
