@@ -65,18 +65,23 @@ struct SimReport {
   bool finished = false;
   double virtual_s = 0;
   double makespan_s = 0;  // from the first acceptance to the last receipt
-  // What all threads of workers that were up could have done in that time, a thread of speed 1
-  // counting as one, and what came of it: units that were asked, each as often as the quorum wants,
-  // and the rest.
+  // Shares of the ideal: what all threads of workers that were up could have done in that time, a
+  // thread of speed 1 counting as one, without what was running on a worker at the moment when it
+  // vanished, since nobody can have that. What came of it: units that were asked, each as often as
+  // the quorum wants, and the rest.
   double efficiency = 0;
   // The same, until nine tenths of all units had ended. What was computed by then and waited for
   // its verification counts for nothing in the first, and what was not needed for something in the
-  // second: the truth lies between them.
+  // second.
   double efficiency_until_90 = 0;
   double busy_until_90 = 0;
+  // The same, from one tenth to nine: as much waits for its verification at either end, so this is
+  // the efficiency of a long job.
+  double efficiency_steady = 0;
   double share_redundant = 0;  // computed, and not needed
-  double share_lost = 0;       // begun, and ended by a crash or a cancellation
+  double share_cancelled = 0;  // begun, and no longer wanted
   double share_idle = 0;       // neither
+  double share_in_hand = 0;    // of ideal and this: what vanished workers had been running
   double messages_a_unit = 0;
   double messages_a_node_minute = 0;      // sent and received, a mean over workers that keep no job
   double messages_a_node_minute_max = 0;  // the most of one of them

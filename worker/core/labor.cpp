@@ -9,6 +9,8 @@ namespace shoal {
 namespace {
 
 constexpr Duration kPrefetchWork = 300ms;
+// Before a thread has nothing to do: a round trip to the leader, across the world, and some more.
+constexpr Duration kAskAhead = 1s;
 constexpr Duration kAnswerPatience = 10s;
 // A leader remembers who waits. One that forgot is reminded, and it costs next to nothing.
 constexpr Duration kHungryPatience = 300s;
@@ -335,20 +337,35 @@ void Labor::report(Instant now, Job& job, Outbox& out) {
   out.send(job.leader, std::move(report));
 }
 
-bool Labor::running_dry() const {
+// When it is time to ask for more; nothing: there is enough here. Units that stray far from their
+// mean may end early, so that is reckoned with.
+std::optional<Instant> Labor::dry_from(Instant now) const {
   std::uint64_t ns = 0;
   for (const auto& [_, job] : jobs_) {
-    if (job.state == State::kFetching && !job.leases.empty()) return false;
+    if (job.state == State::kFetching && !job.leases.empty()) return std::nullopt;
     const std::uint64_t unstarted = job.unstarted();
-    if (unstarted > 0 && job.unit_ns == 0) return false;
+    if (unstarted > 0 && job.unit_ns == 0) return std::nullopt;
     ns += unstarted * job.unit_ns;
   }
-  return ns / std::max<std::uint32_t>(config_.record.threads, 1) <
-         static_cast<std::uint64_t>(kPrefetchWork.count());
+  const std::uint32_t threads = std::max<std::uint32_t>(config_.record.threads, 1);
+  if (ns / threads >= static_cast<std::uint64_t>(kPrefetchWork.count())) return std::nullopt;
+  if (chunks_.size() < threads) return now;
+  std::optional<Instant> first_free;
+  for (const auto& [_, chunk] : chunks_) {
+    const auto job = jobs_.find(chunk.job);
+    if (job == jobs_.end() || job->second.unit_ns == 0) return now;
+    const std::uint64_t unit_ns = job->second.unit_ns;
+    const std::uint64_t quick_ns = unit_ns - std::min(unit_ns, 2 * job->second.unit_stray_ns);
+    const Instant free =
+        chunk.since + Duration(static_cast<std::int64_t>(quick_ns * chunk.item.range.size()));
+    if (!first_free || free < *first_free) first_free = free;
+  }
+  return *first_free - kAskAhead;
 }
 
 void Labor::ask_for_work(Instant now, Outbox& out) {
-  if (config_.record.threads == 0 || lending_ != Lend::What::kAll || !running_dry()) return;
+  if (config_.record.threads == 0 || lending_ != Lend::What::kAll) return;
+  if (const auto dry = dry_from(now); !dry || *dry > now) return;
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
@@ -366,6 +383,7 @@ void Labor::ask_for_work(Instant now, Outbox& out) {
 }
 
 void Labor::advance(Instant now, Outbox& out) {
+  advanced_ = now;
   for (auto& [_, job] : jobs_) {
     if (job.report_at <= now) {
       if (!job.leases.empty()) {
@@ -410,6 +428,8 @@ std::optional<Instant> Labor::next_deadline() const {
     if (job.seek_at) consider(*job.seek_at);
   }
   if (save_at_) consider(*save_at_);
+  // From then on it has asked, or waits for somebody to have work.
+  if (const auto dry = dry_from(advanced_); dry && *dry > advanced_) consider(*dry);
   return next;
 }
 

@@ -33,7 +33,8 @@ inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 // a
 //   crash costs little and a signature covers much; their bounds lie on powers of two, so that two
 //   workers' batches tend to match.
-// - It asks for more before it runs dry, and remembers who asked it in vain.
+// - It asks for more before it runs dry, and not much before: what waits here behind a long unit is
+//   begun sooner elsewhere. It remembers who asked it in vain.
 // - A leader is believed by its terms. When another one leads, or when either side was restarted,
 // it
 //   shows the new leader the papers of its leases, and commits again to what it has kept. Nothing
@@ -152,6 +153,7 @@ class Labor {
     std::deque<UnitIndex> batch_order;  // of `batches`, the oldest first
     std::uint64_t held_bytes = 0;
     std::uint64_t unit_ns = 0;
+    std::uint64_t unit_stray_ns = 0;  // how far units are from that, a running mean
     std::uint64_t unit_bytes = 0;
     std::uint64_t chunk_units = 1;
     std::size_t running = 0;          // chunks
@@ -177,6 +179,7 @@ class Labor {
   struct Chunk {
     JobKey job;
     Item item;
+    Instant since;
     bool cancelled = false;
   };
 
@@ -224,7 +227,7 @@ class Labor {
   void drop_job(Job&, Outbox&);
   void start_chunks(Instant now, Outbox&);
   Job* next_to_run();
-  bool start_one(Job&, Outbox&);
+  bool start_one(Instant now, Job&, Outbox&);
   Range cut_chunk(Job&, std::deque<Item>& queue, Item& item);
   std::size_t chunks_wanted(const Job&) const;
   void commit(Instant now, Job&, const Item&, std::vector<ComputeDone::Run> runs,
@@ -240,7 +243,7 @@ class Labor {
   bool give_half(Job&, const NodeId& thief, Outbox&);
   void feed_thieves(Job&, Outbox&);
   void report(Instant now, Job&, Outbox&);
-  bool running_dry() const;
+  std::optional<Instant> dry_from(Instant now) const;
 
   const PeerConfig& config_;
   const Signer& signer_;
@@ -262,6 +265,7 @@ class Labor {
     std::string why;
   };
   std::optional<Failing> failing_;
+  Instant advanced_;
   std::uint64_t computed_ = 0, stolen_ = 0, failed_ = 0;
 };
 
