@@ -61,6 +61,7 @@ Node& World::add_node(NodeKind kind, bool dialable, bool has_endpoint) {
 
 NodeIndex World::add_coordinator() {
   Node& node = add_node(NodeKind::kCoordinator, true, true);
+  doors_.push_back({node.id, node.endpoint});
   start(node);
   return node.index;
 }
@@ -84,14 +85,6 @@ NodeIndex World::add_submitter(SubmitterFactory factory) {
   node.submitter_factory = factory ? std::move(factory) : submitter_factory<PlainSubmitter>();
   start(node);
   return node.index;
-}
-
-std::vector<Ticket::Door> World::doors() const {
-  std::vector<Ticket::Door> doors;
-  for (const auto& node : nodes_) {
-    if (node->kind == NodeKind::kCoordinator) doors.push_back({node->id, node->endpoint});
-  }
-  return doors;
 }
 
 UnixMs World::unix_now() const { return kUnixStart + now_ / 1'000'000; }
@@ -122,7 +115,7 @@ void World::start(Node& node) {
 void World::start_worker(Node& node) {
   PeerConfig config;
   config.pool = pool_;
-  config.doors = doors();
+  config.doors = doors_;
   config.record.role = Role::kWorker;
   if (!node.endpoint.empty()) config.record.endpoints = {node.endpoint};
   config.record.threads = node.worker.threads;
@@ -146,7 +139,7 @@ void World::start_worker(Node& node) {
 void World::start_submitter(Node& node) {
   SubmitterConfig config;
   config.pool = pool_;
-  config.doors = doors();
+  config.doors = doors_;
   config.unix_ms_at_zero = node.unix_ms_at_zero;
   node.submitter =
       node.submitter_factory(SubmitterParts{std::move(config), *node.signer, keys_, rng_.fork()});

@@ -205,7 +205,6 @@ class World final : private NetworkHost {
   bool spins(Node&);
   void inject(const Node&, Duration after, std::variant<PeerEvent, SubmitterEvent>);
   UnixMs unix_now() const;
-  std::vector<Ticket::Door> doors() const;
 
   template <class Action>
   void note(const Node&, const Action&);
@@ -254,6 +253,7 @@ class World final : private NetworkHost {
   Network network_;
   ContentLibrary library_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<Ticket::Door> doors_;  // the coordinators'
   std::unordered_map<NodeId, NodeIndex> by_id_;
   std::vector<std::unique_ptr<JobRun>> jobs_;
   std::map<JobId, JobRun*> jobs_by_id_;
