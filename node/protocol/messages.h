@@ -24,6 +24,9 @@ struct Hello {
   NodeId node;
   Role role = Role::kWorker;
   std::optional<Signed> record;  // NodeRecord
+  // Of a submitter, whose key may be in use by several processes at once: a random number of this
+  // one. 0: there is one process of the key, whichever it is. See peer_name().
+  std::uint64_t session = 0;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -499,12 +502,13 @@ struct Reserved {
   bool accepted = false;
   friend bool operator==(const Reserved&, const Reserved&) = default;
 };
-// What a relay passes on names both ends; it checks `from` against the link.
+// What a relay passes on names both ends, by peer_name(); it checks `from` against the link.
 struct Reverse {  // "dial me"
   NodeId from;
   NodeId to;
   std::uint16_t port = 0;
   std::string address;  // of `from`, as the relay sees it
+  NodeId node = {};     // whose session `from` is; zero: `from` is a node's own id
   friend bool operator==(const Reverse&, const Reverse&) = default;
 };
 struct CircuitOpen {
@@ -513,6 +517,7 @@ struct CircuitOpen {
   Hash256 random;                // fresh: no two circuits have the same key
   std::string address;           // of `from`, as the relay sees it
   std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
+  NodeId node = {};              // as in Reverse
   friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
 };
 struct CircuitAnswer {

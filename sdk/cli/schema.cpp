@@ -42,20 +42,6 @@ std::string_view name_of(FailureReason reason) {
   return "unknown";
 }
 
-std::string_view name_of(LinkPath path) {
-  switch (path) {
-    case LinkPath::kDirect:
-      return "direct";
-    case LinkPath::kReversed:
-      return "reversed";
-    case LinkPath::kPunched:
-      return "punched";
-    case LinkPath::kRelayed:
-      return "relayed";
-  }
-  return "unknown";
-}
-
 std::string_view name_of(Reachability reachability) {
   switch (reachability) {
     case Reachability::kUnknown:

@@ -16,7 +16,6 @@ inline constexpr int kSchema = 1;
 
 std::string_view name_of(JobPhase phase);
 std::string_view name_of(FailureReason reason);
-std::string_view name_of(LinkPath path);
 std::string_view name_of(Reachability reachability);
 
 Tally tally_of(const JobStatus& status);

@@ -59,7 +59,8 @@ struct WorkerSpec {
 struct Node {
   NodeIndex index = 0;
   NodeKind kind = NodeKind::kWorker;
-  NodeId id;
+  NodeId id;                  // peer_name()
+  std::uint64_t session = 0;  // submitters
   std::string address;
   std::string endpoint;
   std::unique_ptr<Signer> signer;

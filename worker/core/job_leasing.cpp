@@ -49,7 +49,10 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
       .manifest = std::nullopt,
       .grant = paper_for(worker, id, pick.kind, pick.ranges),
       .terms = {}};
-  if (pick.kind == LeaseKind::kPrimary) send_states(worker, member, pick.ranges, out);
+  // Whoever verifies begins at the beginning. With a quorum of one nobody does.
+  if (pick.kind == LeaseKind::kPrimary || manifest_->quorum == 1) {
+    send_states(worker, member, pick.ranges, out);
+  }
   if (!member.knows_manifest) {
     message.manifest = signed_manifest_;
     message.terms = terms_;
@@ -98,14 +101,14 @@ void JobLed::introduce(const NodeId& worker, Member& member, Outbox& out) {
 bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
   NoWork answer{.job = id_, .holders = {}, .jobs = {}};
   for (const auto& [held, id] : leases_.primaries_held()) {
-    if (held <= 2 || answer.holders.size() == kHoldersOffered) break;
+    if (held <= 1 || answer.holders.size() == kHoldersOffered) break;
     const auto member_of = members_.find(id);
     if (member_of == members_.end()) continue;
     const Member& other = member_of->second;
     if (id == worker || !other.linked || !other.record) continue;
     // What the leader would have to verify itself is better computed beside it than stolen from it.
     if (id == context_.self && !blind_verifiers_suffice() && manifest_->quorum > 1) continue;
-    if (held <= 2 * other.threads) continue;
+    if (held <= other.threads) continue;
     if (unit_ns_of(other) != 0 && held < units_for(other, Duration(10ms))) continue;
     answer.holders.push_back(*other.record);
   }

@@ -8,7 +8,6 @@
 namespace shoal {
 namespace {
 
-constexpr Duration kPrefetchWork = 300ms;
 // Before a thread has nothing to do: a round trip to the leader, across the world, and some more.
 constexpr Duration kAskAhead = 1s;
 constexpr Duration kAnswerPatience = 10s;
@@ -408,7 +407,8 @@ void Labor::advance(Instant now, Outbox& out) {
   if (save_at_ && *save_at_ <= now) flush_saved(out);
   start_chunks(now, out);
   for (auto& [_, job] : jobs_) {
-    const bool dry = job.state == State::kReady && job.unstarted() == 0;
+    const bool dry =
+        job.state == State::kReady && job.unstarted() == 0 && chunks_.size() < chunks_wanted(job);
     if (dry && !job.stealing && !job.victims.empty()) try_next_victim(now, job, out);
   }
   ask_for_work(now, out);

@@ -18,6 +18,8 @@ namespace shoal {
 // How long a victim may take to answer before the next one is asked.
 inline constexpr Duration kStealPatience = 3s;
 inline constexpr std::size_t kChunksMax = 256;
+// With less than this to do, a thread's worth, a worker asks for more.
+inline constexpr Duration kPrefetchWork = 300ms;
 // Of one job: more than a report could list is more than anybody should be given.
 inline constexpr std::size_t kLeasesMax = 1024;
 inline constexpr std::size_t kItemsMax = 16'384;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "node/protocol/hash.h"
 #include "worker/core/admission.h"
@@ -6,6 +7,24 @@
 
 // What a worker keeps on its disk of the jobs that it works for, and how it goes on from there.
 namespace shoal {
+
+Bytes pack_signed(const Signed& fact) {
+  Bytes bytes;
+  bytes.reserve(32 + 64 + fact.body.size());
+  bytes.insert(bytes.end(), fact.signer.bytes.begin(), fact.signer.bytes.end());
+  bytes.insert(bytes.end(), fact.signature.bytes.begin(), fact.signature.bytes.end());
+  bytes.insert(bytes.end(), fact.body.begin(), fact.body.end());
+  return bytes;
+}
+
+std::optional<Signed> unpack_signed(ByteView bytes) {
+  if (bytes.size() < 96) return std::nullopt;
+  Signed fact;
+  std::memcpy(fact.signer.bytes.data(), bytes.data(), 32);
+  std::memcpy(fact.signature.bytes.data(), bytes.data() + 32, 64);
+  fact.body = to_bytes(bytes.subspan(96));
+  return fact;
+}
 
 bool is_worker_fact(FactKind kind) {
   switch (kind) {

@@ -1,7 +1,6 @@
 #include "worker/core/peer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "node/content/core/exchange.h"
@@ -17,6 +16,7 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
+constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
 // Groups that the disk has not answered. What comes then waits for it in one more.
 constexpr std::size_t kStoresUnderWay = 256;
 constexpr Duration kPinPatience = 60s;
@@ -30,24 +30,6 @@ template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
 }  // namespace
-
-Bytes pack_signed(const Signed& fact) {
-  Bytes bytes;
-  bytes.reserve(32 + 64 + fact.body.size());
-  bytes.insert(bytes.end(), fact.signer.bytes.begin(), fact.signer.bytes.end());
-  bytes.insert(bytes.end(), fact.signature.bytes.begin(), fact.signature.bytes.end());
-  bytes.insert(bytes.end(), fact.body.begin(), fact.body.end());
-  return bytes;
-}
-
-std::optional<Signed> unpack_signed(ByteView bytes) {
-  if (bytes.size() < 96) return std::nullopt;
-  Signed fact;
-  std::memcpy(fact.signer.bytes.data(), bytes.data(), 32);
-  std::memcpy(fact.signature.bytes.data(), bytes.data() + 32, 64);
-  fact.body = to_bytes(bytes.subspan(96));
-  return fact;
-}
 
 // The parts of a peer, and who hears which message. It decides nothing itself.
 struct Peer::Impl {
@@ -91,6 +73,7 @@ struct Peer::Impl {
   std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
+  Instant stored_at{};  // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
@@ -153,8 +136,13 @@ struct Peer::Impl {
       perform(exchange.link_up(
           now, up.peer, scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));
     }
-    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.peer) {
+    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.node()) {
       visitors.insert_or_assign(up.peer, *up.record);  // whoever is sent it checks it
+    }
+    if (up.session_of && up.path != LinkPath::kRelayed) {  // it may have what its node is to have
+      for (const ContentId& content : exchange.wanted_of(*up.session_of)) {
+        perform(exchange.add_hearsay(now, content, up.peer));
+      }
     }
     for (const ContentName& content : config.pinned) {
       if (up.path == LinkPath::kRelayed) break;
@@ -366,8 +354,9 @@ struct Peer::Impl {
       if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
       if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
       ++linked;
-      membership.reach(now, record.signer, out);
-      perform(exchange.add_hearsay(now, m.content, record.signer));
+      for (const NodeId& holder : reached(record.signer)) {
+        perform(exchange.add_hearsay(now, m.content, holder));
+      }
     }
   }
   void hear(const NodeId& from, const BlockCancel& m) { exchange.on_cancel(from, m); }
@@ -453,6 +442,22 @@ struct Peer::Impl {
   }
 
   // --- what the parts ask of each other ---
+  // Those to ask for what `node` has: itself, dialled if need be, and the sessions of it that have
+  // come by themselves; then there is nobody to dial.
+  std::vector<NodeId> reached(const NodeId& node) {
+    std::vector<NodeId> peers = membership.sessions_of(node);
+    if (peers.empty()) membership.reach(now, node, out);
+    peers.push_back(node);
+    return peers;
+  }
+  void want(const ContentId& content, std::uint64_t length, const std::vector<NodeId>& nodes) {
+    std::vector<NodeId> sources;
+    for (const NodeId& node : nodes) {
+      if (node == signer.id()) continue;
+      for (const NodeId& peer : reached(node)) sources.push_back(peer);
+    }
+    perform(exchange.want(now, content, length, sources));
+  }
   WorkAvailable own_news(const JobId& job) {
     auto record = membership.record_of(signer.id());
     return {.job = job,
@@ -486,27 +491,34 @@ struct Peer::Impl {
         again = true;
       }
       for (auto& need : stewardship.take_content_needs()) {
-        for (const NodeId& source : need.sources) membership.reach(now, source, out);
-        perform(exchange.want(now, need.id, need.length, need.sources));
+        want(need.id, need.length, need.sources);
         again = true;
       }
       for (auto& need : labor.take_content_needs()) {
-        std::erase(need.sources, signer.id());
-        for (const NodeId& source : need.sources) membership.reach(now, source, out);
-        perform(exchange.want(now, need.id, need.length, need.sources));
+        want(need.id, need.length, need.sources);
         again = true;
       }
       labor.advance(now, out);
       again |= out.has_own_message();
     }
-    if (out.stores()) labor.flush_saved(out);
-    if (storing.size() >= kStoresUnderWay) return;
-    if (auto facts = out.take_facts(); !facts.empty()) {
-      Store store{.token = next_token++, .facts = facts};
-      storing.emplace(store.token, Storing{std::move(facts), now});
-      note_disk();
-      out.act(std::move(store));
-    }
+    store_facts();
+  }
+
+  // Each group costs the disk a wait: results that follow each other closely share one. The first
+  // after a pause, and the last of a job, wait for nobody.
+  void store_facts() {
+    if (!out.stores() || storing.size() >= kStoresUnderWay) return;
+    if (!out.hurried() && now < stored_at + kStoreTogether) return;
+    labor.flush_saved(out);
+    stored_at = now;
+    Store store{.token = next_token++, .facts = out.take_facts()};
+    storing.emplace(store.token, Storing{store.facts, now});
+    note_disk();
+    out.act(std::move(store));
+  }
+  std::optional<Instant> store_deadline() const {
+    if (!out.stores() || storing.size() >= kStoresUnderWay) return std::nullopt;
+    return stored_at + kStoreTogether;
   }
   void note_disk() {
     stewardship.disk_waits(storing.empty() ? std::nullopt
@@ -518,27 +530,11 @@ struct Peer::Impl {
     status.node = signer.id();
     status.agent = config.record.agent;
     status.threads = config.record.threads;
-    status.peers = static_cast<std::uint32_t>(membership.links().size());
+    membership.fill(status);
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
     status.reachability = reach.reachability();
     status.mapped = mapped;
-    for (const auto& [node, link] : membership.links()) {
-      switch (link.path) {
-        case LinkPath::kDirect:
-          ++status.links_direct;
-          break;
-        case LinkPath::kReversed:
-          ++status.links_reversed;
-          break;
-        case LinkPath::kPunched:
-          ++status.links_punched;
-          break;
-        case LinkPath::kRelayed:
-          ++status.links_relayed;
-          break;
-      }
-    }
     return status;
   }
 };
@@ -561,7 +557,8 @@ std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
                   impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
-                  impl_->reach.next_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
+                  impl_->reach.next_deadline(), impl_->store_deadline(), impl_->store_again_at,
+                  impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;

@@ -139,8 +139,9 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   const auto invalid = [&](std::string why) {
     answer(from, id, SubmitOutcome::kInvalid, std::move(why), out);
   };
-  if (submit.manifest.signer != from) return invalid("it was signed by somebody else");
-  const auto term = term_in_force(submit.terms, id, from, checker_);
+  const NodeId& submitter = membership_.node_of(from);
+  if (submit.manifest.signer != submitter) return invalid("it was signed by somebody else");
+  const auto term = term_in_force(submit.terms, id, submitter, checker_);
   if (!term) return invalid("the terms of its stewards do not hold: " + term.error());
   if (Entry* known = entry(id)) {
     // The same job again: the acknowledgement was lost, or its stewards are others now.

@@ -99,6 +99,7 @@ class Stewardship {
   struct Reading {  // of another steward's ledger
     std::uint64_t cursor = 0;
     bool once = false;
+    std::uint64_t bytes = 0;  // since more was asked for
   };
   struct Watch {               // of a leader that is linked and beats
     std::uint64_t ended = 0;         // units in the ledger here, when the watch began
@@ -118,7 +119,7 @@ class Stewardship {
     std::set<ContentId> missing;
     bool durable = false;               // its manifest and terms are on disk
     bool begun = false;                 // and its content is here
-    std::vector<NodeId> to_answer;      // submitters that wait for the acknowledgement
+    std::vector<NodeId> to_answer;      // sessions that wait for the acknowledgement
     std::optional<NodeId> enlisted_by;  // a leader that does
     std::optional<Signed> snapshot;
     UnixMs ended = 0;                    // when; 0: it has not

@@ -18,6 +18,16 @@ namespace {
 // Long enough to cost nothing, short enough that an error in a deadline heals.
 constexpr Duration kLongestWait = 60s;
 
+// Why links come and go is the first question where something hangs.
+void log_link(const LinkEvent& event) {
+  if (const auto* up = std::get_if<LinkUp>(&event)) {
+    log_line(LogLevel::kDebug, "link to " + short_hex(up->peer) + " at " + up->address + ": " +
+                                   std::string(name_of(up->path)));
+  } else if (const auto* lost = std::get_if<LinkLost>(&event)) {
+    log_line(LogLevel::kDebug, "no link to " + short_hex(lost->peer) + ": " + lost->why);
+  }
+}
+
 }  // namespace
 
 void log_line(LogLevel level, std::string text) {
@@ -58,6 +68,7 @@ void WorkerLoop::run() {
     const auto timeout = time_to_wait();
     keeper_called_ = false;
     for (LinkEvent& event : parts_.link.wait(timeout, fds, readable)) {
+      log_link(event);
       std::visit([this](auto& what) { step(std::move(what)); }, event);
       step_answers();
     }

@@ -89,6 +89,7 @@ class Exchange {
   // Who is known here to hold a part of it or to be about to, for those who ask.
   std::vector<NodeId> holders_of(const ContentId&) const;
   std::vector<NodeId> sources_of(const ContentId&) const;  // of a want
+  std::set<ContentId> wanted_of(const NodeId&) const;      // of which it is a source
   // Sources that sent a block which does not belong to the content.
   const std::set<NodeId>& liars() const { return liars_; }
   // Whether the answer to such a request is still waited for.

@@ -239,6 +239,11 @@ std::vector<NodeId> Exchange::holders_of(const ContentId& id) const {
   return {holders.begin(), holders.end()};
 }
 
+std::set<ContentId> Exchange::wanted_of(const NodeId& node) const {
+  const auto source = sources_.find(node);
+  return source == sources_.end() ? std::set<ContentId>{} : source->second.wants;
+}
+
 std::vector<NodeId> Exchange::sources_of(const ContentId& id) const {
   std::vector<NodeId> sources;
   if (const auto want = wants_.find(id); want != wants_.end()) {

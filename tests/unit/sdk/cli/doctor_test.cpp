@@ -82,6 +82,13 @@ TEST(DoctorTest, PathsAreCounted) {
   EXPECT_EQ(mapped.findings[0].text,
             "2 direct, 1 relayed from here; 1 cannot be dialled and have relays; "
             "routers let others in to 1 that asked them to");
+  seen.workers[0].status->mapped.clear();
+  seen.workers[0].status->links_punched = seen.workers[2].status->links_punched = 1;
+  Diagnosis punched;
+  judge_paths(punched, seen);
+  EXPECT_EQ(punched.findings[0].text,
+            "2 direct, 1 relayed from here; 1 cannot be dialled and have relays; "
+            "of the workers' own links 2 ends are punched, 0 relayed");
   seen.workers[1].status->reachability = Reachability::kUnreachable;
   Diagnosis stranded;
   judge_paths(stranded, seen);
