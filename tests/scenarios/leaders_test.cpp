@@ -21,11 +21,10 @@ class StallingWorker final : public PlainWorker {
     std::erase_if(actions, [](const PeerAction& action) {
       const auto* send = std::get_if<Send>(&action);
       const auto message = decode(send == nullptr ? ByteView() : ByteView(send->bytes));
-      return message &&
-             (std::holds_alternative<LeaseGrant>(*message) ||
-              std::holds_alternative<NoWork>(*message) ||
-              std::holds_alternative<RejoinReply>(*message) ||
-              std::holds_alternative<TransferReply>(*message));
+      return message && (std::holds_alternative<LeaseGrant>(*message) ||
+                         std::holds_alternative<NoWork>(*message) ||
+                         std::holds_alternative<RejoinReply>(*message) ||
+                         std::holds_alternative<TransferReply>(*message));
     });
     return actions;
   }

@@ -92,7 +92,7 @@ void measure_work(const World& world, Span span, double units, SimReport& report
 void measure_membership(const World& world, Network& network, SimReport& report) {
   std::set<NodeIndex> keepers;
   for (const auto& job : world.jobs()) {
-    if (job->steward) keepers.insert(*job->steward);
+    keepers.insert(job->stewards.begin(), job->stewards.end());
   }
   std::vector<std::size_t> links;
   double messages = 0;
@@ -123,28 +123,20 @@ void measure_membership(const World& world, Network& network, SimReport& report)
 
 }  // namespace
 
-void Milestones::on_receipt(World& world, const JobRun&, const Receipt&) {
-  if (done_) return;
+void NinetyPercent::on_receipt(World& world, const JobRun&, const Receipt&) {
+  if (report_.efficiency_until_90 > 0) return;
+  const SimOptions& options = report_.options;
   double ended = 0;
   std::optional<Time> first;
   for (const auto& job : world.jobs()) {
     ended += static_cast<double>(job->ended.size());
     if (job->accepted) first = std::min(first.value_or(world.now()), *job->accepted);
   }
-  const double all = static_cast<double>(report_.options.units) * report_.options.jobs;
-  if (!first || ended < (tenth_ ? 0.9 : 0.1) * all) return;
+  if (!first || ended < 0.9 * static_cast<double>(options.units) * options.jobs) return;
   const Work work = work_within(world, {*first, world.now()});
-  const double useful = work_of(ended, report_.options);
-  if (!tenth_) tenth_ = Mark{work.ideal(), useful};
-  if (ended < 0.9 * all) return;
-  done_ = true;
-  if (work.ideal() > 0) {
-    report_.busy_until_90 = work.finished / work.ideal();
-    report_.efficiency_until_90 = useful / work.ideal();
-  }
-  if (work.ideal() > tenth_->ideal) {
-    report_.efficiency_steady = (useful - tenth_->useful) / (work.ideal() - tenth_->ideal);
-  }
+  if (work.ideal() <= 0) return;
+  report_.busy_until_90 = work.finished / work.ideal();
+  report_.efficiency_until_90 = work_of(ended, options) / work.ideal();
 }
 
 void measure(World& world, SimReport& report) {

@@ -99,7 +99,7 @@ SimReport simulate(const SimOptions& options) {
   report.options = options;
   World world(world_options(options));
   world.add_checker(std::make_unique<WrongCounter>(report.wrong_accepted));
-  world.add_checker(std::make_unique<Milestones>(report));
+  world.add_checker(std::make_unique<NinetyPercent>(report));
   if (options.checks) add_all_checkers(world);
   Rng rng(options.seed ^ 0xf1a7);
   populate(world, options, rng);

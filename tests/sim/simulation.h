@@ -72,12 +72,9 @@ struct SimReport {
   double efficiency = 0;
   // The same, until nine tenths of all units had ended. What was computed by then and waited for
   // its verification counts for nothing in the first, and what was not needed for something in the
-  // second.
+  // second: the truth lies between them.
   double efficiency_until_90 = 0;
   double busy_until_90 = 0;
-  // The same, from one tenth to nine: as much waits for its verification at either end, so this is
-  // the efficiency of a long job.
-  double efficiency_steady = 0;
   double share_redundant = 0;  // computed, and not needed
   double share_cancelled = 0;  // begun, and no longer wanted
   double share_idle = 0;       // neither

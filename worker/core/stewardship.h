@@ -22,7 +22,8 @@ namespace shoal {
 // - Leaders beat. Whose link is lost, or who is silent for too long, is followed by the next in
 //   rank, under a higher epoch; each rank waits longer than the one before, so that as a rule one
 //   alone tries. Who slept itself accuses nobody.
-// - A beat is a promise: a leader whose disk does not answer, or fails, does not beat, since nothing
+// - A beat is a promise: a leader whose disk does not answer, or fails, does not beat, since
+// nothing
 //   that it is told gets any further. A follower in the same trouble would do no better, and leaves
 //   it to the others.
 // - A leader that beats and does nothing else is noticed by the ledger, which stands still, and is
@@ -101,13 +102,13 @@ class Stewardship {
     bool once = false;
     std::uint64_t bytes = 0;  // since more was asked for
   };
-  struct Watch {               // of a leader that is linked and beats
+  struct Watch {                     // of a leader that is linked and beats
     std::uint64_t ended = 0;         // units in the ledger here, when the watch began
     std::optional<Instant> look_at;  // if it has not moved by then
     bool asked = false;              // how the leader is, and not answered yet
     bool suspected = false;          // its last answer told of nothing that it does
     std::uint32_t quiet = 0;         // answers in a row that had reasons for it to stand still
-    std::uint32_t accusations = 0;  // since it moved
+    std::uint32_t accusations = 0;   // since it moved
   };
   struct Enlisting {  // a worker that is to become a steward
     NodeId candidate;

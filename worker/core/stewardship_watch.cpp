@@ -31,7 +31,8 @@ constexpr Duration kSlept = 5s;
 Duration Stewardship::patience_of(const Entry& entry) const {
   const auto& stewards = entry.job->term().stewards;
   const auto rank = std::find(stewards.begin(), stewards.end(), signer_.id()) - stewards.begin();
-  return kRankLater * rank + kStandsStill * (1 << std::min(entry.watch.accusations, kDoublingsMost));
+  return kRankLater * rank +
+         kStandsStill * (1 << std::min(entry.watch.accusations, kDoublingsMost));
 }
 
 // What is known of the leader so far says nothing of what it does from now on.
