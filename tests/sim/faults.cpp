@@ -170,7 +170,8 @@ class Sessions {
 bool has_faults(const SimOptions& options) {
   return options.loss > 0 || options.breaks > 0 || options.churn > 0 || options.session_s > 0 ||
          options.partitions > 0 || options.one_way > 0 || options.power_cuts > 0 ||
-         options.full_disks > 0 || options.hung_disks > 0 || options.submitter_crashes || options.coordinator_crashes;
+         options.full_disks > 0 || options.hung_disks > 0 || options.submitter_crashes ||
+         options.coordinator_crashes;
 }
 
 void plan_faults(World& world, const SimOptions& options, Rng& rng, Time end) {

@@ -70,8 +70,8 @@ void Membership::recover(const Signed& record) {
 
 void Membership::note_if_idle(const NodeId& node) {
   const auto it = contacts_.find(node);
-  const bool idle = it != contacts_.end() && !it->second.door && !it->second.dialling &&
-                    !linked(node);
+  const bool idle =
+      it != contacts_.end() && !it->second.door && !it->second.dialling && !linked(node);
   if (idle) {
     idle_.insert(node);
   } else {

@@ -99,8 +99,8 @@ class Membership {
   Rng rng_;
   std::map<NodeId, Contact> contacts_;
   std::map<NodeId, LinkState> links_;
-  // Contacts that may be forgotten: who leads a job may know thousands of others, all linked, and is
-  // told of one more again and again.
+  // Contacts that may be forgotten: who leads a job may know thousands of others, all linked, and
+  // is told of one more again and again.
   std::set<NodeId> idle_;
   std::map<NodeId, std::uint64_t> cookies_;
   std::optional<Instant> announce_at_;

@@ -73,7 +73,7 @@ struct Peer::Impl {
   std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
-  Instant stored_at{};  // the last group
+  Instant stored_at{};              // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
@@ -555,10 +555,10 @@ PeerActions Peer::step(Instant now, PeerEvent event) {
 
 std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
-  for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
-                  impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
-                  impl_->reach.next_deadline(), impl_->store_deadline(), impl_->store_again_at,
-                  impl_->pin_again_at}) {
+  for (auto at :
+       {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
+        impl_->labor.next_deadline(), impl_->exchange.next_deadline(), impl_->reach.next_deadline(),
+        impl_->store_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
