@@ -71,6 +71,7 @@ class Membership {
   void fill(WorkerStatus&) const;
   // The own record has changed: others are told.
   void announce(Instant now, Outbox&);
+  void fill(WorkerStatus&) const;
   void check_invariants() const;
 
  private:
@@ -91,6 +92,7 @@ class Membership {
   bool may_dial(Instant now, const NodeId& node, const Contact& contact) const;
   void look_further(Instant now, Outbox& out);
   void leave_coordinator(const NodeId& node, Outbox& out);
+  void note_if_idle(const NodeId& node);
   Duration jittered(Duration d);
   void make_room();
 
@@ -100,6 +102,9 @@ class Membership {
   Rng rng_;
   std::map<NodeId, Contact> contacts_;
   std::map<NodeId, LinkState> links_;
+  // Contacts that may be forgotten: who leads a job may know thousands of others, all linked, and
+  // is told of one more again and again.
+  std::set<NodeId> idle_;
   std::map<NodeId, std::uint64_t> cookies_;
   std::optional<Instant> announce_at_;
   std::optional<Instant> active_at_;   // when to look for more peers

@@ -18,6 +18,8 @@ constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
 constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
+// Groups that the disk has not answered. What comes then waits for it in one more.
+constexpr std::size_t kStoresUnderWay = 256;
 constexpr Duration kFetchPatience = 30s;
 constexpr Duration kOwnDiskPatience = 1s;  // of what nobody is said to have: is it here?
 constexpr Duration kPinPatience = 60s;
@@ -69,7 +71,11 @@ struct Peer::Impl {
   Labor labor;
   Exchange exchange;
   Reach reach;
-  std::map<std::uint64_t, std::vector<StoredFact>> storing;                // by token
+  struct Storing {
+    std::vector<StoredFact> facts;
+    Instant since;
+  };
+  std::map<std::uint64_t, Storing> storing;                                // by token
   const std::vector<std::string> own_endpoints = config.record.endpoints;  // without `mapped`
   std::string mapped;
   std::vector<StoredFact> store_again;
@@ -190,8 +196,9 @@ struct Peer::Impl {
   void on(const StoreDone& done) {
     auto it = storing.find(done.token);
     if (it == storing.end()) return;
-    std::vector<StoredFact> facts = std::move(it->second);
+    std::vector<StoredFact> facts = std::move(it->second.facts);
     storing.erase(it);
+    note_disk();
     stewardship.on_stored(now, facts, done.error, out);
     custody.on_stored(facts, done.error, out);
     if (done.error.empty()) return;
@@ -229,6 +236,12 @@ struct Peer::Impl {
   void hear(const NodeId& from, const Submit& m) { stewardship.on_submit(now, from, m, out); }
   void hear(const NodeId& from, const JobStatusRequest& m) {
     stewardship.on_status_request(now, from, m, out);
+  }
+  // A follower has asked its leader how it is.
+  void hear(const NodeId& from, const JobStatusReply& m) {
+    for (const JobStatus& job : m.jobs) {
+      stewardship.on_leader_status(now, from, job, labor.asks_in_vain(job.job), out);
+    }
   }
   void hear(const NodeId& from, const ControlRequest& m) {
     stewardship.on_control(now, from, m, out);
@@ -404,7 +417,6 @@ struct Peer::Impl {
   void hear(const NodeId&, const Refused&) {}
   void hear(const NodeId&, const Leave&) {}
   void hear(const NodeId&, const SubmitReply&) {}
-  void hear(const NodeId&, const JobStatusReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
 
   // --- contents that the donor keeps ---
@@ -509,16 +521,22 @@ struct Peer::Impl {
   // Each group costs the disk a wait: results that follow each other closely share one. The first
   // after a pause, and the last of a job, wait for nobody.
   void store_facts() {
-    if (!out.stores() || (!out.hurried() && now < stored_at + kStoreTogether)) return;
+    if (!out.stores() || storing.size() >= kStoresUnderWay) return;
+    if (!out.hurried() && now < stored_at + kStoreTogether) return;
     labor.flush_saved(out);
     stored_at = now;
     Store store{.token = next_token++, .facts = out.take_facts()};
-    storing.emplace(store.token, store.facts);
+    storing.emplace(store.token, Storing{store.facts, now});
+    note_disk();
     out.act(std::move(store));
   }
   std::optional<Instant> store_deadline() const {
-    if (!out.stores()) return std::nullopt;
+    if (!out.stores() || storing.size() >= kStoresUnderWay) return std::nullopt;
     return stored_at + kStoreTogether;
+  }
+  void note_disk() {
+    stewardship.disk_waits(storing.empty() ? std::nullopt
+                                           : std::optional(storing.begin()->second.since));
   }
 
   bool busy_with(const JobId& job) const { return stewardship.keeps(job) || labor.works_for(job); }
