@@ -71,7 +71,6 @@ class Membership {
   void fill(WorkerStatus&) const;
   // The own record has changed: others are told.
   void announce(Instant now, Outbox&);
-  void fill(WorkerStatus&) const;
   void check_invariants() const;
 
  private:

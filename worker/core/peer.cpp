@@ -10,16 +10,13 @@
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
 #include "worker/core/stewardship.h"
+#include "worker/core/store_groups.h"
 
 namespace shoal {
 namespace {
 
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
-constexpr Duration kStoreRetry = 5s;
-constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
-// Groups that the disk has not answered. What comes then waits for it in one more.
-constexpr std::size_t kStoresUnderWay = 256;
 constexpr Duration kFetchPatience = 30s;
 constexpr Duration kOwnDiskPatience = 1s;  // of what nobody is said to have: is it here?
 constexpr Duration kPinPatience = 60s;
@@ -71,20 +68,12 @@ struct Peer::Impl {
   Labor labor;
   Exchange exchange;
   Reach reach;
-  struct Storing {
-    std::vector<StoredFact> facts;
-    Instant since;
-  };
-  std::map<std::uint64_t, Storing> storing;                                // by token
+  StoreGroups groups;
   const std::vector<std::string> own_endpoints = config.record.endpoints;  // without `mapped`
   std::string mapped;
-  std::vector<StoredFact> store_again;
-  std::optional<Instant> store_again_at;
-  Instant stored_at{};              // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
-  std::uint64_t next_token = 1;
 
   // --- links: each of them passes through `reach` ---
   ReachConfig reach_config() {
@@ -130,10 +119,7 @@ struct Peer::Impl {
       perform(exchange.on_deadline(now));
     }
     if (pin_again_at && *pin_again_at <= now) fetch_pinned();
-    if (store_again_at && *store_again_at <= now) {
-      store_again_at.reset();
-      for (StoredFact& fact : std::exchange(store_again, {})) out.store(std::move(fact));
-    }
+    groups.on_deadline(now, out);
   }
   void on(const LinkUp& up) {
     membership.on_link_up(now, up, out);
@@ -194,21 +180,18 @@ struct Peer::Impl {
     membership.announce(now, out);
   }
   void on(const StoreDone& done) {
-    auto it = storing.find(done.token);
-    if (it == storing.end()) return;
-    std::vector<StoredFact> facts = std::move(it->second.facts);
-    storing.erase(it);
-    note_disk();
-    stewardship.on_stored(now, facts, done.error, out);
-    custody.on_stored(facts, done.error, out);
+    auto facts = groups.done(done.token);
+    if (!facts) return;
+    stewardship.disk_waits(groups.waits_since());
+    stewardship.on_stored(now, *facts, done.error, out);
+    custody.on_stored(*facts, done.error, out);
     if (done.error.empty()) return;
     out.tell(LogLevel::kError, "cannot store: " + done.error);
-    for (StoredFact& fact : facts) {
+    for (StoredFact& fact : *facts) {
       // What a worker keeps for itself is computed again where it is lost.
       if (goes_with(fact.kind) != Erase::What::kKept) continue;
-      if (stewardship.find(fact.job) != nullptr) store_again.push_back(std::move(fact));
+      if (stewardship.find(fact.job) != nullptr) groups.try_again(now, std::move(fact));
     }
-    if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
   }
   void on(ReceiptsLoaded& loaded) {
     if (loaded.reader == signer.id()) return stewardship.on_own_receipts(now, loaded, out);
@@ -515,28 +498,11 @@ struct Peer::Impl {
     custody.advance(
         now, [this](const JobId& job) { return busy_with(job); },
         [this] { return contents_in_use(); }, out);
-    store_facts();
-  }
-
-  // Each group costs the disk a wait: results that follow each other closely share one. The first
-  // after a pause, and the last of a job, wait for nobody.
-  void store_facts() {
-    if (!out.stores() || storing.size() >= kStoresUnderWay) return;
-    if (!out.hurried() && now < stored_at + kStoreTogether) return;
-    labor.flush_saved(out);
-    stored_at = now;
-    Store store{.token = next_token++, .facts = out.take_facts()};
-    storing.emplace(store.token, Storing{store.facts, now});
-    note_disk();
-    out.act(std::move(store));
-  }
-  std::optional<Instant> store_deadline() const {
-    if (!out.stores() || storing.size() >= kStoresUnderWay) return std::nullopt;
-    return stored_at + kStoreTogether;
-  }
-  void note_disk() {
-    stewardship.disk_waits(storing.empty() ? std::nullopt
-                                           : std::optional(storing.begin()->second.since));
+    if (groups.due(now, out)) {
+      labor.flush_saved(out);
+      groups.store(now, out);
+      stewardship.disk_waits(groups.waits_since());
+    }
   }
 
   bool busy_with(const JobId& job) const { return stewardship.keeps(job) || labor.works_for(job); }
@@ -582,7 +548,7 @@ std::optional<Instant> Peer::next_deadline() const {
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
                   impl_->labor.next_deadline(), impl_->custody.next_deadline(),
                   impl_->exchange.next_deadline(), impl_->reach.next_deadline(),
-                  impl_->store_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
+                  impl_->groups.next_deadline(impl_->out), impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
