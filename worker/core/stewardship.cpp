@@ -248,7 +248,7 @@ void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
     if (found == nullptr) continue;
     if (!error.empty()) {
       // What a worker keeps for itself is not stored again, and nothing would tell that it can be.
-      disk_fails_ |= found->durable && !is_worker_fact(fact.kind);
+      disk_fails_ |= found->durable && goes_with(fact.kind) == Erase::What::kKept;
       answer_waiting(*found, SubmitOutcome::kStorageFailed, error, out);
       if (fact.kind == FactKind::kManifest && !found->durable) {
         jobs_.erase(fact.job);
