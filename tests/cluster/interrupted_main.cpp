@@ -25,8 +25,9 @@ std::uint64_t walk(shoal::Unit& unit, const Params& params, std::uint64_t index)
   state.attempts += 1;
   const std::uint64_t end =
       waits ? params.steps * state.attempts / (params.interruptions + 1) : params.steps;
-  for (; state.step < end; ++state.step) {
+  while (state.step < end) {
     state.value = (state.value ^ state.step) * 6'364'136'223'846'793'005U + 1;
+    state.step += 1;
     unit.save(state);
   }
   while (waits && !unit.cancelled()) unit.save(state);

@@ -127,7 +127,7 @@ class Unit {
   // unit over, the kernel is called from its begin again, and finds its last state in saved():
   //
   //   State s = unit.saved<State>().value_or(State{});
-  //   for (; s.step < params.steps; ++s.step) { advance(s); unit.save(s); }
+  //   while (s.step < params.steps) { advance(s); ++s.step; unit.save(s); }
   //
   // The output must be the same as without any interruption: other workers, who were not
   // interrupted, check it. At most 64 MiB, encoded.
