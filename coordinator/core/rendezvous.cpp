@@ -49,7 +49,7 @@ struct Rendezvous::Impl {
   void on_announce(Instant now, const NodeId& peer, Announce& message);
   void on_sample_request(Instant now, const NodeId& peer, const SampleRequest& message);
   // What is wrong with a record in itself; empty: nothing.
-  std::string fault_of(Instant now, const NodeId& peer, const Signed& fact,
+  std::string fault_of(Instant now, const NodeId& node, const Signed& fact,
                        const NodeRecord& record) const;
   bool within_rate(Instant now, const std::string& address);
   void reply(const NodeId& peer, const Message& message);
@@ -60,7 +60,11 @@ struct Rendezvous::Impl {
   const SignatureChecker& checker;
   Rng rng;
   std::unique_ptr<RecordTable> records;  // from the first step on, which tells the time
-  std::map<NodeId, std::string> links;   // to the address that each is seen at
+  struct Visitor {
+    NodeId node;          // whose key it holds
+    std::string address;  // that it is seen at
+  };
+  std::map<NodeId, Visitor> links;
   // Requests in the window that began at window_start, by address.
   std::map<std::string, std::size_t> requests;
   Instant window_start;
@@ -78,7 +82,9 @@ RecordTable& Rendezvous::Impl::table(Instant now) {
   return *records;
 }
 
-void Rendezvous::Impl::on(Instant, LinkUp& event) { links[event.peer] = std::move(event.address); }
+void Rendezvous::Impl::on(Instant, LinkUp& event) {
+  links[event.peer] = {event.node(), std::move(event.address)};
+}
 
 void Rendezvous::Impl::on(Instant, LinkLost& event) { links.erase(event.peer); }
 
@@ -86,8 +92,10 @@ void Rendezvous::Impl::on(Instant now, Received& event) {
   figures.bytes_in += event.bytes.size();
   const auto link = links.find(event.peer);
   if (link == links.end()) return;
-  if (!within_rate(now, link->second)) {
-    return refuse(event.peer, "more requests from " + link->second + " than one address may make");
+  const Visitor& visitor = link->second;
+  if (!within_rate(now, visitor.address)) {
+    return refuse(event.peer,
+                  "more requests from " + visitor.address + " than one address may make");
   }
   auto message = decode(event.bytes);
   if (!message) {
@@ -101,16 +109,16 @@ void Rendezvous::Impl::on(Instant now, Received& event) {
     return on_sample_request(now, event.peer, *request);
   }
   if (std::holds_alternative<Leave>(*message)) {
-    records->remove(event.peer);
+    records->remove(visitor.node);
     return;
   }
   if (!is_rendezvous(*message)) figures.job_bytes += event.bytes.size();
   refuse(event.peer, std::string(name_of(*message)) + " is not for a coordinator");
 }
 
-std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& peer, const Signed& fact,
+std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& node, const Signed& fact,
                                        const NodeRecord& record) const {
-  if (fact.signer != peer || record.node != peer) return "a node announces itself alone";
+  if (fact.signer != node || record.node != node) return "a node announces itself alone";
   if (record.pool != config.pool) return "a record of another pool";
   if (fact.body.size() > limits::kRecordBytes) return "a record that is too large";
   if (record.ttl_s == 0 || record.ttl_s > whole_seconds(limits::kRecordTtl)) {
@@ -131,10 +139,10 @@ std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& peer, const Si
 void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& message) {
   const auto record = decode_record(message.record.body);
   if (!record) return refuse(peer, "a record that cannot be read: " + record.error().what);
-  const std::string fault = fault_of(now, peer, message.record, *record);
+  const auto& [node, address] = links.at(peer);
+  const std::string fault = fault_of(now, node, message.record, *record);
   if (!fault.empty()) return refuse(peer, fault);
 
-  const std::string& address = links.at(peer);
   const auto outcome =
       records->would_put(message.record, record->sequence, address, is_exempt(address));
   if (outcome == RecordTable::Put::kTaken || outcome == RecordTable::Put::kSame) {
@@ -160,7 +168,7 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
       break;
   }
   // What is kept, if not what was sent: none is 0 s.
-  reply(peer, Announced{address, whole_seconds(records->time_left(peer, now))});
+  reply(peer, Announced{address, whole_seconds(records->time_left(node, now))});
 }
 
 void Rendezvous::Impl::on_sample_request(Instant, const NodeId& peer,

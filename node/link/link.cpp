@@ -77,6 +77,7 @@ Link::Impl::Impl(LinkConfig c, std::size_t connections_max, const KeyPair& k,
     : config_(std::move(c)),
       connections_max_(connections_max),
       key_(k),
+      name_(peer_name(config_.role, k.id(), config_.session)),
       sockets_(std::move(s)),
       rates_(config_.connects_per_address_burst, config_.connects_per_address_per_s) {}
 
@@ -96,15 +97,16 @@ void Link::Impl::dial(const Dial& action) {
     return tell_lost(action.peer, "'" + action.endpoint.substr(0, 64) +
                                       "' is no endpoint; it must look like tcp://host:4242");
   }
-  if (action.peer == key_.id()) return tell_lost(action.peer, "that is this node itself");
-  if (!curve_key_of(action.peer)) return tell_lost(action.peer, "its id is no valid key");
+  const NodeId node = action.session_of.value_or(action.peer);
+  if (node == key_.id()) return tell_lost(action.peer, "that is this node itself");
+  if (!curve_key_of(node)) return tell_lost(action.peer, "its id is no valid key");
   if (peers_.size() + dialing_.size() >= config_.links_max) {
     return tell_lost(action.peer, "this node has as many links as it may have");
   }
   if (action.punch_from != 0 && !is_numeric_address(endpoint->host)) {
     return tell_lost(action.peer, "a punch needs an address");
   }
-  if (action.punch_from != 0 && action.peer < key_.id()) return await_punch(action, *endpoint);
+  if (action.punch_from != 0 && action.peer < name_) return await_punch(action, *endpoint);
   const TransportId id = next_id_++;
   Transport& t = transports_[id];
   t.id = id;
@@ -112,6 +114,7 @@ void Link::Impl::dial(const Dial& action) {
   t.punch_from = action.punch_from;
   ++outbound_;
   t.peer = action.peer;
+  t.node = node;
   t.endpoint = action.endpoint;
   t.deadline = steady_now() + limits::kHelloTimeout;
   deadlines_.emplace(t.deadline, id);
@@ -132,7 +135,7 @@ void Link::Impl::probe(const Probe& action) {
   Transport& t = transports_[id];
   t.id = id;
   t.side = Side::kOut;
-  t.peer = action.peer;
+  t.peer = t.node = action.peer;
   t.endpoint = action.endpoint;
   t.probe = action.nonce;
   t.deadline = steady_now() + limits::kHelloTimeout;
@@ -157,6 +160,7 @@ void Link::Impl::drop(const Drop& action) {
   const bool dialed = dialing != dialing_.end();
   if (dialed) close(dialing->second, false);
   const auto peer = peers_.find(action.peer);
+  if (peer == peers_.end() && !dialed) return drop_punch(action);
   if (peer == peers_.end()) {
     if (dialed) tell_lost(action.peer, action.why);
     return;

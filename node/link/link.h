@@ -18,7 +18,8 @@ namespace shoal {
 struct LinkConfig {
   PoolId pool;
   Role role = Role::kWorker;
-  std::string listen;  // "tcp://0.0.0.0:0" (port 0: any); empty: accept nobody
+  std::uint64_t session = 0;  // of a submitter: this process's own, said in Hello
+  std::string listen;         // "tcp://0.0.0.0:0" (port 0: any); empty: accept nobody
   std::size_t links_max = limits::kLinksMax;
   // What any one address (of IPv6: one network of 64 bits) or key may have of us. Loopback is
   // exempt as an address: many nodes on one machine are a test, and no stranger comes from there.

@@ -43,7 +43,8 @@ struct Transport {
   Side side = Side::kIn;
   State state = State::kGreeting;
   std::string route;
-  NodeId peer;           // kOut: from the start
+  NodeId peer;           // its name; kOut: from the start
+  NodeId node;           // whose key the other side holds; kOut: from the start
   std::string endpoint;  // kOut: as it was asked for
   std::string name;      // kOut: as libzmq knows it; empty while the host is looked up
   CurveKey curve_key;    // kIn: that the client has proven to hold
@@ -120,6 +121,7 @@ struct Link::Impl {
 
   // --- link_punches.cpp: both sides dial at once, and this one is the server ---
   void await_punch(const Dial&, const Endpoint&);
+  void drop_punch(const Drop&);
   void punch_event(const ConnectionEvent&);
   void end_late_punches(SteadyTime now);
   void end_punch(const std::string& name, const std::string& why);
@@ -129,6 +131,7 @@ struct Link::Impl {
   void start_connection(Transport& t, const Endpoint&);
   void greet(const Transport& t);
   void read_greeting(Transport& t, ByteView payload);
+  bool is_who_it_says(const Transport& t, const Hello& hello) const;
   void link_up(Transport& t, const Hello& hello);
   void refuse(Transport& t, RefusalReason reason, const std::string& detail);
   // By value: the peer's name may stand in a transport that this ends.
@@ -171,6 +174,7 @@ struct Link::Impl {
   // Of both sides, those that have not spoken yet included.
   const std::size_t connections_max_;
   const KeyPair& key_;
+  const NodeId name_;  // by which the others know this node, or this session of it
   std::unique_ptr<Sockets> sockets_;
   Resolver resolver_;
   std::optional<Signed> record_;

@@ -53,7 +53,7 @@ void Link::Impl::start_connection(Transport& t, const Endpoint& endpoint) {
     name = dial_name(endpoint, dial_serial_++, t.punch_from);
   } while (names_.contains(name));
   t.route = route_of(t.id);
-  const auto curve_key = curve_key_of(t.peer);
+  const auto curve_key = curve_key_of(t.node);
   if (!curve_key || !sockets_->connect(name, endpoint.is_ipv6, t.route, *curve_key)) {
     return fail_dial(t.id, "'" + t.endpoint + "' cannot be dialled");
   }
@@ -72,6 +72,7 @@ void Link::Impl::greet(const Transport& t) {
   hello.node = key_.id();
   hello.role = config_.role;
   hello.record = record_;
+  hello.session = config_.session;
   const Bytes bytes = encode(Message(std::move(hello)));
   // The first message of a fresh connection is not past any mark; a connection that is gone will be
   // reported by its monitor.
@@ -107,21 +108,31 @@ void Link::Impl::read_greeting(Transport& t, ByteView payload) {
                   "this node is in pool " + short_hex(config_.pool) + ", the other in " +
                       short_hex(hello.pool));
   }
-  const bool is_who_it_says =
-      dialed ? hello.node == t.peer : curve_key_of(hello.node) == t.curve_key;
-  if (!is_who_it_says || hello.node == key_.id()) {
+  if (!is_who_it_says(t, hello)) {
     return refuse(t, RefusalReason::kWrongKey, "the id is not that of the connection's key");
   }
-  if (!dialed && !peers_.contains(hello.node) &&
+  if (!dialed && !peers_.contains(peer_name(hello.role, hello.node, hello.session)) &&
       peers_.size() + dialing_.size() >= config_.links_max) {
     return refuse(t, RefusalReason::kTooBusy, "");
   }
   link_up(t, hello);
 }
 
+bool Link::Impl::is_who_it_says(const Transport& t, const Hello& hello) const {
+  if (hello.node == key_.id()) return false;
+  if (t.side == Side::kIn) return curve_key_of(hello.node) == t.curve_key;
+  const bool is_session = t.peer != t.node;
+  return hello.node == t.node &&
+         (!is_session || peer_name(hello.role, hello.node, hello.session) == t.peer);
+}
+
+// Whoever dials a key, and not a session of it, takes the process that answers for the only one.
 void Link::Impl::link_up(Transport& t, const Hello& hello) {
   const auto now = std::chrono::steady_clock::now();
-  t.peer = hello.node;
+  if (t.side == Side::kIn) {
+    t.node = hello.node;
+    t.peer = peer_name(hello.role, hello.node, hello.session);
+  }
   t.state = Transport::State::kUp;
   deadlines_.erase({t.deadline, t.id});
   if (t.side == Side::kOut) dialing_.erase(t.peer);
@@ -142,8 +153,10 @@ void Link::Impl::link_up(Transport& t, const Hello& hello) {
     lose_link(t.peer, "it came back on a new connection");
   }
   peers_[t.peer] = {{t.id}, now};
-  events_.emplace_back(LinkUp{t.peer, hello.role, t.far_end.ip, hello.record,
-                              is_punched(t) ? LinkPath::kPunched : LinkPath::kDirect});
+  LinkUp up{t.peer, hello.role, t.far_end.ip, hello.record,
+            is_punched(t) ? LinkPath::kPunched : LinkPath::kDirect};
+  if (t.peer != t.node) up.session_of = t.node;
+  events_.emplace_back(std::move(up));
 }
 
 void Link::Impl::refuse(Transport& t, RefusalReason reason, const std::string& detail) {

@@ -23,6 +23,13 @@ void Link::Impl::await_punch(const Dial& action, const Endpoint& endpoint) {
   punches_[name] = {action.peer, std::chrono::steady_clock::now() + limits::kHelloTimeout};
 }
 
+void Link::Impl::drop_punch(const Drop& action) {
+  const auto open = std::find_if(punches_.begin(), punches_.end(), [&](const auto& punch) {
+    return punch.second.peer == action.peer;
+  });
+  if (open != punches_.end()) end_punch(open->first, action.why);
+}
+
 // Of the accepting socket: of a punch, if it has that name.
 void Link::Impl::punch_event(const ConnectionEvent& event) {
   const auto found = punches_.find(event.endpoint);

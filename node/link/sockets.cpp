@@ -132,6 +132,7 @@ Result<void, LinkError> Sockets::prepare(const std::string& listen, const KeyPai
   if (events_in_ == nullptr || events_out_ == nullptr) {
     return tl::unexpected(system_error("watch a socket"));
   }
+  for (void* socket : {in_, out_, zap_, events_in_, events_out_}) poll_.add(socket);
   return listen.empty() ? Result<void, LinkError>{} : bind(listen);
 }
 
@@ -193,31 +194,38 @@ Sockets::~Sockets() {
   }
 }
 
+void* Sockets::use(void* socket) {
+  poll_.used(socket);
+  return socket;
+}
+
 bool Sockets::connect(const std::string& name, bool is_ipv6, std::string_view route,
                       const CurveKey& key) {
   set(out_, ZMQ_IPV6, is_ipv6 ? 1 : 0);
   set(out_, ZMQ_CURVE_SERVERKEY, key.view());
   set(out_, ZMQ_CONNECT_ROUTING_ID, as_bytes(route));
-  return zmq_connect(out_, name.c_str()) == 0;
+  return zmq_connect(use(out_), name.c_str()) == 0;
 }
 
 bool Sockets::connect_as_server(const std::string& name, bool is_ipv6) {
   set(in_, ZMQ_IPV6, is_ipv6 ? 1 : 0);  // what is bound already has taken its own
-  return zmq_connect(in_, name.c_str()) == 0;
+  return zmq_connect(use(in_), name.c_str()) == 0;
 }
 
 // Or libzmq would dial again by itself.
-void Sockets::disconnect_as_server(const std::string& name) { zmq_disconnect(in_, name.c_str()); }
+void Sockets::disconnect_as_server(const std::string& name) {
+  zmq_disconnect(use(in_), name.c_str());
+}
 
 void Sockets::disconnect(const std::string& name, int linger_ms) {
   set(out_, ZMQ_LINGER, linger_ms);
   // Fails only where libzmq has given up the connection by itself.
-  zmq_disconnect(out_, name.c_str());
+  zmq_disconnect(use(out_), name.c_str());
   set(out_, ZMQ_LINGER, 0);
 }
 
 SendOutcome Sockets::send(Side side, std::string_view route, ByteView payload) {
-  void* router = socket(side);
+  void* router = use(side);
   int rc = -1;
   do {
     rc = zmq_send(router, route.data(), route.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT);
@@ -231,7 +239,7 @@ SendOutcome Sockets::send(Side side, std::string_view route, ByteView payload) {
 }
 
 std::optional<Incoming> Sockets::receive(Side side) {
-  void* router = socket(side);
+  void* router = use(side);
   if (zmq_msg_recv(&route_, router, ZMQ_DONTWAIT) < 0) return std::nullopt;
   Incoming message;
   message.route = {static_cast<const char*>(zmq_msg_data(&route_)), zmq_msg_size(&route_)};
@@ -258,7 +266,7 @@ std::optional<Incoming> Sockets::receive(Side side) {
 int Sockets::source_fd() { return zmq_msg_get(&payload_, ZMQ_SRCFD); }
 
 std::optional<ConnectionEvent> Sockets::next_event(Side side) {
-  void* pair = side == Side::kIn ? events_in_ : events_out_;
+  void* pair = use(side == Side::kIn ? events_in_ : events_out_);
   zmq_msg_t frame;
   zmq_msg_init(&frame);
   if (zmq_msg_recv(&frame, pair, ZMQ_DONTWAIT) < 0) {
@@ -281,33 +289,29 @@ std::optional<ConnectionEvent> Sockets::next_event(Side side) {
   return event;
 }
 
-std::optional<ZapRequest> Sockets::next_zap() { return receive_zap(zap_); }
+std::optional<ZapRequest> Sockets::next_zap() { return receive_zap(use(zap_)); }
 
 void Sockets::answer_zap(const ZapRequest& request, std::optional<std::string_view> user) {
-  shoal::answer_zap(zap_, request, user);
+  shoal::answer_zap(use(zap_), request, user);
 }
 
 Ready Sockets::poll(long timeout_ms, int own_fd, const std::vector<int>& fds,
                     std::vector<bool>& readable) {
-  items_.clear();
-  for (void* socket : {in_, out_, zap_, events_in_, events_out_}) {
-    items_.push_back({socket, 0, ZMQ_POLLIN, 0});
-  }
-  items_.push_back({nullptr, own_fd, ZMQ_POLLIN, 0});
-  for (int fd : fds) items_.push_back({nullptr, fd, ZMQ_POLLIN, 0});
+  fds_.assign(1, own_fd);
+  fds_.insert(fds_.end(), fds.begin(), fds.end());
   Ready ready;
-  if (zmq_poll(items_.data(), static_cast<int>(items_.size()), timeout_ms) < 0) {
+  if (!poll_.wait(timeout_ms, fds_, ready_)) {
     ready.interrupted = true;
     return ready;
   }
-  ready.in = items_[0].revents != 0;
-  ready.out = items_[1].revents != 0;
-  ready.zap = items_[2].revents != 0;
-  ready.events_in = items_[3].revents != 0;
-  ready.events_out = items_[4].revents != 0;
-  ready.own_fd = items_[5].revents != 0;
+  ready.in = ready_[0];
+  ready.out = ready_[1];
+  ready.zap = ready_[2];
+  ready.events_in = ready_[3];
+  ready.events_out = ready_[4];
+  ready.own_fd = ready_[5];
   for (std::size_t i = 0; i < fds.size(); ++i) {
-    if (items_[6 + i].revents == 0) continue;
+    if (!ready_[6 + i]) continue;
     readable[i] = true;
     ready.any_fd = true;
   }

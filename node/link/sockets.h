@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "node/link/link.h"
+#include "node/link/socket_poll.h"
 
 // The ZeroMQ sockets of one node, as libzmq 4.3.4 needs them set. No policy: who may stay is
 // decided above. One thread only.
@@ -101,7 +102,9 @@ class Sockets {
   Sockets() = default;
   Result<void, LinkError> prepare(const std::string& listen, const KeyPair& key);
   Result<void, LinkError> bind(const std::string& listen);
-  void* socket(Side side) const { return side == Side::kIn ? in_ : out_; }
+  // For anything but waiting.
+  void* use(void* socket);
+  void* use(Side side) { return use(side == Side::kIn ? in_ : out_); }
 
   void* context_ = nullptr;
   void* in_ = nullptr;
@@ -112,7 +115,9 @@ class Sockets {
   std::uint16_t port_ = 0;
   zmq_msg_t route_{};
   zmq_msg_t payload_{};
-  std::vector<zmq_pollitem_t> items_;
+  SocketPoll poll_;
+  std::vector<int> fds_;     // those that poll() waits for besides the sockets
+  std::vector<bool> ready_;  // and what it found
 };
 
 }  // namespace shoal

@@ -317,6 +317,8 @@ SHOAL_CODEC(Enlist);
 SHOAL_CODEC(EnlistReply);
 SHOAL_CODEC(EndorseRequest);
 SHOAL_CODEC(Endorse);
+SHOAL_CODEC(Keep);
+SHOAL_CODEC(Kept);
 SHOAL_CODEC(SignedTerm);
 SHOAL_CODEC(Term);
 

@@ -266,6 +266,16 @@ struct JobStatus {
 
   priority @21 :Int32;
   # As the submitter last said.
+
+  inputsHeld @22 :UInt32;
+  # Workers that hold the job's program and inputs and that the sender can hear. Zero where the sender
+  # does not look after them: see stewards.capnp.
+
+  largeOutputs @23 :UInt64;
+  # Verified outputs that are content.
+
+  thinOutputs @24 :UInt64;
+  # Those of them that fewer than two workers hold that the sender can hear.
 }
 
 struct JobStatusRequest {

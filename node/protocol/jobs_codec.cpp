@@ -194,6 +194,9 @@ void write_status(wire::JobStatus::Builder to, const JobStatus& from) {
   to.setStewardsHere(from.stewards_here);
   to.setKeptUntil(from.kept_until);
   to.setPriority(from.priority);
+  to.setInputsHeld(from.inputs_held);
+  to.setLargeOutputs(from.large_outputs);
+  to.setThinOutputs(from.thin_outputs);
 }
 void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) {
   reading.id(from.getJob(), to.job, "job_status.job");
@@ -218,6 +221,9 @@ void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) 
   to.stewards_here = from.getStewardsHere();
   reading.unix_ms(from.getKeptUntil(), to.kept_until, "job_status.kept_until");
   to.priority = from.getPriority();
+  to.inputs_held = from.getInputsHeld();
+  to.large_outputs = from.getLargeOutputs();
+  to.thin_outputs = from.getThinOutputs();
 }
 
 }  // namespace

@@ -48,6 +48,11 @@ inline constexpr std::size_t kUnitStatesBytes = 64 << 20;   // of one job, kept 
 inline constexpr std::size_t kStewards = 3;  // of one job
 inline constexpr std::size_t kTermsPerChain = 16;
 inline constexpr std::uint64_t kEpochStep = 1'000'000;  // from one term of a chain to the next
+inline constexpr std::size_t kOutputCopies = 2;         // of a large output
+inline constexpr std::size_t kInputCopies = 3;          // of program and inputs
+inline constexpr std::size_t kKeepHolders = 4;          // named in one Keep
+inline constexpr std::size_t kKeepReceiptBytes = 960 * 1024;  // the rest of the message is for them
+inline constexpr std::size_t kOutputsWatched = 131'072;  // large ones of one job, that are counted
 
 // Content.
 inline constexpr std::size_t kBlockLeaves = 16;          // one request: 256 KiB
@@ -97,6 +102,7 @@ inline constexpr Duration kLeaderSilence = 2s;  // then its followers take it fo
 inline constexpr Duration kLinkPatience = 1s;   // a lost link may come back so long
 inline constexpr Duration kRankStep = 1s;       // each rank waits longer than the one before
 inline constexpr Duration kStewardAway = 30s;   // then another takes its place
+inline constexpr Duration kHolderAway = 30s;    // then what it holds is copied elsewhere
 inline constexpr std::uint64_t kResultsKeptS = 604'800;
 
 }  // namespace shoal::limits

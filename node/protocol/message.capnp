@@ -102,5 +102,8 @@ struct Message {
     holders @58 :Content.Holders;               # and its answer
 
     unitState @59 :Work.UnitState; # worker to leader, leader to the unit's next holder
+
+    keep @60 :Stewards.Keep; # steward to a worker that has a part in the job
+    kept @61 :Stewards.Kept; # and its answer
   }
 }

@@ -138,7 +138,9 @@ namespace {
   X(UnitState, UNIT_STATE)                      \
   X(Holdings, HOLDINGS)                         \
   X(HoldersRequest, HOLDERS_REQUEST)            \
-  X(Holders, HOLDERS)
+  X(Holders, HOLDERS)                           \
+  X(Keep, KEEP)                                 \
+  X(Kept, KEPT)
 
 #define SHOAL_PUT(Type, UNION_TAG) \
   void put(wire::Message::Builder to, const Type& from) { write(to.init##Type(), from); }
@@ -221,6 +223,9 @@ struct Guess {
   }
   std::size_t operator()(const Enlist& m) const {
     return wire_bytes(m.manifest) + wire_bytes(m.terms);
+  }
+  std::size_t operator()(const Keep& m) const {
+    return wire_bytes(m.terms) + wire_bytes(m.receipt) + wire_bytes(m.holders);
   }
   std::size_t operator()(const EndorseRequest& m) const { return wire_bytes(m.term); }
   std::size_t operator()(const Rejoin& m) const {

@@ -24,6 +24,9 @@ struct Hello {
   NodeId node;
   Role role = Role::kWorker;
   std::optional<Signed> record;  // NodeRecord
+  // Of a submitter, whose key may be in use by several processes at once: a random number of this
+  // one. 0: there is one process of the key, whichever it is. See peer_name().
+  std::uint64_t session = 0;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -113,6 +116,24 @@ struct Endorse {  // and its answer; silence is a no
   friend bool operator==(const Endorse&, const Endorse&) = default;
 };
 
+// Steward to a worker that has a part in the job: hold these too, somebody who did is gone. With a
+// receipt its large outputs, without one the job's program and inputs.
+struct Keep {
+  JobId job;
+  TermChain terms = {};  // which make the sender a steward
+  Bytes receipt = {};    // encoded Receipt, from the sender's ledger; empty: program and inputs
+  std::vector<Signed> holders = {};  // NodeRecords: of whom they can be had
+  friend bool operator==(const Keep&, const Keep&) = default;
+};
+struct Kept {  // and its answer, once they are there and it has been written down what for
+  JobId job;
+  ContentId output;  // the first of the receipt's; zero: program and inputs
+  NodeId holder;     // who answers; stewards pass on to each other who holds what
+  bool held = false;
+  std::string detail;  // if not, why
+  friend bool operator==(const Kept&, const Kept&) = default;
+};
+
 // --- Jobs
 // -----------------------------------------------------------------------------------------
 
@@ -163,6 +184,10 @@ struct JobStatus {
   std::uint32_t stewards_here = 0;  // that the sender can hear, itself included
   UnixMs kept_until = 0;            // when the results go; 0: the job has not ended
   std::int32_t priority = 0;
+  // What is known of its contents by the steward that looks after them; zeros from the others.
+  std::uint32_t inputs_held = 0;    // workers here that hold program and inputs
+  std::uint64_t large_outputs = 0;  // verified ones
+  std::uint64_t thin_outputs = 0;   // of them those that fewer than two workers here hold
   friend bool operator==(const JobStatus&, const JobStatus&) = default;
 };
 struct JobStatusRequest {  // job zero: all jobs this node keeps, of `submitter` if that is not zero
@@ -499,12 +524,13 @@ struct Reserved {
   bool accepted = false;
   friend bool operator==(const Reserved&, const Reserved&) = default;
 };
-// What a relay passes on names both ends; it checks `from` against the link.
+// What a relay passes on names both ends, by peer_name(); it checks `from` against the link.
 struct Reverse {  // "dial me"
   NodeId from;
   NodeId to;
   std::uint16_t port = 0;
   std::string address;  // of `from`, as the relay sees it
+  NodeId node = {};     // whose session `from` is; zero: `from` is a node's own id
   friend bool operator==(const Reverse&, const Reverse&) = default;
 };
 struct CircuitOpen {
@@ -513,6 +539,7 @@ struct CircuitOpen {
   Hash256 random;                // fresh: no two circuits have the same key
   std::string address;           // of `from`, as the relay sees it
   std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
+  NodeId node = {};              // as in Reverse
   friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
 };
 struct CircuitAnswer {
@@ -574,7 +601,7 @@ using Message =
                  TermNotice, Heartbeat, Enlist, EnlistReply, EndorseRequest, Endorse, Rejoin,
                  RejoinReply, DialBackRequest, DialBackReply, DialBack, Reserve, Reserved, Reverse,
                  CircuitOpen, CircuitAnswer, CircuitData, CircuitEnd, BlockCancel, Holdings,
-                 HoldersRequest, Holders, UnitState>;
+                 HoldersRequest, Holders, UnitState, Keep, Kept>;
 
 // One message as it goes onto a link. Asserts that it is within the limits: what we send is ours.
 Bytes encode(const Message&);

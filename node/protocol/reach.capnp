@@ -37,7 +37,9 @@
 #      |  ------------- (both dial at once) ------------->  |
 #      |  <-----------------------------------------------  |
 #
-# The messages that a relay passes on name both ends. The relay checks `from` against the link; the
+# The messages that a relay passes on name both ends: by their keys, or where an end is one of several
+# processes of a submitter's key (Hello, `session`) by SHA-256("shoal session" | key | session, 8 bytes,
+# little-endian), since a relay has a link to each of them. The relay checks `from` against the link; the
 # receiver believes it of a circuit because the seal holds, and of a Reverse because its dial, as
 # any, ends at the holder of that key or nowhere.
 
@@ -108,6 +110,9 @@ struct Reverse {
 
   address @3 :Text;
   # The IP address of `from` as the relay sees it: put in by the relay.
+
+  node @4 :Rendezvous.NodeId;
+  # The key of `from`, where that is the name of a session. Absent: `from` is a key.
 }
 
 struct CircuitOpen {
@@ -125,6 +130,9 @@ struct CircuitOpen {
   punchPort @4 :UInt16;
   # From where `from` will try to punch through, should the other end offer a port as well. 0: it
   # will not.
+
+  node @5 :Rendezvous.NodeId;
+  # As in Reverse. The seal of the circuit is made with it, and the Hello inside must bear the name.
 }
 
 struct CircuitAnswer {

@@ -51,6 +51,7 @@ void write(StructBuilder any, const Reverse& from) {
   to.setTo(raw(from.to));
   to.setPort(from.port);
   to.setAddress(text(from.address, limits::kEndpointBytes));
+  if (!from.node.is_zero()) to.setNode(raw(from.node));
 }
 void read(StructReader any, Reverse& to, Reading& reading) {
   auto from = any.as<wire::Reverse>();
@@ -58,6 +59,7 @@ void read(StructReader any, Reverse& to, Reading& reading) {
   reading.id(from.getTo(), to.to, "reverse.to");
   to.port = from.getPort();
   reading.text(from.getAddress(), to.address, "reverse.address", limits::kEndpointBytes);
+  if (from.hasNode()) reading.id(from.getNode(), to.node, "reverse.node");
 }
 
 void write(StructBuilder any, const CircuitOpen& from) {
@@ -67,6 +69,7 @@ void write(StructBuilder any, const CircuitOpen& from) {
   to.setRandom(raw(from.random));
   to.setAddress(text(from.address, limits::kEndpointBytes));
   to.setPunchPort(from.punch_port);
+  if (!from.node.is_zero()) to.setNode(raw(from.node));
 }
 void read(StructReader any, CircuitOpen& to, Reading& reading) {
   auto from = any.as<wire::CircuitOpen>();
@@ -75,6 +78,7 @@ void read(StructReader any, CircuitOpen& to, Reading& reading) {
   reading.id(from.getRandom(), to.random, "circuit_open.random");
   reading.text(from.getAddress(), to.address, "circuit_open.address", limits::kEndpointBytes);
   to.punch_port = from.getPunchPort();
+  if (from.hasNode()) reading.id(from.getNode(), to.node, "circuit_open.node");
 }
 
 void write(StructBuilder any, const CircuitAnswer& from) {

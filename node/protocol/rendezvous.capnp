@@ -160,6 +160,11 @@ struct Hello {
   record @4 :Signed;
   # The sender's NodeRecord, so that the two sides need no further exchange to know each other.
   # Absent from nodes that do not want to be known, such as a submitter that looks in for a moment.
+
+  session @5 :UInt64;
+  # Of a submitter: a random number of this process. One key may be in use by several processes at
+  # once, which all have links of their own; without it a new link would take the place of the old one,
+  # as it does for all other nodes, whose old process is gone. Zero: likewise.
 }
 
 enum RefusalReason {

@@ -91,6 +91,7 @@ void write(StructBuilder any, const Hello& from) {
   to.setNode(raw(from.node));
   to.setRole(static_cast<wire::Role>(from.role));
   if (from.record) write(to.initRecord(), *from.record);
+  to.setSession(from.session);
 }
 void read(StructReader any, Hello& to, Reading& reading) {
   auto from = any.as<wire::Hello>();
@@ -101,6 +102,7 @@ void read(StructReader any, Hello& to, Reading& reading) {
   if (from.hasRecord()) {
     read(from.getRecord(), to.record.emplace(), reading, "hello.record", limits::kRecordBytes);
   }
+  to.session = from.getSession();
 }
 
 void write(StructBuilder any, const Refused& from) {

@@ -37,6 +37,17 @@
 #      |     <---  Endorse     |
 #      | TermNotice  ----------------------------------> | (to everybody)
 
+# Copies. What a job's units need and what came of them (the outputs that are too large for a
+# receipt) is content, held by those who fetched or computed it. The leader counts who of them is
+# there, and when the job is over the first of the stewards that is. Where they are too few, it asks
+# another worker to hold the content as well. Only workers that have a part in the job are asked, and
+# each sees for itself that what it is to hold belongs to the job: the inputs are in its manifest, an
+# output is in a receipt that proves itself.
+#
+#     steward                                              a worker that has a part in the job
+#      | Keep    ------------------------------------------>  | (fetches it)
+#      |     <----------------------------------------------  Kept
+
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::wire");
 
@@ -134,4 +145,42 @@ struct Endorse {
 
   endorsement @2 :Endorsement;
   # Under the term's bytes.
+}
+
+struct Keep {
+  # Steward to a worker that has a part in the job: hold these contents until the job's time is over.
+
+  job @0 :Data;
+  # 32 bytes.
+
+  terms @1 :List(SignedTerm);
+  # The chain, in which the sender is a steward.
+
+  receipt @2 :Data;
+  # An encoded Receipt (results.capnp), whose large outputs are meant. Absent: the job's program and
+  # inputs.
+
+  holders @3 :List(Rendezvous.Signed);
+  # NodeRecords of up to four that hold it: where it can be had.
+}
+
+struct Kept {
+  # The worker's answer; and from a steward to the others of the job, so that whoever takes its place
+  # knows of the copy.
+
+  job @0 :Data;
+  # 32 bytes.
+
+  output @1 :Data;
+  # 32 bytes: the content id of the first large output in the receipt; zeros: program and inputs. Each
+  # steward counts its receipts for itself, so that a sequence would mean something else to another.
+
+  holder @4 :Rendezvous.NodeId;
+  # The worker.
+
+  held @2 :Bool;
+  # They are there, durably.
+
+  detail @3 :Text;
+  # If not, why.
 }

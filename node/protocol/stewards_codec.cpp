@@ -119,6 +119,40 @@ void read(StructReader any, Endorse& to, Reading& reading) {
   read_endorsement(from.getEndorsement(), to.endorsement, reading);
 }
 
+void write(StructBuilder any, const Keep& from) {
+  auto to = any.as<wire::Keep>();
+  to.setJob(raw(from.job));
+  write_terms(to.initTerms(list_size(from.terms.size(), limits::kTermsPerChain)), from.terms);
+  check(from.receipt.size() <= limits::kKeepReceiptBytes, "a receipt past its limit");
+  if (!from.receipt.empty()) to.setReceipt(raw(from.receipt));
+  write_list(to.initHolders(list_size(from.holders.size(), limits::kKeepHolders)), from.holders);
+}
+void read(StructReader any, Keep& to, Reading& reading) {
+  auto from = any.as<wire::Keep>();
+  reading.id(from.getJob(), to.job, "keep.job");
+  read_terms(from.getTerms(), to.terms, reading, "keep.terms");
+  reading.bytes(from.getReceipt(), to.receipt, limits::kKeepReceiptBytes, "keep.receipt");
+  read_list(from.getHolders(), to.holders, reading, "keep.holders", limits::kKeepHolders,
+            limits::kRecordBytes);
+}
+
+void write(StructBuilder any, const Kept& from) {
+  auto to = any.as<wire::Kept>();
+  to.setJob(raw(from.job));
+  to.setOutput(raw(from.output));
+  to.setHolder(raw(from.holder));
+  to.setHeld(from.held);
+  to.setDetail(text(front_of(from.detail, limits::kTextBytes)));
+}
+void read(StructReader any, Kept& to, Reading& reading) {
+  auto from = any.as<wire::Kept>();
+  reading.id(from.getJob(), to.job, "kept.job");
+  reading.id(from.getOutput(), to.output, "kept.output");
+  reading.id(from.getHolder(), to.holder, "kept.holder");
+  to.held = from.getHeld();
+  reading.text(from.getDetail(), to.detail, "kept.detail");
+}
+
 }  // namespace codec
 
 Bytes encode(const Term& term) { return codec::encode_root<wire::Term>(term, 256); }

@@ -2,15 +2,24 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "node/protocol/facts.h"
 
 // What a state machine and its transport say to each other. The transport (node/link on a real
 // network, the simulated network in tests) authenticates: it exchanges Hello on each new link,
-// checks it, and only then reports LinkUp. Between two nodes there is at most one link, whoever
+// checks it, and only then reports LinkUp. Between two peers there is at most one link, whoever
 // dialled; messages on it arrive in order or the link is lost.
+//
+// A peer is a node, and its name the node's id. A submitter's key alone may be in use by several
+// processes at once; each of those, a *session*, is a peer with a link and a name of its own
+// (peer_name), and what it asks is answered to it. Signatures are of the key, never of a session.
 namespace shoal {
+
+// SHA-256("shoal session" | node | session): nobody can choose a session so that it is taken for
+// another peer. Of any node but a submitter, or without a session: the node's id.
+NodeId peer_name(Role role, const NodeId& node, std::uint64_t session);
 
 // The way a link goes. The first three are connections; a relayed one is short and thin
 // (limits::kCircuitBytes), and no content goes over it.
@@ -20,6 +29,7 @@ enum class LinkPath : std::uint8_t {
   kPunched,   // both dialled at the same moment
   kRelayed,
 };
+std::string_view name_of(LinkPath);
 
 // --- events ---
 struct LinkUp {
@@ -28,6 +38,9 @@ struct LinkUp {
   std::string address;           // the other side's IP address as seen here
   std::optional<Signed> record;  // as the peer sent it in its Hello; signature not yet checked
   LinkPath path = LinkPath::kDirect;
+  std::optional<NodeId> session_of = {};  // whose session `peer` is; none: `peer` is a node's id
+
+  const NodeId& node() const { return session_of ? *session_of : peer; }
 };
 struct LinkLost {  // also after Drop, and where a LinkUp never came: a dial that failed
   NodeId peer;
@@ -51,6 +64,9 @@ struct Dial {
   // Not 0: from this local port, at the same moment as the peer dials this node. The one of the
   // lesser id greets first.
   std::uint16_t punch_from = 0;
+  // Where `peer` names a session: of which node. Whoever is dialled without is known by the name
+  // that was dialled.
+  std::optional<NodeId> session_of = {};
 };
 struct Probe {  // for DialBack: dial, say `nonce` in place of Hello, hang up. No event follows
   NodeId peer;

@@ -236,7 +236,11 @@ void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {
   std::size_t hidden = 0;
   std::size_t stranded = 0;
   std::size_t mapped = 0;
+  std::size_t punched = 0;
+  std::size_t relayed = 0;
   for (const auto& worker : seen.workers) {
+    punched += worker.status ? worker.status->links_punched : 0;
+    relayed += worker.status ? worker.status->links_relayed : 0;
     if (worker.path) ++paths[*worker.path];
     if (!worker.record.via.empty()) ++hidden;
     if (worker.status && !worker.status->mapped.empty()) ++mapped;
@@ -253,6 +257,10 @@ void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {
   if (hidden > 0) text += "; " + std::to_string(hidden) + " cannot be dialled and have relays";
   if (mapped > 0) {
     text += "; routers let others in to " + std::to_string(mapped) + " that asked them to";
+  }
+  if (punched > 0 || relayed > 0) {
+    text += "; of the workers' own links " + std::to_string(punched) + " ends are punched, " +
+            std::to_string(relayed) + " relayed";
   }
   diagnosis.add(Level::kFact, "paths", text);
   if (stranded == 0) return;

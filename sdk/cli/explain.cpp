@@ -81,6 +81,21 @@ std::string keeping_text(const JobStatus& status) {
   return text;
 }
 
+std::string leaving_text(const JobStatus& status) {
+  if (status.phase == JobPhase::kFetching) {
+    return "If you left now it would wait for you: its steward lacks its program or inputs.";
+  }
+  std::string text = "You may leave: ";
+  text += status.inputs_held == 0 ? "nothing of it is with you alone"
+                                  : "its program and inputs are on " + counted(status.inputs_held) +
+                                        (status.inputs_held == 1 ? " worker" : " workers");
+  if (status.large_outputs == 0) return text + ".";
+  const std::string large = std::to_string(status.large_outputs) + " large results ";
+  if (status.thin_outputs == 0) return text + ", and its " + large + "on two or more.";
+  return text + ". But " + std::to_string(status.thin_outputs) + " of its " + large +
+         "are on less than two until copies are made: to be sure, fetch them first.";
+}
+
 std::string explanation(const std::optional<JobStatus>& status,
                         const std::optional<WorkersReady>& seen) {
   if (status) {

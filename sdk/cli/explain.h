@@ -15,5 +15,7 @@ std::string explanation(const std::optional<JobStatus>& status,
 // Who keeps the job, for how long, and what would be lost with them. Empty where its stewards are
 // not told of.
 std::string keeping_text(const JobStatus& status);
+// What would be lost if its submitter left now.
+std::string leaving_text(const JobStatus& status);
 
 }  // namespace shoal::cli

@@ -145,6 +145,7 @@ void print_status(const JobStatus& status) {
   row("kept until", status.kept_until == 0 ? "-" : local_time(status.kept_until));
   print(table.text());
   if (const std::string keeping = keeping_text(status); !keeping.empty()) print(keeping);
+  print(leaving_text(status));
 }
 
 Outcome run_show(const Asked& asked, const Settings& settings) {

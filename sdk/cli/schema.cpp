@@ -42,20 +42,6 @@ std::string_view name_of(FailureReason reason) {
   return "unknown";
 }
 
-std::string_view name_of(LinkPath path) {
-  switch (path) {
-    case LinkPath::kDirect:
-      return "direct";
-    case LinkPath::kReversed:
-      return "reversed";
-    case LinkPath::kPunched:
-      return "punched";
-    case LinkPath::kRelayed:
-      return "relayed";
-  }
-  return "unknown";
-}
-
 std::string_view name_of(Reachability reachability) {
   switch (reachability) {
     case Reachability::kUnknown:
@@ -106,6 +92,9 @@ json job_json(const JobStatus& status, bool found) {
           {"epoch", status.epoch},
           {"stewards", std::move(stewards)},
           {"stewards_here", status.stewards_here},
+          {"inputs_held", status.inputs_held},
+          {"large_outputs", status.large_outputs},
+          {"thin_outputs", status.thin_outputs},
           {"kept_until_unix_ms", status.kept_until == 0 ? json() : json(status.kept_until)}};
 }
 

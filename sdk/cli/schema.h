@@ -16,14 +16,15 @@ inline constexpr int kSchema = 1;
 
 std::string_view name_of(JobPhase phase);
 std::string_view name_of(FailureReason reason);
-std::string_view name_of(LinkPath path);
 std::string_view name_of(Reachability reachability);
 
 Tally tally_of(const JobStatus& status);
 // Of a job that this account has submitted, but that no worker at hand keeps.
 JobStatus unknown_status(const JobId& job, const Manifest& manifest);
 
-// "stewards": their node ids, the leader first; "kept_until_unix_ms": null while the job runs.
+// "stewards": their node ids, the leader first; "kept_until_unix_ms": null while the job runs;
+// "inputs_held": workers that hold program and inputs; "thin_outputs": of "large_outputs" those
+// that fewer than two workers hold.
 nlohmann::json job_json(const JobStatus& status, bool found = true);
 nlohmann::json workers_json(const WorkersReady& seen);
 // One unit's end; `value` as in json_values.h.

@@ -25,7 +25,10 @@ SubmitterActions Submitter::step(Instant now, SubmitterEvent event) {
 
 ReachConfig Submitter::Impl::reach_config() const {
   ReachConfig reach_config;
-  reach_config.hello = {config.pool, Role::kSubmitter, [] { return std::nullopt; }};
+  reach_config.hello = {.pool = config.pool,
+                        .role = Role::kSubmitter,
+                        .record = [] { return std::nullopt; },
+                        .session = config.session};
   reach_config.port = config.port;
   reach_config.asks_to_be_dialled = false;
   reach_config.relays = false;

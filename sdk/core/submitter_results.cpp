@@ -216,12 +216,18 @@ void Submitter::Impl::on(const WantOutput& want) {
   WantedOutput& output = outputs[want.content];
   output.jobs.insert(want.job);
   bool all_known = true;
+  bool all_linked = true;
   for (const NodeId& holder : want.holders) {
     output.holders[holder] = 0;
     const Contact* c = contact(holder);
     all_known = all_known && c && reachable(*c);
+    all_linked = all_linked && c && c->linked;
   }
   pass(exchange.want(now, want.content, want.length, want.holders));
+  // Those who computed it may be gone, and others hold copies: a steward knows.
+  const auto job = jobs.find(want.job);
+  const auto steward = job == jobs.end() ? std::nullopt : best_linked(job->second);
+  if (!all_linked && steward) send(*steward, HoldersRequest{want.content, want.length});
   if (!all_known) begin_search();
   dial_holders();
 }

@@ -32,8 +32,9 @@ bool all_on_this_machine(const Ticket& ticket) {
 }
 
 SubmitterConfig config_of(const Ticket& ticket, std::vector<Ticket::Door> remembered,
-                          std::uint16_t port, bool shares) {
+                          std::uint16_t port, bool shares, std::uint64_t session) {
   SubmitterConfig config;
+  config.session = session;
   config.takes_calls = shares;
   config.remembered = std::move(remembered);
   config.port = port;
@@ -43,8 +44,9 @@ SubmitterConfig config_of(const Ticket& ticket, std::vector<Ticket::Door> rememb
   return config;
 }
 
-LinkConfig link_config_of(const Ticket& ticket, bool shares) {
+LinkConfig link_config_of(const Ticket& ticket, bool shares, std::uint64_t session) {
   LinkConfig config;
+  config.session = session;
   config.pool = ticket.pool;
   config.role = Role::kSubmitter;
   if (!all_on_this_machine(ticket)) {
@@ -106,7 +108,8 @@ Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
     const Ticket& ticket, std::vector<Ticket::Door> remembered, const KeyPair& key,
     const SignatureChecker& checker, ContentStore& content, std::function<void(SubmitNews)> news,
     bool shares) {
-  auto link = Link::open(link_config_of(ticket, shares), key);
+  const std::uint64_t session = random_seed() | 1;  // 0 would be none
+  auto link = Link::open(link_config_of(ticket, shares, session), key);
   if (!link) return tl::unexpected(link.error());
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) {
@@ -115,8 +118,9 @@ Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
   }
   std::unique_ptr<SubmitLoop> loop(new SubmitLoop());
   const std::uint16_t port = (*link)->port();
-  loop->impl_ = std::make_unique<Impl>(config_of(ticket, std::move(remembered), port, shares), key,
-                                       checker, content, std::move(news), std::move(*link));
+  loop->impl_ =
+      std::make_unique<Impl>(config_of(ticket, std::move(remembered), port, shares, session), key,
+                             checker, content, std::move(news), std::move(*link));
   if (shares) loop->impl_->link->set_record(record_of(ticket, key, port));
   loop->impl_->wake_fd = fd;
   loop->impl_->thread = std::thread([impl = loop->impl_.get()] { impl->run(); });

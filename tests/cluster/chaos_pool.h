@@ -29,6 +29,7 @@ class ChaosPool {
   const std::vector<std::string>& workers() const { return workers_; }
   static std::vector<std::string> others() { return {"coordinator", "submitter"}; }
   Switch::Figures figures() const { return network_.figures(); }
+  std::size_t lost() const { return lost_.size(); }  // workers, for ever
 
   // Everything runs, and all that can be dialled answer.
   void start();

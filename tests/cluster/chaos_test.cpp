@@ -20,6 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLookAgain{100};
+constexpr std::uint64_t kStepsAroundALoss = 6;
 
 // A wish from the environment; the presets and whoever runs a seed again set them.
 std::uint64_t wish(const char* name, std::uint64_t otherwise) {
@@ -68,6 +69,7 @@ class Story {
     }
     say("all faults are over");
   }
+  std::size_t lost() const { return pool_.lost(); }
   void finish() {
     for (const auto& job : jobs_) {
       job->finish();
@@ -106,6 +108,20 @@ class Story {
   std::vector<std::unique_ptr<RepeatedJob>> jobs_;
   Clock::time_point start_;
 };
+
+// Half way through a short script the worker that leads a job dies and stays away, with all that it
+// had on its disk.
+TEST(ChaosTest, AStewardThatNeverComesBackTakesNothingWithIt) {
+  if (!no_own_network().empty()) GTEST_SKIP() << no_own_network();
+  Wishes wishes;
+  wishes.lose_steward = true;
+  wishes.steps = kStepsAroundALoss;
+  Story story(wishes.seed, wishes);
+  story.start();
+  if (!HasFailure()) story.perform();
+  if (!HasFailure()) story.finish();
+  if (!HasFailure()) EXPECT_EQ(story.lost(), 1U);
+}
 
 TEST(ChaosTest, EveryJobEndsAndEveryResultIsRight) {
   if (!no_own_network().empty()) GTEST_SKIP() << no_own_network();

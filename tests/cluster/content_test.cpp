@@ -5,11 +5,8 @@
 #include <signal.h>
 
 #include <chrono>
-#include <fstream>
-#include <sstream>
 
-#include "node/protocol/rng.h"
-#include "tests/cluster/cluster.h"
+#include "tests/cluster/content_pool.h"
 
 namespace shoal::cluster {
 namespace {
@@ -17,46 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-class ContentTest : public ::testing::Test {
- protected:
-  void start_pool(std::size_t workers) {
-    cluster_.start_coordinator();
-    for (std::size_t i = 1; i <= workers; ++i) {
-      cluster_.start_worker("worker-" + std::to_string(i));
-    }
-    cluster_.await_workers(workers);
-  }
-  fs::path place(const std::string& name) const { return cluster_.folder() / name; }
-  std::string write(const std::string& name, std::size_t size) {
-    Rng rng(size);
-    std::string bytes(size, '\0');
-    for (char& byte : bytes) byte = static_cast<char>(rng.next());
-    fs::create_directories(place(name).parent_path());
-    std::ofstream(place(name), std::ios::binary) << bytes;
-    return bytes;
-  }
-  std::string read(const std::string& name) const {
-    std::ostringstream text;
-    text << std::ifstream(place(name), std::ios::binary).rdbuf();
-    return text.str();
-  }
-  // Somebody else's account: nothing that this one has put is on its disk.
-  Variables another(const std::string& name) const {
-    return {{"XDG_STATE_HOME", place(name).string()}};
-  }
-  // The content's name, once it is served.
-  static std::string served(Process& put) {
-    EXPECT_TRUE(put.await_err([](const std::string& err) {
-      return err.find("serving it") != std::string::npos;
-    })) << put.err();
-    // Said before, but on another pipe.
-    EXPECT_TRUE(
-        put.await_out([](const std::string& out) { return out.find('\n') != std::string::npos; }));
-    return put.out().substr(0, put.out().find('\n'));
-  }
-
-  Cluster cluster_;
-};
+using ContentTest = ContentPool;
 
 TEST_F(ContentTest, WhatOneServesAnotherFetchesAndChecks) {
   start_pool(2);

@@ -1,6 +1,8 @@
 // Workers that nobody can dial, on a test network with real routers: what becomes of them.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <optional>
 #include <string>
@@ -14,6 +16,7 @@ namespace shoal::cluster {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::HasSubstr;
 
 constexpr std::uint16_t kPort = 4300;
 
@@ -37,10 +40,65 @@ class ReachTest : public ::testing::Test {
     cluster_->place_worker(name, site_of(node));
     return node;
   }
+  // What `shoal worker list` says of a worker, once `holds` of it; null: it never does.
+  template <class Holds>
+  nlohmann::json await_seen(const std::string& name, Holds holds) {
+    const std::string ready = cluster_->worker(name).out();  // "ready NODE tcp://..."
+    const std::string node = ready.substr(6, ready.find(' ', 6) - 6);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    nlohmann::json last;
+    // Each of these waits by itself until the pool has answered.
+    while (std::chrono::steady_clock::now() < deadline) {
+      for (auto& worker : cluster_->json({"worker", "list", "--json"})["workers"]) {
+        if (worker["node"] != node || worker["status"].is_null()) continue;
+        if (holds(worker)) return worker;
+        last = worker;
+      }
+    }
+    ADD_FAILURE() << name << " was last seen so: " << last.dump(2) << '\n'
+                  << cluster_->worker(name).err();
+    return nullptr;
+  }
+  // The mapping, dialled and found to lead here, is in its record.
+  void expect_mapped(const std::string& name, const NetNode& node, const std::string& protocol) {
+    const std::string endpoint = "tcp://" + node.public_address + ":" + std::to_string(kPort);
+    Process& worker = cluster_->worker(name);
+    ASSERT_TRUE(worker.await_err(
+        has_text("the router lets others in at " + endpoint + " (" + protocol + ")")))
+        << worker.err();
+    ASSERT_TRUE(worker.await_err(has_text("others can dial this node"))) << worker.err();
+    const auto listed = await_seen(name, [&](const nlohmann::json& seen) {
+      return seen["endpoints"][0] == endpoint && seen["path"] == "direct" && seen["relays"].empty();
+    });
+    ASSERT_FALSE(listed.is_null());
+    EXPECT_EQ(listed["status"]["mapped"], endpoint) << listed.dump(2);
+    EXPECT_EQ(listed["status"]["reachability"], "reachable") << listed.dump(2);
+  }
+
   static constexpr Wire kWire{.delay = 5ms};
   std::optional<Network> network_;
   std::optional<Cluster> cluster_;
 };
+
+TEST_F(ReachTest, ARouterThatSpeaksNatPmpLetsOthersIn) {
+  const NetNode& node = place("home", Nat::kPortKeeping);
+  const HomeGateway gateway(node, HomeGateway::Speaks::kNatPmp);
+  Process& worker = cluster_->start_worker("home");
+  ASSERT_NO_FATAL_FAILURE(expect_mapped("home", node, "NAT-PMP"));
+  worker.signal(SIGTERM);
+  EXPECT_EQ(worker.exit_code(), 0);
+  EXPECT_TRUE(gateway.await_no_mapping()) << "what was asked for is taken back";
+}
+
+TEST_F(ReachTest, ARouterThatSpeaksUpnpLetsOthersIn) {
+  const NetNode& node = place("home", Nat::kFullyRandom);
+  const HomeGateway gateway(node, HomeGateway::Speaks::kUpnp, {.only_permanent = true});
+  Process& worker = cluster_->start_worker("home");
+  ASSERT_NO_FATAL_FAILURE(expect_mapped("home", node, "UPnP"));
+  worker.signal(SIGTERM);
+  EXPECT_EQ(worker.exit_code(), 0);
+  EXPECT_TRUE(gateway.await_no_mapping()) << "what was asked for is taken back";
+}
 
 TEST_F(ReachTest, AMappingIsRenewedBeforeItRunsOut) {
   const NetNode& node = place("home", Nat::kPortKeeping);
@@ -55,6 +113,28 @@ TEST_F(ReachTest, NobodyIsAskedWhereTheOwnerDoesNotWantIt) {
   Process& worker = cluster_->start_worker("home", {"--port-mapping", "off"});
   ASSERT_TRUE(worker.await_err(has_text("its relays: "))) << worker.err();
   EXPECT_TRUE(gateway.mappings().empty());
+}
+
+// All three keep the job, so those two have much to say to each other.
+TEST_F(ReachTest, AJobOfTwoBehindRoutersThatKeepPortsEndsOverAPunchedLink) {
+  for (const char* name : {"home-1", "home-2"}) {
+    place(name, Nat::kPortKeeping);
+    Process& worker = cluster_->start_worker(name, {"--log-level", "debug"});
+    ASSERT_TRUE(worker.await_err(has_text("its relays: "))) << worker.err();
+  }
+  cluster_->await_workers(3);
+  const Mersenne job(cluster_->folder(), 4001, 6000);
+  const auto ended = cluster_->run(job.submission());
+  ASSERT_EQ(ended.exit_code, 0) << ended.err << cluster_->worker("home-1").err()
+                                << cluster_->worker("home-2").err();
+  job.expect_right(ended.out);
+  for (const char* name : {"home-1", "home-2"}) {
+    await_seen(name, [](const nlohmann::json& seen) {
+      return seen["status"]["links"]["punched"] == 1 && seen["status"]["links"]["relayed"] == 0 &&
+             seen["status"]["units_computed"] > 0;
+    });
+  }
+  EXPECT_THAT(cluster_->run({"doctor"}).out, HasSubstr("2 ends are punched"));
 }
 
 }  // namespace

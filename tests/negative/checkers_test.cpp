@@ -104,6 +104,24 @@ TEST(EveryJobFinishes, CatchesALeaseThatNobodyGets) {
   }
 }
 
+TEST(CopiesKept, CatchesACopyThatWasPromisedAndNotMade) {
+  for (const bool planted : {false, true}) {
+    Pool pool;
+    pool.workers(5, planted ? spec_of(worker_factory<EmptyHanded>()) : WorkerSpec{});
+    JobSpec spec = Pool::job_of(40, 100ms);
+    spec.kernel.output_bytes = 5000;
+    JobRun& job = pool.submit(spec);
+    ASSERT_TRUE(pool.run_until_finished());
+    for (const NodeIndex worker : pool.all_workers()) {
+      if (std::count(job.stewards.begin(), job.stewards.end(), worker) > 0) continue;
+      pool.world().leave(worker);
+      break;
+    }
+    pool.judgement();
+    EXPECT_EQ(pool.caught("copies_kept"), planted);
+  }
+}
+
 TEST(OverlayConnected, CatchesAWorkerThatKeepsNoLinks) {
   for (const bool planted : {false, true}) {
     Pool pool;

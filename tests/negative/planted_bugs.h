@@ -120,6 +120,29 @@ class CarelessLeader final : public PlainWorker {
   }
 };
 
+// Says that it keeps a copy, and does not.
+class EmptyHanded final : public PlainWorker {
+ public:
+  explicit EmptyHanded(WorkerParts parts) : EmptyHanded(parts.signer.id(), std::move(parts)) {}
+  PeerActions step(Instant now, PeerEvent event) override {
+    const auto* received = std::get_if<Received>(&event);
+    const auto message =
+        received != nullptr ? decode(received->bytes) : tl::unexpected(DecodeError{});
+    const auto* keep = message ? std::get_if<Keep>(&*message) : nullptr;
+    if (keep == nullptr) return PlainWorker::step(now, std::move(event));
+    Kept kept{.job = keep->job, .output = {}, .holder = self_, .held = true, .detail = {}};
+    if (const auto receipt = decode_receipt(keep->receipt)) {
+      kept.output = receipt->outputs.large.front();
+    }
+    return {Send{received->peer, encode(Message(kept))}};
+  }
+
+ private:
+  EmptyHanded(const NodeId& self, WorkerParts parts) : PlainWorker(std::move(parts)), self_(self) {}
+
+  NodeId self_;
+};
+
 // Dials coordinators alone, and hangs up on every worker.
 class Hermit final : public PlainWorker {
  public:

@@ -26,12 +26,12 @@ TEST(Work, AThiefGetsHalf) {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     Pool pool(seed);
     pool.workers(3);
-    JobRun& job = pool.submit(Pool::job_of(600, 200ms));
+    JobRun& job = pool.submit(Pool::job_of(3000, 40ms));
     ASSERT_TRUE(pool.run_until_ended(job, 60));
     // They come late: most of the range is leased, and has to be taken from those who hold it.
     pool.workers(3);
     ASSERT_TRUE(pool.run_until_finished());
-    EXPECT_EQ(job.verified.size(), 600U);
+    EXPECT_EQ(job.verified.size(), 3000U);
     for (const NodeIndex worker : pool.all_workers()) {
       stolen += pool.world().node(worker).peer->status().units_stolen;
     }
@@ -43,7 +43,7 @@ TEST(Work, AThiefGetsHalf) {
 TEST(Work, UnitsComeFromPeersInAPoolOfThree) {
   Pool pool;
   pool.workers(3);
-  JobRun& job = pool.submit(Pool::job_of(300, 200ms));
+  JobRun& job = pool.submit(Pool::job_of(1000, 20ms));
   ASSERT_TRUE(pool.run_until_finished());
   EXPECT_GT(pool.status_at_steward(job).moved, 0U);
   EXPECT_EQ(pool.judgement(), "");

@@ -84,8 +84,13 @@ void Disk::keep(StoredFact fact) {
     case FactKind::kTask:
     case FactKind::kTaskTerms:
     case FactKind::kPaper:
-    case FactKind::kBatch: {
-      const std::pair key(fact.kind, fact.sequence);
+    case FactKind::kBatch:
+    case FactKind::kPart:
+    case FactKind::kMade:
+    case FactKind::kCopied:
+    case FactKind::kPartEnds:
+    case FactKind::kHolder: {
+      const std::tuple key(fact.kind, fact.sequence, fact.about);
       jobs_[fact.job].others[key] = std::move(fact);
       return;
     }
@@ -113,7 +118,7 @@ bool Disk::holds(FactKind kind, const JobId& job, std::uint64_t sequence) const 
   const auto found = jobs_.find(job);
   if (found == jobs_.end()) return false;
   if (kind == FactKind::kReceipt) return found->second.receipts.contains(sequence);
-  return found->second.others.contains({kind, sequence});
+  return found->second.others.contains({kind, sequence, NodeId()});
 }
 
 ReceiptsLoaded Disk::perform(const LoadReceipts& load) const {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "node/protocol/rng.h"
@@ -47,7 +48,7 @@ class Disk {
 
   struct JobFacts {
     std::map<std::uint64_t, Bytes> receipts;  // by sequence
-    std::map<std::pair<FactKind, std::uint64_t>, StoredFact> others;
+    std::map<std::tuple<FactKind, std::uint64_t, NodeId>, StoredFact> others;
   };
   std::map<JobId, JobFacts> jobs_;
   std::map<NodeId, StoredFact> peers_;

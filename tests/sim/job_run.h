@@ -25,6 +25,7 @@ struct JobSpec {
   std::uint64_t program_bytes = 0;  // above 0: a native program of that size
   std::uint64_t input_bytes = 0;    // above 0: a pack of inputs, so many bytes each
   std::int32_t priority = 0;
+  std::uint64_t keep_s = limits::kResultsKeptS;
 };
 
 // One job as its submitter's application sees it.

@@ -168,8 +168,9 @@ void Network::side_up(const SideUp& up) {
   const NodeIndex peer = link.node[1 - up.side];
   ++nodes_[self].link_ups;
   Hello hello = host_.hello_of(peer);
-  host_.deliver(
-      self, LinkUp{host_.id_of(peer), hello.role, host_.address_of(peer), std::move(hello.record)});
+  LinkUp event{host_.id_of(peer), hello.role, host_.address_of(peer), std::move(hello.record)};
+  if (event.peer != hello.node) event.session_of = hello.node;
+  host_.deliver(self, std::move(event));
 }
 
 void Network::close_side(std::uint32_t number, std::uint8_t side, const std::string& why) {

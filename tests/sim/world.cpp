@@ -54,6 +54,10 @@ Node& World::add_node(NodeKind kind, bool dialable, bool has_endpoint) {
         static_cast<UnixMs>(rng_.below(2 * skew + 1)) - static_cast<UnixMs>(skew);
   }
   network_.add_node(node->index, dialable ? node->endpoint : "");
+  if (kind == NodeKind::kSubmitter) {
+    node->session = 1 + node->index;
+    node->id = peer_name(Role::kSubmitter, node->signer->id(), node->session);
+  }
   by_id_[node->id] = node->index;
   nodes_.push_back(std::move(node));
   return *nodes_.back();
@@ -144,6 +148,7 @@ void World::start_worker(Node& node) {
 
 void World::start_submitter(Node& node) {
   SubmitterConfig config;
+  config.session = node.session;
   config.pool = pool_;
   config.doors = doors();
   config.unix_ms_at_zero = node.unix_ms_at_zero;
@@ -180,6 +185,7 @@ JobRun& World::submit(NodeIndex submitter, const JobSpec& spec) {
   manifest.unit_wall_ms = 600'000;
   manifest.max_attempts = spec.max_attempts;
   manifest.priority = spec.priority;
+  manifest.keep_s = spec.keep_s;
   manifest.created = unix_now();
   if (spec.kernel.noisy) manifest.comparison = Comparison::kEquivalent;
   const auto provide = [&](Bytes bytes) {
@@ -225,7 +231,7 @@ void World::cancel(JobRun& job) {
 }
 
 void World::ask_status(JobRun& job) {
-  ask(job.submitter, WantStatus{job.id, nodes_[job.submitter]->id});
+  ask(job.submitter, WantStatus{job.id, nodes_[job.submitter]->signer->id()});
 }
 
 void World::crash(NodeIndex index, Crash how) {
@@ -364,7 +370,8 @@ Hello World::hello_of(NodeIndex index) {
   Node& node = *nodes_[index];
   Hello hello;
   hello.pool = pool_;
-  hello.node = node.id;
+  hello.node = node.signer->id();
+  hello.session = node.session;
   switch (node.kind) {
     case NodeKind::kCoordinator:
       hello.role = Role::kCoordinator;

@@ -59,7 +59,8 @@ struct WorkerSpec {
 struct Node {
   NodeIndex index = 0;
   NodeKind kind = NodeKind::kWorker;
-  NodeId id;
+  NodeId id;                  // peer_name()
+  std::uint64_t session = 0;  // submitters
   std::string address;
   std::string endpoint;
   std::unique_ptr<Signer> signer;
@@ -222,6 +223,7 @@ class World final : private NetworkHost {
   void perform(Node&, OpenContent);
   void perform(Node&, StoreBlock);
   void perform(Node&, ReadBlock);
+  void perform(Node&, const DropContent&);
   void perform(Node&, JobAccepted);
   void perform(Node&, StewardsChanged);
   void remember_stewards(JobRun&, std::vector<Ticket::Door>, TermChain);

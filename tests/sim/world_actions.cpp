@@ -59,6 +59,7 @@ void add_to(RunningHash& h, const StoreBlock& a) {
   h.add(a.bytes);
 }
 void add_to(RunningHash& h, const ReadBlock& a) { mix_all(h, 13, a.id, a.first_leaf, a.reader); }
+void add_to(RunningHash& h, const DropContent& a) { mix_all(h, 31, a.id); }
 void add_to(RunningHash& h, const JobAccepted& a) {
   mix_all(h, 14, a.job);
   for (const Ticket::Door& door : a.stewards) mix_all(h, 14, door.node);
@@ -281,6 +282,8 @@ void World::perform(Node& node, ReadBlock read) {
   if (node.peer) return inject(node, options_.disk_read, PeerEvent(std::move(answer)));
   inject(node, options_.disk_read, SubmitterEvent(std::move(answer)));
 }
+
+void World::perform(Node& node, const DropContent& drop) { node.contents.drop(drop.id); }
 
 ComputeDone World::compute(Node& node, const Executor::Finished& finished) {
   const StartCompute& order = finished.order;

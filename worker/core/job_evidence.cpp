@@ -449,16 +449,18 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
   }
   Bytes bytes = encode(receipt);
   delivery_.add(receipt, bytes);
-  out.store(StoredFact{.kind = FactKind::kReceipt,
-                       .job = id_,
-                       .sequence = receipt.sequence,
-                       .about = {},
-                       .bytes = std::move(bytes)});
+  copies_.note(receipt);
+  out.store_soon(StoredFact{.kind = FactKind::kReceipt,
+                            .job = id_,
+                            .sequence = receipt.sequence,
+                            .about = {},
+                            .bytes = std::move(bytes)});
 }
 
 void JobLed::finish_if_done(Outbox& out) {
   if (!units_.all_ended() || phase_ != JobPhase::kRunning) return;
   phase_ = JobPhase::kDone;
+  out.hurry();
   if (!leading_) return;
   for (auto& [id, member] : members_) {
     if (member.asked && member.linked) {

@@ -49,7 +49,10 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
       .manifest = std::nullopt,
       .grant = paper_for(worker, id, pick.kind, pick.ranges),
       .terms = {}};
-  if (pick.kind == LeaseKind::kPrimary) send_states(worker, member, pick.ranges, out);
+  // Whoever verifies begins at the beginning. With a quorum of one nobody does.
+  if (pick.kind == LeaseKind::kPrimary || manifest_->quorum == 1) {
+    send_states(worker, member, pick.ranges, out);
+  }
   if (!member.knows_manifest) {
     message.manifest = signed_manifest_;
     message.terms = terms_;
@@ -106,7 +109,7 @@ bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
     // What the leader would have to verify itself is better computed beside it than stolen from it.
     if (id == context_.self && !blind_verifiers_suffice() && manifest_->quorum > 1) continue;
     const std::uint64_t held = leases_.units_held(id, LeaseKind::kPrimary);
-    if (held <= 2 * other.threads) continue;
+    if (held <= other.threads) continue;
     if (unit_ns_of(other) != 0 && held < units_for(other, Duration(10ms))) continue;
     holders.push_back({held, id});
   }

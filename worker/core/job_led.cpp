@@ -34,6 +34,7 @@ void JobLed::count_ends(const Receipt& receipt) {
 void JobLed::recover(const Receipt& receipt) {
   count_ends(receipt);
   units_.end(receipt.range);
+  copies_.note(receipt);
   next_sequence_ = std::max(next_sequence_, receipt.sequence + 1);
   delivery_ = Delivery(id_, next_sequence_ - 1);
 }

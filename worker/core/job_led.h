@@ -10,6 +10,7 @@
 
 #include "node/protocol/terms.h"
 #include "worker/core/batches.h"
+#include "worker/core/copy_book.h"
 #include "worker/core/delivery.h"
 #include "worker/core/lease_book.h"
 #include "worker/core/outbox.h"
@@ -109,6 +110,13 @@ class JobLed {
   std::optional<Instant> next_deadline() const;
 
   Delivery& delivery() { return delivery_; }
+  CopyBook& copies() { return copies_; }
+  const CopyBook& copies() const { return copies_; }
+  // It was given units of this job, by this leader.
+  bool has_part(const NodeId& worker) const {
+    const auto member = members_.find(worker);
+    return member != members_.end() && member->second.knows_manifest;
+  }
   JobStatus status() const;
   void storage_trouble(std::string what) { storage_trouble_ = std::move(what); }
   void check_invariants() const;
@@ -232,6 +240,7 @@ class JobLed {
   LeaseBook leases_;
   Batches batches_;
   Delivery delivery_;
+  CopyBook copies_;
   UnitStates states_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back

@@ -8,7 +8,6 @@
 namespace shoal {
 namespace {
 
-constexpr Duration kPrefetchWork = 300ms;
 constexpr Duration kAnswerPatience = 10s;
 // A leader remembers who waits. One that forgot is reminded, and it costs next to nothing.
 constexpr Duration kHungryPatience = 300s;
@@ -20,8 +19,13 @@ constexpr std::size_t kJobsOfOneLeader = 256;
 }  // namespace
 
 Labor::Labor(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
-             Membership& membership, Rng rng)
-    : config_(config), signer_(signer), checker_(checker), membership_(membership), rng_(rng) {}
+             Membership& membership, Custody& custody, Rng rng)
+    : config_(config),
+      signer_(signer),
+      checker_(checker),
+      membership_(membership),
+      custody_(custody),
+      rng_(rng) {}
 
 std::uint64_t Labor::Job::unstarted() const {
   std::uint64_t units = 0;
@@ -70,6 +74,14 @@ std::optional<NodeId> Labor::leader_of(const JobId& id) const {
   auto it = jobs_.lower_bound({id, NodeId{}});
   if (it == jobs_.end() || it->first.first != id) return std::nullopt;
   return it->second.leader;
+}
+
+bool Labor::works_for(const JobId& id) const {
+  for (auto it = jobs_.lower_bound({id, NodeId{}}); it != jobs_.end() && it->first.first == id;
+       ++it) {
+    if (it->second.saved && it->second.state != State::kOver) return true;
+  }
+  return false;
 }
 
 bool Labor::leader_linked(const Job& job) const {
@@ -264,6 +276,7 @@ void Labor::drop_job(Job& job, Outbox& out) {
   const Erase erase{.job = key.first, .what = Erase::What::kWorked};
   std::erase_if(unsaved_, [&](const StoredFact& fact) { return covers(erase, fact); });
   if (saved) out.erase(erase);
+  custody_.over(key.first);
   out.act(ForgetJob{key.first});
 }
 
@@ -375,7 +388,8 @@ void Labor::advance(Instant now, Outbox& out) {
   if (save_at_ && *save_at_ <= now) flush_saved(out);
   start_chunks(now, out);
   for (auto& [_, job] : jobs_) {
-    const bool dry = job.state == State::kReady && job.unstarted() == 0;
+    const bool dry =
+        job.state == State::kReady && job.unstarted() == 0 && chunks_.size() < chunks_wanted(job);
     if (dry && !job.stealing && !job.victims.empty()) try_next_victim(now, job, out);
   }
   ask_for_work(now, out);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "node/protocol/terms.h"
+#include "worker/core/custody.h"
 #include "worker/core/membership.h"
 #include "worker/core/outbox.h"
 
@@ -17,6 +18,8 @@ namespace shoal {
 // How long a victim may take to answer before the next one is asked.
 inline constexpr Duration kStealPatience = 3s;
 inline constexpr std::size_t kChunksMax = 256;
+// With less than this to do, a thread's worth, a worker asks for more.
+inline constexpr Duration kPrefetchWork = 300ms;
 // Of one job: more than a report could list is more than anybody should be given.
 inline constexpr std::size_t kLeasesMax = 1024;
 inline constexpr std::size_t kItemsMax = 16'384;
@@ -42,7 +45,7 @@ inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 class Labor {
  public:
   Labor(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
-        Membership& membership, Rng rng);
+        Membership& membership, Custody& custody, Rng rng);
 
   void recover(const std::vector<StoredFact>& facts);
   void on_started(Instant now, Outbox&);
@@ -58,14 +61,11 @@ class Labor {
   void tell(const JobFind&, JobFound&) const;
   std::vector<WorkAvailable> jobs_heard_of() const;
   std::optional<NodeId> leader_of(const JobId&) const;
+  // Has been given units of it, and it is not over.
+  bool works_for(const JobId&) const;
   // `job`'s content is here, or never will be.
   void on_content(Instant now, const ContentId&, const std::string& error, Outbox&);
   // Which contents a granted job needs; the peer fetches them.
-  struct ContentNeed {
-    ContentId id;
-    std::uint64_t length = 0;
-    std::vector<NodeId> sources;
-  };
   std::vector<ContentNeed> take_content_needs() { return std::exchange(needs_, {}); }
 
   // --- messages ---
@@ -242,6 +242,7 @@ class Labor {
   const Signer& signer_;
   const SignatureChecker& checker_;
   Membership& membership_;
+  Custody& custody_;
   Rng rng_;
   std::map<JobKey, Job> jobs_;
   std::deque<JobKey> over_;  // the latest that ended, so that old news does not bring them back

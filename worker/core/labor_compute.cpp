@@ -7,7 +7,10 @@
 namespace shoal {
 namespace {
 
-constexpr Duration kShortChunk = 200ms;  // such chunks are queued one ahead of each thread
+// Chunks shorter than this are queued one ahead of each thread, while there is plenty to do.
+constexpr Duration kShortChunk = 200ms;
+// And these always: compared with them, the way to the executor and back is long.
+constexpr Duration kTinyChunk = 20ms;
 // Receipts of such jobs carry every replica's digests: smaller batches keep them within a message.
 constexpr std::uint64_t kUnitsPerEquivalentBatch = 512;
 constexpr std::uint64_t kChunkGrowth = 8;
@@ -20,11 +23,16 @@ std::uint64_t power_of_two_below(std::uint64_t n) {
 
 }  // namespace
 
+// What is queued ahead can be stolen no more: at the end of a job, when each unit that waits here
+// is one that somebody else could compute now, nothing is.
 std::size_t Labor::chunks_wanted(const Job& job) const {
   const std::size_t threads = std::max<std::uint32_t>(config_.record.threads, 1);
-  const bool is_short = job.unit_ns == 0 || job.unit_ns * job.chunk_units <
-                                                static_cast<std::uint64_t>(kShortChunk.count());
-  return std::min(kChunksMax, is_short ? 2 * threads : threads);
+  const std::uint64_t waiting = job.unstarted();
+  const Duration unit(std::max<std::uint64_t>(job.unit_ns, 1));
+  const Duration chunk = unit * std::clamp<std::uint64_t>(waiting / 4, 1, job.chunk_units);
+  const bool plenty = waiting / threads >= static_cast<std::uint64_t>(kPrefetchWork / unit);
+  const bool ahead = job.unit_ns == 0 || chunk < kTinyChunk || (chunk < kShortChunk && plenty);
+  return std::min(kChunksMax, ahead ? 2 * threads : threads);
 }
 
 Labor::Job* Labor::next_to_run() {
@@ -219,6 +227,7 @@ Signed Labor::commit_run(Job& job, Range range, PackedOutputs outputs,
                          std::vector<Message>& shown) {
   auto digests = digests_of(outputs);
   check(digests.has_value() && digests->size() == range.size(), "an executor's outputs do not fit");
+  custody_.made(job.id, outputs.large);
   Held held{.range = range,
             .commitment = {},
             .salt = commitment_salt(signer_, job.id, range),

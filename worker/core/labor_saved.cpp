@@ -7,33 +7,10 @@
 // What a worker keeps on its disk of the jobs that it works for, and how it goes on from there.
 namespace shoal {
 
-bool is_worker_fact(FactKind kind) {
-  switch (kind) {
-    case FactKind::kTask:
-    case FactKind::kTaskTerms:
-    case FactKind::kPaper:
-    case FactKind::kBatch:
-      return true;
-    case FactKind::kManifest:
-    case FactKind::kReceipt:
-    case FactKind::kControl:
-    case FactKind::kSnapshot:
-    case FactKind::kPeer:
-    case FactKind::kTerms:
-    case FactKind::kEnded:
-      return false;
-  }
-  return false;
-}
-
-bool covers(const Erase& erase, const StoredFact& fact) {
-  return fact.kind != FactKind::kPeer && fact.job == erase.job &&
-         is_worker_fact(fact.kind) == (erase.what == Erase::What::kWorked);
-}
-
 void Labor::save_task(Job& job) {
   if (job.saved || !job.manifest) return;
   job.saved = true;
+  custody_.take_part(job.id, job.signed_manifest);
   save(StoredFact{.kind = FactKind::kTask,
                   .job = job.id,
                   .sequence = 0,
@@ -64,6 +41,7 @@ void Labor::recover_job(const StoredFact& task) {
   job.signed_manifest = std::move(*manifest);
   job.manifest = std::make_shared<const Manifest>(std::move(*what));
   job.saved = true;
+  custody_.take_part(job.id, job.signed_manifest);
   jobs_.emplace(job.key(), std::move(job));  // its leader is not known yet
 }
 

@@ -48,7 +48,9 @@ Signed Membership::own_record(Instant now) {
   NodeRecord record = config_.record;
   record.node = signer_.id();
   record.pool = config_.pool;
-  record.sequence = unix_ms(now);
+  // Of two within one millisecond the later one counts.
+  own_sequence_ = std::max(unix_ms(now), own_sequence_ + 1);
+  record.sequence = own_sequence_;
   record.via = via_;
   record.ttl_s = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
@@ -97,9 +99,13 @@ void Membership::set_via(Instant now, const std::vector<Via>& via, Outbox& out) 
 
 void Membership::announce(Instant now, Outbox& out) {
   const Signed record = own_record(now);
-  // A coordinator that is being visited right now has the old one, and is not dialled again.
-  for (const auto& [node, link] : links_) {
-    if (link.role != Role::kSubmitter) out.send(node, Announce{record});
+  ++changes_;
+  // A coordinator that is being visited right now has the old one, and is not dialled again; one
+  // that is being left hears nothing any more, and is visited again after that.
+  for (auto& [node, link] : links_) {
+    if (link.role == Role::kSubmitter || link.left) continue;
+    out.send(node, Announce{record});
+    link.told = changes_;
   }
   announce_at_ = now;
 }
@@ -116,12 +122,17 @@ void Membership::dial_doors(Instant now, Outbox& out) {
 
 void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   LinkState& link = links_[up.peer];
-  link = LinkState{.role = up.role, .address = up.address, .path = up.path, .used = now};
+  link = LinkState{.role = up.role,
+                   .node = up.node(),
+                   .address = up.address,
+                   .path = up.path,
+                   .told = changes_,
+                   .used = now};
   if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
     it->second.dialling = false;
     it->second.up_since = now;
   }
-  if (up.record && up.record->signer == up.peer) learn(now, *up.record, out);
+  if (up.record && up.record->signer == up.node()) learn(now, *up.record, out);
   const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
   if (up.role == Role::kCoordinator) {
     if (!door) return out.act(Drop{up.peer, "coordinators are called, they do not call"});
@@ -135,7 +146,8 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
 }
 
 void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
-  const bool was_up = links_.erase(lost.peer) > 0;
+  const auto link = links_.extract(lost.peer);
+  const bool was_up = !link.empty();
   auto it = contacts_.find(lost.peer);
   if (it == contacts_.end()) return;
   Contact& contact = it->second;
@@ -146,6 +158,7 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
   if (!was_up) ++contact.way;
   contact.not_before = lasted ? now : now + jittered(backoff(kRedialLeast, contact.failures));
   if (was_up) {
+    if (contact.door && link.mapped().told != changes_) announce_at_ = now;
     if (!active_at_) active_at_ = contact.not_before;
     return;
   }
@@ -163,7 +176,9 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
 void Membership::leave_coordinator(const NodeId& node, Outbox& out) {
   auto it = links_.find(node);
   if (it == links_.end() || it->second.role != Role::kCoordinator) return;
-  if (it->second.announced && it->second.sampled) out.act(Drop{node, "done"});
+  if (!it->second.announced || !it->second.sampled) return;
+  it->second.left = true;
+  out.act(Drop{node, "done"});
 }
 
 void Membership::on_announced(Instant, const NodeId& from, Outbox& out) {
@@ -257,6 +272,19 @@ bool Membership::reachable(const NodeId& node) const {
   auto it = contacts_.find(node);
   if (it == contacts_.end()) return false;
   return !it->second.what.endpoints.empty() || !it->second.what.via.empty();
+}
+
+const NodeId& Membership::node_of(const NodeId& peer) const {
+  const auto link = links_.find(peer);
+  return link == links_.end() ? peer : link->second.node;
+}
+
+std::vector<NodeId> Membership::sessions_of(const NodeId& node) const {
+  std::vector<NodeId> sessions;
+  for (const auto& [peer, link] : links_) {
+    if (link.node == node && peer != node) sessions.push_back(peer);
+  }
+  return sessions;
 }
 
 std::vector<NodeId> Membership::linked_workers() const {
@@ -359,6 +387,26 @@ std::optional<Instant> Membership::next_deadline() const {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
+}
+
+void Membership::fill(WorkerStatus& status) const {
+  status.peers = static_cast<std::uint32_t>(links_.size());
+  for (const auto& [node, link] : links_) {
+    switch (link.path) {
+      case LinkPath::kDirect:
+        ++status.links_direct;
+        break;
+      case LinkPath::kReversed:
+        ++status.links_reversed;
+        break;
+      case LinkPath::kPunched:
+        ++status.links_punched;
+        break;
+      case LinkPath::kRelayed:
+        ++status.links_relayed;
+        break;
+    }
+  }
 }
 
 void Membership::check_invariants() const {

@@ -23,11 +23,14 @@ class Membership {
  public:
   struct LinkState {
     Role role = Role::kWorker;
+    NodeId node;  // whose session it is; else the peer itself
     std::string address;
     LinkPath path = LinkPath::kDirect;
     bool announced = false;  // coordinators: what we came for
     bool sampled = false;
-    Instant used;  // when it last said something
+    bool left = false;       // dropped; the transport is still to tell
+    std::uint64_t told = 0;  // the change of the own record that it was last told of
+    Instant used;            // when it last said something
   };
 
   Membership(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
@@ -52,6 +55,10 @@ class Membership {
   bool note_use(Instant now, const NodeId& node);
   bool reachable(const NodeId& node) const;
   const std::map<NodeId, LinkState>& links() const { return links_; }
+  // The node whose key stands behind `peer`.
+  const NodeId& node_of(const NodeId& peer) const;
+  // The sessions of a submitter that are linked.
+  std::vector<NodeId> sessions_of(const NodeId& node) const;
   std::vector<NodeId> linked_workers() const;
   std::optional<Signed> record_of(const NodeId& node) const;
   const std::optional<NodeRecord> what_of(const NodeId& node) const;
@@ -59,6 +66,8 @@ class Membership {
   // The relays through which this node can be reached; others are told.
   void set_via(Instant now, const std::vector<Via>& via, Outbox&);
   const std::vector<Via>& via() const { return via_; }
+  // Its links, by the way they go.
+  void fill(WorkerStatus&) const;
   // The own record has changed: others are told.
   void announce(Instant now, Outbox&);
   void check_invariants() const;
@@ -98,6 +107,8 @@ class Membership {
   std::uint32_t door_failures_ = 0;
   std::uint32_t lonely_ = 0;  // visits to the doors in a row that led to nobody
   std::optional<Signed> own_;
+  UnixMs own_sequence_ = 0;
+  std::uint64_t changes_ = 0;  // of what it says, not of its age alone
   std::vector<Via> via_;
 };
 

@@ -7,6 +7,13 @@
 
 namespace shoal {
 
+// What a part of a peer wants to have, and who may have it.
+struct ContentNeed {
+  ContentId id;
+  std::uint64_t length = 0;
+  std::vector<NodeId> sources;
+};
+
 // Gathers the actions of one step. Parts of a peer speak to each other as peers do, by message;
 // what a node sends to itself never leaves it.
 class Outbox {
@@ -24,14 +31,25 @@ class Outbox {
   void act(PeerAction action) { actions_.push_back(std::move(action)); }
   void tell(LogLevel level, std::string text) { act(Tell{level, std::move(text)}); }
   // To be made durable; all facts of one step are one group.
-  void store(StoredFact fact) { facts_.push_back(std::move(fact)); }
+  void store(StoredFact fact) {
+    facts_.push_back(std::move(fact));
+    hurry();
+  }
+  // May wait a moment, and go along with what comes next.
+  void store_soon(StoredFact fact) { facts_.push_back(std::move(fact)); }
+  // Somebody waits for what is to be stored.
+  void hurry() { hurried_ = true; }
   bool stores() const { return !facts_.empty(); }
+  bool hurried() const { return hurried_; }
   // What is to be stored of it in this step as well.
   void erase(Erase what) {
     std::erase_if(facts_, [&](const StoredFact& fact) { return covers(what, fact); });
     act(std::move(what));
   }
-  std::vector<StoredFact> take_facts() { return std::exchange(facts_, {}); }
+  std::vector<StoredFact> take_facts() {
+    hurried_ = false;
+    return std::exchange(facts_, {});
+  }
 
   bool has_own_message() const { return !to_self_.empty(); }
   Message next_own_message() {
@@ -45,6 +63,7 @@ class Outbox {
   NodeId self_;
   PeerActions actions_;
   std::vector<StoredFact> facts_;
+  bool hurried_ = false;
   std::deque<Message> to_self_;
 };
 

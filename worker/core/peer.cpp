@@ -1,12 +1,12 @@
 #include "worker/core/peer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "node/content/core/exchange.h"
 #include "node/protocol/address.h"
 #include "node/reach/core/pass_through.h"
+#include "worker/core/custody.h"
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
 #include "worker/core/stewardship.h"
@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kStoreRetry = 5s;
+constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -29,24 +30,6 @@ Overloaded(F...) -> Overloaded<F...>;
 
 }  // namespace
 
-Bytes pack_signed(const Signed& fact) {
-  Bytes bytes;
-  bytes.reserve(32 + 64 + fact.body.size());
-  bytes.insert(bytes.end(), fact.signer.bytes.begin(), fact.signer.bytes.end());
-  bytes.insert(bytes.end(), fact.signature.bytes.begin(), fact.signature.bytes.end());
-  bytes.insert(bytes.end(), fact.body.begin(), fact.body.end());
-  return bytes;
-}
-
-std::optional<Signed> unpack_signed(ByteView bytes) {
-  if (bytes.size() < 96) return std::nullopt;
-  Signed fact;
-  std::memcpy(fact.signer.bytes.data(), bytes.data(), 32);
-  std::memcpy(fact.signature.bytes.data(), bytes.data() + 32, 64);
-  fact.body = to_bytes(bytes.subspan(96));
-  return fact;
-}
-
 // The parts of a peer, and who hears which message. It decides nothing itself.
 struct Peer::Impl {
   Impl(PeerConfig c, const Signer& s, const SignatureChecker& k, Rng r, RecoveredState recovered)
@@ -56,8 +39,9 @@ struct Peer::Impl {
         rng(r),
         out(s.id()),
         membership(config, signer, checker, rng.fork()),
-        stewardship(config, signer, checker, membership, rng.fork()),
-        labor(config, signer, checker, membership, rng.fork()),
+        custody(config, checker, signer.id()),
+        stewardship(config, signer, checker, membership, custody, rng.fork()),
+        labor(config, signer, checker, membership, custody, rng.fork()),
         exchange(rng.fork()),
         reach(reach_config(), signer, rng.fork()) {
     for (const StoredFact& fact : recovered.facts) {
@@ -66,6 +50,7 @@ struct Peer::Impl {
     }
     exchange.limit_rates(config.upload_rate, config.download_rate);
     exchange.limit_traffic(config.traffic_caps, config.traffic, config.unix_ms_at_zero);
+    custody.recover(recovered.facts);
     stewardship.recover(recovered.facts);
     labor.recover(recovered.facts);
   }
@@ -77,6 +62,7 @@ struct Peer::Impl {
   Instant now;
   Outbox out;
   Membership membership;
+  Custody custody;
   Stewardship stewardship;
   Labor labor;
   Exchange exchange;
@@ -86,6 +72,7 @@ struct Peer::Impl {
   std::string mapped;
   std::vector<StoredFact> store_again;
   std::optional<Instant> store_again_at;
+  Instant stored_at{};              // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
@@ -124,6 +111,7 @@ struct Peer::Impl {
     membership.on_started(now, out);
     stewardship.on_started(now, out);
     labor.on_started(now, out);
+    custody.on_started([this](const JobId& job) { return busy_with(job); });
     fetch_pinned();
   }
   void on(const DeadlineReached&) {
@@ -148,8 +136,13 @@ struct Peer::Impl {
       perform(exchange.link_up(
           now, up.peer, scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));
     }
-    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.peer) {
+    if (up.role == Role::kSubmitter && up.record && up.record->signer == up.node()) {
       visitors.insert_or_assign(up.peer, *up.record);  // whoever is sent it checks it
+    }
+    if (up.session_of && up.path != LinkPath::kRelayed) {  // it may have what its node is to have
+      for (const ContentId& content : exchange.wanted_of(*up.session_of)) {
+        perform(exchange.add_hearsay(now, content, up.peer));
+      }
     }
     for (const ContentName& content : config.pinned) {
       if (up.path == LinkPath::kRelayed) break;
@@ -198,16 +191,20 @@ struct Peer::Impl {
     std::vector<StoredFact> facts = std::move(it->second);
     storing.erase(it);
     stewardship.on_stored(now, facts, done.error, out);
+    custody.on_stored(facts, done.error, out);
     if (done.error.empty()) return;
     out.tell(LogLevel::kError, "cannot store: " + done.error);
     for (StoredFact& fact : facts) {
       // What a worker keeps for itself is computed again where it is lost.
-      if (fact.kind == FactKind::kPeer || is_worker_fact(fact.kind)) continue;
+      if (goes_with(fact.kind) != Erase::What::kKept) continue;
       if (stewardship.find(fact.job) != nullptr) store_again.push_back(std::move(fact));
     }
     if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
   }
   void on(ReceiptsLoaded& loaded) {
+    if (loaded.reader == signer.id()) {
+      return stewardship.on_own_receipts(now, loaded.job, std::move(loaded.receipts), out);
+    }
     if (JobLed* job = stewardship.find(loaded.job)) {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
@@ -340,7 +337,11 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const HoldersRequest& m) {
     Holders answer{m.content, {}};
-    for (const NodeId& node : exchange.holders_of(m.content)) {
+    std::vector<NodeId> holders = exchange.holders_of(m.content);
+    for (const NodeId& node : stewardship.holders_of(m.content)) {
+      if (std::find(holders.begin(), holders.end(), node) == holders.end()) holders.push_back(node);
+    }
+    for (const NodeId& node : holders) {
       if (answer.records.size() >= limits::kHoldersPerMessage) break;
       auto record = node == from ? std::nullopt : record_of(node);
       if (record) answer.records.push_back(std::move(*record));
@@ -354,8 +355,9 @@ struct Peer::Impl {
       if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
       if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
       ++linked;
-      membership.reach(now, record.signer, out);
-      perform(exchange.add_hearsay(now, m.content, record.signer));
+      for (const NodeId& holder : reached(record.signer)) {
+        perform(exchange.add_hearsay(now, m.content, holder));
+      }
     }
   }
   void hear(const NodeId& from, const BlockCancel& m) { exchange.on_cancel(from, m); }
@@ -375,6 +377,11 @@ struct Peer::Impl {
     stewardship.on_endorse_request(from, m, out);
   }
   void hear(const NodeId& from, const Endorse& m) { stewardship.on_endorse(now, from, m, out); }
+  void hear(const NodeId& from, const Keep& m) {
+    for (const Signed& holder : m.holders) membership.learn(now, holder, out);
+    custody.on_keep(from, m, out);
+  }
+  void hear(const NodeId& from, const Kept& m) { stewardship.on_kept(now, from, m, out); }
   void hear(const NodeId& from, const Rejoin& m) {
     if (JobLed* job = stewardship.find(m.job); job != nullptr && !job->leading() && !job->over()) {
       out.send(from, stewardship.notice_of(m.job));
@@ -440,6 +447,22 @@ struct Peer::Impl {
   }
 
   // --- what the parts ask of each other ---
+  // Those to ask for what `node` has: itself, dialled if need be, and the sessions of it that have
+  // come by themselves; then there is nobody to dial.
+  std::vector<NodeId> reached(const NodeId& node) {
+    std::vector<NodeId> peers = membership.sessions_of(node);
+    if (peers.empty()) membership.reach(now, node, out);
+    peers.push_back(node);
+    return peers;
+  }
+  void want(const ContentId& content, std::uint64_t length, const std::vector<NodeId>& nodes) {
+    std::vector<NodeId> sources;
+    for (const NodeId& node : nodes) {
+      if (node == signer.id()) continue;
+      for (const NodeId& peer : reached(node)) sources.push_back(peer);
+    }
+    perform(exchange.want(now, content, length, sources));
+  }
   WorkAvailable own_news(const JobId& job) {
     auto record = membership.record_of(signer.id());
     return {.job = job,
@@ -452,11 +475,17 @@ struct Peer::Impl {
       std::visit(Overloaded{[&](ContentArrived& arrived) {
                               stewardship.on_content(now, arrived.id, arrived.error, out);
                               labor.on_content(now, arrived.id, arrived.error, out);
+                              custody.on_content(arrived.id, arrived.error);
                               pin_arrived(arrived);
                             },
                             [&](auto& other) { out.act(std::move(other)); }},
                  action);
     }
+  }
+  // Whether there was anything to fetch.
+  bool fetch(const std::vector<ContentNeed>& needs) {
+    for (const ContentNeed& need : needs) want(need.id, need.length, need.sources);
+    return !needs.empty();
   }
   void settle() {
     bool again = true;
@@ -472,26 +501,40 @@ struct Peer::Impl {
         for (const NodeId& worker : membership.linked_workers()) out.send(worker, news);
         again = true;
       }
-      for (auto& need : stewardship.take_content_needs()) {
-        for (const NodeId& source : need.sources) membership.reach(now, source, out);
-        perform(exchange.want(now, need.id, need.length, need.sources));
-        again = true;
-      }
-      for (auto& need : labor.take_content_needs()) {
-        std::erase(need.sources, signer.id());
-        for (const NodeId& source : need.sources) membership.reach(now, source, out);
-        perform(exchange.want(now, need.id, need.length, need.sources));
-        again = true;
-      }
+      again |= fetch(stewardship.take_content_needs());
+      again |= fetch(labor.take_content_needs());
+      again |= fetch(custody.take_content_needs());
       labor.advance(now, out);
       again |= out.has_own_message();
     }
-    if (out.stores()) labor.flush_saved(out);
-    if (auto facts = out.take_facts(); !facts.empty()) {
-      Store store{.token = next_token++, .facts = facts};
-      storing.emplace(store.token, std::move(facts));
-      out.act(std::move(store));
-    }
+    custody.advance(
+        now, [this](const JobId& job) { return busy_with(job); },
+        [this] { return contents_in_use(); }, out);
+    store_facts();
+  }
+
+  // Each group costs the disk a wait: results that follow each other closely share one. The first
+  // after a pause, and the last of a job, wait for nobody.
+  void store_facts() {
+    if (!out.stores() || (!out.hurried() && now < stored_at + kStoreTogether)) return;
+    labor.flush_saved(out);
+    stored_at = now;
+    Store store{.token = next_token++, .facts = out.take_facts()};
+    storing.emplace(store.token, store.facts);
+    out.act(std::move(store));
+  }
+  std::optional<Instant> store_deadline() const {
+    if (!out.stores()) return std::nullopt;
+    return stored_at + kStoreTogether;
+  }
+
+  bool busy_with(const JobId& job) const { return stewardship.keeps(job) || labor.works_for(job); }
+  std::set<ContentId> contents_in_use() const {
+    std::set<ContentId> used;
+    stewardship.add_needed(used);
+    labor.add_needed(used);
+    for (const ContentName& content : config.pinned) used.insert(content.id);
+    return used;
   }
 
   WorkerStatus status() const {
@@ -499,27 +542,11 @@ struct Peer::Impl {
     status.node = signer.id();
     status.agent = config.record.agent;
     status.threads = config.record.threads;
-    status.peers = static_cast<std::uint32_t>(membership.links().size());
+    membership.fill(status);
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
     status.reachability = reach.reachability();
     status.mapped = mapped;
-    for (const auto& [node, link] : membership.links()) {
-      switch (link.path) {
-        case LinkPath::kDirect:
-          ++status.links_direct;
-          break;
-        case LinkPath::kReversed:
-          ++status.links_reversed;
-          break;
-        case LinkPath::kPunched:
-          ++status.links_punched;
-          break;
-        case LinkPath::kRelayed:
-          ++status.links_relayed;
-          break;
-      }
-    }
     return status;
   }
 };
@@ -541,8 +568,9 @@ PeerActions Peer::step(Instant now, PeerEvent event) {
 std::optional<Instant> Peer::next_deadline() const {
   std::optional<Instant> next;
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
-                  impl_->labor.next_deadline(), impl_->exchange.next_deadline(),
-                  impl_->reach.next_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
+                  impl_->labor.next_deadline(), impl_->custody.next_deadline(),
+                  impl_->exchange.next_deadline(), impl_->reach.next_deadline(),
+                  impl_->store_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
@@ -552,6 +580,7 @@ void Peer::check_invariants() const {
   impl_->membership.check_invariants();
   impl_->stewardship.check_invariants();
   impl_->labor.check_invariants();
+  impl_->custody.check_invariants();
   impl_->exchange.check_invariants();
   impl_->reach.check_invariants();
 }
@@ -563,10 +592,8 @@ bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
 
 std::set<ContentId> Peer::contents_needed() const {
-  std::set<ContentId> needed;
-  impl_->stewardship.add_needed(needed);
-  impl_->labor.add_needed(needed);
-  for (const ContentName& content : impl_->config.pinned) needed.insert(content.id);
+  std::set<ContentId> needed = impl_->contents_in_use();
+  impl_->custody.add_needed(needed);
   return needed;
 }
 WorkerStatus Peer::status() const { return impl_->status(); }

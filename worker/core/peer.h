@@ -57,13 +57,20 @@ enum class FactKind : std::uint8_t {
   kTaskTerms = 9,  // encode_chain() of such a job; sequence 0
   kPaper = 10,     // Signed grant that this node was given; sequence = the node's own count
   kBatch = 11,     // encoded KeptBatch that this node committed; sequence = its first unit
+  kPart = 12,      // Signed manifest of a job that this node has or had a part in; sequence 0
+  kMade = 13,      // ids of large outputs that it computed for it; sequence = its own count
+  kCopied = 14,    // ids of contents that it fetched as copies; likewise
+  kPartEnds = 15,  // when all that goes: sequence = Unix time in ms
+  // A worker that keeps a copy for a job that this node keeps: key = node id in `about`; sequence =
+  // of the receipt whose large outputs are meant
+  kHolder = 16,
 };
-inline constexpr FactKind kLastFactKind = FactKind::kBatch;
+inline constexpr FactKind kLastFactKind = FactKind::kHolder;
 struct StoredFact {
   FactKind kind = FactKind::kManifest;
   JobId job;
   std::uint64_t sequence = 0;
-  NodeId about;  // kPeer only
+  NodeId about;  // kPeer and kHolder only
   Bytes bytes;
 };
 // What a restarted node remembers. Receipts are given without their outputs' bytes being kept.
@@ -141,13 +148,15 @@ struct Erase {
   enum class What : std::uint8_t {
     kKept,    // what this node kept as a steward of the job
     kWorked,  // what it kept as a worker for it
+    kHeld,    // which contents it holds for it
   };
   JobId job;
   What what = What::kKept;
 };
 // Whether the fact goes with it.
 bool covers(const Erase&, const StoredFact&);
-bool is_worker_fact(FactKind);
+// What a fact goes with; nothing: it stays.
+std::optional<Erase::What> goes_with(FactKind);
 struct LoadReceipts {  // of `job`, sequences above `after`, about `bytes_max`, at least one
   JobId job;
   NodeId reader;
@@ -178,9 +187,12 @@ struct StartCompare {
 struct ForgetJob {  // this node has no more part in it: executors and caches may go
   JobId job;
 };
+struct DropContent {  // no job needs it any more; what the donor pinned stays
+  ContentId id;
+};
 using PeerAction = std::variant<Dial, Probe, Send, Drop, Tell, Store, Erase, LoadReceipts,
                                 StartCompute, CancelCompute, KeepState, StartCompare, ForgetJob,
-                                OpenContent, StoreBlock, ReadBlock>;
+                                OpenContent, StoreBlock, ReadBlock, DropContent>;
 using PeerActions = std::vector<PeerAction>;
 
 // Not thread-safe. Never blocks, reads a clock, opens a socket, or starts a thread. One call of

@@ -14,11 +14,13 @@ constexpr Duration kSlept = 1s;
 }  // namespace
 
 Stewardship::Stewardship(const PeerConfig& config, const Signer& signer,
-                         const SignatureChecker& checker, Membership& membership, Rng rng)
+                         const SignatureChecker& checker, Membership& membership, Custody& custody,
+                         Rng rng)
     : config_(config),
       signer_(signer),
       checker_(checker),
       membership_(membership),
+      custody_(custody),
       rng_(rng),
       context_{.self = signer.id(), .config = config, .signer = signer, .checker = checker} {}
 
@@ -55,6 +57,7 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
     Entry& entry = jobs_[fact.job];
     entry.job = std::make_unique<JobLed>(context_, *manifest, std::move(*what), rng_.fork());
     entry.durable = true;
+    custody_.take_part(fact.job, entry.job->signed_manifest());
   }
   for (const StoredFact& fact : facts) {
     Entry* found = entry(fact.job);
@@ -80,6 +83,10 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
         break;
       case FactKind::kEnded:
         found->ended = static_cast<UnixMs>(fact.sequence);
+        custody_.over(fact.job, kept_until(*found));
+        break;
+      case FactKind::kHolder:
+        found->job->copies().hold(fact.sequence, fact.about);
         break;
       case FactKind::kManifest:
       case FactKind::kPeer:
@@ -87,6 +94,10 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
       case FactKind::kTaskTerms:
       case FactKind::kPaper:
       case FactKind::kBatch:
+      case FactKind::kPart:
+      case FactKind::kMade:
+      case FactKind::kCopied:
+      case FactKind::kPartEnds:
         break;
     }
   }
@@ -98,7 +109,7 @@ void Stewardship::on_started(Instant now, Outbox& out) {
       const bool alone = entry.job->term().stewards.size() <= 1;
       entry.resume_at = alone ? now : now + kResumeWait;
     }
-    need_contents(entry);
+    if (entry.ended == 0) need_contents(entry);  // else they may have gone meanwhile
     if (entry.missing.empty()) begin(now, entry, out);
   }
 }
@@ -139,8 +150,9 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   const auto invalid = [&](std::string why) {
     answer(from, id, SubmitOutcome::kInvalid, std::move(why), out);
   };
-  if (submit.manifest.signer != from) return invalid("it was signed by somebody else");
-  const auto term = term_in_force(submit.terms, id, from, checker_);
+  const NodeId& submitter = membership_.node_of(from);
+  if (submit.manifest.signer != submitter) return invalid("it was signed by somebody else");
+  const auto term = term_in_force(submit.terms, id, submitter, checker_);
   if (!term) return invalid("the terms of its stewards do not hold: " + term.error());
   if (Entry* known = entry(id)) {
     // The same job again: the acknowledgement was lost, or its stewards are others now.
@@ -186,6 +198,7 @@ void Stewardship::need_contents(Entry& entry) {
 }
 
 void Stewardship::make_durable(Entry& entry, Outbox& out) {
+  custody_.take_part(entry.job->id(), entry.job->signed_manifest());
   out.store(StoredFact{.kind = FactKind::kManifest,
                        .job = entry.job->id(),
                        .sequence = 0,
@@ -265,6 +278,11 @@ void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
       case FactKind::kTaskTerms:
       case FactKind::kPaper:
       case FactKind::kBatch:
+      case FactKind::kPart:
+      case FactKind::kMade:
+      case FactKind::kCopied:
+      case FactKind::kPartEnds:
+      case FactKind::kHolder:
         break;
     }
   }
@@ -279,6 +297,7 @@ void Stewardship::note_end(Instant now, Entry& entry, Outbox& out) {
                        .sequence = static_cast<std::uint64_t>(entry.ended),
                        .about = {},
                        .bytes = {}});
+  custody_.over(entry.job->id(), kept_until(entry));
 }
 
 UnixMs Stewardship::kept_until(const Entry& entry) const {
@@ -311,6 +330,7 @@ void Stewardship::introduce_workers(Entry& entry) {
 
 void Stewardship::begin(Instant now, Entry& entry, Outbox& out) {
   entry.begun = true;
+  look_for_copies(now);
   entry.job->start(out);
   note_end(now, entry, out);
   meet_fellows(now, entry, out);
@@ -345,9 +365,13 @@ void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
 
 void Stewardship::on_link_lost(Instant now, const NodeId& node, Outbox& out) {
   heard_.erase(node);
+  forget_asks_of(node);
   bool lost_worker = false;
   for (auto& [_, entry] : jobs_) {
     lost_worker |= entry.job->worker_gone(now, node);
+    if (entry.job->copies().holders().contains(node) && note_absence(now, node)) {
+      look_for_copies(now + limits::kHeartbeatEvery);
+    }
     entry.job->delivery().reader_lost(node);
     entry.readings.erase(node);
     if (fellow(entry, node)) entry.away.emplace(node, now);
@@ -367,6 +391,11 @@ JobStatus Stewardship::status_of(Instant, const Entry& entry) const {
     if (steward != signer_.id() && membership_.linked(steward)) ++status.stewards_here;
   }
   status.kept_until = kept_until(entry);
+  if (sees_to_copies(entry)) {
+    status.inputs_held = entry.inputs_held;
+    status.large_outputs = entry.job->copies().outputs();
+    status.thin_outputs = entry.thin_outputs;
+  }
   return status;
 }
 
@@ -437,6 +466,7 @@ void Stewardship::on_deadline(Instant now, Outbox& out) {
     }
   }
   if (tick_at_ && *tick_at_ <= now) tick(now, out);
+  if (copies_at_ && *copies_at_ <= now) see_to_copies(now, out);
   forget_expired(now, out);
 }
 
@@ -445,6 +475,7 @@ std::optional<Instant> Stewardship::next_deadline() const {
   auto consider = [&](std::optional<Instant> at) {
     if (at && (!next || *at < *next)) next = at;
   };
+  consider(copies_at_);
   for (const auto& [_, entry] : jobs_) {
     consider(entry.job->next_deadline());
     consider(entry.fetch_again_at);

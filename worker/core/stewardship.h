@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/core/admission.h"
+#include "worker/core/custody.h"
 #include "worker/core/job_led.h"
 #include "worker/core/membership.h"
 
@@ -29,7 +30,7 @@ namespace shoal {
 class Stewardship {
  public:
   Stewardship(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
-              Membership& membership, Rng rng);
+              Membership& membership, Custody& custody, Rng rng);
 
   void recover(const std::vector<StoredFact>& facts);
   // After a restart: fetches what is missing, and goes on.
@@ -64,6 +65,13 @@ class Stewardship {
   void on_endorse_request(const NodeId& from, const EndorseRequest&, Outbox&);
   void on_endorse(Instant now, const NodeId& from, const Endorse&, Outbox&);
 
+  // --- copies of what is too large for a ledger (stewardship_copies.cpp) ---
+  void on_own_receipts(Instant now, const JobId&, std::vector<Bytes> receipts, Outbox&);
+  void on_kept(Instant now, const NodeId& from, const Kept&, Outbox&);
+  // As far as it is a content of a job that is kept here.
+  std::vector<NodeId> holders_of(const ContentId&) const;
+
+  bool keeps(const JobId& id) const { return jobs_.contains(id); }
   // A job that this node keeps, durably; and one that it leads. Nothing where it does not.
   JobLed* find(const JobId&);
   JobLed* led(const JobId&);
@@ -72,11 +80,6 @@ class Stewardship {
   std::vector<JobId> take_news() { return std::exchange(news_, {}); }
   std::vector<JobId> running() const;
 
-  struct ContentNeed {
-    ContentId id;
-    std::uint64_t length = 0;
-    std::vector<NodeId> sources;
-  };
   std::vector<ContentNeed> take_content_needs() { return std::exchange(needs_, {}); }
   std::uint64_t jobs_led() const;
   // The contents of the jobs that are kept here.
@@ -87,6 +90,7 @@ class Stewardship {
   struct Reading {  // of another steward's ledger
     std::uint64_t cursor = 0;
     bool once = false;
+    std::uint64_t bytes = 0;  // since more was asked for
   };
   struct Enlisting {  // a worker that is to become a steward
     NodeId candidate;
@@ -98,7 +102,7 @@ class Stewardship {
     std::set<ContentId> missing;
     bool durable = false;               // its manifest and terms are on disk
     bool begun = false;                 // and its content is here
-    std::vector<NodeId> to_answer;      // submitters that wait for the acknowledgement
+    std::vector<NodeId> to_answer;      // sessions that wait for the acknowledgement
     std::optional<NodeId> enlisted_by;  // a leader that does
     std::optional<Signed> snapshot;
     UnixMs ended = 0;                    // when; 0: it has not
@@ -109,6 +113,17 @@ class Stewardship {
     std::optional<Enlisting> enlisting;
     std::map<NodeId, Instant> declined;     // workers that would not be stewards, since
     std::optional<Instant> fetch_again_at;  // content that nobody had
+    std::map<NodeId, Instant> unwilling;    // workers that would not keep copies, since
+    std::uint64_t copy_cursor = 0;          // the first lot that was not looked at yet
+    std::uint32_t inputs_held = 0;          // as JobStatus has them, when they were last counted
+    std::uint64_t thin_outputs = 0;
+  };
+  struct CopyAsk {  // a worker that is to keep a copy
+    JobId job;
+    std::uint64_t lot = 0;
+    NodeId worker;
+    Instant since;
+    bool sent = false;  // else its receipt is being read from the disk
   };
   Entry* entry(const JobId&);
   const Entry* entry(const JobId&) const;
@@ -145,17 +160,34 @@ class Stewardship {
   void look_for_steward(Instant now, Entry&, Outbox&);
   std::optional<NodeId> steward_candidate(Instant now, const Entry&);
   void propose(Entry&, Outbox&);
+
+  bool sees_to_copies(const Entry&) const;
+  bool given_up(Instant now, const NodeId& holder) const;
+  bool note_absence(Instant now, const NodeId& holder);
+  void look_for_copies(Instant at);
+  void see_to_copies(Instant now, Outbox&);
+  std::size_t holders_here(Instant now, const CopyBook::Lot&) const;
+  void count_copies(Instant now, Entry&);
+  void ask_for_copies(Instant now, Entry&, Outbox&);
+  std::optional<NodeId> copy_candidate(const Entry&, const CopyBook::Lot&);
+  void ask_to_keep(Instant now, const Entry&, CopyAsk&, Bytes receipt, Outbox&);
+  void note_holder(Entry&, std::uint64_t lot, const NodeId& holder, Outbox&);
+  void forget_asks_of(const NodeId& worker);
   void admit_if_endorsed(Instant now, Entry&, Outbox&);
 
   const PeerConfig& config_;
   const Signer& signer_;
   const SignatureChecker& checker_;
   Membership& membership_;
+  Custody& custody_;
   Rng rng_;
   StewardContext context_;
   std::map<JobId, Entry> jobs_;
-  std::map<NodeId, Instant> heard_;  // stewards that are linked: their last sign of life
-  std::optional<Instant> tick_at_;   // while a job with fellow stewards is active
+  std::map<NodeId, Instant> heard_;   // stewards that are linked: their last sign of life
+  std::optional<Instant> tick_at_;    // while a job with fellow stewards is active
+  std::map<NodeId, Instant> absent_;  // holders that are not linked -> when they are given up
+  std::vector<CopyAsk> asks_;
+  std::optional<Instant> copies_at_;  // when to count again
   std::vector<JobId> news_;
   std::vector<ContentNeed> needs_;
 };

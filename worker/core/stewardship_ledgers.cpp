@@ -25,7 +25,8 @@ std::vector<Range> told(const RangeSet& known) {
 bool Stewardship::may_read(const JobId& id, const NodeId& reader) const {
   const Entry* found = entry(id);
   if (found == nullptr || !found->durable) return false;
-  return reader == found->job->signed_manifest().signer || fellow(*found, reader);
+  const NodeId& node = membership_.node_of(reader);
+  return node == found->job->signed_manifest().signer || fellow(*found, reader);
 }
 
 void Stewardship::read_from(Entry& entry, const NodeId& keeper, Outbox& out) {
@@ -48,6 +49,7 @@ void Stewardship::on_results(Instant now, const NodeId& from, const Results& res
   for (const Bytes& bytes : results.receipts) {
     auto receipt = decode_receipt(bytes);
     if (!receipt) continue;
+    reading->second.bytes += bytes.size();
     reading->second.cursor = std::max(reading->second.cursor, receipt->sequence);
     if (job.ended().contains(receipt->range)) continue;
     const std::string fault = receipt_fault(job.manifest(), job.id(), *receipt, checker_);
@@ -60,7 +62,8 @@ void Stewardship::on_results(Instant now, const NodeId& from, const Results& res
   }
   if (results.end) {
     found->readings.erase(reading);
-  } else if (!results.receipts.empty()) {
+  } else if (reading->second.bytes >= kReadAhead / 4) {
+    reading->second.bytes = 0;
     out.send(from,
              ResultsRequest{
                  .job = job.id(), .cursor = reading->second.cursor, .credit_bytes = kReadAhead});

@@ -66,6 +66,7 @@ void Stewardship::take_lead(Instant now, Entry& entry, Outbox& out) {
   if (!entry.job->active() || entry.job->leading()) return;
   introduce_workers(entry);
   entry.job->lead(now, entry.job->term().epoch, out);
+  look_for_copies(now);
   news_.push_back(entry.job->id());
 }
 

@@ -18,6 +18,16 @@ namespace {
 // Long enough to cost nothing, short enough that an error in a deadline heals.
 constexpr Duration kLongestWait = 60s;
 
+// Why links come and go is the first question where something hangs.
+void log_link(const LinkEvent& event) {
+  if (const auto* up = std::get_if<LinkUp>(&event)) {
+    log_line(LogLevel::kDebug, "link to " + short_hex(up->peer) + " at " + up->address + ": " +
+                                   std::string(name_of(up->path)));
+  } else if (const auto* lost = std::get_if<LinkLost>(&event)) {
+    log_line(LogLevel::kDebug, "no link to " + short_hex(lost->peer) + ": " + lost->why);
+  }
+}
+
 }  // namespace
 
 void log_line(LogLevel level, std::string text) {
@@ -58,6 +68,7 @@ void WorkerLoop::run() {
     const auto timeout = time_to_wait();
     keeper_called_ = false;
     for (LinkEvent& event : parts_.link.wait(timeout, fds, readable)) {
+      log_link(event);
       std::visit([this](auto& what) { step(std::move(what)); }, event);
       step_answers();
     }
@@ -133,6 +144,8 @@ void WorkerLoop::perform(PeerAction action) {
             parts_.contents.set_needed(parts_.peer.contents_needed());
           }
           answers_.emplace_back(parts_.contents.perform(what));
+        } else if constexpr (std::is_same_v<Action, DropContent>) {
+          if (!parts_.contents.pinned(what.id)) parts_.contents.drop(what.id);
         } else {
           static_assert(std::is_same_v<Action, StartCompute> ||
                         std::is_same_v<Action, CancelCompute> ||

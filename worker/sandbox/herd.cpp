@@ -20,8 +20,12 @@
 namespace shoal {
 namespace {
 
-// How often memory is measured. What is taken in between is bounded by the processes' own limits.
-constexpr int kMeasureEveryMs = 100;
+// Memory is measured again before a program could have filled what is left, were it to take it as
+// fast as a large machine gives it out; but within these. What is taken in between is bounded by
+// the processes' own limits.
+constexpr int kMeasureLeastMs = 100;
+constexpr int kMeasureMostMs = 1000;
+constexpr std::uint64_t kTakenPerMs = 8 << 20;
 
 std::string read_small_file(int folder, const std::string& path) {
   const int fd = ::openat(folder, path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -55,6 +59,7 @@ class Keeper {
   void take_order();
   void seal();
   void measure();
+  int next_measure_ms() const;
   std::uint64_t memory_of_all(bool exactly) const;
   std::uint64_t cpu_ns() const;
   void tell(HerdNews::Kind kind, std::uint64_t memory) const;
@@ -67,6 +72,7 @@ class Keeper {
   bool seal_open_ = true;
   bool out_of_memory_ = false;
   int status_ = 0;
+  std::uint64_t last_ = 0;
   std::uint64_t most_ = 0;
 };
 
@@ -107,10 +113,17 @@ void Keeper::measure() {
   // What is resident counts shared pages once for each process, and files: an upper bound, and
   // cheap. The exact figure costs a walk through all pages.
   if (herd_.memory_bytes != 0 && bytes > herd_.memory_bytes) bytes = memory_of_all(true);
+  last_ = bytes;
   most_ = std::max(most_, bytes);
   if (herd_.memory_bytes == 0 || bytes <= herd_.memory_bytes) return;
   out_of_memory_ = true;
   signal_all(SIGKILL);
+}
+
+int Keeper::next_measure_ms() const {
+  const std::uint64_t left = herd_.memory_bytes - std::min(herd_.memory_bytes, last_);
+  return static_cast<int>(
+      std::clamp<std::uint64_t>(left / kTakenPerMs, kMeasureLeastMs, kMeasureMostMs));
 }
 
 std::uint64_t Keeper::cpu_ns() const {
@@ -168,7 +181,7 @@ HerdNews Keeper::run() {
     std::array<pollfd, 3> watched{{{signals, POLLIN, 0},
                                    {control_open_ ? herd_.control_fd : -1, POLLIN, 0},
                                    {seal_open_ ? herd_.seal_fd : -1, POLLIN, 0}}};
-    ::poll(watched.data(), watched.size(), measured ? kMeasureEveryMs : -1);
+    ::poll(watched.data(), watched.size(), measured ? next_measure_ms() : -1);
     if (watched[0].revents != 0) {
       signalfd_siginfo taken{};
       while (::read(signals, &taken, sizeof taken) == sizeof taken) {

@@ -43,6 +43,8 @@ struct ContentArrived {
   std::string error;
 };
 
+// "All of it is here", in as many messages as that takes.
+std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length);
 // "It is here", for those who may be asked who has it. Of many blocks one is named, another one to
 // each: who fetches it says so, and hears which it is to ask for.
 Holdings holdings_for(const NodeId& to, const ContentId& id, std::uint64_t length);
@@ -96,6 +98,7 @@ class Exchange {
   // Who is known here to hold a part of it or to be about to, for those who ask.
   std::vector<NodeId> holders_of(const ContentId&) const;
   std::vector<NodeId> sources_of(const ContentId&) const;  // of a want
+  std::set<ContentId> wanted_of(const NodeId&) const;      // of which it is a source
   // Sources that sent a block which does not belong to the content.
   const std::set<NodeId>& liars() const { return liars_; }
   // Whether the answer to such a request is still waited for.

@@ -27,7 +27,10 @@ std::string shown(std::string text) {
 }  // namespace
 
 Circuits::Circuits(Config config, const Signer& signer, Rng rng)
-    : config_(std::move(config)), signer_(signer), rng_(rng) {}
+    : config_(std::move(config)),
+      signer_(signer),
+      self_(peer_name(config_.role, signer.id(), config_.session)),
+      rng_(rng) {}
 
 Hash256 Circuits::fresh_random() {
   Hash256 random;
@@ -51,11 +54,12 @@ bool Circuits::open(Instant now, const NodeId& peer, const NodeId& relay, ReachO
   if (circuits_.contains(peer) || circuits_.size() >= limits::kCircuitsPerNode) return false;
   Circuit& circuit = circuits_[peer];
   circuit.relay = relay;
+  circuit.node = peer;  // only nodes have relays
   circuit.opener = true;
   circuit.random = fresh_random();
   if (config_.punches) circuit.punch_port = fresh_port();
   circuit.deadline = now + kOpeningPatience;
-  out.send(relay, CircuitOpen{signer_.id(), peer, circuit.random, "", circuit.punch_port});
+  out.send(relay, CircuitOpen{self_, peer, circuit.random, "", circuit.punch_port, own_node()});
   return true;
 }
 
@@ -65,7 +69,7 @@ void Circuits::on(Instant now, const NodeId& relay, const CircuitOpen& m, std::s
   if (existing != circuits_.end() && refusal.empty()) {
     // Both asked at once, perhaps through different relays: the question of the lesser id stands.
     const bool crossed = existing->second.state == Circuit::State::kAsked;
-    if (crossed && signer_.id() < m.from) {
+    if (crossed && self_ < m.from) {
       refusal = "this side has asked as well";
     } else if (crossed && existing->second.relay == relay) {
       circuits_.erase(existing);  // the relay has dropped that question already
@@ -77,13 +81,15 @@ void Circuits::on(Instant now, const NodeId& relay, const CircuitOpen& m, std::s
     refusal = "there are too many circuits here";
   }
   const Hash256 random = fresh_random();
-  auto channel = SealedChannel::between(signer_, {m.from, m.random}, {signer_.id(), random});
+  const NodeId node = session_of(m.node).value_or(m.from);
+  auto channel = SealedChannel::between(signer_, {node, m.random}, {signer_.id(), random});
   if (refusal.empty() && !channel) refusal = "the id is no valid key";
   if (!refusal.empty()) {
-    return out.send(relay, CircuitAnswer{signer_.id(), m.from, false, {}, std::move(refusal), ""});
+    return out.send(relay, CircuitAnswer{self_, m.from, false, {}, std::move(refusal), ""});
   }
   Circuit& circuit = circuits_[m.from];
   circuit.relay = relay;
+  circuit.node = node;
   circuit.random = random;
   circuit.address = m.address;
   circuit.channel = std::move(channel);
@@ -91,9 +97,9 @@ void Circuits::on(Instant now, const NodeId& relay, const CircuitOpen& m, std::s
   circuit.deadline = now + kOpeningPatience;
   if (m.punch_port != 0 && config_.punches) {
     circuit.punch_port = fresh_port();
-    punches_.push_back({m.from, relay, m.address, circuit.punch_port, m.punch_port});
+    punches_.push_back({m.from, relay, m.address, circuit.punch_port, m.punch_port, m.node});
   }
-  out.send(relay, CircuitAnswer{signer_.id(), m.from, true, random, "", "", circuit.punch_port});
+  out.send(relay, CircuitAnswer{self_, m.from, true, random, "", "", circuit.punch_port});
   greet(circuit, m.from, out);
 }
 
@@ -110,7 +116,7 @@ void Circuits::on(Instant now, const NodeId& relay, const CircuitAnswer& m, Reac
   circuit.state = Circuit::State::kGreeting;
   circuit.deadline = now + kOpeningPatience;
   if (m.punch_port != 0) {
-    punches_.push_back({m.from, relay, m.address, circuit.punch_port, m.punch_port});
+    punches_.push_back({m.from, relay, m.address, circuit.punch_port, m.punch_port, {}});
   }
   greet(circuit, m.from, out);
 }
@@ -121,6 +127,7 @@ void Circuits::greet(Circuit& circuit, const NodeId& peer, ReachOutput& out) {
   hello.node = signer_.id();
   hello.role = config_.role;
   hello.record = config_.record();
+  hello.session = config_.session;
   seal(circuit, peer, encode(Message(std::move(hello))), out);
 }
 
@@ -129,7 +136,7 @@ bool Circuits::seal(Circuit& circuit, const NodeId& peer, ByteView plain, ReachO
   const std::size_t size = plain.size() + SealedChannel::kOverheadBytes;
   if (circuit.bytes_out + size > limits::kCircuitBytes) return false;
   circuit.bytes_out += size;
-  out.send(circuit.relay, CircuitData{signer_.id(), peer, circuit.channel->seal(plain)});
+  out.send(circuit.relay, CircuitData{self_, peer, circuit.channel->seal(plain)});
   return true;
 }
 
@@ -152,16 +159,20 @@ void Circuits::take_greeting(Instant now, Circuit& circuit, const NodeId& peer, 
   if (hello == nullptr) return end(peer, "the first message is no Hello", out);
   if (hello->version != Hello{}.version) return end(peer, "it speaks another version", out);
   if (hello->pool != config_.pool) return end(peer, "it belongs to another pool", out);
-  // The seal has shown who holds the key; ids that share it differ in this.
-  if (hello->node != peer) return end(peer, "the id is not that of the circuit", out);
+  // The seal has shown who holds the key; ids that share it, and its sessions, differ in this.
+  if (hello->node != circuit.node || peer_name(hello->role, hello->node, hello->session) != peer) {
+    return end(peer, "the id is not that of the circuit", out);
+  }
   if (hello->role == Role::kCoordinator) return end(peer, "coordinators are dialled", out);
   circuit.state = Circuit::State::kUp;
   circuit.deadline = now + kLongest;
-  out.events.emplace_back(LinkUp{.peer = peer,
-                                 .role = hello->role,
-                                 .address = circuit.address,
-                                 .record = hello->record,
-                                 .path = LinkPath::kRelayed});
+  LinkUp up{.peer = peer,
+            .role = hello->role,
+            .address = circuit.address,
+            .record = hello->record,
+            .path = LinkPath::kRelayed};
+  if (peer != circuit.node) up.session_of = circuit.node;
+  out.events.push_back(std::move(up));
 }
 
 void Circuits::on(const NodeId& relay, const CircuitEnd& m, ReachOutput& out) {
@@ -181,7 +192,7 @@ void Circuits::end(const NodeId& peer, const std::string& why, ReachOutput& out)
   const auto it = circuits_.find(peer);
   if (it == circuits_.end()) return;
   const NodeId node = peer;  // it may stand in what is removed
-  out.send(it->second.relay, CircuitEnd{signer_.id(), node, why});
+  out.send(it->second.relay, CircuitEnd{self_, node, why});
   remove(node, why, out);
 }
 
@@ -222,7 +233,7 @@ std::optional<Instant> Circuits::next_deadline() const {
 void Circuits::check_invariants() const {
   check(circuits_.size() <= limits::kCircuitsPerNode, "this node has too many circuits");
   for (const auto& [peer, circuit] : circuits_) {
-    check(peer != signer_.id() && circuit.relay != peer, "a circuit leads nowhere");
+    check(peer != self_ && circuit.relay != peer, "a circuit leads nowhere");
     check(circuit.bytes_out <= limits::kCircuitBytes, "a circuit has carried more than it may");
     check(circuit.channel.has_value() == (circuit.state != Circuit::State::kAsked),
           "a circuit without keys");

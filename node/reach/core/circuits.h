@@ -31,9 +31,8 @@ class Circuits {
     Role role = Role::kWorker;
     // What this node says of itself in Hello, when it is asked.
     std::function<std::optional<Signed>()> record;
-    // Whether this node tries to punch through beside a circuit. Nobody switches it on yet: see
-    // docs/architecture.md.
-    bool punches = false;
+    bool punches = true;        // whether it tries to punch through beside a circuit
+    std::uint64_t session = 0;  // as in Hello
   };
   Circuits(Config config, const Signer& signer, Rng rng);
 
@@ -51,6 +50,8 @@ class Circuits {
   void on_deadline(Instant now, ReachOutput&);
   std::optional<Instant> next_deadline() const;
 
+  // The key of this node, where its name is that of a session; else zero.
+  NodeId own_node() const { return self_ == signer_.id() ? NodeId{} : signer_.id(); }
   bool empty() const { return circuits_.empty(); }
   bool up(const NodeId& peer) const;
   // Circuits that this node asked for and that did not come about: to whom, and why.
@@ -62,6 +63,7 @@ class Circuits {
     std::string address;  // of the peer, as the relay says
     std::uint16_t here = 0;
     std::uint16_t there = 0;
+    NodeId node;  // whose session `peer` is; zero: `peer` is a node's id
   };
   std::vector<Punch> take_punches() { return std::exchange(punches_, {}); }
   void check_invariants() const;
@@ -70,6 +72,7 @@ class Circuits {
   struct Circuit {
     enum class State : std::uint8_t { kAsked, kGreeting, kUp };
     NodeId relay;
+    NodeId node;  // whose key the other side holds
     bool opener = false;
     State state = State::kAsked;
     Hash256 random;                // this side's
@@ -89,6 +92,7 @@ class Circuits {
 
   Config config_;
   const Signer& signer_;
+  const NodeId self_;  // the name of this end
   Rng rng_;
   std::map<NodeId, Circuit> circuits_;
   std::vector<std::pair<NodeId, std::string>> failed_;

@@ -8,7 +8,7 @@ namespace shoal {
 
 Reach::Reach(ReachConfig config, const Signer& signer, Rng rng)
     : config_(std::move(config)),
-      self_(signer.id()),
+      self_(peer_name(config_.hello.role, signer.id(), config_.hello.session)),
       dialability_(config_.port, rng.fork()),
       own_relays_(rng.fork()),
       circuits_(config_.hello, signer, rng.fork()),
@@ -23,7 +23,7 @@ void Reach::on(Instant now, LinkUp up) {
     out_.actions.emplace_back(Drop{peer, "nobody was asked to dial"});
     return;
   }
-  ReachLink link{.role = up.role, .address = up.address};
+  ReachLink link{.role = up.role, .address = up.address, .node = up.node()};
   if (const auto dial = dials_.extract(peer)) {
     link.dialled = true;
     link.endpoint = dial.mapped().endpoint;
@@ -47,6 +47,10 @@ void Reach::on(Instant now, LinkUp up) {
 
 void Reach::on(Instant now, LinkLost lost) {
   const auto dial = dials_.find(lost.peer);
+  if (!links_.contains(lost.peer) && dial != dials_.end() && dial->second.replaced > 0) {
+    --dial->second.replaced;
+    return;
+  }
   const bool of_owner =
       links_.contains(lost.peer) || dial == dials_.end() || dial->second.for_owner;
   if (of_owner) out_.events.push_back(lost);
@@ -73,7 +77,7 @@ void Reach::on(Instant now, const Probed& probed) {
 // --- what the owner does ---
 
 void Reach::start_dial(const NodeId& peer, OpenDial dial) {
-  out_.actions.emplace_back(Dial{peer, dial.endpoint, {}, dial.punch_from});
+  out_.actions.emplace_back(Dial{peer, dial.endpoint, {}, dial.punch_from, dial.session_of});
   dials_[peer] = std::move(dial);
 }
 
@@ -86,7 +90,9 @@ void Reach::perform(Instant now, Dial dial) {
     return;
   }
   if (!dial.endpoint.empty()) {
-    return start_dial(dial.peer, {.endpoint = std::move(dial.endpoint), .for_owner = true});
+    return start_dial(
+        dial.peer,
+        {.endpoint = std::move(dial.endpoint), .for_owner = true, .session_of = dial.session_of});
   }
   std::erase_if(dial.via,
                 [&](const Via& via) { return via.node == self_ || via.node == dial.peer; });
@@ -189,7 +195,9 @@ void Reach::heard(Instant now, const NodeId& from, const Reverse& m) {
   if (m.port == 0 || m.from == self_) return;
   if (links_.contains(m.from) || dials_.contains(m.from)) return;
   if (!introductions_.take(now, to_hex(from))) return;
-  start_dial(m.from, {.endpoint = join_endpoint({m.address, m.port}), .reversal = true});
+  start_dial(m.from, {.endpoint = join_endpoint({m.address, m.port}),
+                      .reversal = true,
+                      .session_of = session_of(m.node)});
 }
 
 bool Reach::may_be_told_to_dial(const std::string& address, const NodeId& relay) const {

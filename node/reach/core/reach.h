@@ -85,6 +85,8 @@ class Reach {
     bool for_owner = false;        // otherwise the owner is not told when it fails
     bool reversal = false;         // the other side asked for it
     std::uint16_t punch_from = 0;  // the other side dials at the same time; 0: no punch
+    std::optional<NodeId> session_of = {};
+    unsigned replaced = 0;  // dials given up for this one whose end the transport has yet to tell
   };
   // A link that the owner wants and that relays are asked for.
   struct Attempt {
@@ -118,7 +120,7 @@ class Reach {
   void update_relays(Instant now);
 
   ReachConfig config_;
-  NodeId self_;
+  NodeId self_;  // its name (peer_name)
   Dialability dialability_;
   OwnRelays own_relays_;
   Relay relay_;

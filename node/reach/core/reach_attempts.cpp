@@ -44,7 +44,7 @@ void Reach::ask_relay(Instant now, const NodeId& peer, Attempt& attempt) {
   if (!may_be_dialled()) return open_circuit(now, peer, attempt);
   if (awaited_.size() < limits::kReachAttempts) awaited_[peer] = now + kAwaited;
   const std::uint16_t port = dialability_.port_for(links_.at(attempt.relay).address);
-  out_.send(attempt.relay, Reverse{self_, peer, port, ""});
+  out_.send(attempt.relay, Reverse{self_, peer, port, "", circuits_.own_node()});
   attempt.stage = Attempt::Stage::kReversing;
   attempt.deadline = now + (reachability() == Reachability::kReachable ? kReversalPatience
                                                                        : kDoubtfulReversalPatience);
@@ -111,6 +111,9 @@ void Reach::attempt_deadlines(Instant now) {
 // may fail at once as well.
 void Reach::settle_circuits(Instant now) {
   std::erase_if(attempts_, [&](const auto& attempt) { return circuits_.up(attempt.first); });
+  // The owner that dialled while a punch was open has its link: the end of the punch is not that of
+  // what it was told of.
+  for (auto& [peer, dial] : dials_) dial.for_owner = dial.for_owner && !circuits_.up(peer);
   for (auto failures = circuits_.take_failures(); !failures.empty();
        failures = circuits_.take_failures()) {
     for (auto& [peer, why] : failures) {
@@ -123,13 +126,22 @@ void Reach::settle_circuits(Instant now) {
   start_punches();
 }
 
-// Both ends do so at about the same time: one as it answers, the other as it hears the answer.
+// Both ends do so at about the same time: one as it answers, the other as it hears the answer. Who
+// was dialling the other's own endpoint at that moment gives that up: it is the address within some
+// home, as a rule, and to wait for its silence would be to leave the other side punching alone.
 void Reach::start_punches() {
   for (const Circuits::Punch& punch : circuits_.take_punches()) {
-    if (links_.contains(punch.peer) || dials_.contains(punch.peer)) continue;
+    if (links_.contains(punch.peer)) continue;
     if (!may_be_told_to_dial(punch.address, punch.relay)) continue;
-    start_dial(punch.peer,
-               {.endpoint = join_endpoint({punch.address, punch.there}), .punch_from = punch.here});
+    OpenDial dial{.endpoint = join_endpoint({punch.address, punch.there}),
+                  .punch_from = punch.here,
+                  .session_of = session_of(punch.node)};
+    if (const auto open = dials_.find(punch.peer); open != dials_.end()) {
+      dial.for_owner = open->second.for_owner;
+      dial.replaced = open->second.replaced + 1;
+      out_.actions.emplace_back(Drop{punch.peer, "a punch takes its place"});
+    }
+    start_dial(punch.peer, std::move(dial));
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -28,7 +29,13 @@ struct ReachLink {
   LinkPath path = LinkPath::kDirect;
   bool dialled = false;       // by this node
   std::string endpoint = {};  // that it dialled
+  NodeId node = {};           // whose key the other side holds
 };
 using ReachLinks = std::map<NodeId, ReachLink>;
+
+// What Dial wants to know of an end that a message names: `node` as in Reverse.
+inline std::optional<NodeId> session_of(const NodeId& node) {
+  return node.is_zero() ? std::nullopt : std::optional(node);
+}
 
 }  // namespace shoal

@@ -18,16 +18,18 @@ void Relay::on(const NodeId& sender, const Reserve&, bool willing, ReachOutput& 
   out.send(sender, Reserved{accepted});
 }
 
-std::string Relay::refusal(Instant now, const NodeId& from, const NodeId& to) {
-  if (!introductions_.take(now, to_hex(from))) return "it asks too often";
+std::string Relay::refusal(Instant now, const NodeId& from_node, const NodeId& to) {
+  if (!introductions_.take(now, to_hex(from_node))) return "it asks too often";
   if (!reserved_.contains(to)) return "the other one has not reserved here";
   return {};
 }
 
 void Relay::on(Instant now, const NodeId& sender, const ReachLinks& links, Reverse m,
                ReachOutput& out) {
-  if (m.from != sender || !refusal(now, m.from, m.to).empty()) return;
-  m.address = links.at(sender).address;
+  if (m.from != sender) return;
+  const ReachLink& link = links.at(sender);
+  if (!refusal(now, link.node, m.to).empty()) return;
+  m.address = link.address;
   const NodeId to = m.to;
   out.send(to, std::move(m));
 }
@@ -45,17 +47,19 @@ void Relay::on(Instant now, const NodeId& sender, const ReachLinks& links, Circu
     erase(pair);
     if (!crossed) out.send(m.to, CircuitEnd{m.from, m.to, "it was opened anew"});
   }
-  std::string why = refusal(now, m.from, m.to);
+  const NodeId from_node = links.at(sender).node;
+  std::string why = refusal(now, from_node, m.to);
   const auto full = [&](const NodeId& node) {
     const auto it = circuits_of_.find(node);
     return it != circuits_of_.end() && it->second >= limits::kCircuitsPerNode;
   };
-  if (why.empty() && (full(m.from) || full(m.to))) why = "there are too many circuits already";
+  if (why.empty() && (full(from_node) || full(m.to))) why = "there are too many circuits already";
   if (!why.empty()) {
     return out.send(sender, CircuitAnswer{m.to, m.from, false, {}, std::move(why), ""});
   }
-  circuits_[pair] = {.opener = m.from, .answered = false, .ends = now + kAnswerPatience};
-  ++circuits_of_[m.from];
+  circuits_[pair] = {
+      .opener = m.from, .opener_node = from_node, .answered = false, .ends = now + kAnswerPatience};
+  ++circuits_of_[from_node];
   ++circuits_of_[m.to];
   m.address = links.at(sender).address;
   const NodeId to = m.to;
@@ -106,9 +110,14 @@ void Relay::end(const Pair& pair, const std::string& why, ReachOutput& out) {
   out.send(b, CircuitEnd{a, b, why});
 }
 
+// Only nodes reserve, so the other end's name is its key.
+Relay::Pair Relay::nodes_of(const Pair& pair, const Circuit& circuit) {
+  return {circuit.opener_node, circuit.opener == pair.first ? pair.second : pair.first};
+}
+
 void Relay::erase(const Pair& pair) {
-  const auto [a, b] = pair;
-  circuits_.erase(pair);
+  const auto circuit = circuits_.extract(pair);
+  const auto [a, b] = nodes_of(pair, circuit.mapped());
   for (const NodeId& node : {a, b}) {
     const auto it = circuits_of_.find(node);
     if (--it->second == 0) circuits_of_.erase(it);
@@ -117,7 +126,6 @@ void Relay::erase(const Pair& pair) {
 
 void Relay::link_lost(const NodeId& node, ReachOutput& out) {
   reserved_.erase(node);
-  if (!circuits_of_.contains(node)) return;
   std::vector<Pair> lost;
   for (const auto& [pair, circuit] : circuits_) {
     if (pair.first == node || pair.second == node) lost.push_back(pair);
@@ -151,8 +159,9 @@ void Relay::check_invariants() const {
   check(reserved_.size() <= limits::kReservations, "too many reservations");
   std::map<NodeId, std::size_t> count;
   for (const auto& [pair, circuit] : circuits_) {
-    ++count[pair.first];
-    ++count[pair.second];
+    const auto [opener, other] = nodes_of(pair, circuit);
+    ++count[opener];
+    ++count[other];
     check(circuit.bytes_first <= limits::kCircuitBytes &&
               circuit.bytes_second <= limits::kCircuitBytes,
           "a circuit has carried more than it may");

@@ -47,6 +47,7 @@ class Relay {
   using Pair = std::pair<NodeId, NodeId>;  // the lesser id first
   struct Circuit {
     NodeId opener;
+    NodeId opener_node;  // its key, which may have several sessions: limits are by key
     bool answered = false;
     Instant ends;
     std::size_t bytes_first = 0;  // that the first of the pair has said
@@ -54,12 +55,14 @@ class Relay {
   };
   static Pair pair_of(const NodeId& a, const NodeId& b) { return a < b ? Pair{a, b} : Pair{b, a}; }
   // Why `from` may not be introduced to `to`; empty: it may.
-  std::string refusal(Instant now, const NodeId& from, const NodeId& to);
+  std::string refusal(Instant now, const NodeId& from_node, const NodeId& to);
   void end(const Pair&, const std::string& why, ReachOutput&);
   void erase(const Pair&);
+  // The keys of both ends.
+  static Pair nodes_of(const Pair&, const Circuit&);
 
   std::set<NodeId> reserved_;
-  std::map<NodeId, std::size_t> circuits_of_;
+  std::map<NodeId, std::size_t> circuits_of_;  // by key
   std::map<Pair, Circuit> circuits_;
   Quota introductions_;
 };

@@ -10,6 +10,7 @@ void add_all_checkers(World& world) {
   world.add_checker(no_honest_ban());
   world.add_checker(queues_within_limits());
   world.add_checker(every_job_finishes());
+  world.add_checker(copies_kept());
   world.add_checker(overlay_connected());
   world.add_checker(coordinator_frugal());
   world.add_checker(messages_within_budget());

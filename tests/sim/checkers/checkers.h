@@ -22,6 +22,9 @@ std::unique_ptr<Checker> no_honest_ban();
 std::unique_ptr<Checker> queues_within_limits();
 // Once faults stop, every job that was not cancelled finishes and is closed.
 std::unique_ptr<Checker> every_job_finishes();
+// Once faults stop, each large output that one worker still holds is held by two. Judged where all
+// are honest and can be dialled.
+std::unique_ptr<Checker> copies_kept();
 // Once faults stop, the honest workers' links hang together.
 std::unique_ptr<Checker> overlay_connected();
 // Coordinators carry no unit, result or content, and few bytes for each link.

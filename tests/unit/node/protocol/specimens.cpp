@@ -341,6 +341,8 @@ std::vector<Message> messages() {
   add_reach(all);
   add_swarm(all);
   all.push_back(UnitState{id<JobId>(5), limits::kUnitsPerJob - 1, {1, 2, 0, 255}});
+  all.push_back(Keep{id<JobId>(5), terms(), Bytes(700, 0x3C), {signed_bytes(96, 303)}});
+  all.push_back(Kept{id<JobId>(5), id<ContentId>(3), id<NodeId>(8), true, "it was here"});
   return all;
 }
 
@@ -385,6 +387,8 @@ std::vector<Message> bare_messages() {
       HoldersRequest{},
       Holders{},
       UnitState{},
+      Keep{},
+      Kept{},
   };
 }
 
@@ -417,6 +421,19 @@ std::vector<Specimen> all() {
   for (const Message& message : grown_messages()) {
     all.push_back(specimen("message-" + std::string(name_of(message)) + "-2", message, decode));
   }
+  const Hello of_session{1,          id<PoolId>(2), id<NodeId>(1), Role::kSubmitter, std::nullopt,
+                         0xA5A5'0001};
+  all.push_back(specimen("message-Hello-2", Message(of_session), decode));
+  const Reverse session_reverse{id<NodeId>(12), id<NodeId>(9), 4243, "192.0.2.7", id<NodeId>(8)};
+  all.push_back(specimen("message-Reverse-2", Message(session_reverse), decode));
+  const CircuitOpen session_open{id<NodeId>(12), id<NodeId>(9), id<Hash256>(10),
+                                 "192.0.2.7",    30'001,        id<NodeId>(8)};
+  all.push_back(specimen("message-CircuitOpen-3", Message(session_open), decode));
+  JobStatus watched = job_status();
+  watched.inputs_held = 3;
+  watched.large_outputs = 1'000'001;
+  watched.thin_outputs = 17;
+  all.push_back(specimen("message-JobStatusReply-3", Message(JobStatusReply{{watched}}), decode));
   WorkerStatus mapped = reached_status();
   mapped.mapped = "tcp://192.0.2.1:4300";
   all.push_back(specimen("message-WorkerStatus-3", Message(mapped), decode));

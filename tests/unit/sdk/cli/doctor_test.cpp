@@ -82,6 +82,13 @@ TEST(DoctorTest, PathsAreCounted) {
   EXPECT_EQ(mapped.findings[0].text,
             "2 direct, 1 relayed from here; 1 cannot be dialled and have relays; "
             "routers let others in to 1 that asked them to");
+  seen.workers[0].status->mapped.clear();
+  seen.workers[0].status->links_punched = seen.workers[2].status->links_punched = 1;
+  Diagnosis punched;
+  judge_paths(punched, seen);
+  EXPECT_EQ(punched.findings[0].text,
+            "2 direct, 1 relayed from here; 1 cannot be dialled and have relays; "
+            "of the workers' own links 2 ends are punched, 0 relayed");
   seen.workers[1].status->reachability = Reachability::kUnreachable;
   Diagnosis stranded;
   judge_paths(stranded, seen);
@@ -163,6 +170,20 @@ TEST(ExplainTest, SaysWhoKeepsAJobAndWhatWouldBeLost) {
               AllOf(HasSubstr("one of three stewards is here"), HasSubstr("if its disk is lost")));
   EXPECT_THAT(keeping_text(kept_by(1, 1)), HasSubstr("if its disk is lost, so is the job"));
   EXPECT_EQ(keeping_text(kept_by(0, 0)), "");
+}
+
+TEST(ExplainTest, SaysWhatWouldBeLostIfItsSubmitterLeft) {
+  JobStatus job = kept_by(3, 3);
+  job.phase = JobPhase::kFetching;
+  EXPECT_THAT(leaving_text(job), HasSubstr("it would wait for you"));
+  job.phase = JobPhase::kRunning;
+  EXPECT_THAT(leaving_text(job), HasSubstr("You may leave: nothing of it is with you alone."));
+  job.inputs_held = 3;
+  EXPECT_THAT(leaving_text(job), HasSubstr("program and inputs are on three workers."));
+  job.large_outputs = 200;
+  EXPECT_THAT(leaving_text(job), HasSubstr("200 large results on two or more"));
+  job.thin_outputs = 4;
+  EXPECT_THAT(leaving_text(job), HasSubstr("4 of its 200 large results are on less than two"));
 }
 
 TEST(ExplainTest, SaysUntilWhenResultsAreKept) {

@@ -132,8 +132,22 @@ class Pool {
     settle();
   }
   void connect_submitter(std::size_t n) {
-    step(n, LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+    LinkUp up{.peer = session(), .role = Role::kSubmitter, .address = "", .record = {}};
+    if (session_ != 0) up.session_of = submitter_.id();
+    step(n, std::move(up));
   }
+  // The session that speaks now, as another key's.
+  void connect_stranger(std::size_t n) {
+    step(n, LinkUp{.peer = session(),
+                   .role = Role::kSubmitter,
+                   .address = "",
+                   .record = {},
+                   .session_of = PlainSigner(201).id()});
+  }
+  // From now on it is that process of the submitter's key that speaks.
+  void be_session(std::uint64_t number) { session_ = number; }
+  NodeId session() const { return peer_name(Role::kSubmitter, submitter_.id(), session_); }
+  void lose_session(std::size_t n) { step(n, LinkLost{.peer = session(), .why = "it has ended"}); }
   // What worker `from` would not say of its own accord.
   void say_as(std::size_t from, std::size_t to, const Message& message) {
     step(to, Received{.peer = id(from), .bytes = encode(message)});
@@ -158,7 +172,7 @@ class Pool {
     for (auto& [other, worker] : workers_) {
       if (other != n && worker.up) link(n, other);
     }
-    step(n, LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+    connect_submitter(n);
     settle();
   }
 
@@ -178,8 +192,7 @@ class Pool {
     const JobId job = job_id_of(fact.body);
     const TermChain terms{term(submitter_, job, 1, stewards)};
     for (std::size_t n : stewards) {
-      step(n,
-           LinkUp{.peer = submitter_.id(), .role = Role::kSubmitter, .address = "", .record = {}});
+      connect_submitter(n);
       say(n, Submit{fact, terms});
     }
     return job;
@@ -192,7 +205,7 @@ class Pool {
   }
   // The submitter speaks; what it hears is in `heard`.
   void say(std::size_t to, const Message& message) {
-    step(to, Received{.peer = submitter_.id(), .bytes = encode(message)});
+    step(to, Received{.peer = session(), .bytes = encode(message)});
     settle();
   }
   void want_receipts(std::size_t steward, const JobId& job) {
@@ -261,6 +274,7 @@ class Pool {
       run.outputs.inline_bytes.insert(run.outputs.inline_bytes.end(), output->begin(),
                                       output->end());
     }
+    pass(Duration(done.compute_ns));
     step(n, std::move(done));
     settle();
     return true;
@@ -306,7 +320,8 @@ class Pool {
     return found;
   }
 
-  std::vector<Message> heard;  // by the submitter
+  std::vector<Message> heard;                             // by the submitter, as who speaks now
+  std::map<NodeId, std::vector<Message>> elsewhere = {};  // by other sessions that are named here
   std::map<std::size_t, std::vector<UnitIndex>> computed;
   std::map<std::string, std::size_t> sent;  // between workers, by kind
   std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
@@ -321,10 +336,11 @@ class Pool {
     if (auto* send = std::get_if<Send>(&action)) {
       auto message = decode(send->bytes);
       ASSERT_TRUE(message) << message.error().what;
-      if (send->peer == submitter_.id()) {
+      if (send->peer == session()) {
         heard.push_back(std::move(*message));
         return;
       }
+      if (elsewhere.contains(send->peer)) return elsewhere[send->peer].push_back(*message);
       for (auto& [to, other] : workers_) {
         if (id(to) != send->peer || !other.up) continue;
         if (cut_.contains({std::min(n, to), std::max(n, to)})) continue;
@@ -365,6 +381,7 @@ class Pool {
 
   PlainChecker checker_;
   PlainSigner submitter_{200};
+  std::uint64_t session_ = 0;
   std::map<std::size_t, Worker> workers_;
   std::deque<std::pair<std::size_t, Received>> mail_;
   std::set<std::pair<std::size_t, std::size_t>> cut_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "tests/unit/node/reach/core/reach_world.h"
 
@@ -75,6 +76,49 @@ TEST_F(CircuitsTest, TheRelaySeesNothingOfWhatIsSaid) {
   }
   ASSERT_GE(data.size(), 4U) << "two Hellos and twice the same words";
   EXPECT_NE(data[data.size() - 1], data[data.size() - 2]) << "the same words look different";
+}
+
+// A relay has a link to each of them, and so has the node behind it.
+TEST_F(CircuitsTest, SessionsOfOneKeyHaveCircuitsOfTheirOwn) {
+  const KeyPair submitter(std::array<std::uint8_t, KeyPair::kSeedBytes>{77});
+  const std::size_t one = world.add_session(behind(3), submitter, 11);
+  const std::size_t two = world.add_session(behind(3), submitter, 12);
+  for (const std::size_t session : {one, two}) {
+    world.dial(session, r);
+    world.dial_through_relays(session, b);
+    world.pass(5s);
+    ASSERT_EQ(world.path(session, b), LinkPath::kRelayed);
+    EXPECT_EQ(world.node(b).ups.back().peer, world.id(session));
+    EXPECT_EQ(world.node(b).ups.back().node(), submitter.id());
+  }
+  world.say(b, one, words(1));
+  EXPECT_EQ(world.heard<SubmitReply>(one).size(), 1U);
+  EXPECT_TRUE(world.heard<SubmitReply>(two).empty());
+  world.drop(two, b);
+  world.say(one, b, words(1));
+  EXPECT_EQ(world.heard<SubmitReply>(b).size(), 1U) << "the other one's circuit is up";
+}
+
+// It knows the key that is claimed for it, and not what follows from it.
+TEST_F(CircuitsTest, NobodyIsTakenForASessionOfAnotherKey) {
+  const KeyPair submitter(std::array<std::uint8_t, KeyPair::kSeedBytes>{77});
+  const KeyPair liar(std::array<std::uint8_t, KeyPair::kSeedBytes>{78});
+  const std::size_t session = world.add_session(behind(3), liar, 11);
+  world.dial(session, r);
+  const auto claim = [&](std::size_t from, std::size_t, Bytes& bytes) {
+    auto message = decode(bytes);
+    if (auto* open = message ? std::get_if<CircuitOpen>(&*message) : nullptr; open != nullptr) {
+      if (from == session) open->node = submitter.id();
+      bytes = encode(*message);
+    }
+    return true;
+  };
+  world.meddle = claim;
+  const std::size_t ups = world.node(b).ups.size();
+  world.dial_through_relays(session, b);
+  world.pass(30s);
+  EXPECT_EQ(world.node(b).ups.size(), ups);
+  EXPECT_FALSE(world.linked(session, b));
 }
 
 TEST_F(CircuitsTest, AChangedByteIsTheEnd) {

@@ -61,6 +61,29 @@ TEST_F(PunchTest, TwoBehindRoutersThatKeepPortsNeedNoCircuitForLong) {
   EXPECT_EQ(world.path(a, b), LinkPath::kPunched) << "it does not end when circuits do";
 }
 
+// As those do who cannot be dialled either: the other one might live in the same home.
+TEST_F(PunchTest, WhoeverIsStillDialingTheOthersHomeGivesThatUp) {
+  const std::size_t a = hidden(1, true), b = hidden(2, true);
+  world.dial_in_vain(b, a);
+  world.dial_through_relays(a, b);
+  EXPECT_EQ(world.path(a, b), LinkPath::kPunched);
+  EXPECT_EQ(world.path(b, a), LinkPath::kPunched);
+  EXPECT_EQ(world.node(b).ups.size(), world.node(b).losses.size() + 2U)
+      << "the end of the dial is not told beside";
+}
+
+TEST_F(PunchTest, ADialThatEndsBesideACircuitIsNoneOfItsOwners) {
+  const std::size_t a = hidden(1, true), b = hidden(2, false);
+  change<CircuitOpen>([](CircuitOpen& m) { m.punch_port = 0; });
+  world.dial_in_vain(b, a);
+  world.dial_through_relays(a, b);
+  ASSERT_EQ(world.path(b, a), LinkPath::kRelayed);
+  world.give_up_dial(b, a);
+  EXPECT_TRUE(world.node(b).losses.empty()) << "it has a link";
+  world.say(b, a, SubmitReply{});
+  EXPECT_EQ(world.heard<SubmitReply>(a).size(), 1U);
+}
+
 TEST_F(PunchTest, WhereARouterChoosesPortsAtRandomTheCircuitStays) {
   const std::size_t a = hidden(1, true), b = hidden(2, false);
   world.dial_through_relays(a, b);

@@ -21,6 +21,7 @@
 namespace shoal::reach_test {
 
 inline constexpr std::uint16_t kPort = 5555;
+inline constexpr const char* kSilence = "tcp://192.0.2.";  // what is dialled there waits for ever
 
 struct Place {
   std::string address;      // as those elsewhere see it
@@ -38,6 +39,7 @@ class World {
   struct Node {
     explicit Node(const KeyPair& k) : key(k) {}
     KeyPair key;
+    NodeId name;  // peer_name()
     Place place;
     bool open = false;  // dialable from elsewhere
     std::unique_ptr<Reach> reach;
@@ -47,6 +49,7 @@ class World {
     std::vector<Message> heard;  // by the owner
     std::vector<Probe> probes;
     std::vector<Dial> punches;
+    std::set<NodeId> dialling;        // where nobody answers
     std::map<std::string, int> sent;  // to the transport, by kind
   };
 
@@ -56,22 +59,31 @@ class World {
     std::array<std::uint8_t, KeyPair::kSeedBytes> seed{};
     seed[0] = static_cast<std::uint8_t>(n);
     seed[1] = static_cast<std::uint8_t>(n >> 8);
-    Node& node = *nodes_.emplace(n, std::make_unique<Node>(KeyPair(seed))).first->second;
+    return add(KeyPair(seed), place, role, 0);
+  }
+  // Another process of a submitter's key.
+  std::size_t add_session(const Place& place, const KeyPair& key, std::uint64_t session) {
+    return add(key, place, Role::kSubmitter, session);
+  }
+  std::size_t add(const KeyPair& key, const Place& place, Role role, std::uint64_t session) {
+    const std::size_t n = nodes_.size() + 1;
+    Node& node = *nodes_.emplace(n, std::make_unique<Node>(key)).first->second;
+    node.name = peer_name(role, key.id(), session);
     node.place = place;
     node.open = place.router == 0 && place.listens;
     ReachConfig config;
-    config.hello = {pool_, role, [] { return std::nullopt; }, punches};
+    config.hello = {pool_, role, [] { return std::nullopt; }, punches, session};
     config.port = place.listens ? kPort : 0;
     config.asks_to_be_dialled = role == Role::kWorker;
     config.relays = role == Role::kWorker;
     config.takes_calls = role == Role::kWorker;
     node.reach = std::make_unique<Reach>(config, node.key, Rng(n));
-    by_id_[node.key.id()] = n;
+    by_id_[node.name] = n;
     roles_[n] = role;
     return n;
   }
   Node& node(std::size_t n) { return *nodes_.at(n); }
-  NodeId id(std::size_t n) { return node(n).key.id(); }
+  NodeId id(std::size_t n) { return node(n).name; }
   Reach& reach(std::size_t n) { return *node(n).reach; }
   Instant now() const { return now_; }
 
@@ -92,6 +104,15 @@ class World {
   }
   void dial_through_relays(std::size_t from, std::size_t to) {
     dial_via(from, to, reach(to).via());
+  }
+  void give_up_dial(std::size_t from, std::size_t to) {
+    node(from).dialling.erase(id(to));
+    tell(from, [this, peer = id(to)](Reach& r) { r.on(now_, LinkLost{peer, "no answer"}); });
+    run();
+  }
+  void dial_in_vain(std::size_t from, std::size_t to) {
+    reach(from).perform(now_, Dial{id(to), std::string(kSilence) + "1:5555", {}});
+    settle(from);
   }
   // Nothing is carried before all have dialled.
   void dial_at_once(const std::vector<std::pair<std::size_t, std::size_t>>& dials) {
@@ -226,6 +247,10 @@ class World {
 
   void carry(std::size_t n, const Dial& dial) {
     if (dial.punch_from != 0) return carry_punch(n, dial);
+    if (dial.endpoint.starts_with(kSilence)) {
+      node(n).dialling.insert(dial.peer);
+      return;
+    }
     const auto to = at(dial.endpoint, n);
     if (!to || id(*to) != dial.peer) {
       tell(n, [this, peer = dial.peer](Reach& r) { r.on(now_, LinkLost{peer, "no answer"}); });
@@ -243,6 +268,7 @@ class World {
                 .address = seen_by(other, self),
                 .record = std::nullopt,
                 .path = path};
+      if (node(other).name != node(other).key.id()) up.session_of = node(other).key.id();
       tell(self, [this, up](Reach& r) { r.on(now_, up); });
     }
   }
@@ -292,7 +318,10 @@ class World {
       hear(to, received);
     });
   }
-  void carry(std::size_t n, const Drop& drop) { cut(n, by_id_.at(drop.peer), drop.why); }
+  void carry(std::size_t n, const Drop& drop) {
+    if (node(n).dialling.erase(drop.peer) == 0) return cut(n, by_id_.at(drop.peer), drop.why);
+    tell(n, [this, drop](Reach& r) { r.on(now_, LinkLost{drop.peer, drop.why}); });
+  }
   void carry(std::size_t, const Tell&) {}
   void cut(std::size_t a, std::size_t b, const std::string& why) {
     if (node(a).links.erase(b) == 0) return;

@@ -20,6 +20,7 @@ class RelayTest : public testing::Test {
   void TearDown() override { relay.check_invariants(); }
   RelayTest() {
     for (std::uint16_t n = 0; n < 1000; ++n) {
+      links[node(n)].node = node(n);
       links[node(n)].address = "198.51.100." + std::to_string(n % 250);
     }
   }
@@ -111,6 +112,18 @@ TEST_F(RelayTest, TheOpenerHasSixteenAsWell) {
   for (std::uint16_t n = 0; n < limits::kCircuitsPerNode; ++n) connect(100, n);
   open(100, limits::kCircuitsPerNode);
   EXPECT_FALSE(sent<CircuitAnswer>(100).at(0).accepted);
+}
+
+TEST_F(RelayTest, ItsSessionsShareThem) {
+  for (std::uint16_t n = 0; n <= limits::kCircuitsPerNode; ++n) ASSERT_TRUE(reserve(n));
+  links[node(101)].node = node(100);  // both are processes of one key
+  for (std::uint16_t n = 0; n < limits::kCircuitsPerNode; ++n) {
+    connect(static_cast<std::uint16_t>(100 + n % 2), n);
+  }
+  open(101, limits::kCircuitsPerNode);
+  EXPECT_FALSE(sent<CircuitAnswer>(101).at(0).accepted);
+  relay.link_lost(node(100), out);
+  connect(101, limits::kCircuitsPerNode);
 }
 
 TEST_F(RelayTest, SoManyBytesInEachDirection) {

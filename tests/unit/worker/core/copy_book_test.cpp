@@ -1,0 +1,84 @@
+#include "worker/core/copy_book.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace shoal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
+
+NodeId node(std::uint8_t n) {
+  NodeId id;
+  id.bytes.fill(n);
+  return id;
+}
+ContentId content(std::uint8_t n) {
+  ContentId id;
+  id.bytes.fill(n);
+  return id;
+}
+
+Receipt receipt(std::uint64_t sequence, std::vector<ContentId> large,
+                const std::vector<NodeId>& workers) {
+  Receipt receipt;
+  receipt.sequence = sequence;
+  receipt.outputs.large = std::move(large);
+  for (const NodeId& worker : workers) {
+    Support support;
+    support.commitment.signer = worker;
+    receipt.supports.push_back(support);
+  }
+  return receipt;
+}
+
+TEST(CopyBook, WhoComputedAnOutputHoldsItAndSoDoesWhoKeepsACopy) {
+  CopyBook book;
+  book.note(receipt(5, {content(1), content(2)}, {node(1), node(2)}));
+  book.note(receipt(6, {content(3)}, {node(2), node(3)}));
+  EXPECT_EQ(book.outputs(), 3U);
+  EXPECT_THAT(book.holders(),
+              UnorderedElementsAre(Pair(node(1), 1), Pair(node(2), 2), Pair(node(3), 1)));
+  EXPECT_THAT(book.holders_of(content(2)), ElementsAre(node(1), node(2)));
+  book.hold(5, node(9));
+  book.hold(5, node(9));
+  EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(1), node(2), node(9)));
+  EXPECT_THAT(book.holders_of(content(3)), ElementsAre(node(2), node(3)));
+  EXPECT_THAT(book.holders_of(content(4)), IsEmpty());
+}
+
+TEST(CopyBook, WhenTheJobIsOverItsInputsAreNoConcernOfItsAnyMore) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1)}));
+  book.hold(CopyBook::kInputs, node(1));
+  book.hold(CopyBook::kInputs, node(2));
+  EXPECT_EQ(book.lots().size(), 2U);
+  book.forget_inputs();
+  book.forget_inputs();
+  EXPECT_EQ(book.lots().size(), 1U);
+  EXPECT_THAT(book.holders(), UnorderedElementsAre(Pair(node(1), 1)));
+}
+
+TEST(CopyBook, WhoComputedSomethingEquivalentDoesNotHoldTheSame) {
+  CopyBook book;
+  Receipt one = receipt(5, {content(1)}, {node(1), node(2)});
+  one.supports[1].digests.resize(1);
+  book.note(one);
+  EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(1)));
+}
+
+TEST(CopyBook, WhatRidesInTheLedgerIsNoConcernOfIts) {
+  CopyBook book;
+  book.note(receipt(5, {}, {node(1)}));
+  Receipt disputed = receipt(6, {content(1)}, {node(1)});
+  disputed.end = UnitEnd::kDisputed;
+  book.note(disputed);
+  EXPECT_TRUE(book.lots().empty());
+  EXPECT_TRUE(book.holders().empty());
+}
+
+}  // namespace
+}  // namespace shoal

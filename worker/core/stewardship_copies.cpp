@@ -1,0 +1,250 @@
+#include <algorithm>
+
+#include "worker/core/stewardship.h"
+
+// Copies of what is too large for a ledger: who holds it is counted, and where too few do, somebody
+// else is asked to. Rules (stewards.capnp has the conversation):
+//
+// - The leader does it, and once the job is over the first of its stewards that is here. Two at
+// once
+//   cost copies that were not needed, nothing else.
+// - A holder whose link is lost is dialled; who stays away is done without. Each waits a little
+//   longer than the other, and few copies are under way at once: where a hundred holders vanish
+//   together, the rest of the pool is not drowned in their copies.
+// - Only those are asked that have a part in the job, and who refuses is left alone for a while.
+namespace shoal {
+namespace {
+
+constexpr std::size_t kCopiesAtOnce = 4;
+constexpr Duration kLookSoon = 5s;                   // while there is something to see to
+constexpr Duration kLookLater = 60s;                 // jobs that are over, and all is well
+constexpr Duration kKeepPatience = 120s;             // it may have much to fetch
+constexpr Duration kAskAgain = 120s;                 // one that would not, or could not
+constexpr std::uint64_t kJitterNs = 10'000'000'000;  // of when a holder is given up
+
+}  // namespace
+
+bool Stewardship::sees_to_copies(const Entry& entry) const {
+  if (!entry.durable || !entry.begun) return false;
+  if (entry.job->active()) return entry.job->leading();
+  for (const NodeId& steward : entry.job->term().stewards) {
+    if (steward == signer_.id()) return true;
+    if (membership_.linked(steward)) return false;
+  }
+  return false;
+}
+
+bool Stewardship::given_up(Instant now, const NodeId& holder) const {
+  const auto absent = absent_.find(holder);
+  return absent != absent_.end() && absent->second <= now;
+}
+
+// True: it may come back yet.
+bool Stewardship::note_absence(Instant now, const NodeId& holder) {
+  const Duration jitter(static_cast<std::int64_t>(rng_.below(kJitterNs)));
+  const auto absent = absent_.try_emplace(holder, now + limits::kHolderAway + jitter).first;
+  return absent->second > now;
+}
+
+void Stewardship::look_for_copies(Instant at) {
+  if (!copies_at_ || at < *copies_at_) copies_at_ = at;
+}
+
+void Stewardship::see_to_copies(Instant now, Outbox& out) {
+  copies_at_.reset();
+  std::erase_if(asks_, [&](const CopyAsk& ask) {
+    Entry* found = entry(ask.job);
+    const bool late = now - ask.since > kKeepPatience;
+    if (late && ask.sent && found != nullptr) found->unwilling[ask.worker] = now;
+    return late || found == nullptr;
+  });
+  std::set<NodeId> holders;
+  bool soon = false;
+  bool any = false;
+  for (auto& [id, entry] : jobs_) {
+    if (!entry.durable || !entry.begun) continue;
+    any |= entry.job->active() || !entry.job->copies().lots().empty();
+    if (!sees_to_copies(entry)) continue;
+    if (entry.job->active() && !contents_of(entry.job->manifest()).empty()) {
+      // Whoever became one of them has said that he has all of it.
+      for (const NodeId& steward : entry.job->term().stewards) {
+        entry.job->copies().hold(CopyBook::kInputs, steward);
+      }
+    }
+    if (!entry.job->active()) entry.job->copies().forget_inputs();
+    for (const auto& [holder, lots] : entry.job->copies().holders()) holders.insert(holder);
+    std::erase_if(entry.unwilling, [&](const auto& who) { return now - who.second > kAskAgain; });
+    soon |= entry.job->active();
+  }
+  for (const NodeId& holder : holders) {
+    if (holder == signer_.id() || membership_.linked(holder)) {
+      absent_.erase(holder);
+    } else {
+      soon |= note_absence(now, holder);
+      membership_.reach(now, holder, out);
+    }
+  }
+  std::erase_if(absent_, [&](const auto& absent) { return !holders.contains(absent.first); });
+  for (auto& [id, entry] : jobs_) {
+    if (!sees_to_copies(entry)) continue;
+    entry.copy_cursor = 0;
+    ask_for_copies(now, entry, out);
+    count_copies(now, entry);
+  }
+  soon |= !asks_.empty();
+  if (any) look_for_copies(now + (soon ? kLookSoon : kLookLater));
+}
+
+std::size_t Stewardship::holders_here(Instant now, const CopyBook::Lot& lot) const {
+  return static_cast<std::size_t>(
+      std::count_if(lot.holders.begin(), lot.holders.end(),
+                    [&](const NodeId& holder) { return !given_up(now, holder); }));
+}
+
+void Stewardship::count_copies(Instant now, Entry& entry) {
+  entry.inputs_held = 0;
+  entry.thin_outputs = 0;
+  for (const auto& [sequence, lot] : entry.job->copies().lots()) {
+    const std::size_t here = holders_here(now, lot);
+    if (sequence == CopyBook::kInputs) {
+      entry.inputs_held = static_cast<std::uint32_t>(here);
+    } else if (here < limits::kOutputCopies) {
+      entry.thin_outputs += lot.outputs;
+    }
+  }
+}
+
+// From where it stopped: whoever answers makes room for the next one.
+void Stewardship::ask_for_copies(Instant now, Entry& entry, Outbox& out) {
+  const auto& lots = entry.job->copies().lots();
+  for (auto it = lots.lower_bound(entry.copy_cursor); it != lots.end(); ++it) {
+    if (asks_.size() >= kCopiesAtOnce) return;
+    const auto& [sequence, lot] = *it;
+    entry.copy_cursor = sequence + 1;
+    if (sequence == CopyBook::kInputs && !entry.job->active()) continue;
+    const std::size_t wanted =
+        sequence == CopyBook::kInputs ? limits::kInputCopies : limits::kOutputCopies;
+    const auto asked = std::count_if(asks_.begin(), asks_.end(), [&](const CopyAsk& ask) {
+      return ask.job == entry.job->id() && ask.lot == sequence;
+    });
+    const std::size_t here = holders_here(now, lot);
+    if (here == 0 || here + static_cast<std::size_t>(asked) >= wanted) continue;
+    const auto worker = copy_candidate(entry, lot);
+    if (!worker) return;  // nor is there one for the next lot, as a rule
+    asks_.push_back({.job = entry.job->id(), .lot = sequence, .worker = *worker, .since = now});
+    if (sequence == CopyBook::kInputs) {
+      ask_to_keep(now, entry, asks_.back(), {}, out);
+    } else {
+      out.act(LoadReceipts{
+          .job = entry.job->id(), .reader = signer_.id(), .after = sequence - 1, .bytes_max = 1});
+    }
+  }
+}
+
+std::optional<NodeId> Stewardship::copy_candidate(const Entry& entry, const CopyBook::Lot& lot) {
+  const JobLed& job = *entry.job;
+  std::vector<NodeId> able;
+  const auto consider = [&](const NodeId& node) {
+    const bool has_part =
+        is_steward(job.term(), node) || job.has_part(node) || job.copies().holders().contains(node);
+    const bool holds = std::find(lot.holders.begin(), lot.holders.end(), node) != lot.holders.end();
+    const bool busy = std::any_of(asks_.begin(), asks_.end(),
+                                  [&](const CopyAsk& ask) { return ask.worker == node; });
+    if (has_part && !holds && !busy && !entry.unwilling.contains(node)) able.push_back(node);
+  };
+  consider(signer_.id());
+  for (const auto& [node, link] : membership_.links()) {
+    if (link.role == Role::kWorker && link.path != LinkPath::kRelayed) consider(node);
+  }
+  if (able.empty()) return std::nullopt;
+  return able[rng_.below(able.size())];
+}
+
+void Stewardship::ask_to_keep(Instant now, const Entry& entry, CopyAsk& ask, Bytes receipt,
+                              Outbox& out) {
+  ask.sent = true;
+  Keep keep{.job = ask.job, .terms = entry.job->terms(), .receipt = std::move(receipt)};
+  for (const NodeId& holder : entry.job->copies().lots().at(ask.lot).holders) {
+    if (given_up(now, holder) || keep.holders.size() == limits::kKeepHolders) continue;
+    if (auto record = membership_.record_of(holder)) keep.holders.push_back(std::move(*record));
+  }
+  out.send(ask.worker, std::move(keep));
+}
+
+void Stewardship::on_own_receipts(Instant now, const JobId& id, std::vector<Bytes> receipts,
+                                  Outbox& out) {
+  Entry* found = entry(id);
+  if (found == nullptr) return;
+  Receipt receipt;
+  if (!receipts.empty() && receipts.front().size() <= limits::kKeepReceiptBytes) {
+    if (auto decoded = decode_receipt(receipts.front())) receipt = std::move(*decoded);
+  }
+  const auto ask = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
+    return other.job == id && !other.sent && other.lot == receipt.sequence;
+  });
+  if (ask != asks_.end()) {
+    return ask_to_keep(now, *found, *ask, std::move(receipts.front()), out);
+  }
+  // It is not on the disk yet, or too large for a message: what waits for it begins anew.
+  std::erase_if(asks_, [&](const CopyAsk& other) { return other.job == id && !other.sent; });
+}
+
+// From who was asked, or from a fellow steward who asked him.
+void Stewardship::on_kept(Instant now, const NodeId& from, const Kept& kept, Outbox& out) {
+  Entry* found = entry(kept.job);
+  if (found == nullptr) return;
+  const auto lot = kept.output.is_zero() ? std::optional(CopyBook::kInputs)
+                                         : found->job->copies().lot_of(kept.output);
+  if (!lot) return;
+  const auto ask = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
+    return other.job == kept.job && other.lot == *lot && other.worker == from;
+  });
+  if (ask == asks_.end()) {
+    if (kept.held && fellow(*found, from)) note_holder(*found, *lot, kept.holder, out);
+    return;
+  }
+  asks_.erase(ask);
+  if (kept.held) {
+    note_holder(*found, *lot, from, out);
+    tell_fellows(*found, kept, out);
+  } else {
+    found->unwilling[from] = now;
+    out.tell(LogLevel::kInfo, "worker " + short_hex(from) + " holds no copy for job " +
+                                  short_hex(kept.job) + ": " + kept.detail);
+  }
+  if (!sees_to_copies(*found)) return;
+  ask_for_copies(now, *found, out);
+  look_for_copies(now + kLookSoon);
+}
+
+void Stewardship::note_holder(Entry& entry, std::uint64_t lot, const NodeId& holder, Outbox& out) {
+  if (!entry.job->copies().hold(lot, holder) || lot == CopyBook::kInputs) return;
+  out.store_soon(StoredFact{.kind = FactKind::kHolder,
+                            .job = entry.job->id(),
+                            .sequence = lot,
+                            .about = holder,
+                            .bytes = {}});
+}
+
+void Stewardship::forget_asks_of(const NodeId& worker) {
+  std::erase_if(asks_, [&](const CopyAsk& ask) { return ask.worker == worker; });
+}
+
+std::vector<NodeId> Stewardship::holders_of(const ContentId& content) const {
+  std::set<NodeId> holders;
+  for (const auto& [_, entry] : jobs_) {
+    const CopyBook& copies = entry.job->copies();
+    const std::vector<NodeId> of_output = copies.holders_of(content);
+    holders.insert(of_output.begin(), of_output.end());
+    const auto inputs = copies.lots().find(CopyBook::kInputs);
+    if (inputs == copies.lots().end()) continue;
+    for (const ContentName& name : contents_of(entry.job->manifest())) {
+      if (name.id == content) {
+        holders.insert(inputs->second.holders.begin(), inputs->second.holders.end());
+      }
+    }
+  }
+  return {holders.begin(), holders.end()};
+}
+
+}  // namespace shoal
