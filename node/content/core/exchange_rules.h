@@ -27,11 +27,12 @@ inline constexpr std::size_t kReadsPerReader = 2 * limits::kContentWindowMax;
 // Below this a content is here before its holders could tell each other of it.
 inline constexpr std::uint64_t kBlocksOfASwarm = 4;
 inline constexpr std::size_t kFansPerContent = 64;
-// Of a content that is whole here, so many blocks are one fan's to ask for, and when fewer are left
-// it is dealt more: enough to keep a far one busy, and few enough that all have some.
-inline constexpr std::size_t kHandFull = 16;
-inline constexpr std::size_t kHandLow = 8;
-// Who has not asked for so long has nothing left to ask for.
+// Of a content that is whole here so many blocks are dealt ahead, in equal hands of at least so
+// many: enough to keep a single far fan busy, and few enough that all of many have some.
+inline constexpr std::size_t kDealtAhead = 32;
+inline constexpr std::size_t kHandMin = 4;
+// A block that lies in a hand for so long is dealt again; when nobody has asked for anything new for
+// so long, all are told of everything.
 inline constexpr Duration kDealtFor = 2s;
 // Where the donor limits what is sent, so many readers share it: each then gets blocks at a rate at
 // which it can pass them on.

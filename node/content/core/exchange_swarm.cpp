@@ -271,6 +271,9 @@ void Exchange::deal(const ContentId& id, std::uint64_t length, const NodeId& fan
 void Exchange::tell_idle_fans(Instant now, ExchangeActions& actions) {
   for (const ContentId& id : dealing_) {
     Fans& fans = fans_.at(id);
+    for (const auto& [fan, blocks] : fans.dealer->deal_again(now)) {
+      deal(id, fans.dealer->length(), fan, blocks, actions);
+    }
     for (const NodeId& fan : fans.dealer->take_idle(now)) {
       for (const Holdings& all : holdings_of_all(id, fans.dealer->length())) {
         actions.push_back(Send{fan, encode(Message(all))});

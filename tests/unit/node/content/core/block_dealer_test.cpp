@@ -27,7 +27,7 @@ TEST(BlockDealer, NoBlockIsDealtTwice) {
     hands[fan].insert(hands[fan].end(), blocks.begin(), blocks.end());
   };
   for (const NodeId& fan : {kAnn, kBob, kCat}) take(fan, dealer.join(kNow, fan));
-  EXPECT_EQ(count, 3 * kHandFull);
+  EXPECT_EQ(count, kDealtAhead + kDealtAhead / 2 + kDealtAhead / 3) << "each as many as were there";
   EXPECT_THAT(dealer.join(kNow, kAnn), IsEmpty()) << "it was dealt to already";
   for (bool any = true; any;) {
     any = false;
@@ -47,29 +47,44 @@ TEST(BlockDealer, WhatSomebodyHasAskedForIsNotDealt) {
   BlockDealer dealer(kBlocks * kBlockBytes, 0);
   dealer.asked(kNow, kBob, 3);  // nobody that it knows
   const auto hand = dealer.join(kNow, kAnn);
-  EXPECT_THAT(hand, SizeIs(kHandFull));
+  EXPECT_THAT(hand, SizeIs(kDealtAhead));
   EXPECT_THAT(hand, ::testing::Not(::testing::Contains(3U)));
 }
 
 TEST(BlockDealer, AHandThatIsLeftIsDealtAgain) {
-  BlockDealer dealer(kHandFull * kBlockBytes, 0);
-  EXPECT_THAT(dealer.join(kNow, kAnn), SizeIs(kHandFull));
+  BlockDealer dealer(8 * kBlockBytes, 0);
+  EXPECT_THAT(dealer.join(kNow, kAnn), SizeIs(8));
   EXPECT_THAT(dealer.join(kNow, kBob), IsEmpty());
   dealer.leave(kAnn);
-  EXPECT_THAT(dealer.asked(kNow, kBob, 0), SizeIs(kHandFull - 1));
+  EXPECT_THAT(dealer.asked(kNow, kBob, 0), SizeIs(7));
 }
 
-TEST(BlockDealer, WhoHasNothingToAskForIsToldOfEverythingOnce) {
-  BlockDealer dealer(kHandFull * kBlockBytes, 0);
+TEST(BlockDealer, WhatLiesTooLongIsDealtToThoseWhoHaveNothing) {
+  BlockDealer dealer(8 * kBlockBytes, 0);
+  EXPECT_THAT(dealer.join(kNow, kAnn), SizeIs(8));
+  dealer.join(kNow, kBob);
+  const Instant later = kNow + Duration(1s);
+  dealer.asked(later, kAnn, 0);
+  EXPECT_THAT(dealer.deal_again(later),
+              ::testing::Each(::testing::Field(&BlockDealer::Deal::blocks, IsEmpty())));
+  EXPECT_EQ(dealer.next_deadline(), kNow + kDealtFor);
+  const auto deals = dealer.deal_again(kNow + kDealtFor);
+  ASSERT_THAT(deals, SizeIs(1));
+  EXPECT_EQ(deals[0].fan, kBob);
+  EXPECT_THAT(deals[0].blocks, SizeIs(7));
+}
+
+TEST(BlockDealer, AllAreToldOfEverythingOnceNobodyAsksForAnythingNew) {
+  BlockDealer dealer(8 * kBlockBytes, 0);
   dealer.join(kNow, kAnn);
   dealer.join(kNow, kBob);
   dealer.join_knowing_all(kCat);
   const Instant later = kNow + Duration(1s);
-  dealer.asked(later, kAnn, 0);
-  EXPECT_EQ(dealer.next_deadline(), kNow + kDealtFor);
-  EXPECT_EQ(dealer.take_idle(kNow + kDealtFor), std::vector{kBob});
+  for (std::uint64_t block = 0; block < 8; ++block) dealer.asked(later, kAnn, block);
+  dealer.asked(later + Duration(1s), kCat, 3);  // not the first to ask for it
   EXPECT_EQ(dealer.next_deadline(), later + kDealtFor);
-  EXPECT_EQ(dealer.take_idle(later + kDealtFor), std::vector{kAnn});
+  EXPECT_THAT(dealer.take_idle(kNow + kDealtFor), IsEmpty());
+  EXPECT_EQ(dealer.take_idle(later + kDealtFor), (std::vector{kAnn, kBob}));
   EXPECT_EQ(dealer.next_deadline(), std::nullopt);
   EXPECT_THAT(dealer.asked(later, kAnn, 1), IsEmpty());
 }
