@@ -59,6 +59,7 @@ std::vector<Group> all_groups() {
                      "disk.worker.bytes_per_unit", "disk.worker.peak_per_unit"},
                     measure_disk});
   groups.push_back({"idle", {"worker.idle"}, measure_idle});
+  groups.push_back({"share", {"share.25", "share.50"}, measure_share});
   groups.push_back({"spawn", {"sandbox.spawn"}, measure_spawn});
 #if defined(SHOAL_WASM)
   groups.push_back({"wasm", wasm_figures(), measure_wasm});

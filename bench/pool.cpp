@@ -82,7 +82,9 @@ Result<std::unique_ptr<Pool>, std::string> Pool::start(const Run& run, const Wis
     return tl::unexpected(started.error());
   }
   for (std::size_t i = 0; i < wish.workers; ++i) {
-    if (auto started = pool->start_worker(run); !started) return tl::unexpected(started.error());
+    if (auto started = pool->start_worker(run, wish); !started) {
+      return tl::unexpected(started.error());
+    }
   }
   return pool;
 }
@@ -135,15 +137,19 @@ Measured Pool::start_coordinator(const Run& run, const Wish& wish) {
   return ready;
 }
 
-Measured Pool::start_worker(const Run& run) {
+Measured Pool::start_worker(const Run& run, const Wish& wish) {
   const std::string name = "worker-" + std::to_string(workers_.size() + 1);
   const fs::path log = folder_ / (name + ".log");
-  auto process = Process::start({run.programs / "shoal-worker",
-                                 {"--ticket", ticket_text_, "--state", (folder_ / name).string(),
-                                  "--listen", "tcp://127.0.0.1:0", "--threads", "1", "--executor",
-                                  (run.programs / "shoal-bench-executor").string(), "--quiet"},
-                                 log,
-                                 std::nullopt});
+  std::vector<std::string> arguments = {
+      "--ticket",   ticket_text_,
+      "--state",    (folder_ / name).string(),
+      "--listen",   "tcp://127.0.0.1:0",
+      "--threads",  "1",
+      "--executor", (run.programs / "shoal-bench-executor").string(),
+      "--quiet"};
+  arguments.insert(arguments.end(), wish.worker_arguments.begin(), wish.worker_arguments.end());
+  auto process =
+      Process::start({run.programs / "shoal-worker", std::move(arguments), log, std::nullopt});
   if (!process) return tl::unexpected(process.error());
   workers_.push_back(std::move(*process));
   std::string line;

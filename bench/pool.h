@@ -27,6 +27,7 @@ class Pool {
   struct Wish {
     std::size_t workers = 0;
     std::optional<int> coordinator_core;  // the only one that it may use
+    std::vector<std::string> worker_arguments = {};
   };
   // Everybody is ready by then, though they may not all know each other yet.
   static Result<std::unique_ptr<Pool>, std::string> start(const Run& run, const Wish& wish);
@@ -56,7 +57,7 @@ class Pool {
   explicit Pool(std::filesystem::path folder) : folder_(std::move(folder)) {}
   Measured make_files();
   Measured start_coordinator(const Run& run, const Wish& wish);
-  Measured start_worker(const Run& run);
+  Measured start_worker(const Run& run, const Wish& wish);
 
   std::filesystem::path folder_;
   Ticket ticket_;

@@ -45,6 +45,8 @@ std::vector<std::string> kill9_figures(bool leader);
 Measured measure_disk(const Run& run);
 // Workers that have nothing to do.
 Measured measure_idle(const Run& run);
+// The part of a core that a worker uses, beside the part that it may use.
+Measured measure_share(const Run& run);
 // An executor, from nothing to its greeting, with and without its sandbox.
 Measured measure_spawn(const Run& run);
 // Kernels as WebAssembly modules: built only where there is an engine.

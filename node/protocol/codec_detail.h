@@ -114,7 +114,8 @@ inline std::size_t wire_bytes(const std::optional<Signed>& fact) {
 inline std::size_t wire_bytes(const std::vector<Range>& ranges) { return 16 * ranges.size() + 24; }
 inline std::size_t wire_bytes(const std::vector<Hash256>& hashes) { return 32 * hashes.size() + 8; }
 inline std::size_t wire_bytes(const PackedOutputs& outputs) {
-  return 4 * outputs.sizes.size() + outputs.inline_bytes.size() + 32 * outputs.large.size() + 80;
+  return 4 * outputs.sizes.size() + outputs.inline_bytes.size() + 32 * outputs.large.size() +
+         16 * outputs.costs.size() + 88;
 }
 inline std::size_t wire_bytes(const std::vector<Signed>& facts) {
   std::size_t bytes = 16;

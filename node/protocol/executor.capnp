@@ -59,6 +59,15 @@ struct ChunkPart {           # what has become of some units of a chunk
   refused @4 :Text;          # not empty: the kernel could not be used; no unit has run
   last @5 :Bool;             # nothing more comes for this chunk
   computeNs @6 :UInt64;      # time that threads have spent in the units of this part
+  costs @7 :List(Cost);      # of programs: one for each unit of the runs
+}
+
+struct Cost {                # what the process of a unit took
+  wallMs @0 :UInt32;
+  cpuMs @1 :UInt32;
+  memoryKib @2 :UInt32;      # the most that one of its processes had resident
+  exitStatus @3 :UInt8;
+  signal @4 :UInt8;          # 0: it has exited
 }
 
 struct FailedUnit {
@@ -66,6 +75,7 @@ struct FailedUnit {
   kind @1 :UInt8;            # FailureKind
   message @2 :Text;
   stderrEnd @3 :Text;        # what the unit itself wrote; empty: what the executor has written
+  cost @4 :Cost;             # absent: no process has run
 }
 
 struct Checkpoint {          # the state of a unit that is not done; its bytes are the tail

@@ -59,6 +59,17 @@ void put(wire::ExecutorMessage::Builder to, const RunChunk& m) {
   run.setHasInputs(m.has_inputs);
   put_sizes(run.initInputSizes(static_cast<unsigned>(m.input_sizes.size())), m.input_sizes);
 }
+void put(wire::Cost::Builder to, const UnitCost& cost) {
+  to.setWallMs(cost.wall_ms);
+  to.setCpuMs(cost.cpu_ms);
+  to.setMemoryKib(cost.memory_kib);
+  to.setExitStatus(cost.exit_status);
+  to.setSignal(cost.signal);
+}
+UnitCost take(wire::Cost::Reader from) {
+  return {from.getWallMs(), from.getCpuMs(), from.getMemoryKib(), from.getExitStatus(),
+          from.getSignal()};
+}
 void put(wire::ExecutorMessage::Builder to, const ChunkPart& m) {
   auto part = to.initPart();
   part.setChunk(m.chunk);
@@ -74,10 +85,13 @@ void put(wire::ExecutorMessage::Builder to, const ChunkPart& m) {
     failures[i].setKind(static_cast<std::uint8_t>(m.failures[i].kind));
     failures[i].setMessage(text(m.failures[i].message));
     failures[i].setStderrEnd(text(m.failures[i].stderr_end));
+    if (m.failures[i].cost) put(failures[i].initCost(), *m.failures[i].cost);
   }
   part.setRefused(text(m.refused));
   part.setLast(m.last);
   part.setComputeNs(m.compute_ns);
+  auto costs = part.initCosts(static_cast<unsigned>(m.costs.size()));
+  for (unsigned i = 0; i < costs.size(); ++i) put(costs[i], m.costs[i]);
 }
 void put(wire::ExecutorMessage::Builder to, const ExecutorCompare& m) {
   auto compare = to.initCompare();
@@ -140,8 +154,10 @@ Decoded take(wire::Hello::Reader from) {
   return hello;
 }
 
+// Each list is asked for once: the reader's limit counts what is looked at, again and again.
 Decoded take(wire::Setup::Reader from) {
-  if (from.getParameters().size() > limits::kManifestBytes) return too_large("setup.parameters");
+  const auto parameters = from.getParameters();
+  if (parameters.size() > limits::kManifestBytes) return too_large("setup.parameters");
   if (from.getKernel().size() > limits::kTextBytes) return too_large("setup.kernel");
   if (from.getThreads() == 0 || from.getThreads() > limits::kExecutorThreads) {
     return bad("setup.threads");
@@ -149,7 +165,7 @@ Decoded take(wire::Setup::Reader from) {
   ExecutorSetup setup;
   setup.setup = from.getSetup();
   setup.kernel = take_text(from.getKernel());
-  setup.parameters.assign(from.getParameters().begin(), from.getParameters().end());
+  setup.parameters.assign(parameters.begin(), parameters.end());
   setup.threads = from.getThreads();
   setup.output_bytes_max = from.getOutputBytesMax();
   setup.checkpoint_ms = from.getCheckpointMs();
@@ -188,23 +204,33 @@ Decoded take(wire::ChunkPart::Reader from, ByteView tail) {
     units += range.size();
     part.runs.push_back(range);
   }
-  if (units != from.getSizes().size()) return bad("part.sizes: not one a unit");
-  auto sizes = take_sizes(from.getSizes(), tail.size());
+  const auto sizes_read = from.getSizes();
+  if (units != sizes_read.size()) return bad("part.sizes: not one a unit");
+  auto sizes = take_sizes(sizes_read, tail.size());
   if (!sizes) return bad("part.sizes: do not add up");
   part.sizes = std::move(*sizes);
   part.outputs = tail;
-  if (from.getFailures().size() > limits::kUnitsPerRunChunk) return too_large("part.failures");
-  for (auto failure : from.getFailures()) {
+  const auto failures = from.getFailures();
+  if (failures.size() > limits::kUnitsPerRunChunk) return too_large("part.failures");
+  for (auto failure : failures) {
     if (failure.getKind() > static_cast<std::uint8_t>(FailureKind::kRefused)) {
       return bad("part.failures: kind");
     }
-    if (failure.getMessage().size() > limits::kFailureTextBytes ||
-        failure.getStderrEnd().size() > limits::kFailureTextBytes) {
+    const auto message = failure.getMessage();
+    const auto stderr_end = failure.getStderrEnd();
+    if (message.size() > limits::kFailureTextBytes ||
+        stderr_end.size() > limits::kFailureTextBytes) {
       return too_large("part.failures: message");
     }
     part.failures.push_back({failure.getUnit(), static_cast<FailureKind>(failure.getKind()),
-                             take_text(failure.getMessage()), take_text(failure.getStderrEnd())});
+                             take_text(message), take_text(stderr_end)});
+    if (failure.hasCost()) part.failures.back().cost = take(failure.getCost());
   }
+  const auto costs = from.getCosts();
+  if (costs.size() != 0 && costs.size() != part.sizes.size()) {
+    return bad("part.costs: not one a unit");
+  }
+  for (auto cost : costs) part.costs.push_back(take(cost));
   if (from.getRefused().size() > limits::kFailureTextBytes) return too_large("part.refused");
   part.refused = take_text(from.getRefused());
   part.last = from.getLast();

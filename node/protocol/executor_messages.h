@@ -59,12 +59,14 @@ struct ExecutorFailure {
   FailureKind kind = FailureKind::kThrew;
   std::string message;
   std::string stderr_end = {};  // of this unit alone; empty: the executor's is all there is
+  std::optional<UnitCost> cost = {};
   friend bool operator==(const ExecutorFailure&, const ExecutorFailure&) = default;
 };
 struct ChunkPart {
   std::uint64_t chunk = 0;
   std::vector<Range> runs;
   std::vector<std::uint32_t> sizes;
+  std::vector<UnitCost> costs;  // one a unit of the runs, or none
   ByteView outputs;
   std::vector<ExecutorFailure> failures;
   std::string refused;

@@ -138,6 +138,17 @@ enum class FailureKind : std::uint8_t {
   kRefused = 5,    // the kernel or its input could not be used at all
 };
 
+// What a program's unit took, and how its process ended: its worker's word, which nothing is
+// decided by.
+struct UnitCost {
+  std::uint32_t wall_ms = 0;
+  std::uint32_t cpu_ms = 0;
+  std::uint32_t memory_kib = 0;  // the most that one of its processes had resident
+  std::uint8_t exit_status = 0;
+  std::uint8_t signal = 0;  // 0: it has exited
+  friend bool operator==(const UnitCost&, const UnitCost&) = default;
+};
+
 // A unit that failed on a worker (Purpose::kFailure).
 struct Failure {
   JobId job;
@@ -145,7 +156,8 @@ struct Failure {
   UnitIndex unit = 0;
   FailureKind kind = FailureKind::kThrew;
   std::string message;
-  std::string stderr_end;  // the last lines the kernel wrote
+  std::string stderr_end;             // the last lines the kernel wrote
+  std::optional<UnitCost> cost = {};  // where a process has run
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 

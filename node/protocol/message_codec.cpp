@@ -244,7 +244,9 @@ struct Guess {
   std::size_t operator()(const Reveal& m) const {
     return wire_bytes(m.digests) + wire_bytes(m.proof) + (m.outputs ? wire_bytes(*m.outputs) : 0);
   }
-  std::size_t operator()(const CompareRequest& m) const { return wire_bytes(m.candidates); }
+  std::size_t operator()(const CompareRequest& m) const {
+    return wire_bytes(m.candidates) + wire_bytes(m.holders);
+  }
   std::size_t operator()(const CompareReply& m) const { return wire_bytes(m.verdict); }
   std::size_t operator()(const Results& m) const {
     std::size_t bytes = 0;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node/protocol/facts.h"
+#include "node/protocol/reach_messages.h"
 
 // What nodes say to each other. One struct a message, one schema file a conversation
 // (rendezvous.capnp, jobs.capnp, work.capnp, verification.capnp, results.capnp, content.capnp,
@@ -371,6 +372,7 @@ struct PackedOutputs {
   std::vector<std::uint64_t> sizes;  // bytes, one a unit
   Bytes inline_bytes;
   std::vector<ContentId> large;
+  std::vector<UnitCost> costs = {};  // one a unit, or none; no part of what is agreed on
   friend bool operator==(const PackedOutputs&, const PackedOutputs&) = default;
 };
 // One digest (content id) a unit; nothing if the parts do not fit together.
@@ -395,7 +397,8 @@ struct Reveal {
 struct CompareRequest {
   JobId job;
   UnitIndex unit = 0;
-  PackedOutputs candidates;  // one for each digest; the first is the least
+  PackedOutputs candidates;          // one for each digest; the first is the least
+  std::vector<Signed> holders = {};  // NodeRecord; of those who computed a large one
   friend bool operator==(const CompareRequest&, const CompareRequest&) = default;
 };
 struct CompareReply {
@@ -427,6 +430,8 @@ struct Receipt {
   std::vector<Support> supports;    // kVerified: at least q that agree; kDisputed: all there are
   std::vector<Signed> failures;     // kFailed: Failure
   std::vector<Signed> comparisons;  // ComparisonVerdict, where digests differ within tolerance
+  // kDisputed: what two of the supports stand for, where it is small enough to be shown; else none.
+  std::vector<PackedOutputs> differing = {};
   friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 Bytes encode(const Receipt&);  // as it is stored and sent
@@ -494,75 +499,6 @@ struct Holders {  // to be asked what they hold; nobody needs to be believed abo
   ContentId content;
   std::vector<Signed> records;  // NodeRecord
   friend bool operator==(const Holders&, const Holders&) = default;
-};
-
-// --- Reachability
-// -------------------------------------------------------------------------------------
-
-// What a node has found out about itself, by asking others to dial it.
-enum class Reachability : std::uint8_t { kUnknown = 0, kReachable = 1, kUnreachable = 2 };
-
-struct DialBackRequest {  // "dial the address that you see me at, at this port"
-  std::uint64_t nonce = 0;
-  std::uint16_t port = 0;
-  friend bool operator==(const DialBackRequest&, const DialBackRequest&) = default;
-};
-struct DialBackReply {  // at once; the attempt follows
-  std::uint64_t nonce = 0;
-  bool accepted = false;
-  std::string observed_address;
-  friend bool operator==(const DialBackReply&, const DialBackReply&) = default;
-};
-struct DialBack {  // in place of Hello, on a connection that was made for it
-  std::uint64_t nonce = 0;
-  friend bool operator==(const DialBack&, const DialBack&) = default;
-};
-struct Reserve {  // "be a relay of mine, as long as this link is up"
-  friend bool operator==(const Reserve&, const Reserve&) = default;
-};
-struct Reserved {
-  bool accepted = false;
-  friend bool operator==(const Reserved&, const Reserved&) = default;
-};
-// What a relay passes on names both ends, by peer_name(); it checks `from` against the link.
-struct Reverse {  // "dial me"
-  NodeId from;
-  NodeId to;
-  std::uint16_t port = 0;
-  std::string address;  // of `from`, as the relay sees it
-  NodeId node = {};     // whose session `from` is; zero: `from` is a node's own id
-  friend bool operator==(const Reverse&, const Reverse&) = default;
-};
-struct CircuitOpen {
-  NodeId from;
-  NodeId to;
-  Hash256 random;                // fresh: no two circuits have the same key
-  std::string address;           // of `from`, as the relay sees it
-  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
-  NodeId node = {};              // as in Reverse
-  friend bool operator==(const CircuitOpen&, const CircuitOpen&) = default;
-};
-struct CircuitAnswer {
-  NodeId from;
-  NodeId to;
-  bool accepted = false;
-  Hash256 random;
-  std::string detail;
-  std::string address;           // of `from`, as the relay sees it
-  std::uint16_t punch_port = 0;  // of `from`; 0: it does not punch
-  friend bool operator==(const CircuitAnswer&, const CircuitAnswer&) = default;
-};
-struct CircuitData {  // one sealed Message (sealed_channel.h)
-  NodeId from;
-  NodeId to;
-  Bytes sealed;
-  friend bool operator==(const CircuitData&, const CircuitData&) = default;
-};
-struct CircuitEnd {
-  NodeId from;
-  NodeId to;
-  std::string detail;
-  friend bool operator==(const CircuitEnd&, const CircuitEnd&) = default;
 };
 
 // --- Workers as people see them

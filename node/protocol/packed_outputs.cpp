@@ -30,7 +30,9 @@ Extent extent_of(const std::uint64_t* first, const std::uint64_t* last) {
 std::optional<std::vector<Hash256>> digests_of(const PackedOutputs& outputs) {
   const std::uint64_t* sizes = outputs.sizes.data();
   const Extent all = extent_of(sizes, sizes + outputs.sizes.size());
-  if (all.inline_bytes != outputs.inline_bytes.size() || all.large != outputs.large.size()) {
+  const bool costs_fit = outputs.costs.empty() || outputs.costs.size() == outputs.sizes.size();
+  if (all.inline_bytes != outputs.inline_bytes.size() || all.large != outputs.large.size() ||
+      !costs_fit) {
     return std::nullopt;
   }
   std::vector<Hash256> digests;
@@ -65,6 +67,11 @@ PackedOutputs slice(const PackedOutputs& outputs, std::uint64_t first, std::uint
   part.inline_bytes.assign(bytes, bytes + within.inline_bytes);
   const ContentId* large = outputs.large.data() + before.large;
   part.large.assign(large, large + within.large);
+  if (!outputs.costs.empty()) {
+    check(outputs.costs.size() == outputs.sizes.size(), "the parts of a pack do not fit together");
+    part.costs.assign(outputs.costs.begin() + static_cast<std::ptrdiff_t>(first),
+                      outputs.costs.begin() + static_cast<std::ptrdiff_t>(last));
+  }
   return part;
 }
 
@@ -72,6 +79,11 @@ void append(PackedOutputs& to, const PackedOutputs& more) {
   if (&to == &more) {
     append(to, PackedOutputs(more));
     return;
+  }
+  if (!to.costs.empty() || !more.costs.empty()) {
+    to.costs.resize(to.sizes.size());
+    to.costs.insert(to.costs.end(), more.costs.begin(), more.costs.end());
+    to.costs.resize(to.sizes.size() + more.sizes.size());
   }
   to.sizes.insert(to.sizes.end(), more.sizes.begin(), more.sizes.end());
   to.inline_bytes.insert(to.inline_bytes.end(), more.inline_bytes.begin(), more.inline_bytes.end());

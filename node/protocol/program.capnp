@@ -66,6 +66,9 @@ struct Comparison {
   relative @2 :Float64;    # words that are numbers may differ by so much of the larger one,
   absolute @3 :Float64;    # or by so much
   images @4 :Bool;         # what images say about themselves in words and times is left out, too
+  program @5 :List(Text);  # not empty: instead, results are the same where this command says so: it
+                           # is called with the names of two folders that hold them, and ends with
+                           # 0 where they are, 1 where they are not
 }
 
 struct ProgramUnit {       # what a unit is called with

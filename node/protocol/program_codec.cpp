@@ -98,6 +98,8 @@ void read_comparison(Reading& reading, wire::Comparison::Reader from, ProgramCom
   };
   tolerance(from.getRelative(), to.relative);
   tolerance(from.getAbsolute(), to.absolute);
+  read_texts(reading, from.getProgram(), to.program, limits::kProgramArguments,
+             limits::kProgramArgumentBytes, "program.comparison.program");
 }
 
 void read(Reading& reading, wire::ProgramSpec::Reader from, ProgramSpec& to) {
@@ -162,6 +164,7 @@ void write(wire::ProgramSpec::Builder to, const ProgramSpec& from) {
   write_texts(comparison.initDropped(count(from.comparison.dropped)), from.comparison.dropped);
   comparison.setRelative(from.comparison.relative);
   comparison.setAbsolute(from.comparison.absolute);
+  write_texts(comparison.initProgram(count(from.comparison.program)), from.comparison.program);
 }
 
 }  // namespace

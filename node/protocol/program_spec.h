@@ -55,6 +55,7 @@ struct ProgramComparison {
   double relative = 0;
   double absolute = 0;
   bool images = false;  // image_notes.h
+  std::vector<std::string> program = {};
   friend bool operator==(const ProgramComparison&, const ProgramComparison&) = default;
 };
 

@@ -195,6 +195,15 @@ std::string Examination::verified_fault() const {
 }
 
 std::string Examination::disputed_fault() const {
+  for (const PackedOutputs& outputs : receipt.differing) {
+    const auto shown = digests_of(outputs);
+    const bool known =
+        shown && std::any_of(opened.begin(), opened.end(), [&](const Opened& support) {
+          return std::equal(shown->begin(), shown->end(), support.digests.begin(),
+                            support.digests.end());
+        });
+    if (!known) return "it shows an output that none of its workers stands for";
+  }
   for (std::uint64_t i = 0; i < receipt.range.size(); ++i) {
     std::map<Hash256, std::size_t> ends;
     for (const Opened& support : opened) ++ends[support.digests[i]];

@@ -90,6 +90,10 @@ struct Receipt {
 
   comparisons @7 :List(Rendezvous.Signed);
   # ComparisonVerdicts, where digests differ and yet agree within the job's tolerance.
+
+  differing @8 :List(Verification.PackedOutputs);
+  # Where disputed: the outputs of two of the supports that differ, so that a person can see in what.
+  # None where they are too many for a receipt, or were never shown.
 }
 
 struct Snapshot {

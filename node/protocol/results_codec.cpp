@@ -41,6 +41,19 @@ void read_outputs(wire::Receipt::Reader from, Receipt& to, Reading& reading) {
                   "are not one for each verified unit");
 }
 
+void read_differing(wire::Receipt::Reader from, Receipt& to, Reading& reading) {
+  auto differing = from.getDiffering();
+  const bool none = differing.size() == 0;
+  const bool two = differing.size() == 2 && to.end == UnitEnd::kDisputed;
+  if (!reading.require(none || two, "receipt.differing", "are not two of a dispute")) return;
+  to.differing.resize(differing.size());
+  for (unsigned i = 0; i < differing.size(); ++i) {
+    read(differing[i], to.differing[i], reading);
+    reading.require(to.differing[i].sizes.size() == to.range.size(), "receipt.differing",
+                    "are not one a unit");
+  }
+}
+
 }  // namespace
 
 void write(StructBuilder any, const Receipt& from) {
@@ -54,6 +67,8 @@ void write(StructBuilder any, const Receipt& from) {
   for (unsigned i = 0; i < supports.size(); ++i) write_support(supports[i], from.supports[i]);
   write_list(to.initFailures(list_size(from.failures.size(), kWitnesses)), from.failures);
   write_list(to.initComparisons(list_size(from.comparisons.size(), kWitnesses)), from.comparisons);
+  auto differing = to.initDiffering(list_size(from.differing.size(), 2));
+  for (unsigned i = 0; i < differing.size(); ++i) write(differing[i], from.differing[i]);
 }
 void read(StructReader any, Receipt& to, Reading& reading) {
   auto from = any.as<wire::Receipt>();
@@ -70,6 +85,7 @@ void read(StructReader any, Receipt& to, Reading& reading) {
   }
   read_list(from.getFailures(), to.failures, reading, "receipt.failures", kWitnesses);
   read_list(from.getComparisons(), to.comparisons, reading, "receipt.comparisons", kWitnesses);
+  read_differing(from, to, reading);
 }
 
 void write(StructBuilder any, const Snapshot& from) {
@@ -148,6 +164,7 @@ void read(StructReader any, JobOver& to, Reading& reading) {
 Bytes encode(const Receipt& receipt) {
   std::size_t guess = codec::wire_bytes(receipt.outputs) + codec::wire_bytes(receipt.failures) +
                       codec::wire_bytes(receipt.comparisons) + 128;
+  for (const PackedOutputs& outputs : receipt.differing) guess += codec::wire_bytes(outputs);
   for (const Support& support : receipt.supports) {
     guess += codec::wire_bytes(support.commitment) + codec::wire_bytes(support.digests) +
              codec::wire_bytes(support.proof) + 136;

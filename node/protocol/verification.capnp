@@ -92,6 +92,9 @@ struct Failure {
 
   stderrEnd @5 :Text;
   # The last lines that the kernel wrote to stderr; cut at the front where there is more.
+
+  cost @6 :Data;
+  # Where a process has run: what it took, as in PackedOutputs. Otherwise absent.
 }
 
 struct ComparisonVerdict {
@@ -138,6 +141,11 @@ struct PackedOutputs {
 
   large @4 :Data;
   # The content ids of the large ones, 32 bytes each, in the order of their units.
+
+  costs @5 :Data;
+  # What the units took, where they are programs: 16 bytes each, or absent. Each: wall time and
+  # processor time in ms, and the largest resident set in KiB, 4 little-endian bytes each; exit
+  # status, signal, and two zeros. No part of the digests: it is the word of who computed them.
 }
 
 struct CommitNotice {
@@ -230,6 +238,10 @@ struct CompareRequest {
 
   candidates @2 :PackedOutputs;
   # One output for each distinct digest, the one with the least digest first: at least one.
+
+  holders @3 :List(Rendezvous.Signed);
+  # NodeRecords of those who computed them, where there are large ones: each holds its own, and a
+  # verifier fetches what it has not.
 }
 
 struct CompareReply {

@@ -28,6 +28,29 @@ void read(StructReader any, Commitment& to, Reading& reading) {
   reading.id(from.getSealed(), to.sealed, "commitment.sealed");
 }
 
+namespace {
+
+constexpr std::size_t kCostBytes = 16;
+
+void write_cost(std::uint8_t* to, const UnitCost& cost) {
+  for (const std::uint32_t number : {cost.wall_ms, cost.cpu_ms, cost.memory_kib}) {
+    for (int i = 0; i < 4; ++i) *to++ = static_cast<std::uint8_t>(number >> (8 * i));
+  }
+  to[0] = cost.exit_status;
+  to[1] = cost.signal;
+}
+UnitCost read_cost(const std::uint8_t* from) {
+  UnitCost cost;
+  for (std::uint32_t* number : {&cost.wall_ms, &cost.cpu_ms, &cost.memory_kib}) {
+    for (int i = 0; i < 4; ++i) *number |= std::uint32_t{*from++} << (8 * i);
+  }
+  cost.exit_status = from[0];
+  cost.signal = from[1];
+  return cost;
+}
+
+}  // namespace
+
 void write(StructBuilder any, const Failure& from) {
   auto to = any.as<wire::Failure>();
   to.setJob(raw(from.job));
@@ -36,6 +59,7 @@ void write(StructBuilder any, const Failure& from) {
   to.setKind(static_cast<wire::FailureKind>(from.kind));
   to.setMessage(text(front_of(from.message, limits::kFailureTextBytes)));
   to.setStderrEnd(text(end_of(from.stderr_end, limits::kFailureTextBytes)));
+  if (from.cost) write_cost(to.initCost(kCostBytes).begin(), *from.cost);
 }
 void read(StructReader any, Failure& to, Reading& reading) {
   auto from = any.as<wire::Failure>();
@@ -45,6 +69,10 @@ void read(StructReader any, Failure& to, Reading& reading) {
   reading.enumerant(from.getKind(), to.kind, FailureKind::kRefused, "failure.kind");
   reading.text(from.getMessage(), to.message, "failure.message", limits::kFailureTextBytes);
   reading.text(from.getStderrEnd(), to.stderr_end, "failure.stderr_end", limits::kFailureTextBytes);
+  const auto cost = from.getCost();
+  if (cost.size() == 0) return;
+  if (!reading.require(cost.size() == kCostBytes, "failure.cost", "has the wrong size")) return;
+  to.cost = read_cost(cost.begin());
 }
 
 void write(StructBuilder any, const ComparisonVerdict& from) {
@@ -113,6 +141,13 @@ void write(StructBuilder any, const PackedOutputs& from) {
   write_sizes(to.getSizes(), from.sizes);
   to.setInlineBytes(raw(from.inline_bytes));
   to.setLarge(raw(from.large));
+  if (from.costs.empty()) return;
+  check(from.costs.size() == from.sizes.size(), "costs that are not one a unit were to be sent");
+  std::uint8_t* at = to.initCosts(static_cast<unsigned>(kCostBytes * from.costs.size())).begin();
+  for (const UnitCost& cost : from.costs) {
+    write_cost(at, cost);
+    at += kCostBytes;
+  }
 }
 void read(StructReader any, PackedOutputs& to, Reading& reading) {
   auto from = any.as<wire::PackedOutputs>();
@@ -134,6 +169,15 @@ void read(StructReader any, PackedOutputs& to, Reading& reading) {
   reading.within(size_max, limits::kOutputBytes, "outputs.sizes");
   reading.require(inline_bytes == to.inline_bytes.size() && large == to.large.size(), "outputs",
                   "do not have the sizes that they state");
+  const auto costs = from.getCosts();
+  if (costs.size() == 0) return;
+  if (!reading.require(costs.size() == kCostBytes * count, "outputs.costs", "are not one a unit")) {
+    return;
+  }
+  to.costs.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    to.costs.push_back(read_cost(costs.begin() + kCostBytes * i));
+  }
 }
 
 void write(StructBuilder any, const CommitNotice& from) {
@@ -229,6 +273,8 @@ void write(StructBuilder any, const CompareRequest& from) {
   to.setJob(raw(from.job));
   to.setUnit(from.unit);
   write(to.initCandidates(), from.candidates);
+  write_list(to.initHolders(list_size(from.holders.size(), limits::kHoldersPerMessage)),
+             from.holders);
 }
 void read(StructReader any, CompareRequest& to, Reading& reading) {
   auto from = any.as<wire::CompareRequest>();
@@ -238,6 +284,8 @@ void read(StructReader any, CompareRequest& to, Reading& reading) {
   reading.within(to.candidates.sizes.size(), limits::kBatchesPerMessage,
                  "compare_request.candidates");
   reading.require(!to.candidates.sizes.empty(), "compare_request.candidates", "is empty");
+  read_list(from.getHolders(), to.holders, reading, "compare_request.holders",
+            limits::kHoldersPerMessage, limits::kRecordBytes);
 }
 
 void write(StructBuilder any, const CompareReply& from) {

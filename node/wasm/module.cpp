@@ -46,7 +46,10 @@ struct Function {
   std::size_t results;
   bool required = false;
 };
-constexpr std::array kImports = {Function{"fail", 3, 0}, Function{"log", 2, 0}};
+constexpr std::array kImports = {
+    Function{"fail", 3, 0}, Function{"log", 2, 0},         Function{"due", 0, 1},
+    Function{"save", 2, 0}, Function{"saved_bytes", 0, 1}, Function{"saved", 1, 0},
+};
 constexpr std::array kExports = {
     Function{"_initialize", 0, 0},         Function{"shoal_v1_alloc", 1, 1, true},
     Function{"shoal_v1_unit", 2, 1, true}, Function{"shoal_v1_equivalent", 2, 1},
@@ -195,7 +198,8 @@ class Checker {
         memory(part);
       } else if (module != "shoal" || kind != 0 || !import_function(field, part)) {
         part.fail("the module imports " + shown(module) + "." + shown(field) +
-                  ", which no kernel may: there are env.memory, shoal.fail and shoal.log");
+                  ", which no kernel may: there are env.memory, and of shoal: fail, log, due, save, "
+                  "saved_bytes and saved");
       }
     }
   }

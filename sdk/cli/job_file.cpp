@@ -153,6 +153,7 @@ Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWis
   const std::vector<std::string> statuses = reader.texts("ok_exit");
   wish.dropped = reader.texts("drop");
   prefer(wish.compare, reader.text("compare"));
+  wish.compare_with = reader.texts("compare_with");
   wish.time_limit = reader.text("time_limit");
   wish.memory = reader.text("memory");
   wish.output_limit = reader.text("output_limit");
@@ -173,6 +174,7 @@ Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWis
     wish.json_file = given.json_file;
   }
   prefer(wish.compare, given.compare, std::string("bytes"));
+  prefer(wish.compare_with, given.compare_with);
   prefer(wish.time_limit, given.time_limit);
   prefer(wish.memory, given.memory);
   prefer(wish.output_limit, given.output_limit);

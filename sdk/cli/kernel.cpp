@@ -35,6 +35,10 @@ Outcome run_build(KernelBuild wish, const Settings& settings) {
   }
   const auto built = build_kernel(wish);
   if (!built) return tl::unexpected(built.error());
+  for (const std::string& place : built->tries) {
+    say("warning: " + place +
+        ": a module has no catch clauses: whatever is thrown within this 'try' ends the unit");
+  }
   print(wish.output.string());
   if (!settings.quiet) {
     say(wish.output.string() + ": " + std::to_string(built->bytes) +

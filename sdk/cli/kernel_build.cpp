@@ -109,8 +109,7 @@ Result<Tools, Failure> find_tools(const fs::path& work) {
   return tools;
 }
 
-Result<void, Failure> compile(const Tools& tools, const KernelBuild& wish, const fs::path& source,
-                              const fs::path& object) {
+Command compiler_command(const Tools& tools, const KernelBuild& wish) {
   Command command = {tools.compiler, "--target=wasm32-wasi", "-std=c++20", "-O3", "-DNDEBUG",
                      // A throw ends the unit: catch clauses are left out (wasm_module.h).
                      "-fexceptions", "-fvisibility=hidden", "-mbulk-memory", "-msimd128",
@@ -119,6 +118,35 @@ Result<void, Failure> compile(const Tools& tools, const KernelBuild& wish, const
                      tools.libraries.string()};
   for (const std::string& folder : wish.include_folders) command.push_back("-I" + folder);
   command.insert(command.end(), wish.flags.begin(), wish.flags.end());
+  return command;
+}
+
+// Where somebody means to catch something. The compiler says so if it is told that nobody does.
+std::vector<std::string> tries_in(const Tools& tools, const KernelBuild& wish,
+                                  const fs::path& source) {
+  constexpr std::string_view kFound = "cannot use 'try' with exceptions disabled";
+  std::ifstream file(source);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (text.find("catch") == std::string::npos) return {};
+  Command command = compiler_command(tools, wish);
+  command.insert(command.end(), {"-fno-exceptions", "-fsyntax-only", "-ferror-limit=0",
+                                 "-fno-caret-diagnostics", source.string()});
+  const auto checked = run_tool(command);
+  std::vector<std::string> tries;
+  std::istringstream lines(checked ? "" : checked.error());
+  for (std::string line; std::getline(lines, line);) {
+    // "FILE:LINE:COLUMN: error: ..."
+    if (line.find(kFound) == std::string::npos || !line.starts_with(source.string() + ":"))
+      continue;
+    const std::size_t number = source.string().size() + 1;
+    tries.push_back(line.substr(0, line.find(':', number)));
+  }
+  return tries;
+}
+
+Result<void, Failure> compile(const Tools& tools, const KernelBuild& wish, const fs::path& source,
+                              const fs::path& object) {
+  Command command = compiler_command(tools, wish);
   command.insert(command.end(), {"-c", source.string(), "-o", object.string()});
   const auto compiled = run_tool(command);
   if (!compiled) {
@@ -243,6 +271,11 @@ Result<BuiltKernel, Failure> build_kernel(const KernelBuild& wish) {
   std::ofstream(support) << "#include \"shoal/wasm_module.h\"\n";
   std::vector<fs::path> sources = wish.sources;
   sources.push_back(support);
+  std::vector<std::string> tries;
+  for (const fs::path& source : wish.sources) {
+    const auto more = tries_in(*tools, wish, source);
+    tries.insert(tries.end(), more.begin(), more.end());
+  }
   std::vector<fs::path> objects;
   for (const fs::path& source : sources) {
     objects.push_back(work.path() / (std::to_string(objects.size()) + ".o"));
@@ -265,7 +298,7 @@ Result<BuiltKernel, Failure> build_kernel(const KernelBuild& wish) {
              static_cast<std::streamsize>(named.size()));
   if (!file.flush()) return fail(kError, wish.output.string() + " cannot be written.");
   module->info.kernels = std::move(*kernels);
-  return BuiltKernel{std::move(module->info), named.size()};
+  return BuiltKernel{std::move(module->info), named.size(), std::move(tries)};
 }
 
 }  // namespace shoal::cli

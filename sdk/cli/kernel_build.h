@@ -23,6 +23,8 @@ struct KernelBuild {
 struct BuiltKernel {
   ModuleInfo info;
   std::size_t bytes = 0;
+  // "FILE:LINE" of each `try` in the sources: the module has none of their catch clauses.
+  std::vector<std::string> tries;
 };
 
 // The error says what is missing, and how to get it. Blocks for some seconds.

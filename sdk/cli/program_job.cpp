@@ -110,8 +110,8 @@ Result<std::vector<ProgramFile>, Failure> files_of(const ProgramWish& wish) {
 }
 
 // The installed program that must be on the workers; nothing where the job brings it.
-Result<std::optional<std::string>, Failure> program_needed(ProgramSpec& spec) {
-  std::string& program = spec.arguments.front();
+Result<std::optional<std::string>, Failure> program_needed(ProgramSpec& spec,
+                                                           std::string& program) {
   if (program.find('{') != std::string::npos) return std::optional<std::string>{};
   const bool path = program.find('/') != std::string::npos;
   const std::string name = fs::path(program).lexically_normal().generic_string();
@@ -240,11 +240,17 @@ Result<ProgramJob, Failure> plan_program(const ProgramWish& wish) {
   auto files = files_of(wish);
   if (!files) return tl::unexpected(files.error());
   spec.files = std::move(*files);
-  auto needed = program_needed(spec);
-  if (!needed) return tl::unexpected(needed.error());
+  auto comparison = comparison_of(wish);
+  if (!comparison) return tl::unexpected(comparison.error());
+  spec.comparison = std::move(*comparison);
   job.needs = wish.needs;
-  if (*needed && std::find(job.needs.begin(), job.needs.end(), **needed) == job.needs.end()) {
-    job.needs.insert(job.needs.begin(), **needed);
+  for (auto* command : {&spec.comparison.program, &spec.arguments}) {
+    if (command->empty()) continue;
+    auto needed = program_needed(spec, command->front());
+    if (!needed) return tl::unexpected(needed.error());
+    if (*needed && std::find(job.needs.begin(), job.needs.end(), **needed) == job.needs.end()) {
+      job.needs.insert(job.needs.begin(), **needed);
+    }
   }
   if (job.needs.size() > limits::kManifestNeeds) {
     return fail(kUsage, "A job may need " + std::to_string(limits::kManifestNeeds) +
@@ -253,9 +259,6 @@ Result<ProgramJob, Failure> plan_program(const ProgramWish& wish) {
   for (const auto& read : {read_limits(wish, spec), read_variables(wish, spec)}) {
     if (!read) return tl::unexpected(read.error());
   }
-  auto comparison = comparison_of(wish);
-  if (!comparison) return tl::unexpected(comparison.error());
-  spec.comparison = std::move(*comparison);
   if (auto comparer = ProgramComparer::make(spec.comparison); !comparer) {
     return fail(kUsage, "--compare or --drop: " + comparer.error() + ".");
   }
@@ -293,7 +296,7 @@ Hash256 unit_key(const ProgramJob& job, const ProgramUnit& unit) {
   ProgramSpec spec = job.spec;
   // What bounds a computation or judges it is no part of what is computed.
   spec.wall_ms = spec.memory_bytes = spec.output_bytes_max = 0;
-  spec.comparison = {false, job.spec.comparison.dropped, 0, 0, job.spec.comparison.images};
+  spec.comparison = {false, job.spec.comparison.dropped, 0, 0, job.spec.comparison.images, {}};
   spec.first = 0;
   spec.step = 1;
   for (auto* texts : {&spec.arguments, &spec.outputs}) {
@@ -326,8 +329,8 @@ Result<Manifest, Failure> manifest_of(const ProgramJob& job, const std::vector<P
   manifest.needs = job.needs;
   // Lines that are dropped are dropped where they are made: then bytes can be compared.
   const ProgramComparison& rules = job.spec.comparison;
-  manifest.comparison =
-      rules.relative > 0 || rules.absolute > 0 ? Comparison::kEquivalent : Comparison::kBytes;
+  const bool bytes = rules.relative == 0 && rules.absolute == 0 && rules.program.empty();
+  manifest.comparison = bytes ? Comparison::kBytes : Comparison::kEquivalent;
   manifest.unit_wall_ms = job.spec.wall_ms + kGraceMs;
   manifest.unit_memory_bytes = job.spec.memory_bytes;
   manifest.output_bytes_max = job.spec.output_bytes_max;

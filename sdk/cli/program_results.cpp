@@ -74,7 +74,9 @@ class Taking {
       return take_failure(unit, {FailureReason::kBadAnswer, error.what(), 0, std::string()});
     }
     const auto large = run.large.find(place);
-    auto taken = take_output(unit, output);
+    std::optional<UnitUsage> usage;
+    if (place < run.usage.size()) usage = run.usage[place];
+    auto taken = take_output(unit, output, usage);
     // It is laid out: all outputs of a job twice may be more than the disk takes.
     if (taken && large != run.large.end()) {
       if (const auto content = id_from_hex<ContentId>(large->second.content)) {
@@ -84,7 +86,8 @@ class Taking {
     return taken;
   }
 
-  Result<void, Failure> take_output(std::uint64_t unit, const Bytes& bytes) {
+  Result<void, Failure> take_output(std::uint64_t unit, const Bytes& bytes,
+                                    const std::optional<UnitUsage>& usage) {
     const auto output = decode_program_output(bytes);
     if (!output) {
       return take_failure(unit, {FailureReason::kBadAnswer,
@@ -94,7 +97,7 @@ class Taking {
     const UnitIdentity identity = identify_(unit);
     std::string folder;
     if (folder_ != nullptr) {
-      auto put = folder_->put(identity.number, identity.owner, bytes);
+      auto put = folder_->put(identity.number, identity.owner, bytes, usage);
       if (!put) return tl::unexpected(put.error());
       folder = std::move(*put);
     }
@@ -103,6 +106,7 @@ class Taking {
       nlohmann::json line = {{"schema", kSchema},    {"type", "result"},
                              {"unit", unit},         {"ok", true},
                              {"name", output->name}, {"exit_status", output->exit_status}};
+      if (usage) line["usage"] = usage_json(*usage);
       if (folder_ != nullptr) {
         line["folder"] = (folder_->path() / folder).string();
       } else {

@@ -141,9 +141,9 @@ Result<Units, Failure> from_json(const std::string& file) {
 bool ProgramWish::any() const {
   return !array.empty() || !json_file.empty() || !column_separator.empty() || !inputs.empty() ||
          !ships.empty() || !outputs.empty() || standard_output || !needs.empty() ||
-         !environment.empty() || !exit_statuses.empty() || compare != "bytes" || !dropped.empty() ||
-         !time_limit.empty() || !memory.empty() || !output_limit.empty() ||
-         !results_folder.empty() || resume || retry_failed;
+         !environment.empty() || !exit_statuses.empty() || compare != "bytes" ||
+         !compare_with.empty() || !dropped.empty() || !time_limit.empty() || !memory.empty() ||
+         !output_limit.empty() || !results_folder.empty() || resume || retry_failed;
 }
 
 Result<Units, Failure> units_of(const ProgramWish& wish) {
@@ -216,6 +216,10 @@ Result<ProgramComparison, Failure> comparison_of(const ProgramWish& wish) {
     return wrong();
   }
   if (!rules.dropped.empty()) rules.text = true;
+  rules.program = wish.compare_with;
+  if (!rules.program.empty() && (rules.relative > 0 || rules.absolute > 0)) {
+    return fail(kUsage, "Either --compare numeric: or --compare-with says what is equal.");
+  }
   return rules;
 }
 

@@ -24,6 +24,7 @@ struct ProgramWish {
   std::vector<std::string> environment;  // NAME=VALUE
   std::vector<unsigned> exit_statuses;
   std::string compare = "bytes";
+  std::vector<std::string> compare_with;  // a command; empty: by `compare`
   std::vector<std::string> dropped;
   std::string time_limit;  // of a unit
   std::string memory;      // of a unit

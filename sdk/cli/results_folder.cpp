@@ -189,7 +189,8 @@ bool ResultsFolder::failed(const Hash256& key) const {
 }
 
 Result<std::string, Failure> ResultsFolder::put(std::uint64_t unit, const std::string& owner,
-                                                ByteView encoded) {
+                                                ByteView encoded,
+                                                const std::optional<UnitUsage>& usage) {
   const auto output = decode_program_output(encoded);
   if (!output) {
     return fail(kError, "The result of unit " + std::to_string(unit) +
@@ -217,13 +218,12 @@ Result<std::string, Failure> ResultsFolder::put(std::uint64_t unit, const std::s
     if (!written) return tl::unexpected(written.error());
   }
   if (auto done = replace(made, folder_ / entry.name); !done) return tl::unexpected(done.error());
-  auto noted = note(json_line({{"owner", entry.owner},
-                               {"ok", true},
-                               {"name", entry.unit_name},
-                               {"folder", entry.name},
-                               {"digest", entry.digest},
-                               {"exit_status", entry.exit_status},
-                               {"stdout", entry.standard_output}}));
+  json line = {{"owner", entry.owner},           {"ok", true},
+               {"name", entry.unit_name},        {"folder", entry.name},
+               {"digest", entry.digest},         {"exit_status", entry.exit_status},
+               {"stdout", entry.standard_output}};
+  if (usage) line["usage"] = usage_json(*usage);
+  auto noted = note(json_line(line));
   if (!noted) return tl::unexpected(noted.error());
   std::string name = entry.name;
   remember(std::move(entry));
@@ -247,13 +247,15 @@ Result<std::string, Failure> ResultsFolder::put_failure(std::uint64_t unit,
   auto written = write_file(made / kErrorFile, as_bytes(text), false);
   if (!written) return tl::unexpected(written.error());
   if (auto done = replace(made, folder_ / entry.name); !done) return tl::unexpected(done.error());
-  auto noted = note(json_line({{"owner", entry.owner},
-                               {"ok", false},
-                               {"name", name},
-                               {"folder", entry.name},
-                               {"kind", name_of(error.kind)},
-                               {"message", error.message},
-                               {"stderr_end", error.stderr_end}}));
+  json line = {{"owner", entry.owner},
+               {"ok", false},
+               {"name", name},
+               {"folder", entry.name},
+               {"kind", name_of(error.kind)},
+               {"message", error.message},
+               {"stderr_end", error.stderr_end}};
+  if (error.usage) line["usage"] = usage_json(*error.usage);
+  auto noted = note(json_line(line));
   if (!noted) return tl::unexpected(noted.error());
   std::string folder = entry.name;
   remember(std::move(entry));

@@ -41,7 +41,8 @@ class ResultsFolder {
   // `owner` tells the unit from all others that the folder may have: its key in hexadecimal, or,
   // where that is not known, words that no key is. One whose name is taken gets its number behind
   // it. Returns the name that it has.
-  Result<std::string, Failure> put(std::uint64_t unit, const std::string& owner, ByteView encoded);
+  Result<std::string, Failure> put(std::uint64_t unit, const std::string& owner, ByteView encoded,
+                                   const std::optional<UnitUsage>& usage);
   Result<std::string, Failure> put_failure(std::uint64_t unit, const std::string& owner,
                                            const std::string& name, const UnitError& error);
   const std::filesystem::path& path() const { return folder_; }

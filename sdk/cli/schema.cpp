@@ -151,16 +151,26 @@ json result_json(std::uint64_t unit, json value) {
           {"value", std::move(value)}};
 }
 
+json usage_json(const UnitUsage& usage) {
+  return {{"exit_status", usage.exit_status},
+          {"signal", usage.signal},
+          {"wall_ms", usage.wall_ms},
+          {"cpu_ms", usage.cpu_ms},
+          {"memory_kib", usage.memory_kib}};
+}
+
 json failure_json(std::uint64_t unit, const UnitError& error) {
-  return {{"schema", kSchema},
-          {"type", "result"},
-          {"unit", unit},
-          {"ok", false},
-          {"error",
-           {{"kind", name_of(error.kind)},
-            {"message", error.message},
-            {"attempts", error.attempts},
-            {"stderr_end", error.stderr_end}}}};
+  json failure = {{"schema", kSchema},
+                  {"type", "result"},
+                  {"unit", unit},
+                  {"ok", false},
+                  {"error",
+                   {{"kind", name_of(error.kind)},
+                    {"message", error.message},
+                    {"attempts", error.attempts},
+                    {"stderr_end", error.stderr_end}}}};
+  if (error.usage) failure["usage"] = usage_json(*error.usage);
+  return failure;
 }
 
 json submitted_json(const JobId& job, std::uint64_t units, unsigned quorum) {

@@ -29,6 +29,7 @@ nlohmann::json job_json(const JobStatus& status, bool found = true);
 nlohmann::json workers_json(const WorkersReady& seen);
 // One unit's end; `value` as in json_values.h.
 nlohmann::json result_json(std::uint64_t unit, nlohmann::json value);
+nlohmann::json usage_json(const UnitUsage& usage);
 nlohmann::json failure_json(std::uint64_t unit, const UnitError& error);
 // What comes first, when a job was handed over, and what comes last.
 nlohmann::json submitted_json(const JobId& job, std::uint64_t units, unsigned quorum);

@@ -1,7 +1,9 @@
 #include "sdk/cli/submit_program.h"
 
 #include <charconv>
+#include <iterator>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "node/protocol/program_template.h"
@@ -171,6 +173,16 @@ void add_program_options(CLI::App& submit, ProgramWish& wish) {
                   "When results are equal: bytes, text, numeric:TOLERANCE[,abs=TOLERANCE], each "
                   "with ,drop=PATTERN for lines to leave out")
       ->type_name("HOW");
+  submit
+      .add_option_function<std::string>(
+          "--compare-with",
+          [&wish](const std::string& command) {
+            std::istringstream words(command);
+            wish.compare_with.assign(std::istream_iterator<std::string>(words), {});
+          },
+          "A command that says whether two results are equal: it gets the names of two folders, "
+          "and ends with 0 or 1")
+      ->type_name("COMMAND");
   list("--drop", wish.dropped, "Leave lines that match out of results", "PATTERN");
   submit.add_option("--time-limit", wish.time_limit, "A unit may run so long (default 1h)")
       ->type_name("TIME");

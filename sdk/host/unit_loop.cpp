@@ -116,6 +116,13 @@ struct UnitLoop::Gathered {
     Range range;
     std::vector<std::uint32_t> sizes;
     Bytes bytes;
+    std::vector<UnitCost> costs = {};  // one a unit, or none
+
+    void add_cost(const std::optional<UnitCost>& cost) {
+      if (!cost && costs.empty()) return;
+      costs.resize(sizes.size());
+      costs.push_back(cost.value_or(UnitCost{}));
+    }
   };
   std::vector<Run> runs;
   std::vector<ExecutorFailure> failures;
@@ -412,22 +419,29 @@ void UnitLoop::run_unit(Chunk& chunk, UnitIndex unit, std::uint64_t begin_ns, Ga
   };
   Gathered::Run& run = gathered.run_at(unit);
   const std::size_t before = run.bytes.size();
+  std::optional<UnitCost> cost;
   try {
     UnitState state(*this, chunk, unit, begin_ns);
-    const UnitCall call{unit, chunk.input(unit), &chunk.cancelled, nullptr, &state};
+    const UnitCall call{unit, chunk.input(unit), &chunk.cancelled, nullptr, &state, &cost};
     chunk.setup->run(call, run.bytes);
   } catch (...) {
     run.bytes.resize(before);
-    return fail(failure_of(unit));
+    ExecutorFailure failure = failure_of(unit);
+    failure.cost = cost;
+    return fail(std::move(failure));
   }
   const std::size_t size = run.bytes.size() - before;
   if (size > chunk.setup->output_bytes_max) {
     run.bytes.resize(before);
     run.bytes.shrink_to_fit();
-    return fail({unit, FailureKind::kBadAnswer,
+    return fail({unit,
+                 FailureKind::kBadAnswer,
                  "the output has " + std::to_string(size) + " bytes; the job allows " +
-                     std::to_string(chunk.setup->output_bytes_max)});
+                     std::to_string(chunk.setup->output_bytes_max),
+                 {},
+                 cost});
   }
+  run.add_cost(cost);
   run.sizes.push_back(static_cast<std::uint32_t>(size));
   ++run.range.last;
   gathered.bytes += size + sizeof(std::uint32_t);
@@ -447,11 +461,18 @@ void UnitLoop::send_part(std::uint64_t chunk, Gathered gathered, bool last) {
   if (runs.size() == 1) {
     joined = std::move(runs.front().bytes);
     part.sizes = std::move(runs.front().sizes);
+    part.costs = std::move(runs.front().costs);
     part.runs.push_back(runs.front().range);
   } else {
-    for (const Gathered::Run& run : runs) {
+    const bool measured = std::any_of(runs.begin(), runs.end(),
+                                      [](const Gathered::Run& run) { return !run.costs.empty(); });
+    for (Gathered::Run& run : runs) {
       joined.insert(joined.end(), run.bytes.begin(), run.bytes.end());
       part.sizes.insert(part.sizes.end(), run.sizes.begin(), run.sizes.end());
+      if (measured) {
+        run.costs.resize(run.sizes.size());
+        part.costs.insert(part.costs.end(), run.costs.begin(), run.costs.end());
+      }
       if (!part.runs.empty() && part.runs.back().last == run.range.first) {
         part.runs.back().last = run.range.last;
       } else {

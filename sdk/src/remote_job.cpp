@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/protocol/limits.h"
+#include "sdk/src/difference.h"
 #include "sdk/src/local_run.h"
 
 namespace shoal {
@@ -13,6 +14,10 @@ namespace {
 constexpr std::size_t kFetchAhead = 8;  // large outputs on their way at once
 // Another process of this account, which shares the content, may drop what it had of the same.
 constexpr int kFetchAttempts = 4;
+// Of outputs that are disputed, to show in what they differ.
+constexpr std::uint64_t kDisputedBytes = 8 << 20;
+constexpr int kDisputedFetches = 32;  // in a job
+constexpr std::chrono::milliseconds kDisputedPatience{10'000};
 constexpr std::size_t kWorkerLists = 4096;  // that are kept to be shared
 constexpr std::chrono::milliseconds kFirstLook{2'000};
 constexpr std::chrono::milliseconds kLastLook{30'000};
@@ -57,7 +62,12 @@ FailureReason reason_of(FailureKind kind) {
   return FailureReason::kThrew;
 }
 
+UnitUsage usage_of(const UnitCost& cost) {
+  return {cost.wall_ms, cost.cpu_ms, cost.memory_kib, cost.exit_status, cost.signal};
+}
+
 void fill_outputs(detail::UnitRun& run, Receipt& receipt) {
+  for (const UnitCost& cost : receipt.outputs.costs) run.usage.push_back(usage_of(cost));
   run.starts.reserve(run.count + 1);
   run.starts.push_back(0);
   std::size_t large = 0;
@@ -107,6 +117,7 @@ void fill_failures(detail::UnitRun& run, const Receipt& receipt) {
     error.kind = reason_of(failure->kind);
     error.message = failure->message;
     error.stderr_end = failure->stderr_end;
+    if (failure->cost) error.usage = usage_of(*failure->cost);
   }
 }
 
@@ -209,10 +220,13 @@ Receipt part_of(const Receipt& receipt, Range part) {
     cut.outputs =
         slice(receipt.outputs, part.first - receipt.range.first, part.last - receipt.range.first);
   }
+  for (PackedOutputs& shown : cut.differing) {
+    shown = slice(shown, part.first - receipt.range.first, part.last - receipt.range.first);
+  }
   return cut;
 }
 
-std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers) {
+std::shared_ptr<detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers) {
   auto run = std::make_shared<detail::UnitRun>();
   run->workers = std::move(workers);
   run->first = receipt.range.first;
@@ -247,6 +261,8 @@ void RemoteJob::take(std::vector<Receipt> receipts) {
     taken_.add(fresh);
     const std::vector<NodeId> workers = agreeing_workers(receipt);
     const WorkerLists::List list = worker_lists_.of(workers);
+    std::vector<NodeId> everybody;
+    for (const Support& support : receipt.supports) everybody.push_back(support.commitment.signer);
     std::vector<Receipt> parts;
     if (fresh.size() == receipt.range.size()) {
       parts.push_back(std::move(receipt));
@@ -258,9 +274,48 @@ void RemoteJob::take(std::vector<Receipt> receipts) {
         std::lock_guard lock(mutex_);
         known_.take(part, workers);
       }
-      ready_.push_back(run_of(std::move(part), list));
+      auto differing = std::exchange(part.differing, {});
+      auto run = run_of(std::move(part), list);
+      if (differing.size() == 2) explain_dispute(*run, differing, everybody);
+      ready_.push_back(std::move(run));
     }
   }
+}
+
+void RemoteJob::explain_dispute(detail::UnitRun& run, const std::vector<PackedOutputs>& differing,
+                                const std::vector<NodeId>& holders) {
+  if (!manifest_) {
+    const auto entry = client_->remembered(job_);
+    const auto decoded =
+        decode_manifest(entry.manifest ? ByteView(entry.manifest->body) : ByteView());
+    if (decoded) manifest_ = *decoded;
+  }
+  for (std::uint64_t place = 0; place < run.count; ++place) {
+    const auto one = disputed_output(slice(differing[0], place, place + 1), holders);
+    const auto other = disputed_output(slice(differing[1], place, place + 1), holders);
+    if (!one || !other) continue;
+    run.errors[place].message +=
+        "; of two of them, " + difference_in_words(manifest_, *one, *other);
+  }
+}
+
+// Large ones are fetched, within reason: nobody wants to wait for what is only to be looked at.
+std::optional<Bytes> RemoteJob::disputed_output(const PackedOutputs& output,
+                                                const std::vector<NodeId>& holders) {
+  const std::uint64_t bytes = output.sizes.front();
+  if (bytes <= limits::kInlineOutputBytes) return output.inline_bytes;
+  if (bytes > kDisputedBytes || disputed_fetches_ == kDisputedFetches) return std::nullopt;
+  ++disputed_fetches_;
+  const ContentId& content = output.large.front();
+  client_->want_output(job_, content, bytes, holders);
+  std::optional<Bytes> fetched;
+  if (client_->wait_output(content, kDisputedPatience)) {
+    if (auto read = client_->content().read(content)) fetched = std::move(*read);
+  } else {
+    disputed_fetches_ = kDisputedFetches;
+  }
+  client_->drop_output(content);
+  return fetched;
 }
 
 std::shared_ptr<const detail::UnitRun> RemoteJob::next() {

@@ -35,7 +35,7 @@ class WorkerLists {
 Receipt part_of(const Receipt& receipt, Range part);
 
 // A verified, failed or disputed run, as the public API shows it.
-std::shared_ptr<const detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers);
+std::shared_ptr<detail::UnitRun> run_of(Receipt receipt, WorkerLists::List workers);
 
 // What is known here about how far a job is: from the receipts that were taken, and from what its
 // steward said last. It is still good for an answer when the steward is not asked any more.
@@ -73,6 +73,10 @@ class RemoteJob final : public detail::JobCore {
 
  private:
   void take(std::vector<Receipt> receipts);
+  void explain_dispute(detail::UnitRun& run, const std::vector<PackedOutputs>& differing,
+                       const std::vector<NodeId>& holders);
+  std::optional<Bytes> disputed_output(const PackedOutputs& output,
+                                       const std::vector<NodeId>& holders);
   void look_whether_cancelled();
   ContentId obtain(const detail::UnitRun& run, std::uint64_t place);
 
@@ -84,6 +88,8 @@ class RemoteJob final : public detail::JobCore {
   std::deque<std::shared_ptr<const detail::UnitRun>> ready_;
   bool complete_ = false;
   WorkerLists worker_lists_;
+  std::optional<Manifest> manifest_;  // once it was needed
+  int disputed_fetches_ = 0;
 
   std::mutex mutex_;  // guards what follows
   KnownProgress known_;

@@ -126,9 +126,10 @@ Process& Cluster::start_worker(const std::string& name, const Line& more) {
                "--state",
                state_of(name).string(),
                "--listen",
-               "tcp://" + site.address + ":" + std::to_string(site.port),
-               "--threads",
-               "1"};
+               "tcp://" + site.address + ":" + std::to_string(site.port)};
+  if (std::find(more.begin(), more.end(), "--threads") == more.end()) {
+    command.insert(command.end(), {"--threads", "1"});
+  }
   command.insert(command.end(), more.begin(), more.end());
   auto& worker = workers_[name] =
       std::make_unique<Process>(command, environment(), site.net_namespace);

@@ -96,21 +96,22 @@ TEST_F(ContentFaults, ASeedThatDiesAtTheLastBlockHoldsUpNobodyWhoHasAnother) {
   EXPECT_LE(living.sent(), limits::kContentWindow) << "what was here was fetched again";
 }
 
-TEST_F(ContentFaults, FetchersThatAreAllRestartedFetchNothingTwice) {
+// Half of it is sent, and then nothing until they are there again.
+TEST_F(ContentFaults, FetchersThatAreAllRestartedDoNotBeginAnew) {
+  constexpr std::size_t kLargeSize = 40'000'001;
+  constexpr std::uint64_t kHalf = 76;
   cluster_.start_coordinator();
-  const std::string bytes = write("data", kSize);
+  const std::string bytes = write("data", kLargeSize);
   std::atomic<bool> held_back{true};
   Holder seed(cluster_.ticket(), Bytes(bytes.begin(), bytes.end()),
               [&, sent = std::uint64_t{0}](Block block) mutable -> std::optional<Block> {
-                if (held_back && sent >= kBlocks / 2) return std::nullopt;
+                if (held_back && sent >= kHalf) return std::nullopt;
                 ++sent;
                 return block;
               });
-  const std::string name = to_text({seed.content(), false});
-  const Line pin{"--pin", name};
+  const Line pin{"--pin", to_text({seed.content(), false})};
   for (const char* worker : {"one", "two"}) cluster_.start_worker(worker, pin);
-  // What was sent has been stored by then.
-  ASSERT_TRUE(seed.await([&] { return seed.impatient() == 2; }));
+  ASSERT_TRUE(seed.await([&] { return seed.asked() > kHalf + limits::kContentWindowMin; }));
   for (const char* worker : {"one", "two"}) cluster_.kill_worker(worker);
   held_back = false;
   for (const char* worker : {"one", "two"}) {
@@ -119,7 +120,8 @@ TEST_F(ContentFaults, FetchersThatAreAllRestartedFetchNothingTwice) {
       return err.find("is pinned here") != std::string::npos;
     })) << again.err();
   }
-  EXPECT_EQ(seed.sent_again(), 0U);
+  // What was under way when they were killed, and not all that had come.
+  EXPECT_LT(seed.sent_again(), kHalf / 2);
 }
 
 TEST_F(ContentFaults, ASlowSourceAmongFastOnesHoldsUpNobody) {

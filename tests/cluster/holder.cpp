@@ -113,8 +113,6 @@ void Holder::hear(const NodeId& from, const Message& message) {
   } else if (const auto* request = std::get_if<BlockRequest>(&message)) {
     if (request->content != name_.id || request->length != name_.length) return;
     ++asked_;
-    if (!asked_for_.emplace(from, request->first_leaf).second) impatient_nodes_.insert(from);
-    impatient_ = impatient_nodes_.size();
     auto block = answer_(honest_block(request->first_leaf));
     if (!block) return;
     ++sent_blocks_;

@@ -40,8 +40,6 @@ class Holder {
   std::uint64_t linked() const { return linked_; }  // links that came up
   std::uint64_t asked() const { return asked_; }    // for blocks
   std::uint64_t sent() const { return sent_blocks_; }
-  // Nodes that have asked for some block more than once: they have given up waiting for it.
-  std::uint64_t impatient() const { return impatient_; }
   // Blocks that were sent to one node more than once.
   std::uint64_t sent_again() const { return sent_again_; }
   // False: it did not come to that within kPatience.
@@ -61,12 +59,11 @@ class Holder {
   std::unique_ptr<Link> link_;
   std::vector<std::pair<NodeId, std::string>> doors_;
   using Place = std::pair<NodeId, std::uint64_t>;  // who, and which first leaf
-  std::set<Place> asked_for_, sent_;
-  std::set<NodeId> impatient_nodes_;
+  std::set<Place> sent_;
   std::atomic<bool> leaving_{false};
   std::atomic<bool> gone_{false};
   std::atomic<std::uint64_t> asked_{0};
-  std::atomic<std::uint64_t> sent_again_{0}, impatient_{0}, linked_{0}, sent_blocks_{0};
+  std::atomic<std::uint64_t> sent_again_{0}, linked_{0}, sent_blocks_{0};
   std::mutex mutex_;
   std::condition_variable changed_;  // of the numbers above
   std::thread thread_;

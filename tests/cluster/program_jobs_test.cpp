@@ -1,4 +1,7 @@
 #include <gmock/gmock.h>
+#include <signal.h>
+
+#include <map>
 
 #include "tests/cluster/program_jobs.h"
 
@@ -101,7 +104,55 @@ TEST_F(ProgramJobs, CompareTextAsTheirRulesSay) {
   different.insert(different.end(), program.begin(), program.end());
   const auto disputed = shoal(different);
   EXPECT_EQ(disputed.exit_code, 1);
-  EXPECT_THAT(disputed.err, HasSubstr("disputed"));
+  EXPECT_THAT(disputed.err,
+              AllOf(HasSubstr("disputed"), HasSubstr("of two of them, stdout differs"),
+                    HasSubstr("in line 1: 'made at ")));
+}
+
+TEST_F(ProgramJobs, CompareWhatIsTooLargeForTheLedger) {
+  // No two runs write the same numbers.
+  const auto shoal_with = [&](const Line& flags, const std::string& number) {
+    Line line{"submit", "--compare", "numeric:1e-3", "--output", "table"};
+    line.insert(line.end(), flags.begin(), flags.end());
+    line.insert(line.end(),
+                {"--", "sh", "-c", "n=\"" + number + "\"; yes \"$n 17\" | head -n 20000 >table"});
+    return shoal(line);
+  };
+  const auto agreed = shoal_with({}, "1.0000$(date +%N)");
+  EXPECT_EQ(agreed.exit_code, 0) << agreed.err;
+  const std::string table = result("1/table");
+  EXPECT_EQ(count_lines(table), 20000U);
+  EXPECT_THAT(table, ::testing::StartsWith("1.0000"));
+
+  const auto disputed = shoal_with({"-o", "apart"}, "random $(od -An -N12 -tu4 /dev/urandom)");
+  EXPECT_EQ(disputed.exit_code, 1);
+  EXPECT_THAT(disputed.err, AllOf(HasSubstr("disputed"), HasSubstr("'table' differs in line 1:")));
+  EXPECT_THAT(text_of(here() / "apart/1/error.txt"),
+              HasSubstr("'table' differs in line 1: 'random"));
+}
+
+TEST_F(ProgramJobs, SayWhatEachUnitTook) {
+  write("cases.json",
+        R"([{"name": "well", "do": "head -c 50000000 /dev/zero | tail -c 50000000 | wc -c"},
+            {"name": "ill", "do": "exit 3"}, {"name": "killed", "do": "kill -SEGV $$"}])");
+  const auto ended = shoal({"submit", "--json", "--from-json", "cases.json", "--max-attempts", "1",
+                            "--", "sh", "-c", "{do}"});
+  EXPECT_EQ(ended.exit_code, 1);
+  std::map<std::string, nlohmann::json> usage;
+  for (const auto& line : json_lines(ended.out)) {
+    if (line.contains("name")) usage[line["name"]] = line.value("usage", nlohmann::json());
+  }
+  ASSERT_EQ(usage.size(), 3U) << ended.out << ended.err;
+  for (const auto& [name, took] : usage) {
+    ASSERT_TRUE(took.is_object()) << name << ": " << ended.out;
+    EXPECT_GE(took["wall_ms"], 0);
+    EXPECT_GE(took["cpu_ms"], 0);
+  }
+  EXPECT_EQ(usage["well"]["exit_status"], 0);
+  EXPECT_EQ(usage["well"]["signal"], 0);
+  EXPECT_GT(usage["well"]["memory_kib"], 40'000) << usage["well"];
+  EXPECT_EQ(usage["ill"]["exit_status"], 3);
+  EXPECT_EQ(usage["killed"]["signal"], SIGSEGV);
 }
 
 TEST_F(ProgramJobs, SayWhatIsMissing) {

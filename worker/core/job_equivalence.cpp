@@ -7,11 +7,11 @@
 namespace shoal {
 
 // Has everybody who computed them judge, unit by unit, whether all outputs match the one with the
-// least digest.
+// least digest. Large ones they fetch from each other.
 void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
                              Outbox& out) {
   for (UnitIndex unit = run.first; unit < run.last; ++unit) {
-    if (!comparing_.emplace(unit, Judging{.since = now, .verdicts = {}}).second) continue;
+    if (comparing_.contains(unit)) continue;
     struct Candidate {
       Hash256 digest;
       PackedOutputs output;
@@ -24,11 +24,22 @@ void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint
     }
     std::sort(candidates.begin(), candidates.end(),
               [](const Candidate& a, const Candidate& b) { return a.digest < b.digest; });
-    CompareRequest request{.job = id_, .unit = unit, .candidates = {}};
+    CompareRequest request{.job = id_, .unit = unit, .candidates = {}, .holders = {}};
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       if (i > 0 && candidates[i].digest == candidates[i - 1].digest) continue;
       append(request.candidates, candidates[i].output);
     }
+    Duration patience = limits::kRevealTimeout;
+    if (!request.candidates.large.empty()) {
+      for (std::uint64_t size : request.candidates.sizes) patience += size * limits::kJudgeTime;
+      for (std::uint64_t id : batches) {
+        const auto holder = members_.find(batches_.find(id)->worker);
+        if (holder == members_.end() || !holder->second.record) continue;
+        if (request.holders.size() == limits::kHoldersPerMessage) break;
+        request.holders.push_back(*holder->second.record);
+      }
+    }
+    comparing_.emplace(unit, Judging{.due = now + patience, .verdicts = {}});
     for (std::uint64_t id : batches) out.send(batches_.find(id)->worker, request);
   }
 }

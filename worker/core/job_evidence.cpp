@@ -35,6 +35,9 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
       what->range.size() > limits::kUnitsPerBatch) {
     return;
   }
+  // It came too late: nobody will ask for it, and its worker need not wait for that.
+  const LeaseRevoke not_wanted{.job = id_, .ranges = {what->range}};
+  if (units_.open_runs(what->range).empty()) return out.send(from, not_wanted);
   // Only units that this worker was given count; a lease that lapsed meanwhile was given too.
   bool granted = false;
   for (Range run : units_.open_runs(what->range)) {
@@ -80,7 +83,10 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
       blame(now, segment, out);
     });
   }
-  if (open == 0) return batches_.remove(id);
+  if (open == 0) {
+    batches_.remove(id);
+    return out.send(from, not_wanted);
+  }
   if (auto member = members_.find(from); member != members_.end()) member->second.refuted = 0;
   Batch& added = *batches_.find(id);
   added.open_units = open;
@@ -390,10 +396,32 @@ void JobLed::accept(Range run, const std::vector<std::uint64_t>& agreeing,
   end_run(run, std::move(receipt), out);
 }
 
-// A disputed receipt shows every replica's digests: long runs are cut to what one message holds.
+// Of those who have shown their outputs: two that differ in these units, or nobody.
+std::vector<std::uint64_t> JobLed::two_that_differ(Range run,
+                                                   const std::vector<std::uint64_t>& ids) {
+  const auto digest_of = [&](const Batch& batch) {
+    return batch.digests[run.first - batch.range.first];
+  };
+  std::vector<std::uint64_t> shown;
+  for (std::uint64_t id : ids) {
+    if (batches_.find(id)->outputs) shown.push_back(id);
+  }
+  for (std::size_t i = 1; i < shown.size(); ++i) {
+    if (digest_of(*batches_.find(shown[i])) != digest_of(*batches_.find(shown[0]))) {
+      return {shown[0], shown[i]};
+    }
+  }
+  return {};
+}
+
+// A disputed receipt shows every replica's digests, and two outputs that differ: long runs are cut
+// to what one message holds.
 void JobLed::dispute(Range run, const std::vector<std::uint64_t>& ids, Outbox& out) {
-  constexpr std::size_t kDigestBytes = limits::kMessageBytes / 2;
-  const std::uint64_t most = std::max<std::uint64_t>(1, kDigestBytes / (32 * ids.size()));
+  constexpr std::size_t kEvidenceBytes = limits::kMessageBytes / 2;
+  constexpr std::size_t kShownBytes = limits::kInlineOutputBytes + 64;  // of a unit, at the most
+  const std::vector<std::uint64_t> apart = two_that_differ(run, ids);
+  const std::size_t unit_bytes = 32 * ids.size() + apart.size() * kShownBytes;
+  const std::uint64_t most = std::max<std::uint64_t>(1, kEvidenceBytes / unit_bytes);
   // The batches outlive the first parts only as long as they have open units: look them up anew.
   for (Range part{run.first, run.first}; part.last < run.last; part.first = part.last) {
     part.last = std::min(run.last, part.first + most);
@@ -405,6 +433,11 @@ void JobLed::dispute(Range run, const std::vector<std::uint64_t>& ids, Outbox& o
           batch.digests.begin() + static_cast<std::ptrdiff_t>(part.first - batch.range.first),
           batch.digests.begin() + static_cast<std::ptrdiff_t>(part.last - batch.range.first));
       receipt.supports.push_back(std::move(support));
+    }
+    for (std::uint64_t id : apart) {
+      const Batch& batch = *batches_.find(id);
+      receipt.differing.push_back(
+          slice(*batch.outputs, part.first - batch.range.first, part.last - batch.range.first));
     }
     disputed_ += part.size();
     end_run(part, std::move(receipt), out);

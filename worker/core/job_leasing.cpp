@@ -62,14 +62,17 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
 }
 
 // Of its first replica alone: whoever verifies must not begin with what another says.
-void JobLed::on_state(const NodeId& from, UnitState state) {
+void JobLed::on_state(const NodeId& from, UnitState state, Outbox& out) {
   if (state.unit >= units_.units()) return;
   const std::vector<std::uint64_t> leases = leases_.of(from);
   const bool held = std::any_of(leases.begin(), leases.end(), [&](std::uint64_t id) {
     const Lease& lease = *leases_.find(id);
     return lease.kind == LeaseKind::kPrimary && lease.held.contains(state.unit);
   });
-  if (held) states_.keep(state.unit, std::move(state.state));
+  if (!held) return;
+  out.tell(LogLevel::kDebug, "is told how far unit " + std::to_string(state.unit) + " of job " +
+                                 short_hex(id_) + " is: whoever takes it over goes on from there");
+  states_.keep(state.unit, std::move(state.state));
 }
 
 void JobLed::send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
@@ -409,7 +412,7 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
   }
   std::vector<UnitIndex> unjudged;
   for (const auto& [unit, judging] : comparing_) {
-    if (now - judging.since >= limits::kRevealTimeout) unjudged.push_back(unit);
+    if (judging.due <= now) unjudged.push_back(unit);
   }
   for (UnitIndex unit : unjudged) {
     if (comparing_.contains(unit)) judges_are_late(now, unit, out);
@@ -449,7 +452,7 @@ std::optional<Instant> JobLed::next_deadline() const {
   consider(silence_look_);
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
-  for (const auto& [_, judging] : comparing_) consider(judging.since + limits::kRevealTimeout);
+  for (const auto& [_, judging] : comparing_) consider(judging.due);
   if (auto asked = batches_.oldest_unanswered()) consider(*asked + limits::kRevealTimeout);
   if (units_.anything_to_lease()) consider(next_straggler_look_);
   return next;

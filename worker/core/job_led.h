@@ -99,7 +99,7 @@ class JobLed {
   void on_rejoin(Instant now, const NodeId& from, const Rejoin&, Outbox&);
   void on_transfer(Instant now, const NodeId& from, const TransferNotice&, Outbox&);
   void on_commit(Instant now, const NodeId& from, const CommitNotice&, Outbox&);
-  void on_state(const NodeId& from, UnitState state);
+  void on_state(const NodeId& from, UnitState state, Outbox&);
   void on_failure(Instant now, const NodeId& from, const Signed& failure, Outbox&);
   void on_reveal(Instant now, const NodeId& from, Reveal, Outbox&);
   void on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox&);
@@ -221,6 +221,7 @@ class JobLed {
   Receipt next_receipt(Range run, UnitEnd end);
   void accept(Range run, const std::vector<std::uint64_t>& agreeing, std::uint64_t outputs_from,
               std::vector<Signed> comparisons, Outbox& out);
+  std::vector<std::uint64_t> two_that_differ(Range run, const std::vector<std::uint64_t>& batches);
   void dispute(Range run, const std::vector<std::uint64_t>& batches, Outbox& out);
   void reject_batch(Instant now, std::uint64_t batch, ReplicaState state, Outbox& out);
   void end_run(Range run, Receipt receipt, Outbox& out);
@@ -252,7 +253,7 @@ class JobLed {
   // Units whose outputs differ and are judged, by everybody who computed them: one judge alone
   // could be the one who is wrong.
   struct Judging {
-    Instant since;
+    Instant due;
     std::map<NodeId, Signed> verdicts;  // that all match
   };
   std::map<UnitIndex, Judging> comparing_;

@@ -131,6 +131,7 @@ void Labor::fetch_contents(Job& job) {
 }
 
 void Labor::on_content(Instant now, const ContentId& id, const std::string& error, Outbox& out) {
+  on_candidate(id, error, out);
   for (auto& [_, job] : jobs_) {
     if (job.missing.erase(id) == 0) continue;
     if (!error.empty()) {
@@ -225,6 +226,7 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
   for (Range range : revoke.ranges) {
     unqueue(*job, range);
     release(*job, range);
+    for (auto& [first, held] : job->batches) held.shown |= range.contains(held.range);
     for (auto& [id, chunk] : chunks_) {
       if (chunk.job != job->key() || chunk.cancelled || !range.contains(chunk.item.range)) continue;
       chunk.cancelled = true;
@@ -268,6 +270,7 @@ void Labor::drop_job(Job& job, Outbox& out) {
       ++it;
     }
   }
+  std::erase_if(comparing_, [&](const Comparing& comparing) { return comparing.job == key; });
   const bool saved = job.saved;
   jobs_.erase(key);
   over_.push_back(key);
@@ -432,6 +435,7 @@ void Labor::add_needed(std::set<ContentId>& needed) const {
     if (!job.manifest || job.state == State::kRefused || job.state == State::kOver) continue;
     for (const ContentName& content : contents_of(*job.manifest)) needed.insert(content.id);
   }
+  add_compared(needed);
 }
 
 void Labor::check_invariants() const {

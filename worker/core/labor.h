@@ -77,7 +77,7 @@ class Labor {
   void on_transfer_reply(const NodeId& from, const TransferReply&, Outbox&);
   void on_rejoin_reply(Instant now, const NodeId& from, const RejoinReply&, Outbox&);
   void on_reveal_request(const NodeId& from, const RevealRequest&, Outbox&);
-  void on_compare_request(const NodeId& from, const CompareRequest&, Outbox&);
+  void on_compare_request(Instant now, const NodeId& from, const CompareRequest&, Outbox&);
 
   // --- the donor (labor_lending.cpp) ---
   void lend(Lend::What what, Outbox&);
@@ -170,6 +170,12 @@ class Labor {
     JobKey key() const { return {id, leader}; }
     std::uint64_t unstarted() const;
   };
+  // A comparison that was asked for, until it is answered.
+  struct Comparing {
+    JobKey job;
+    CompareRequest request;
+    std::set<ContentId> missing;  // candidates that are still being fetched
+  };
   struct Chunk {
     JobKey job;
     Item item;
@@ -205,6 +211,12 @@ class Labor {
   void save(StoredFact fact) { unsaved_.push_back(std::move(fact)); }
   void recover_job(const StoredFact& task);
   void resume_leases(Job&);
+
+  // --- comparing outputs (labor_comparing.cpp) ---
+  void start_comparing(const Comparing&, Outbox&);
+  void on_candidate(const ContentId&, const std::string& error, Outbox&);
+  void judge(const Comparing&, bool all_match, const std::string& error, Outbox&);
+  void add_compared(std::set<ContentId>& needed) const;
 
   void drop_cancelled(Job&);
   static void unqueue(Job&, Range);
@@ -249,6 +261,7 @@ class Labor {
   std::map<std::uint64_t, Chunk> chunks_;
   std::uint64_t next_chunk_ = 1;
   std::vector<ContentNeed> needs_;
+  std::vector<Comparing> comparing_;
   std::optional<JobKey> last_run_;
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;

@@ -172,14 +172,14 @@ void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
   FailureNotice notice;
   for (auto& failed : done.failed) {
     release(*job, {failed.unit, failed.unit + 1});
-    notice.failures.push_back(
-        sign_fact(signer_, Purpose::kFailure,
-                  encode(Failure{.job = job->id,
-                                 .worker = signer_.id(),
-                                 .unit = failed.unit,
-                                 .kind = failed.kind,
-                                 .message = std::move(failed.message),
-                                 .stderr_end = std::move(failed.stderr_end)})));
+    notice.failures.push_back(sign_fact(signer_, Purpose::kFailure,
+                                        encode(Failure{.job = job->id,
+                                                       .worker = signer_.id(),
+                                                       .unit = failed.unit,
+                                                       .kind = failed.kind,
+                                                       .message = std::move(failed.message),
+                                                       .stderr_end = std::move(failed.stderr_end),
+                                                       .cost = failed.cost})));
     if (notice.failures.size() == limits::kBatchesPerMessage / 2) {
       to_leader(now, *job, std::exchange(notice, {}), out);
     }
@@ -266,7 +266,7 @@ Reveal Labor::show(const Job& job, const Held& held) const {
 std::uint64_t Labor::Held::bytes() const {
   constexpr std::uint64_t kTableBytes = 640;
   return kTableBytes + outputs.inline_bytes.size() + 8 * outputs.sizes.size() +
-         32 * outputs.large.size();
+         32 * outputs.large.size() + 16 * outputs.costs.size();
 }
 
 // Keeps a batch to be shown. Past half of the limit the oldest that were shown are forgotten: where
@@ -328,34 +328,6 @@ void Labor::on_reveal_request(const NodeId& from, const RevealRequest& request, 
       break;
   }
   out.send(from, std::move(reveal));
-}
-
-void Labor::on_compare_request(const NodeId& from, const CompareRequest& request, Outbox& out) {
-  Job* job = led_by(request.job, from);
-  if (job == nullptr || !job->manifest) return;
-  out.act(StartCompare{.job = job->id,
-                       .manifest = job->manifest,
-                       .unit = request.unit,
-                       .candidates = request.candidates});
-}
-
-void Labor::on_compare_done(const CompareDone& done, Outbox& out) {
-  if (!done.error.empty()) {
-    out.tell(LogLevel::kWarning, "could not compare two outputs of unit " +
-                                     std::to_string(done.unit) + " of job " + short_hex(done.job) +
-                                     ": " + done.error);
-  }
-  const ComparisonVerdict verdict{.job = done.job,
-                                  .worker = signer_.id(),
-                                  .unit = done.unit,
-                                  .digests = done.digests,
-                                  .all_match = done.all_match && done.error.empty()};
-  const Signed fact = sign_fact(signer_, Purpose::kComparison, encode(verdict));
-  // Whoever leads the job and did not ask ignores it.
-  find_any(done.job, [&](Job& job) {
-    out.send(job.leader, CompareReply{fact});
-    return false;
-  });
 }
 
 }  // namespace shoal

@@ -142,6 +142,9 @@ void Labor::on_steal_reply(Instant now, const NodeId& from, const StealReply& re
   for (Range range : transfer->ranges) {
     if (range.last > job->manifest->units) continue;
     unsettled.add(range);
+    // Sent to one who asked in better times: it takes the loot, and gives it back once it is its
+    // own.
+    if (lending_ != Lend::What::kAll) continue;
     job->primaries.push_back({range, transfer->lease, LeaseKind::kPrimary});
     stolen_ += range.size();
   }
@@ -189,6 +192,12 @@ void Labor::on_transfer_reply(const NodeId& from, const TransferReply& reply, Ou
     }
   }
   drop_cancelled(*job);
+  const bool runs = std::any_of(chunks_.begin(), chunks_.end(), [&](const auto& entry) {
+    return entry.second.job == job->key() && entry.second.item.lease == reply.new_lease;
+  });
+  if (lending_ != Lend::What::kAll && reply.new_lease != 0 && !runs) {
+    give_back(*job, reply.new_lease, out);
+  }
 }
 
 }  // namespace shoal

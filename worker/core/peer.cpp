@@ -49,8 +49,8 @@ struct Peer::Impl {
       if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
     }
     exchange.limit_rates(config.upload_rate, config.download_rate);
-    exchange.limit_traffic(config.traffic_caps, config.traffic, config.unix_ms_at_zero);
     custody.recover(recovered.facts);
+    exchange.limit_traffic(config.traffic_caps, config.traffic, config.unix_ms_at_zero);
     stewardship.recover(recovered.facts);
     labor.recover(recovered.facts);
   }
@@ -294,7 +294,7 @@ struct Peer::Impl {
   }
   // To a leader, or from it.
   void hear(const NodeId& from, UnitState& m) {
-    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m));
+    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m), out);
     labor.on_state(from, std::move(m), out);
   }
   void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
@@ -312,7 +312,9 @@ struct Peer::Impl {
   void hear(const NodeId& from, Reveal& m) {
     if (JobLed* job = stewardship.led(m.job)) job->on_reveal(now, from, std::move(m), out);
   }
-  void hear(const NodeId& from, const CompareRequest& m) { labor.on_compare_request(from, m, out); }
+  void hear(const NodeId& from, const CompareRequest& m) {
+    labor.on_compare_request(now, from, m, out);
+  }
   void hear(const NodeId& from, const CompareReply& m) {
     auto what = decode_comparison_verdict(m.verdict.body);
     JobLed* job = what ? stewardship.led(what->job) : nullptr;

@@ -107,6 +107,7 @@ struct ComputeDone {  // every unit of the chunk is in exactly one of `done` and
     FailureKind kind = FailureKind::kThrew;
     std::string message;
     std::string stderr_end;
+    std::optional<UnitCost> cost = {};
   };
   std::uint64_t chunk = 0;
   std::vector<Run> done;

@@ -5,9 +5,8 @@
 // Copies of what is too large for a ledger: who holds it is counted, and where too few do, somebody
 // else is asked to. Rules (stewards.capnp has the conversation):
 //
-// - The leader does it, and once the job is over the first of its stewards that is here. Two at
-// once
-//   cost copies that were not needed, nothing else.
+// - The leader does it, and once the job is over the first of its stewards that is here. Two who do
+//   it at once cost copies that were not needed, nothing else.
 // - A holder whose link is lost is dialled; who stays away is done without. Each waits a little
 //   longer than the other, and few copies are under way at once: where a hundred holders vanish
 //   together, the rest of the pool is not drowned in their copies.
@@ -17,7 +16,7 @@ namespace {
 
 constexpr std::size_t kCopiesAtOnce = 4;
 constexpr Duration kLookSoon = 5s;                   // while there is something to see to
-constexpr Duration kLookLater = 60s;                 // jobs that are over, and all is well
+constexpr Duration kLookLater = 60s;                 // jobs that are over, and nobody is missed
 constexpr Duration kKeepPatience = 120s;             // it may have much to fetch
 constexpr Duration kAskAgain = 120s;                 // one that would not, or could not
 constexpr std::uint64_t kJitterNs = 10'000'000'000;  // of when a holder is given up
@@ -119,7 +118,8 @@ void Stewardship::ask_for_copies(Instant now, Entry& entry, Outbox& out) {
   const auto& lots = entry.job->copies().lots();
   for (auto it = lots.lower_bound(entry.copy_cursor); it != lots.end(); ++it) {
     if (asks_.size() >= kCopiesAtOnce) return;
-    const auto& [sequence, lot] = *it;
+    const std::uint64_t sequence = it->first;
+    const CopyBook::Lot& lot = it->second;
     entry.copy_cursor = sequence + 1;
     if (sequence == CopyBook::kInputs && !entry.job->active()) continue;
     const std::size_t wanted =

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -132,6 +133,26 @@ Result<std::vector<GatheredFile>, std::string> gather_outputs(
     gathered.push_back(std::move(*file));
   }
   return gathered;
+}
+
+bool lay_out_result(const ProgramOutput& result, const fs::path& folder) {
+  std::error_code error;
+  const auto write = [&](const fs::path& path, ByteView bytes, bool executable) {
+    fs::create_directories(path.parent_path(), error);
+    std::ofstream file(path, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    if (executable) fs::permissions(path, fs::perms::owner_exec, fs::perm_options::add, error);
+    return static_cast<bool>(file);
+  };
+  if (!fs::create_directory(folder, error)) return false;
+  bool written = true;
+  if (result.standard_output) written = write(folder / "stdout", *result.standard_output, false);
+  for (const auto& file : result.files) {
+    written = written && write(folder / file.path, file.bytes, file.executable);
+  }
+  return written;
 }
 
 void remove_folder(const fs::path& folder) {

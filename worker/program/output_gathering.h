@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node/protocol/bytes.h"
+#include "node/protocol/program_output.h"
 #include "node/protocol/program_spec.h"
 #include "node/protocol/result.h"
 
@@ -23,6 +24,9 @@ struct GatheredFile {
 Result<std::vector<GatheredFile>, std::string> gather_outputs(
     const std::filesystem::path& work, const std::vector<std::string>& patterns,
     const std::vector<ProgramFile>& inputs, std::uint64_t bytes_max);
+
+// The other way round: writes a result into `folder`, which it makes. False: there is no room.
+bool lay_out_result(const ProgramOutput& result, const std::filesystem::path& folder);
 
 // Also where the program has taken away its own rights to write there.
 void remove_folder(const std::filesystem::path& folder);

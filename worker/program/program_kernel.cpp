@@ -27,17 +27,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The folder of one unit, for as long as the unit runs. Its name is the unit's index, so that
+// The folder of one unit, for as long as the unit runs. It is named by the unit's index, so that
 // programs that print where they are print the same on every worker.
 class UnitFolder {
  public:
-  UnitFolder(const fs::path& units, UnitIndex unit) {
+  UnitFolder(const fs::path& units, const std::string& wanted) {
     std::error_code error;
     fs::create_directories(units, error);
-    std::string name = std::to_string(unit);
+    std::string name = wanted;
     // The same unit may still be running for a chunk that nobody wants any more.
     for (int again = 2; !error && !fs::create_directory(units / name, error); ++again) {
-      name = std::to_string(unit) + "-" + std::to_string(again);
+      name = wanted + "-" + std::to_string(again);
     }
     folder_ = units / name;
     place_ = {folder_ / "work", folder_ / "home", folder_ / "tmp"};
@@ -71,6 +71,23 @@ std::string cost_of(const ProcessEnd& end) {
          std::to_string(end.memory_kib / 1024) + " MiB)";
 }
 
+std::uint32_t in_32_bits(std::uint64_t number) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
+}
+
+UnitCost measured(const ProcessEnd& end) {
+  UnitCost cost;
+  cost.wall_ms = in_32_bits(end.wall_ms);
+  cost.cpu_ms = in_32_bits(end.cpu_ms);
+  cost.memory_kib = in_32_bits(end.memory_kib);
+  if (WIFEXITED(end.wait_status)) {
+    cost.exit_status = static_cast<std::uint8_t>(WEXITSTATUS(end.wait_status));
+  } else if (WIFSIGNALED(end.wait_status)) {
+    cost.signal = static_cast<std::uint8_t>(WTERMSIG(end.wait_status));
+  }
+  return cost;
+}
+
 std::string signal_name(int number) {
   const char* name = ::sigabbrev_np(number);
   return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
@@ -92,30 +109,66 @@ class ProgramJob {
 
   void run(const UnitCall& call, Bytes& output) const {
     const ProgramUnit unit = unit_of(call);
-    const UnitFolder folder(units_, call.unit);
+    const UnitFolder folder(units_, std::to_string(call.unit));
     const UnitPlace& place = folder.place();
-    if (auto done = layout_.lay_out(place.work); !done) {
-      throw UnitEnded(FailureKind::kRefused, done.error());
-    }
     const std::uint64_t bytes_max =
         spec_.output_bytes_max != 0 ? spec_.output_bytes_max : limits::kOutputBytes;
-    ProcessOrder order;
-    order.arguments = filled(spec_.arguments, unit);
-    order.program = find_program(order.arguments.front(), place.work);
-    order.environment = environment_of(spec_, unit, place);
-    order.folder = place.work;
-    order.wall_ms = spec_.wall_ms;
-    order.memory_bytes = spec_.memory_bytes;
+    ProcessOrder order = order_for(filled(spec_.arguments, unit), unit, place);
     order.keep_stdout = spec_.standard_output;
     order.stdout_bytes_max = bytes_max;
     order.unwanted = call.cancelled;
     auto end = run_process(order);
     if (!end) throw UnitEnded(FailureKind::kRefused, end.error());
+    if (call.cost != nullptr) *call.cost = measured(*end);
     judge(*end);
     gather(*end, unit, place.work, bytes_max, output);
   }
 
+  // Whether two results are the same, by the job's rules.
+  bool same(ByteView a, ByteView b) const {
+    const auto one = decode_program_output(a);
+    const auto other = decode_program_output(b);
+    if (!one) throw UnitRefused(one.error().what);
+    if (!other) throw UnitRefused(other.error().what);
+    if (spec_.comparison.program.empty()) return !comparer_.difference(*one, *other);
+    return same_to_its_program(*one, *other);
+  }
+
  private:
+  ProcessOrder order_for(std::vector<std::string> arguments, const ProgramUnit& unit,
+                         const UnitPlace& place) const {
+    if (auto done = layout_.lay_out(place.work); !done) {
+      throw UnitEnded(FailureKind::kRefused, done.error());
+    }
+    ProcessOrder order;
+    order.arguments = std::move(arguments);
+    order.program = find_program(order.arguments.front(), place.work);
+    order.environment = environment_of(spec_, unit, place);
+    order.folder = place.work;
+    order.wall_ms = spec_.wall_ms;
+    order.memory_bytes = spec_.memory_bytes;
+    return order;
+  }
+
+  bool same_to_its_program(const ProgramOutput& a, const ProgramOutput& b) const {
+    const UnitFolder folder(units_, "comparison");
+    const UnitPlace& place = folder.place();
+    std::vector<std::string> arguments = spec_.comparison.program;
+    arguments.insert(arguments.end(), {"result-1", "result-2"});
+    const ProcessOrder order = order_for(std::move(arguments), {}, place);
+    for (const auto& [name, result] : {std::pair("result-1", &a), std::pair("result-2", &b)}) {
+      if (!lay_out_result(*result, place.work / name)) {
+        throw UnitEnded(FailureKind::kRefused, "the worker has no room for results to compare");
+      }
+    }
+    const auto end = run_process(order);
+    if (!end) throw UnitEnded(FailureKind::kRefused, end.error());
+    const bool exited = end->by == ProcessEnd::By::kItself && WIFEXITED(end->wait_status);
+    if (exited && WEXITSTATUS(end->wait_status) <= 1) return WEXITSTATUS(end->wait_status) == 0;
+    throw UnitEnded(FailureKind::kThrew, "the program that compares has ended badly" +
+                                             cost_of(*end) + ": " + words_of(*end));
+  }
+
   ProgramUnit unit_of(const UnitCall& call) const {
     if (!call.input) return numbered_unit(spec_, call.unit);
     auto unit = decode_program_unit(*call.input);
@@ -236,36 +289,47 @@ ProgramComparer comparer_of(const ProgramSpec& spec) {
   return std::move(*comparer);
 }
 
-EquivalentFunction comparison_of(ByteView parameters) {
-  return [comparer = comparer_of(spec_of(parameters))](ByteView a, ByteView b) {
-    const auto one = decode_program_output(a);
-    const auto other = decode_program_output(b);
-    if (!one) throw UnitRefused(one.error().what);
-    if (!other) throw UnitRefused(other.error().what);
-    return !comparer.difference(*one, *other);
-  };
+// The files of a job are laid out once; a setup that is sent again finds those of the last one
+// gone. One executor serves one job.
+std::shared_ptr<const ProgramJob> open_job(ByteView parameters,
+                                           const std::vector<fs::path>& contents,
+                                           const fs::path& scratch) {
+  ProgramSpec spec = spec_of(parameters);
+  const fs::path shared = scratch / "inputs";
+  remove_folder(shared);
+  auto layout = InputLayout::make(spec.files, contents, shared);
+  if (!layout) throw UnitRefused(layout.error());
+  ProgramComparer comparer = comparer_of(spec);
+  return std::make_shared<const ProgramJob>(std::move(spec), std::move(comparer),
+                                            std::move(*layout), scratch / "units");
 }
 
 }  // namespace
 
 KernelEntry program_kernel(std::vector<fs::path> contents, fs::path scratch) {
+  // What was opened for its units serves for comparing their results as well.
+  struct Opened {
+    Bytes parameters;
+    std::shared_ptr<const ProgramJob> job;
+  };
+  auto opened = std::make_shared<Opened>();
+  const auto open = [opened, contents = std::move(contents),
+                     scratch = std::move(scratch)](ByteView parameters) {
+    *opened = {to_bytes(parameters), open_job(parameters, contents, scratch)};
+    return opened->job;
+  };
   KernelEntry kernel;
   kernel.name = kProgramKernel;
-  kernel.prepare = [contents = std::move(contents),
-                    scratch = std::move(scratch)](ByteView parameters) -> UnitFunction {
-    ProgramSpec spec = spec_of(parameters);
-    // One executor serves one job, so that the folder is made once; a setup that is sent again
-    // finds it gone.
-    const fs::path shared = scratch / "inputs";
-    remove_folder(shared);
-    auto layout = InputLayout::make(spec.files, contents, shared);
-    if (!layout) throw UnitRefused(layout.error());
-    ProgramComparer comparer = comparer_of(spec);
-    auto job = std::make_shared<const ProgramJob>(std::move(spec), std::move(comparer),
-                                                  std::move(*layout), scratch / "units");
-    return [job](const UnitCall& call, Bytes& output) { job->run(call, output); };
+  kernel.prepare = [open](ByteView parameters) -> UnitFunction {
+    return
+        [job = open(parameters)](const UnitCall& call, Bytes& output) { job->run(call, output); };
   };
-  kernel.prepare_equivalent = comparison_of;
+  kernel.prepare_equivalent = [open, opened](ByteView parameters) -> EquivalentFunction {
+    const bool again = opened->job && opened->parameters == to_bytes(parameters);
+    return [job = again ? opened->job : open(parameters)](ByteView a, ByteView b) {
+      return job->same(a, b);
+    };
+  };
   return kernel;
 }
 

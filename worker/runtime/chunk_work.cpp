@@ -41,7 +41,9 @@ std::string ChunkWork::take(const ChunkPart& part, Range asked, const std::strin
     const auto sizes = std::span(part.sizes).subspan(unit, run.size());
     std::size_t bytes = 0;
     for (std::uint32_t size : sizes) bytes += size;
-    take_run(run, sizes, part.outputs.subspan(byte, bytes), contents);
+    std::span<const UnitCost> costs = part.costs;
+    if (!costs.empty()) costs = costs.subspan(unit, run.size());
+    take_run(run, sizes, costs, part.outputs.subspan(byte, bytes), contents);
     unit += run.size();
     byte += bytes;
   }
@@ -49,14 +51,16 @@ std::string ChunkWork::take(const ChunkPart& part, Range asked, const std::strin
     fail_unit(failure.unit, failure.kind, failure.message,
               failure.stderr_end.empty()
                   ? output_end
-                  : clean_end_of(failure.stderr_end, limits::kFailureTextBytes));
+                  : clean_end_of(failure.stderr_end, limits::kFailureTextBytes),
+              failure.cost);
   }
   // No thread can have spent more than the time that there is.
   compute_ns_ += std::min<std::uint64_t>(part.compute_ns, UINT64_MAX / 4 - compute_ns_);
   return {};
 }
 
-void ChunkWork::take_run(Range run, std::span<const std::uint32_t> sizes, ByteView outputs,
+void ChunkWork::take_run(Range run, std::span<const std::uint32_t> sizes,
+                         std::span<const UnitCost> costs, ByteView outputs,
                          ContentStore& contents) {
   ComputeDone::Run done{{run.first, run.first}, {}};
   const auto keep = [&] {
@@ -84,18 +88,19 @@ void ChunkWork::take_run(Range run, std::span<const std::uint32_t> sizes, ByteVi
       done.outputs.large.push_back(*id);
     }
     done.outputs.sizes.push_back(output.size());
+    if (!costs.empty()) done.outputs.costs.push_back(costs[i]);
     ++done.range.last;
   }
   keep();
 }
 
 void ChunkWork::fail_unit(UnitIndex unit, FailureKind kind, std::string message,
-                          std::string output_end) {
+                          std::string output_end, const std::optional<UnitCost>& cost) {
   if (!left_.contains(unit)) return;
   left_.remove({unit, unit + 1});
   if (failed_.size() >= kFailuresWithOutput) output_end.clear();
   failed_.push_back(
-      {unit, kind, clean_end_of(message, limits::kFailureTextBytes), std::move(output_end)});
+      {unit, kind, clean_end_of(message, limits::kFailureTextBytes), std::move(output_end), cost});
 }
 
 void ChunkWork::fail(Range units, FailureKind kind, const std::string& message,

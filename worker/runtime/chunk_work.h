@@ -1,6 +1,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,9 +44,10 @@ class ChunkWork {
 
  private:
   std::string fault_of(const ChunkPart& part, Range asked) const;
-  void take_run(Range run, std::span<const std::uint32_t> sizes, ByteView outputs,
-                ContentStore& contents);
-  void fail_unit(UnitIndex unit, FailureKind kind, std::string message, std::string output_end);
+  void take_run(Range run, std::span<const std::uint32_t> sizes, std::span<const UnitCost> costs,
+                ByteView outputs, ContentStore& contents);
+  void fail_unit(UnitIndex unit, FailureKind kind, std::string message, std::string output_end,
+                 const std::optional<UnitCost>& cost = {});
 
   StartCompute start_;
   RangeSet left_;

@@ -13,6 +13,9 @@ void ExecutorKeeper::Impl::send_checkpoints(Living& living, const ExecutorTask& 
   for (UnitIndex unit : checkpoints.within(task.job, task.range)) {
     const auto state = checkpoints.load(task.job, unit);
     if (!state) continue;
+    tell(LogLevel::kInfo, "unit " + std::to_string(unit) + " of job " + short_hex(task.job) +
+                              " goes on from the state that was kept of it (" +
+                              std::to_string(state->size()) + " bytes)");
     living.process->queue(encode_executor_frame(ExecutorCheckpoint{number, unit, *state}));
   }
 }
@@ -35,6 +38,10 @@ void ExecutorKeeper::Impl::take_checkpoint(ExecutorLane& lane,
   }
   const std::int64_t now = keeper_now_ns();
   auto [told, first] = task.told_ns.emplace(checkpoint.unit, now);
+  if (first) {
+    tell(LogLevel::kDebug, "unit " + std::to_string(checkpoint.unit) + " of job " +
+                               short_hex(task.job) + ": its state is kept");
+  }
   const std::chrono::nanoseconds every = kTellEvery * config.checkpoint_every;
   if (checkpoint.state.size() > limits::kUnitStateBytes ||
       (!first && now - told->second < every.count())) {

@@ -76,8 +76,13 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
       if (!path) return "the job's module is not here: " + path.error().what;
       job.key = *job.manifest->program;
       job.program = lent.wasm_executor;
-      job.arguments = {std::filesystem::absolute(*path).string(),
-                       std::to_string(lent.memory_bytes / std::max(lent.threads, 1U))};
+      // An executor keeps one limit: of a job that sets its own, it is not shared.
+      std::uint64_t memory = lent.memory_bytes / std::max(lent.threads, 1U);
+      if (job.manifest->unit_memory_bytes != 0) {
+        memory = job.manifest->unit_memory_bytes;
+        job.key = job.id;
+      }
+      job.arguments = {std::filesystem::absolute(*path).string(), std::to_string(memory)};
       job.sandbox_kind = SandboxKind::kWasm;
       job.readable = {*path};
       if (!lent.wasm_libraries.empty()) job.readable.push_back(lent.wasm_libraries);

@@ -28,7 +28,8 @@ class MappedFile {
 };
 
 // Which executors may be shared: by all jobs of shipped kernels, by those of the same program, or
-// by nobody, since an executor of programs sees the files of its job.
+// by nobody, since an executor of programs sees the files of its job, and one of a module keeps to
+// the memory that the job sets.
 using ExecutorKey = std::variant<std::monostate, ContentId, JobId>;
 
 // What the keeper holds of a job for as long as its chunks come.

@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "node/protocol/limits.h"
 #include "node/protocol/result.h"
 #include "sdk/host/unit_ended.h"
-#include "shoal/kernel.h"
 
 namespace shoal::wasm {
 namespace {
@@ -64,6 +64,10 @@ Cell::Cell(const CompiledModule& module, std::uint32_t pages_max)
   };
   add("fail", on_fail);
   add("log", on_log);
+  add("due", on_due);
+  add("save", on_save);
+  add("saved_bytes", on_saved_bytes);
+  add("saved", on_saved);
   const auto imports = v8::Object::New(isolate);
   imports->Set(context, name("shoal"), functions).Check();
   imports->Set(context, name("env"), v8::Object::New(isolate)).Check();
@@ -116,7 +120,7 @@ void Cell::empty_memory() {
 ByteView Cell::at(std::uint32_t address, std::uint64_t bytes) const {
   const auto store = memory_.Get(own_.get())->Buffer()->GetBackingStore();
   if (address > store->ByteLength() || bytes > store->ByteLength() - address) {
-    throw UnitEnded(FailureKind::kBadAnswer, "the module answered with bytes outside its memory");
+    throw UnitEnded(FailureKind::kBadAnswer, "the module names bytes outside its memory");
   }
   return {static_cast<const std::uint8_t*>(store->Data()) + address,
           static_cast<std::size_t>(bytes)};
@@ -159,6 +163,50 @@ void Cell::on_log(const v8::FunctionCallbackInfo<v8::Value>& info) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
+// Nothing may be thrown through the engine's frames: it ends the call, and is thrown again then.
+template <class Do>
+void Cell::without_throwing(const v8::FunctionCallbackInfo<v8::Value>& info, Do do_it) {
+  Cell& cell = *static_cast<Cell*>(info.Data().As<v8::External>()->Value());
+  v8::Isolate* isolate = info.GetIsolate();
+  const v8::HandleScope handles(isolate);
+  try {
+    do_it(cell, isolate->GetCurrentContext());
+  } catch (...) {
+    cell.thrown_ = std::current_exception();
+    isolate->ThrowException(v8::Undefined(isolate));
+  }
+}
+
+void Cell::on_due(const v8::FunctionCallbackInfo<v8::Value>& info) {
+  without_throwing(info, [&](Cell& cell, v8::Local<v8::Context>) {
+    info.GetReturnValue().Set(cell.state_ != nullptr && cell.state_->due() ? 1U : 0U);
+  });
+}
+
+void Cell::on_save(const v8::FunctionCallbackInfo<v8::Value>& info) {
+  without_throwing(info, [&](Cell& cell, v8::Local<v8::Context> context) {
+    if (cell.state_ == nullptr) return;
+    const std::uint32_t address = info[0]->Uint32Value(context).FromMaybe(0);
+    cell.state_->save(cell.at(address, info[1]->Uint32Value(context).FromMaybe(0)));
+  });
+}
+
+void Cell::on_saved_bytes(const v8::FunctionCallbackInfo<v8::Value>& info) {
+  without_throwing(info, [&](Cell& cell, v8::Local<v8::Context>) {
+    const auto state = cell.state_ == nullptr ? std::nullopt : cell.state_->saved();
+    info.GetReturnValue().Set(static_cast<std::uint32_t>(state ? state->size() : 0));
+  });
+}
+
+void Cell::on_saved(const v8::FunctionCallbackInfo<v8::Value>& info) {
+  without_throwing(info, [&](Cell& cell, v8::Local<v8::Context> context) {
+    const auto state = cell.state_ == nullptr ? std::nullopt : cell.state_->saved();
+    if (!state || state->empty()) return;
+    const ByteView room = cell.at(info[0]->Uint32Value(context).FromMaybe(0), state->size());
+    std::memcpy(const_cast<std::uint8_t*>(room.data()), state->data(), state->size());
+  });
+}
+
 v8::Local<v8::Object> Cell::instantiate(v8::Local<v8::Context> context) {
   v8::Isolate* isolate = own_.get();
   if (needs_memory_) make_memory();
@@ -176,6 +224,7 @@ void Cell::throw_what_happened(const v8::TryCatch& caught) {
   if (caught.HasTerminated()) {
     throw UnitEnded(FailureKind::kTimedOut, "was stopped: nobody wants its output any more");
   }
+  if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
   if (failure_) {
     switch (failure_->reason) {
       case Reason::kRefused:
@@ -210,7 +259,7 @@ std::uint32_t Cell::call_export(v8::Local<v8::Context> context, v8::Local<v8::Ob
 }
 
 void Cell::call(const char* function, ByteView request,
-                const std::function<void(std::uint32_t)>& take) {
+                const std::function<void(std::uint32_t)>& take, StateKeeper* state) {
   v8::Isolate* isolate = own_.get();
   const v8::Locker locker(isolate);
   const v8::Isolate::Scope inside(isolate);
@@ -220,6 +269,8 @@ void Cell::call(const char* function, ByteView request,
   const auto context = context_.Get(isolate);
   const v8::Context::Scope within(context);
   failure_.reset();
+  thrown_ = nullptr;
+  state_ = state;
   logged_ = 0;
   // An order to stop that came too late for the call before this one.
   isolate->CancelTerminateExecution();

@@ -2,12 +2,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "node/protocol/bytes.h"
+#include "shoal/kernel.h"
 #include "worker/wasm/v8_module.h"
 #include "worker/wasm/watchdog.h"
 
@@ -25,8 +27,10 @@ class Cell {
 
   // Calls the exported `function` on a copy of `request` in the instance's memory, or without
   // arguments where that is empty. `take` gets what it returns; pointers into the instance's memory
-  // are read with at(). Throws what a unit throws.
-  void call(const char* function, ByteView request, const std::function<void(std::uint32_t)>& take);
+  // are read with at(). `state` keeps what the function saves; where there is none, it is never
+  // due. Throws what a unit throws.
+  void call(const char* function, ByteView request, const std::function<void(std::uint32_t)>& take,
+            StateKeeper* state = nullptr);
   // Only from `take`. A view of the instance's memory; throws UnitEnded where it is outside of it.
   ByteView at(std::uint32_t address, std::uint64_t bytes) const;
   // An Answer of the module (docs/wasm.md): address and size of its bytes.
@@ -51,6 +55,12 @@ class Cell {
   v8::Local<v8::String> name(const char* text) const;
   static void on_fail(const v8::FunctionCallbackInfo<v8::Value>& info);
   static void on_log(const v8::FunctionCallbackInfo<v8::Value>& info);
+  static void on_due(const v8::FunctionCallbackInfo<v8::Value>& info);
+  static void on_save(const v8::FunctionCallbackInfo<v8::Value>& info);
+  static void on_saved_bytes(const v8::FunctionCallbackInfo<v8::Value>& info);
+  static void on_saved(const v8::FunctionCallbackInfo<v8::Value>& info);
+  template <class Do>
+  static void without_throwing(const v8::FunctionCallbackInfo<v8::Value>& info, Do do_it);
 
   const CompiledModule& module_;
   std::uint32_t pages_max_;
@@ -61,8 +71,10 @@ class Cell {
   v8::Global<v8::Object> imports_;
   v8::Global<v8::WasmMemoryObject> memory_;
   bool needs_memory_ = true;
+  StateKeeper* state_ = nullptr;  // of the call that runs
   std::optional<Failure> failure_;
-  std::size_t logged_ = 0;  // bytes, by the call that runs
+  std::exception_ptr thrown_;  // by ourselves, in the midst of the module's frames
+  std::size_t logged_ = 0;     // bytes, by the call that runs
 };
 
 }  // namespace shoal::wasm

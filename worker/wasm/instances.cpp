@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "sdk/host/unit_ended.h"
-#include "shoal/kernel.h"
 #include "worker/wasm/cell.h"
 
 namespace shoal::wasm {
@@ -76,7 +75,7 @@ Instances::~Instances() = default;
 void Instances::run_unit(const UnitArguments& arguments, Bytes& output) {
   if (pages_max_ < module_->info().pages) {
     throw UnitEnded(FailureKind::kOutOfMemory,
-                    "the module starts with more memory than this worker lends for a unit");
+                    "the module starts with more memory than a unit may have here");
   }
   const ByteView input = arguments.input.value_or(ByteView());
   const ByteView kernel = as_bytes(arguments.kernel);
@@ -92,8 +91,9 @@ void Instances::run_unit(const UnitArguments& arguments, Bytes& output) {
   put(request, arguments.parameters);
   put(request, input);
   Use use(*this, arguments.cancelled);
-  use.cell().call("shoal_v1_unit", request,
-                  [&](std::uint32_t answer) { put(output, use.cell().answer_at(answer)); });
+  use.cell().call(
+      "shoal_v1_unit", request,
+      [&](std::uint32_t answer) { put(output, use.cell().answer_at(answer)); }, arguments.state);
 }
 
 bool Instances::equivalent(std::string_view kernel, ByteView first, ByteView second) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/protocol/bytes.h"
+#include "shoal/kernel.h"
 #include "worker/wasm/engine.h"
 #include "worker/wasm/watchdog.h"
 
@@ -36,6 +37,7 @@ class Instances {
     std::uint64_t unit = 0;
     std::optional<ByteView> input;
     const std::atomic<bool>* cancelled = nullptr;
+    StateKeeper* state = nullptr;
   };
   // Appends the output.
   void run_unit(const UnitArguments& arguments, Bytes& output);

@@ -12,7 +12,8 @@ std::vector<KernelEntry> kernels_of(const ModuleInfo& info, const GetInstances& 
     entry.prepare = [get, name = kernel.name](ByteView encoded) -> UnitFunction {
       return [instances = get(), name, parameters = to_bytes(encoded)](const UnitCall& call,
                                                                        Bytes& output) {
-        instances->run_unit({name, parameters, call.unit, call.input, call.cancelled}, output);
+        instances->run_unit({name, parameters, call.unit, call.input, call.cancelled, call.state},
+                            output);
       };
     };
     if (kernel.has_equivalent) {

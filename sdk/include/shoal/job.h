@@ -40,6 +40,16 @@ enum class FailureReason {
   kDisputed,     // workers computed it and do not agree on the output
 };
 
+// What a unit took that was a process of its own, and how that ended: as the worker says that ran
+// it. Nobody has verified it.
+struct UnitUsage {
+  std::uint32_t wall_ms = 0;
+  std::uint32_t cpu_ms = 0;
+  std::uint32_t memory_kib = 0;  // the most that was resident
+  int exit_status = 0;
+  int signal = 0;  // 0: it has exited
+};
+
 struct UnitError {
   FailureReason kind = FailureReason::kThrew;
   std::string message;    // as the kernel put it
@@ -47,6 +57,7 @@ struct UnitError {
   // The last lines that the kernel wrote to stderr; in a local session, those of Unit::log alone,
   // since there the kernel shares stderr with the whole program.
   std::string stderr_end;
+  std::optional<UnitUsage> usage = {};  // where it was measured
 };
 
 // How far a job is.
@@ -92,6 +103,7 @@ struct UnitRun {
   // but this process did. Shared by all runs that the same workers verified.
   std::shared_ptr<const std::vector<std::string>> workers;
   std::vector<UnitError> errors;  // not ok: one a unit
+  std::vector<UnitUsage> usage;   // ok: one a unit, where it was measured; else none
 
   ByteView inline_output(std::uint64_t i) const {
     return ByteView(bytes).subspan(starts[i], starts[i + 1] - starts[i]);

@@ -80,6 +80,8 @@ class StateKeeper {
   ~StateKeeper() = default;
 };
 
+struct UnitCost;  // of a unit that is a process of its own; hosts know it, kernels need not
+
 // One unit, as it is asked for.
 struct UnitCall {
   std::uint64_t unit = 0;
@@ -87,7 +89,8 @@ struct UnitCall {
   const std::atomic<bool>* cancelled = nullptr;  // set when nobody wants the output any more
   // Told every line that Unit::log writes, from whichever thread calls that. May be none.
   const std::function<void(std::string_view)>* heard = nullptr;
-  StateKeeper* state = nullptr;  // none: nobody keeps it
+  StateKeeper* state = nullptr;             // none: nobody keeps it
+  std::optional<UnitCost>* cost = nullptr;  // filled in where it was measured
 };
 
 // A unit while it runs, for a kernel that wants to know or to say something. Safe to use from

@@ -26,6 +26,13 @@ __attribute__((import_module("shoal"), import_name("fail"))) void shoal_import_f
     std::uint32_t reason, const char* text, std::uint32_t size);
 __attribute__((import_module("shoal"), import_name("log"))) void shoal_import_log(
     const char* text, std::uint32_t size);
+__attribute__((import_module("shoal"), import_name("due"))) std::uint32_t shoal_import_due();
+__attribute__((import_module("shoal"), import_name("save"))) void shoal_import_save(
+    const std::uint8_t* state, std::uint32_t size);
+__attribute__((import_module("shoal"), import_name("saved_bytes"))) std::uint32_t
+shoal_import_saved_bytes();
+__attribute__((import_module("shoal"), import_name("saved"))) void shoal_import_saved(
+    std::uint8_t* to);
 // What clang makes of main(int, char**).
 int __main_argc_argv(int, char**);
 }
@@ -94,6 +101,22 @@ inline void list(const std::vector<KernelEntry>& kernels) {
   }
 }
 
+// The host keeps it. An instance knows nothing of an earlier attempt but what the host still has.
+class StateAtHost final : public StateKeeper {
+ public:
+  std::optional<ByteView> saved() const override {
+    const std::uint32_t bytes = shoal_import_saved_bytes();
+    if (bytes == 0) return std::nullopt;
+    auto* state = static_cast<std::uint8_t*>(::operator new(bytes));
+    shoal_import_saved(state);
+    return ByteView(state, bytes);
+  }
+  bool due() override { return shoal_import_due() != 0; }
+  void save(ByteView state) override {
+    shoal_import_save(state.data(), static_cast<std::uint32_t>(state.size()));
+  }
+};
+
 inline void compute(const std::vector<KernelEntry>& kernels) {
   UnitRequest request;
   std::memcpy(&request, asked, sizeof request);
@@ -103,6 +126,8 @@ inline void compute(const std::vector<KernelEntry>& kernels) {
   UnitCall call;
   call.unit = request.unit;
   if (request.has_input != 0) call.input = rest.take(request.input_bytes);
+  StateAtHost state;
+  call.state = &state;
   kernel.prepare(parameters)(call, output);
 }
 

@@ -61,6 +61,25 @@ TEST(ExecutorMessages, KeepTheirFields) {
   EXPECT_EQ(compared2.error, "why");
 }
 
+// The reader gives up on who looks at the same bytes again and again.
+TEST(ExecutorMessages, MayBeLarge) {
+  const ExecutorSetup setup{3, "align", Bytes(limits::kManifestBytes, 7), 4, 99, 17};
+  EXPECT_EQ(round_trip(setup, body_of(setup)).parameters, setup.parameters);
+
+  constexpr std::uint32_t kUnits = 2000;
+  ChunkPart part;
+  part.runs = {{0, kUnits}};
+  part.sizes.assign(kUnits, 0);
+  for (std::uint32_t i = 0; i < kUnits; ++i) {
+    part.costs.push_back({i, i + 1, i + 2, 0, 9});
+    part.failures.push_back({kUnits + i, FailureKind::kThrew, std::string(300, 'x'),
+                             std::string(300, 'y'), UnitCost{1, 2, 3, 4, 5}});
+  }
+  const ChunkPart part2 = round_trip(part, body_of(part));
+  EXPECT_EQ(part2.costs, part.costs);
+  EXPECT_EQ(part2.failures, part.failures);
+}
+
 TEST(ExecutorMessages, CarryBytesInTheTail) {
   const Bytes bytes = {1, 2, 3};
   RunChunk run;

@@ -55,6 +55,34 @@ TEST(PackedOutputs, HasNoDigestsWhereItsPartsDoNotFit) {
   EXPECT_FALSE(digests_of(outputs).has_value());
 }
 
+TEST(PackedOutputs, CostsGoWithTheirUnits) {
+  const auto measured = [](std::uint32_t first) {
+    PackedOutputs outputs;
+    for (std::uint32_t i = first; i < first + 2; ++i) {
+      outputs.sizes.push_back(1);
+      outputs.inline_bytes.push_back(static_cast<std::uint8_t>(i));
+      outputs.costs.push_back({i, i, i, 0, 0});
+    }
+    return outputs;
+  };
+  const auto wall_times = [](const PackedOutputs& outputs) {
+    std::vector<std::uint32_t> times;
+    for (const UnitCost& cost : outputs.costs) times.push_back(cost.wall_ms);
+    return times;
+  };
+  PackedOutputs all = measured(1);
+  PackedOutputs unmeasured = pack({Bytes{7}});
+  append(all, unmeasured);
+  append(all, measured(3));
+  EXPECT_EQ(wall_times(all), (std::vector<std::uint32_t>{1, 2, 0, 3, 4}));
+  EXPECT_EQ(wall_times(slice(all, 1, 4)), (std::vector<std::uint32_t>{2, 0, 3}));
+  append(unmeasured, measured(1));
+  EXPECT_EQ(wall_times(unmeasured), (std::vector<std::uint32_t>{0, 1, 2}));
+  EXPECT_EQ(digests_of(all)->size(), 5u);
+  all.costs.pop_back();
+  EXPECT_FALSE(digests_of(all).has_value());
+}
+
 TEST(PackedOutputs, SlicesAreThePacksOfTheirOutputs) {
   Rng rng(2);
   const std::vector<Bytes> outputs = random_outputs(rng, 12);

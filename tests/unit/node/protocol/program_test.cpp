@@ -29,7 +29,7 @@ ProgramSpec sample_spec() {
   spec.output_bytes_max = 1 << 20;
   spec.first = -5;
   spec.step = 3;
-  spec.comparison = {true, {"^Date:"}, 1e-6, 1e-9, true};
+  spec.comparison = {true, {"^Date:"}, 1e-6, 1e-9, true, {"./same", "--loosely"}};
   return spec;
 }
 

@@ -33,6 +33,14 @@ PackedOutputs outputs() {
   outputs.large = {id<ContentId>(11), id<ContentId>(12)};
   return outputs;
 }
+PackedOutputs measured_outputs() {
+  PackedOutputs measured = outputs();
+  for (std::uint32_t i = 0; i < measured.sizes.size(); ++i) {
+    measured.costs.push_back(
+        {70'000 + i, 65'000 + i, 300'000 + i, 1, static_cast<std::uint8_t>(i)});
+  }
+  return measured;
+}
 
 NodeRecord record() {
   NodeRecord record;
@@ -322,6 +330,16 @@ std::vector<Message> grown_messages() {
       LeaseGrant{id<JobId>(5), 1, 22, LeaseKind::kDouble, ranges, 60'000, signed_bytes(68, 600),
                  signed_bytes(94, 220), terms()},
       TransferReply{id<JobId>(5), 22, 24, ranges, 58'000, signed_bytes(95, 221)},
+      Reveal{id<JobId>(5),
+             {120, 125},
+             {120, 125},
+             id<Hash256>(77),
+             id<Hash256>(78),
+             {},
+             measured_outputs(),
+             {},
+             false},
+      CompareRequest{id<JobId>(5), 121, outputs(), {signed_bytes(96, 301), signed_bytes(97, 302)}},
       ResultsRequest{id<JobId>(5), 12, 1 << 20, ranges, true},
       Results{id<JobId>(5), {Bytes(100, 1)}, true},
       reached_status(),
@@ -468,6 +486,12 @@ std::vector<Specimen> all() {
   all.push_back(specimen("receipt-verified", verified_receipt(), decode_receipt));
   all.push_back(specimen("receipt-disputed", disputed_receipt(), decode_receipt));
   all.push_back(specimen("receipt-failed", failed_receipt(), decode_receipt));
+  Failure measured = failure();
+  measured.cost = UnitCost{90'000, 80'000, 4'000'000, 0, 11};
+  all.push_back(specimen("fact-Failure-2", measured, decode_failure));
+  Receipt shown = disputed_receipt();
+  shown.differing = {slice(outputs(), 0, 2), slice(measured_outputs(), 1, 3)};
+  all.push_back(specimen("receipt-disputed-2", shown, decode_receipt));
   return all;
 }
 

@@ -50,6 +50,7 @@ struct Module {
                               {0x60, 3, 0x7f, 0x7f, 0x7f, 0}};  // 2: i32 i32 i32 ->
   Bytes memory_limits = {1, 1, 16};                             // pages: 1 to 16
   std::vector<Bytes> further_imports;
+  std::uint8_t further_functions = 0;  // among those: they come before all others
   Bytes before_exports;  // sections between the functions and the exports
   std::vector<Bytes> further_exports;
   Bytes after_exports;  // sections between the exports and the code
@@ -57,12 +58,15 @@ struct Module {
   Bytes unit = {0x41, 0, 0x41, 0x80, 0x08, 0x36, 2, 0, 0x41, 4, 0x41, 24, 0x36, 2, 0, 0x41, 0};
   Bytes after_code;
 
+  std::uint8_t index(std::uint8_t own) const {
+    return static_cast<std::uint8_t>(own + further_functions);
+  }
   Bytes bytes() const {
     std::vector<Bytes> imports = {text("env") + text("memory") + Bytes{2} + memory_limits,
                                   text("shoal") + text("fail") + Bytes{0, 2}};
     imports.insert(imports.end(), further_imports.begin(), further_imports.end());
-    std::vector<Bytes> exports = {text("shoal_v1_alloc") + Bytes{0, 1},
-                                  text("shoal_v1_unit") + Bytes{0, kUnit}};
+    std::vector<Bytes> exports = {text("shoal_v1_alloc") + Bytes{0, index(1)},
+                                  text("shoal_v1_unit") + Bytes{0, index(kUnit)}};
     exports.insert(exports.end(), further_exports.begin(), further_exports.end());
     return Bytes{0, 'a', 's', 'm', 1, 0, 0, 0} + section(1, items(types)) +
            section(2, items(imports)) + section(3, {2, 0, 1}) + before_exports +

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "node/protocol/receipt_check.h"
 #include "node/protocol/result.h"
 #include "tests/unit/worker/core/pool.h"
 
@@ -64,6 +65,28 @@ TEST(Evidence, WhoCommitsWhileTheOthersAreJudgedIsWeighedToo) {
   pool.say_as(holders[0], 1, CompareReply{sign_fact(judge, Purpose::kComparison, encode(no))});
   pool.say_as(third, 1, *held_up);
   EXPECT_EQ(asked_of_third, (std::vector{RevealDetail::kRoot, RevealDetail::kOutputs}));
+}
+
+TEST(Evidence, ADisputeShowsTwoOutputsThatDiffer) {
+  Pool pool(6);
+  const Manifest manifest = pool.manifest(1, 2);
+  const JobId job = pool.submit(1, manifest);
+  pool.want_receipts(1, job);
+  pool.run(own_output);
+  const std::vector<Receipt> receipts = pool.receipts();
+  ASSERT_EQ(receipts.size(), 1U);
+  Receipt disputed = receipts.front();
+  ASSERT_EQ(disputed.end, UnitEnd::kDisputed);
+  ASSERT_EQ(disputed.differing.size(), 2U);
+  EXPECT_NE(disputed.differing[0].inline_bytes, disputed.differing[1].inline_bytes);
+  for (const PackedOutputs& shown : disputed.differing) {
+    ASSERT_EQ(shown.inline_bytes.size(), 4U);
+    EXPECT_EQ(shown.inline_bytes, own_output(shown.inline_bytes[3], 0));
+  }
+  EXPECT_EQ(receipt_fault(manifest, job, disputed, pool.checker()), "");
+  disputed.differing[1].inline_bytes[0] ^= 1;
+  EXPECT_NE(receipt_fault(manifest, job, disputed, pool.checker()), "")
+      << "nobody stands for such an output";
 }
 
 }  // namespace

@@ -81,5 +81,19 @@ TEST(PatienceOfAWorker, ALeaderThatForgotWhoWaitsIsReminded) {
   EXPECT_EQ(verified, 20U);
 }
 
+TEST(PatienceOfAWorker, WhatItsOwnerTakesBackIsComputedByOthers) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(6, 1));
+  pool.want_receipts(1, job);
+  ASSERT_TRUE(pool.computes(2));
+  pool.lend(2, Lend::What::kNothing);
+  EXPECT_FALSE(pool.computes(2));
+  pool.run([](std::size_t, UnitIndex unit) { return std::optional<Bytes>(true_output(unit)); });
+  RangeSet verified;
+  for (const Receipt& receipt : pool.receipts()) verified.add(receipt.range);
+  EXPECT_EQ(verified.size(), 6u);
+  EXPECT_TRUE(pool.computed[2].empty());
+}
+
 }  // namespace
 }  // namespace shoal

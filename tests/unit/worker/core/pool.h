@@ -159,6 +159,11 @@ class Pool {
     return static_cast<std::size_t>(std::count_if(
         disk.begin(), disk.end(), [](const auto& f) { return f.kind != FactKind::kPeer; }));
   }
+  // Its owner takes back, or lends again.
+  void lend(std::size_t n, Lend::What what) {
+    step(n, Lend{what});
+    settle();
+  }
   // The process is gone: its links are lost, what it was computing with it.
   void kill(std::size_t n) {
     workers_.at(n).up = false;

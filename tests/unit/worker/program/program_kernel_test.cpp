@@ -75,6 +75,32 @@ class ProgramKernelTest : public ::testing::Test {
   std::vector<fs::path> contents_;
 };
 
+TEST_F(ProgramKernelTest, ComparesByTheJobsOwnProgram) {
+  // Equal are files with as many lines; more than three are more than it can count.
+  content("c0",
+          "#!/bin/sh\nn=$(wc -l <$2/made); m=$(wc -l <$3/made)\n"
+          "[ $n -le 3 ] || { echo too many >&2; exit 2; }\n[ -f data ] && [ $n $1 $m ]\n");
+  content("c1", "data");
+  ProgramSpec spec = shell("true");
+  spec.files = {{"lines.sh", 0, false, true}, {"data", 1, false, false}};
+  spec.comparison.program = {"lines.sh", "-eq"};
+  const auto result = [](const std::string& text) {
+    ProgramOutput output;
+    output.name = "1";
+    output.files = {{"made", false, as_bytes(text)}};
+    return encode(output);
+  };
+  const auto same = program_kernel(contents_, scratch()).prepare_equivalent(encode(spec));
+  EXPECT_TRUE(same(result("a\nb\n"), result("c\nd\n")));
+  EXPECT_FALSE(same(result("a\nb\n"), result("a\n")));
+  try {
+    same(result("a\nb\nc\nd\n"), result("a\n"));
+    FAIL() << "it has judged all the same";
+  } catch (const UnitEnded& ended) {
+    EXPECT_THAT(ended.what(), HasSubstr("too many"));
+  }
+}
+
 TEST_F(ProgramKernelTest, KeepsFilesAndStdout) {
   content("c0", "seven");
   ProgramSpec spec =

@@ -22,7 +22,7 @@ struct Ending {
 Ending ending_of(Loaded& loaded, const std::atomic<bool>* cancelled = nullptr) {
   Bytes output;
   try {
-    loaded.instances->run_unit({"kernel", {}, 0, {}, cancelled}, output);
+    loaded.instances->run_unit({"kernel", {}, 0, {}, cancelled, nullptr}, output);
   } catch (const UnitEnded& ended) {
     return {ended.kind(), ended.what()};
   } catch (const UnitRefused& refused) {
@@ -115,6 +115,28 @@ TEST(HostileModule, WhatItSaysOfItsFailureIsKept) {
   const Ending ended = ending_of(Bytes{0x41, 1, 0x41, 0x98, 0x08, 0x41, 6, 0x10, 0, 0x00});
   EXPECT_EQ(ended.kind, FailureKind::kRefused);
   EXPECT_EQ(ended.what, "kernel");
+}
+
+TEST(HostileModule, AStateOutsideOfItsMemoryIsNotKept) {
+  // shoal.save(-4, 8).
+  Module module = with_unit(Bytes{0x41, 0x7c, 0x41, 8, 0x10, 1, 0x41, 0});
+  module.types.push_back({0x60, 2, 0x7f, 0x7f, 0});
+  module.further_imports = {text("shoal") + text("save") + Bytes{0, 3}};
+  module.further_functions = 1;
+  Loaded loaded(module.bytes());
+  ASSERT_EQ(loaded.refused, "");
+  class Keeper final : public StateKeeper {
+   public:
+    std::optional<ByteView> saved() const override { return std::nullopt; }
+    bool due() override { return true; }
+    void save(ByteView) override { ADD_FAILURE() << "was saved"; }
+  } keeper;
+  try {
+    loaded.unit(0, "kernel", {}, {}, &keeper);
+    FAIL() << "the unit has ended well";
+  } catch (const UnitEnded& ended) {
+    EXPECT_EQ(ended.kind(), FailureKind::kBadAnswer);
+  }
 }
 
 TEST(HostileModule, DataOutsideOfTheMemoryIsRefused) {

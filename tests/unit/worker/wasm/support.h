@@ -37,9 +37,9 @@ struct Loaded {
     }
   }
   Bytes unit(std::uint64_t number, std::string_view kernel = "kernel", ByteView parameters = {},
-             std::optional<ByteView> input = {}) {
+             std::optional<ByteView> input = {}, StateKeeper* state = nullptr) {
     Bytes output;
-    instances->run_unit({kernel, parameters, number, input, nullptr}, output);
+    instances->run_unit({kernel, parameters, number, input, nullptr, state}, output);
     return output;
   }
 

@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "sdk/host/unit_ended.h"
 #include "tasks/align/kernel.h"
@@ -131,6 +133,53 @@ TEST_F(TaskModule, WhatAKernelThrowsIsItsFailure) {
   EXPECT_THROW(loaded_->unit(0, "no_such_kernel", {}, {}), UnitRefused);
 }
 
+// Keeps every state that it is offered.
+class Keeper final : public StateKeeper {
+ public:
+  std::optional<ByteView> saved() const override {
+    return given ? std::optional<ByteView>(*given) : std::nullopt;
+  }
+  bool due() override { return true; }
+  void save(ByteView state) override {
+    if (full) throw UnitFailure("there is no room for it");
+    kept.push_back(to_bytes(state));
+  }
+
+  std::optional<Bytes> given;
+  std::vector<Bytes> kept;
+  bool full = false;
+};
+
+TEST_F(TaskModule, GoesOnFromTheStateThatWasKept) {
+  const Bytes exponent = encode(std::uint32_t{3217});
+  const auto run = [&](Keeper& keeper) {
+    return loaded_->unit(0, "lucas_lehmer", {}, ByteView(exponent), &keeper);
+  };
+  Keeper whole;
+  const Bytes expected = run(whole);
+  ASSERT_GT(whole.kept.size(), 4U);
+  for (const std::size_t done : {std::size_t{1}, whole.kept.size() / 2, whole.kept.size()}) {
+    Keeper rest;
+    rest.given = whole.kept[done - 1];
+    EXPECT_EQ(run(rest), expected);
+    EXPECT_EQ(rest.kept, std::vector<Bytes>(whole.kept.begin() + static_cast<std::ptrdiff_t>(done),
+                                            whole.kept.end()));
+  }
+}
+
+TEST_F(TaskModule, AStateThatCannotBeKeptEndsTheUnitAlone) {
+  const Bytes exponent = encode(std::uint32_t{3217});
+  Keeper full;
+  full.full = true;
+  try {
+    loaded_->unit(0, "lucas_lehmer", {}, ByteView(exponent), &full);
+    FAIL() << "the state was kept";
+  } catch (const UnitFailure& failed) {
+    EXPECT_STREQ(failed.what(), "there is no room for it");
+  }
+  same_bytes(lucas_lehmer::kernel(), {}, std::uint32_t{521});
+}
+
 class KernelBuild : public testing::Test {
  protected:
   static Said build_text(const std::string& source) {
@@ -215,6 +264,22 @@ const shoal::Kernel<shoal::Nothing, std::uint64_t, std::uint64_t> kKernel{"hungr
   } catch (const UnitEnded& ended) {
     EXPECT_EQ(ended.kind(), FailureKind::kOutOfMemory) << ended.what();
   }
+}
+
+TEST_F(KernelBuild, CatchClausesThatWillNotBeThereAreToldOf) {
+  const Said said = build_text(std::string(kHead) + R"(
+std::uint64_t careful(const shoal::Nothing&, std::uint64_t unit) {
+  std::vector<int> none;  // "catch" in a comment is none
+  try { return none.at(unit); } catch (const std::out_of_range&) { return 0; }
+}
+const shoal::Kernel<shoal::Nothing, std::uint64_t, std::uint64_t> kKernel{"careful", careful};
+)" + kMain);
+  EXPECT_EQ(said.status, 0) << said.text;
+  const std::string head = kHead;
+  const auto line = 4 + std::count(head.begin(), head.end(), '\n');
+  EXPECT_NE(said.text.find("kernel.cpp:" + std::to_string(line) + ": a module has no catch"),
+            std::string::npos)
+      << said.text;
 }
 
 TEST_F(KernelBuild, AClockAndRandomnessAreRefusedWithAWordOfAdvice) {
