@@ -79,9 +79,10 @@ std::optional<Path> path_of(int fd, const FarEnd& far_end) {
   const auto info =
       tcp_info_of(fd, offsetof(tcp_info, tcpi_min_rtt) + sizeof(tcp_info{}.tcpi_min_rtt));
   if (!info) return std::nullopt;
-  const std::uint32_t rtt = info->tcpi_rtt;
-  return Path{info->tcpi_bytes_acked, std::chrono::microseconds(rtt),
-              std::chrono::microseconds(std::min(rtt, info->tcpi_min_rtt))};
+  const std::uint32_t shortest = std::min(info->tcpi_min_rtt, info->tcpi_rtt);
+  const std::uint32_t spread = std::min(info->tcpi_rttvar, info->tcpi_rtt - shortest);
+  return Path{info->tcpi_bytes_acked, std::chrono::microseconds(info->tcpi_rtt - spread),
+              std::chrono::microseconds(shortest)};
 }
 
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {

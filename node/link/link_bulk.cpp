@@ -16,7 +16,7 @@ namespace shoal {
 namespace {
 
 // By which bulk may lengthen a round trip.
-constexpr std::chrono::microseconds kQueueTime{10'000};
+constexpr std::chrono::microseconds kQueueTime{15'000};
 constexpr std::size_t kPartBytesMax = 64 << 10;
 constexpr std::size_t kPartBytesMin = 16 << 10;
 constexpr std::size_t kPartsPerWindow = 4;
