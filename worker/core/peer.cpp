@@ -592,7 +592,6 @@ const std::vector<std::string>& Peer::endpoints() const { return impl_->config.r
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
-
 std::set<ContentId> Peer::contents_needed() const {
   std::set<ContentId> needed = impl_->contents_in_use();
   impl_->custody.add_needed(needed);

@@ -31,8 +31,8 @@ inline constexpr std::size_t kFansPerContent = 64;
 // many: enough to keep a single far fan busy, and few enough that all of many have some.
 inline constexpr std::size_t kDealtAhead = 32;
 inline constexpr std::size_t kHandMin = 4;
-// A block that lies in a hand for so long is dealt again; when nobody has asked for anything new for
-// so long, all are told of everything.
+// A block that lies in a hand for so long is dealt again; when nobody has asked for anything new
+// for so long, all are told of everything.
 inline constexpr Duration kDealtFor = 2s;
 // Where the donor limits what is sent, so many readers share it: each then gets blocks at a rate at
 // which it can pass them on.
