@@ -229,7 +229,7 @@ struct Submitter::Impl {
   void ask_doors();
   void ask_for_peers(const Ticket::Door&);
   void ask_remembered();
-  void end_search();
+  void end_search(bool goes_on);
   bool settled() const;
   bool door_on_its_way() const;
   bool sampled_enough() const;

@@ -174,14 +174,15 @@ void Submitter::Impl::ask_remembered() {
   }
 }
 
-void Submitter::Impl::end_search() {
+// `goes_on`: the next one begins at once, and a door that is still being dialled stays so.
+void Submitter::Impl::end_search(bool goes_on) {
   search.active = false;
   searched = now;
   // Coordinators serve very many: connect, learn, leave.
   for (const Ticket::Door& door : config.doors) {
     const auto it = contacts.find(door.node);
     if (it == contacts.end() || it->second.worker) continue;
-    if (!it->second.linked && !it->second.dial_ends) continue;
+    if (!it->second.linked && (goes_on || !it->second.dial_ends)) continue;
     it->second.linked = false;
     it->second.dial_ends.reset();
     out.push_back(Drop{door.node, "learned enough"});
@@ -274,7 +275,7 @@ void Submitter::Impl::review() {
   dial_for_contents();
   if (!search.active) return;
   if (settled() && !somebody_waits()) {
-    end_search();
+    end_search(false);
   } else if (!search.ask_again) {
     search.ask_again = now + (settled() ? jittered(kAskAgain) : kSlowDoors);
   }
@@ -306,7 +307,7 @@ void Submitter::Impl::search_deadline() {
       refused.push_back(id);
     }
   }
-  end_search();
+  end_search(waiting);
   for (const JobId& id : refused) refuse(id, why, what);
   review();  // those that had hoped for more stewards do with those that are known
   for (Census& census : censuses) {

@@ -146,6 +146,23 @@ TEST(Faults, ALinkThatTakesASecondEachWayIsALink) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// The handshake takes longer than a search for peers lasts, and the first dial was refused at once.
+TEST(Faults, ACoordinatorThatIsFarAwayAndWasDownIsReachedAllTheSame) {
+  WorldOptions options;
+  options.network.latency_min = options.network.latency_max = 900ms;
+  Pool pool(1, options);
+  pool.workers(4);
+  pool.run(20s);
+  pool.stop(pool.coordinator());
+  JobRun& job = pool.world().submit(pool.submitter(), Pool::job_of(20, 100ms));
+  pool.run(20s);
+  ASSERT_FALSE(job.accepted.has_value());
+  pool.restart(pool.coordinator());
+  ASSERT_TRUE(pool.world().run_until([&] { return job.accepted.has_value(); }, 120s));
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(pool.judgement(), "");
+}
+
 // It has all results, and nobody who kept them is there to hear so: it says so later.
 TEST(Faults, AJobIsClosedAlsoBySomebodyWhoCameBackTooEarly) {
   Pool pool;

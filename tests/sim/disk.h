@@ -32,6 +32,10 @@ class Disk {
   std::uint64_t bytes() const { return bytes_; }
   void fill_up() { full_ = true; }     // from now on every group fails,
   void make_room() { full_ = false; }  // until now
+  // What is written waits, until it answers again. What was written before can be read.
+  void hang() { hangs_ = true; }
+  void answer() { hangs_ = false; }
+  bool hangs() const { return hangs_; }
   // The planted bug of a disk that says "durable" and is not: groups are acknowledged, then sit in
   // a cache that the next crash empties.
   void lie_about_syncs() { lies_ = true; }
@@ -57,6 +61,7 @@ class Disk {
   std::vector<Erase> erased_;  // goes with the next group
   std::uint64_t bytes_ = 0;
   bool full_ = false;
+  bool hangs_ = false;
   bool lies_ = false;
 };
 

@@ -46,7 +46,7 @@ std::vector<Executor::Due> Executor::cancel(Time now, std::uint64_t chunk) {
   const auto gone = std::find_if(chunks_.begin(), chunks_.end(),
                                  [&](const Chunk& c) { return c.order.chunk == chunk; });
   if (gone == chunks_.end()) return moved;
-  lost_work_ += work_until(now, *gone);
+  cancelled_work_ += work_until(now, *gone);
   free_at_ = gone->threads_before;
   for (auto later = chunks_.erase(gone); later != chunks_.end(); ++later) {
     if (later->due <= now) continue;  // done; its event is already due
@@ -68,7 +68,7 @@ std::optional<Executor::Finished> Executor::finish(std::uint64_t chunk, std::uin
 }
 
 void Executor::crash(Time now) {
-  for (const Chunk& chunk : chunks_) lost_work_ += work_until(now, chunk);
+  for (const Chunk& chunk : chunks_) crashed_work_ += work_until(now, chunk);
   chunks_.clear();
   std::fill(free_at_.begin(), free_at_.end(), 0);
 }

@@ -36,10 +36,11 @@ class Executor {
   void set_speed(double speed) { speed_ = speed; }  // of chunks that start from now on
   double speed() const { return speed_; }
   // Thread time so far, times speed: the nanoseconds that a node of speed 1 would have taken.
-  // `finished` went into chunks that were done, `lost` into those that a crash or a cancellation
-  // ended.
+  // `finished` went into chunks that were done, `cancelled` and `crashed` into those that ended in
+  // that way.
   double finished_work() const { return finished_work_; }
-  double lost_work() const { return lost_work_; }
+  double cancelled_work() const { return cancelled_work_; }
+  double crashed_work() const { return crashed_work_; }
   std::size_t chunks() const { return chunks_.size(); }
   unsigned threads() const { return static_cast<unsigned>(free_at_.size()); }
 
@@ -58,7 +59,7 @@ class Executor {
   static double work_until(Time now, const Chunk& chunk);
 
   double speed_;
-  double finished_work_ = 0, lost_work_ = 0;
+  double finished_work_ = 0, cancelled_work_ = 0, crashed_work_ = 0;
   std::vector<Time> free_at_;
   std::vector<Chunk> chunks_;  // in the order in which they were started
 };

@@ -45,12 +45,17 @@ class Planner {
     }
   }
 
-  void full_disks() {
+  void disks() {
     for (const auto& node : world_.nodes()) {
       for (int i = times(options_.full_disks); i > 0; --i) {
         const Stretch when = stretch();
         world_.at(when.from, [&world = world_, n = node->index] { world.fill_disk(n); });
         world_.at(when.until, [&world = world_, n = node->index] { world.make_room(n); });
+      }
+      for (int i = times(options_.hung_disks); i > 0; --i) {
+        const Stretch when = stretch();
+        world_.at(when.from, [&world = world_, n = node->index] { world.hang_disk(n); });
+        world_.at(when.until, [&world = world_, n = node->index] { world.free_disk(n); });
       }
     }
   }
@@ -61,6 +66,7 @@ class Planner {
       world.network().set_loss(0, 0);
       for (NodeIndex node = 0; node < world.nodes().size(); ++node) {
         world.make_room(node);
+        world.free_disk(node);
         world.restart(node);
       }
     });
@@ -164,7 +170,8 @@ class Sessions {
 bool has_faults(const SimOptions& options) {
   return options.loss > 0 || options.breaks > 0 || options.churn > 0 || options.session_s > 0 ||
          options.partitions > 0 || options.one_way > 0 || options.power_cuts > 0 ||
-         options.full_disks > 0 || options.submitter_crashes || options.coordinator_crashes;
+         options.full_disks > 0 || options.hung_disks > 0 || options.submitter_crashes ||
+         options.coordinator_crashes;
 }
 
 void plan_faults(World& world, const SimOptions& options, Rng& rng, Time end) {
@@ -172,7 +179,7 @@ void plan_faults(World& world, const SimOptions& options, Rng& rng, Time end) {
   Planner planner(world, options, rng, end);
   planner.crashes();
   planner.partitions();
-  planner.full_disks();
+  planner.disks();
   if (options.session_s > 0) {
     const auto sessions = std::make_shared<Sessions>(world, options, rng, end);
     for (const NodeIndex worker : world.of_kind(NodeKind::kWorker)) {

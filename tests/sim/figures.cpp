@@ -36,19 +36,37 @@ Time alive_within(const Node& node, Span span) {
   return sum;
 }
 
-void measure_work(const World& world, Span span, double units, SimReport& report) {
+// Of all workers, within a span.
+struct Work {
   double capacity = 0;
-  double finished = 0;
-  double lost = 0;
+  double finished = 0, cancelled = 0, in_hand = 0;
+
+  double ideal() const { return capacity - in_hand; }
+};
+
+Work work_within(const World& world, Span span) {
+  Work work;
+  for (const auto& node : world.nodes()) {
+    if (node->kind != NodeKind::kWorker) continue;
+    work.capacity +=
+        static_cast<double>(alive_within(*node, span)) * node->worker.speed * node->worker.threads;
+    work.finished += node->executor->finished_work();
+    work.cancelled += node->executor->cancelled_work();
+    work.in_hand += node->executor->crashed_work();
+  }
+  return work;
+}
+
+double work_of(double units, const SimOptions& options) {
+  return units * options.quorum * options.unit_ms * 1e6;
+}
+
+void measure_work(const World& world, Span span, double units, SimReport& report) {
   double computed = 0;
   double known = 0;
   double stolen = 0;
   for (const auto& node : world.nodes()) {
     if (node->kind != NodeKind::kWorker) continue;
-    capacity +=
-        static_cast<double>(alive_within(*node, span)) * node->worker.speed * node->worker.threads;
-    finished += node->executor->finished_work();
-    lost += node->executor->lost_work();
     computed += static_cast<double>(node->units_computed);
     known += static_cast<double>(node->units_computed_before);
     stolen += static_cast<double>(node->units_stolen_before);
@@ -57,22 +75,24 @@ void measure_work(const World& world, Span span, double units, SimReport& report
     known += static_cast<double>(status.units_computed);
     stolen += static_cast<double>(status.units_stolen);
   }
-  const SimOptions& options = report.options;
-  if (capacity > 0) {
-    const double useful = units * options.quorum * options.unit_ms * 1e6;
-    report.efficiency = useful / capacity;
-    report.share_redundant = std::max(0.0, finished - useful) / capacity;
-    report.share_lost = lost / capacity;
-    report.share_idle = std::max(0.0, capacity - std::max(finished, useful) - lost) / capacity;
+  const Work work = work_within(world, span);
+  if (const double ideal = work.ideal(); ideal > 0) {
+    const double useful = work_of(units, report.options);
+    report.efficiency = useful / ideal;
+    report.share_redundant = std::max(0.0, work.finished - useful) / ideal;
+    report.share_cancelled = work.cancelled / ideal;
+    report.share_idle =
+        std::max(0.0, ideal - std::max(work.finished, useful) - work.cancelled) / ideal;
+    report.share_in_hand = work.in_hand / work.capacity;
   }
-  if (units > 0) report.redundancy = computed / units / options.quorum;
+  if (units > 0) report.redundancy = computed / units / report.options.quorum;
   if (known > 0) report.steals_share = stolen / known;
 }
 
 void measure_membership(const World& world, Network& network, SimReport& report) {
   std::set<NodeIndex> keepers;
   for (const auto& job : world.jobs()) {
-    if (job->steward) keepers.insert(*job->steward);
+    keepers.insert(job->stewards.begin(), job->stewards.end());
   }
   std::vector<std::size_t> links;
   double messages = 0;
@@ -104,8 +124,8 @@ void measure_membership(const World& world, Network& network, SimReport& report)
 }  // namespace
 
 void NinetyPercent::on_receipt(World& world, const JobRun&, const Receipt&) {
-  const SimOptions& options = report_.options;
   if (report_.efficiency_until_90 > 0) return;
+  const SimOptions& options = report_.options;
   double ended = 0;
   std::optional<Time> first;
   for (const auto& job : world.jobs()) {
@@ -113,18 +133,10 @@ void NinetyPercent::on_receipt(World& world, const JobRun&, const Receipt&) {
     if (job->accepted) first = std::min(first.value_or(world.now()), *job->accepted);
   }
   if (!first || ended < 0.9 * static_cast<double>(options.units) * options.jobs) return;
-  double capacity = 0;
-  double finished = 0;
-  for (const auto& node : world.nodes()) {
-    if (node->kind != NodeKind::kWorker) continue;
-    capacity += static_cast<double>(alive_within(*node, {*first, world.now()})) *
-                node->worker.speed * node->worker.threads;
-    finished += node->executor->finished_work();
-  }
-  if (capacity > 0) {
-    report_.busy_until_90 = finished / capacity;
-    report_.efficiency_until_90 = ended * options.quorum * options.unit_ms * 1e6 / capacity;
-  }
+  const Work work = work_within(world, {*first, world.now()});
+  if (work.ideal() <= 0) return;
+  report_.busy_until_90 = work.finished / work.ideal();
+  report_.efficiency_until_90 = work_of(ended, options) / work.ideal();
 }
 
 void measure(World& world, SimReport& report) {

@@ -75,6 +75,7 @@ const std::vector<Number>& numbers() {
       number("--one-way", &SimOptions::one_way),
       number("--power-cuts", &SimOptions::power_cuts),
       number("--full-disks", &SimOptions::full_disks),
+      number("--hung-disks", &SimOptions::hung_disks),
       number("--faults-s", &SimOptions::faults_s),
       number("--limit-s", &SimOptions::limit_s),
   };

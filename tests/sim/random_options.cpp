@@ -92,6 +92,9 @@ SimOptions random_options(std::uint64_t seed) {
   // Nobody holds the content that a lone liar names: with a quorum of one it could never be
   // fetched.
   if (options.quorum == 1 && liars) options.output_bytes = 8;
+  // Of a generator of its own: the other faults of a seed stay what they were.
+  Rng more(seed ^ 0xd15c);
+  if (more.below(4) == 0) options.hung_disks = more.unit();
   return options;
 }
 

@@ -25,7 +25,8 @@ std::string json_of(const SimReport& report) {
   json["efficiency_until_90"] = rounded(report.efficiency_until_90);
   json["busy_until_90"] = rounded(report.busy_until_90);
   json["share_redundant"] = rounded(report.share_redundant);
-  json["share_lost"] = rounded(report.share_lost);
+  json["share_cancelled"] = rounded(report.share_cancelled);
+  json["share_in_hand"] = rounded(report.share_in_hand);
   json["share_idle"] = rounded(report.share_idle);
   json["makespan_s"] = rounded(report.makespan_s);
   json["messages_a_unit"] = rounded(report.messages_a_unit);

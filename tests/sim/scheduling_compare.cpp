@@ -92,7 +92,9 @@ class Model {
     }
     return sum;
   }
-  double efficiency() const { return static_cast<double>(done_) * options_.unit_s / capacity(); }
+  double efficiency() const {
+    return static_cast<double>(done_) * options_.unit_s / (capacity() - lost_);
+  }
 
   void handle(const Event& event) {
     switch (event.kind) {

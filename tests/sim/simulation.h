@@ -48,6 +48,7 @@ struct SimOptions {
   std::uint32_t one_way = 0;     // as many times some are heard by nobody, and hear all
   std::uint32_t power_cuts = 0;  // as many times a part of all machines goes dark at one moment
   double full_disks = 0;         // times that a node's disk is full for a while, a node and minute
+  double hung_disks = 0;         // times that it answers nothing for a while, likewise
   bool submitter_crashes = false;
   bool coordinator_crashes = false;
   std::uint32_t faults_s = 60;   // faults stop after so many virtual seconds
@@ -64,9 +65,10 @@ struct SimReport {
   bool finished = false;
   double virtual_s = 0;
   double makespan_s = 0;  // from the first acceptance to the last receipt
-  // What all threads of workers that were up could have done in that time, a thread of speed 1
-  // counting as one, and what came of it: units that were asked, each as often as the quorum wants,
-  // and the rest.
+  // Shares of the ideal: what all threads of workers that were up could have done in that time, a
+  // thread of speed 1 counting as one, without what was running on a worker at the moment when it
+  // vanished, since nobody can have that. What came of it: units that were asked, each as often as
+  // the quorum wants, and the rest.
   double efficiency = 0;
   // The same, until nine tenths of all units had ended. What was computed by then and waited for
   // its verification counts for nothing in the first, and what was not needed for something in the
@@ -74,8 +76,9 @@ struct SimReport {
   double efficiency_until_90 = 0;
   double busy_until_90 = 0;
   double share_redundant = 0;  // computed, and not needed
-  double share_lost = 0;       // begun, and ended by a crash or a cancellation
+  double share_cancelled = 0;  // begun, and no longer wanted
   double share_idle = 0;       // neither
+  double share_in_hand = 0;    // of ideal and this: what vanished workers had been running
   double messages_a_unit = 0;
   double messages_a_node_minute = 0;      // sent and received, a mean over workers that keep no job
   double messages_a_node_minute_max = 0;  // the most of one of them

@@ -65,6 +65,7 @@ Node& World::add_node(NodeKind kind, bool dialable, bool has_endpoint) {
 
 NodeIndex World::add_coordinator() {
   Node& node = add_node(NodeKind::kCoordinator, true, true);
+  doors_.push_back({node.id, node.endpoint});
   start(node);
   return node.index;
 }
@@ -90,14 +91,6 @@ NodeIndex World::add_submitter(SubmitterFactory factory) {
   return node.index;
 }
 
-std::vector<Ticket::Door> World::doors() const {
-  std::vector<Ticket::Door> doors;
-  for (const auto& node : nodes_) {
-    if (node->kind == NodeKind::kCoordinator) doors.push_back({node->id, node->endpoint});
-  }
-  return doors;
-}
-
 UnixMs World::unix_now() const { return kUnixStart + now_ / 1'000'000; }
 
 void World::start(Node& node) {
@@ -106,6 +99,7 @@ void World::start(Node& node) {
   ++node.incarnation;
   node.wake_at.reset();
   node.record.reset();
+  node.disk.answer();
   network_.set_alive(node.index, true);
   switch (node.kind) {
     case NodeKind::kCoordinator: {
@@ -125,7 +119,7 @@ void World::start(Node& node) {
 void World::start_worker(Node& node) {
   PeerConfig config;
   config.pool = pool_;
-  config.doors = doors();
+  config.doors = doors_;
   config.record.role = Role::kWorker;
   if (!node.endpoint.empty()) config.record.endpoints = {node.endpoint};
   config.record.threads = node.worker.threads;
@@ -150,7 +144,7 @@ void World::start_submitter(Node& node) {
   SubmitterConfig config;
   config.session = node.session;
   config.pool = pool_;
-  config.doors = doors();
+  config.doors = doors_;
   config.unix_ms_at_zero = node.unix_ms_at_zero;
   node.submitter =
       node.submitter_factory(SubmitterParts{std::move(config), *node.signer, keys_, rng_.fork()});
@@ -279,6 +273,19 @@ void World::make_room(NodeIndex index) {
   nodes_[index]->contents.make_room();
 }
 
+void World::hang_disk(NodeIndex index) {
+  say(index, "has a disk that hangs");
+  nodes_[index]->disk.hang();
+}
+
+void World::free_disk(NodeIndex index) {
+  Node& node = *nodes_[index];
+  if (!node.disk.hangs()) return;
+  node.disk.answer();
+  if (node.disk.unsynced_groups() == 0) return;
+  queue_.push(now_ + options_.disk_sync.count(), DiskSynced{index, node.incarnation});
+}
+
 void World::at(Time when, std::function<void()> what) {
   queue_.push(std::max(when, now_), std::move(what));
 }
@@ -336,7 +343,7 @@ void World::handle(Payload& payload) {
                  },
                  [&](DiskSynced& synced) {
                    Node& node = *nodes_[synced.node];
-                   if (node.incarnation != synced.incarnation) return;
+                   if (node.incarnation != synced.incarnation || node.disk.hangs()) return;
                    bool more = false;
                    std::vector<StoreDone> answers = node.disk.synced(more);
                    if (more) {

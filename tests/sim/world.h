@@ -120,6 +120,9 @@ class World final : private NetworkHost {
   // Nothing can be stored, until make_room().
   void fill_disk(NodeIndex);
   void make_room(NodeIndex);
+  // Nothing that it stores is answered, until free_disk() or a restart.
+  void hang_disk(NodeIndex);
+  void free_disk(NodeIndex);
   void partition(const std::vector<NodeIndex>& apart) { network_.partition(apart); }
   void partition_one_way(const std::vector<NodeIndex>& mute) { network_.partition_one_way(mute); }
   void heal() { network_.heal(); }
@@ -203,7 +206,6 @@ class World final : private NetworkHost {
   bool spins(Node&);
   void inject(const Node&, Duration after, std::variant<PeerEvent, SubmitterEvent>);
   UnixMs unix_now() const;
-  std::vector<Ticket::Door> doors() const;
 
   template <class Action>
   void note(const Node&, const Action&);
@@ -253,6 +255,7 @@ class World final : private NetworkHost {
   Network network_;
   ContentLibrary library_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<Ticket::Door> doors_;  // the coordinators'
   std::unordered_map<NodeId, NodeIndex> by_id_;
   std::vector<std::unique_ptr<JobRun>> jobs_;
   std::map<JobId, JobRun*> jobs_by_id_;

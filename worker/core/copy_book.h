@@ -19,7 +19,8 @@ class CopyBook {
   // inputs.
   struct Lot {
     std::vector<NodeId> holders;
-    std::uint64_t outputs = 0;  // 0: program and inputs
+    std::uint64_t outputs = 0;           // 0: program and inputs
+    std::vector<NodeId> strangers = {};  // who were asked when no holder was left, and have nothing
   };
   static constexpr std::uint64_t kInputs = 0;  // no receipt's sequence
 
@@ -27,6 +28,9 @@ class CopyBook {
   void note(const Receipt&);
   // True: it is news.
   bool hold(std::uint64_t lot, const NodeId& holder);
+  void note_stranger(std::uint64_t lot, const NodeId& worker) {
+    lots_.at(lot).strangers.push_back(worker);
+  }
   void forget_inputs();  // the job is over
 
   const std::map<std::uint64_t, Lot>& lots() const { return lots_; }

@@ -102,27 +102,20 @@ void JobLed::introduce(const NodeId& worker, Member& member, Outbox& out) {
 
 // Names those who hold more than they can have started. False: there is nobody.
 bool JobLed::offer_holders(const NodeId& worker, Member& member, Outbox& out) {
-  struct Holder {
-    std::uint64_t units;
-    NodeId id;
-  };
-  std::vector<Holder> holders;
-  for (const auto& [id, other] : members_) {
+  NoWork answer{.job = id_, .holders = {}, .jobs = {}};
+  for (const auto& [held, id] : leases_.primaries_held()) {
+    if (held <= 1 || answer.holders.size() == kHoldersOffered) break;
+    const auto member_of = members_.find(id);
+    if (member_of == members_.end()) continue;
+    const Member& other = member_of->second;
     if (id == worker || !other.linked || !other.record) continue;
     // What the leader would have to verify itself is better computed beside it than stolen from it.
     if (id == context_.self && !blind_verifiers_suffice() && manifest_->quorum > 1) continue;
-    const std::uint64_t held = leases_.units_held(id, LeaseKind::kPrimary);
     if (held <= other.threads) continue;
     if (unit_ns_of(other) != 0 && held < units_for(other, Duration(10ms))) continue;
-    holders.push_back({held, id});
+    answer.holders.push_back(*other.record);
   }
-  if (holders.empty()) return false;
-  std::sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) {
-    return std::tie(b.units, a.id) < std::tie(a.units, b.id);
-  });
-  if (holders.size() > kHoldersOffered) holders.resize(kHoldersOffered);
-  NoWork answer{.job = id_, .holders = {}, .jobs = {}};
-  for (const Holder& holder : holders) answer.holders.push_back(*members_.at(holder.id).record);
+  if (answer.holders.empty()) return false;
   member.sent_to_steal = true;
   introduce(worker, member, out);
   out.send(worker, std::move(answer));
@@ -336,6 +329,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   member.hungry = false;
   member.sent_to_steal = false;
   member.heard = now;
+  send_states(from, member, lease.held.runs(), out);
   out.send(from,
            TransferReply{
                .job = id_,

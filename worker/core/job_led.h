@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -248,7 +249,7 @@ class JobLed {
   std::uint64_t threads_here_ = 0;  // of all members that are linked
   std::uint32_t askers_ = 0;        // members other than the leader that are linked and have asked
   std::uint32_t others_here_ = 0;   // the same, whether they have asked or not
-  std::vector<NodeId> hungry_;      // in the order in which they went away
+  std::deque<NodeId> hungry_;       // in the order in which they went away
   std::map<UnitIndex, std::vector<Signed>> failures_;
   // Units whose outputs differ and are judged, by everybody who computed them: one judge alone
   // could be the one who is wrong.

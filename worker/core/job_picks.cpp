@@ -12,8 +12,10 @@ namespace {
 constexpr std::size_t kScanRuns = 512;
 // Commitments that wait for verifiers: past this, nothing new is begun.
 constexpr std::size_t kOpenBatchesMax = 32'768;
-// A first grant to a worker whose speed in this job is unknown.
-constexpr std::uint64_t kProbeUnitsPerThread = 64;
+// A first grant to a worker whose speed in this job is unknown: one to compute, and one to begin
+// with while it tells how long that took. More may be minutes of work, and as long as those last it
+// verifies nothing for others, who may be gone by then with all that they had committed.
+constexpr std::uint64_t kProbeUnitsPerThread = 2;
 constexpr Duration kVerifyWork = 1s;
 constexpr Duration kLeastPrimaryWork = 100ms;
 constexpr Duration kHalfLeasedWork = 200ms;

@@ -8,11 +8,14 @@
 namespace shoal {
 namespace {
 
+// Before a thread has nothing to do: a round trip to the leader, across the world, and some more.
+constexpr Duration kAskAhead = 1s;
 constexpr Duration kAnswerPatience = 10s;
 // A leader remembers who waits. One that forgot is reminded, and it costs next to nothing.
 constexpr Duration kHungryPatience = 300s;
 constexpr std::size_t kJobsOverKept = 4096;
 constexpr std::size_t kForLeaderMax = 4096;
+constexpr std::uint32_t kUnansweredMost = 2;
 // So that one node cannot fill the table with jobs that it made up.
 constexpr std::size_t kJobsOfOneLeader = 256;
 
@@ -82,6 +85,15 @@ bool Labor::works_for(const JobId& id) const {
     if (it->second.saved && it->second.state != State::kOver) return true;
   }
   return false;
+}
+
+InVain Labor::asks_in_vain(const JobId& id) const {
+  const auto it = jobs_.lower_bound({id, NodeId{}});
+  if (it == jobs_.end() || it->first.first != id) return InVain::kNo;
+  const Job& job = it->second;
+  if (job.unanswered >= kUnansweredMost) return InVain::kUnanswered;
+  const bool idle = job.running == 0 && job.unstarted() == 0 && failed_ == 0;
+  return job.hungry && idle ? InVain::kRefused : InVain::kNo;
 }
 
 bool Labor::leader_linked(const Job& job) const {
@@ -154,6 +166,7 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
   Job* job = led_by(grant.job, from);
   if (job == nullptr || job->state == State::kOver) return;
   job->epoch = grant.epoch;
+  job->unanswered = 0;
   if (!grant.ranges.empty()) {
     job->asked.reset();
     job->hungry = false;
@@ -296,6 +309,7 @@ void Labor::on_link_up(Instant now, const NodeId& peer, Outbox& out) {
   for (auto& [_, job] : jobs_) {
     if (job.leader == peer) {
       job.asked.reset();
+      job.unanswered = 0;
       job.hungry = false;
       job.seek_at.reset();
       job.seeks = 0;
@@ -339,20 +353,35 @@ void Labor::report(Instant now, Job& job, Outbox& out) {
   out.send(job.leader, std::move(report));
 }
 
-bool Labor::running_dry() const {
+// When it is time to ask for more; nothing: there is enough here. Units that stray far from their
+// mean may end early, so that is reckoned with.
+std::optional<Instant> Labor::dry_from(Instant now) const {
   std::uint64_t ns = 0;
   for (const auto& [_, job] : jobs_) {
-    if (job.state == State::kFetching && !job.leases.empty()) return false;
+    if (job.state == State::kFetching && !job.leases.empty()) return std::nullopt;
     const std::uint64_t unstarted = job.unstarted();
-    if (unstarted > 0 && job.unit_ns == 0) return false;
+    if (unstarted > 0 && job.unit_ns == 0) return std::nullopt;
     ns += unstarted * job.unit_ns;
   }
-  return ns / std::max<std::uint32_t>(config_.record.threads, 1) <
-         static_cast<std::uint64_t>(kPrefetchWork.count());
+  const std::uint32_t threads = std::max<std::uint32_t>(config_.record.threads, 1);
+  if (ns / threads >= static_cast<std::uint64_t>(kPrefetchWork.count())) return std::nullopt;
+  if (chunks_.size() < threads) return now;
+  std::optional<Instant> first_free;
+  for (const auto& [_, chunk] : chunks_) {
+    const auto job = jobs_.find(chunk.job);
+    if (job == jobs_.end() || job->second.unit_ns == 0) return now;
+    const std::uint64_t unit_ns = job->second.unit_ns;
+    const std::uint64_t quick_ns = unit_ns - std::min(unit_ns, 2 * job->second.unit_stray_ns);
+    const Instant free =
+        chunk.since + Duration(static_cast<std::int64_t>(quick_ns * chunk.item.range.size()));
+    if (!first_free || free < *first_free) first_free = free;
+  }
+  return *first_free - kAskAhead;
 }
 
 void Labor::ask_for_work(Instant now, Outbox& out) {
-  if (config_.record.threads == 0 || lending_ != Lend::What::kAll || !running_dry()) return;
+  if (config_.record.threads == 0 || lending_ != Lend::What::kAll) return;
+  if (const auto dry = dry_from(now); !dry || *dry > now) return;
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
@@ -370,6 +399,7 @@ void Labor::ask_for_work(Instant now, Outbox& out) {
 }
 
 void Labor::advance(Instant now, Outbox& out) {
+  advanced_ = now;
   for (auto& [_, job] : jobs_) {
     if (job.report_at <= now) {
       if (!job.leases.empty()) {
@@ -381,7 +411,10 @@ void Labor::advance(Instant now, Outbox& out) {
     if (job.rejoins > 0 && now - job.rejoined >= kAnswerPatience && leader_linked(job)) {
       rejoin(now, job, out);
     }
-    if (job.asked && now - *job.asked >= kAnswerPatience) job.asked.reset();
+    if (job.asked && now - *job.asked >= kAnswerPatience) {
+      job.asked.reset();
+      if (leader_linked(job)) ++job.unanswered;
+    }
     if (job.hungry && now - job.hungry_since >= kHungryPatience) job.hungry = false;
     if (job.stealing && now - *job.stealing >= kStealPatience) try_next_victim(now, job, out);
     if (!job.for_leader.empty()) membership_.reach(now, job.leader, out);
@@ -412,6 +445,8 @@ std::optional<Instant> Labor::next_deadline() const {
     if (job.seek_at) consider(*job.seek_at);
   }
   if (save_at_) consider(*save_at_);
+  // From then on it has asked, or waits for somebody to have work.
+  if (const auto dry = dry_from(advanced_); dry && *dry > advanced_) consider(*dry);
   return next;
 }
 

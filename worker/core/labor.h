@@ -10,6 +10,7 @@
 
 #include "node/protocol/terms.h"
 #include "worker/core/custody.h"
+#include "worker/core/in_vain.h"
 #include "worker/core/membership.h"
 #include "worker/core/outbox.h"
 
@@ -35,7 +36,8 @@ inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 // a
 //   crash costs little and a signature covers much; their bounds lie on powers of two, so that two
 //   workers' batches tend to match.
-// - It asks for more before it runs dry, and remembers who asked it in vain.
+// - It asks for more before it runs dry, and not much before: what waits here behind a long unit is
+//   begun sooner elsewhere. It remembers who asked it in vain.
 // - A leader is believed by its terms. When another one leads, or when either side was restarted,
 // it
 //   shows the new leader the papers of its leases, and commits again to what it has kept. Nothing
@@ -63,6 +65,8 @@ class Labor {
   std::optional<NodeId> leader_of(const JobId&) const;
   // Has been given units of it, and it is not over.
   bool works_for(const JobId&) const;
+  // What its leader makes of this worker's requests.
+  InVain asks_in_vain(const JobId&) const;
   // `job`'s content is here, or never will be.
   void on_content(Instant now, const ContentId&, const std::string& error, Outbox&);
   // Which contents a granted job needs; the peer fetches them.
@@ -149,10 +153,12 @@ class Labor {
     std::deque<UnitIndex> batch_order;  // of `batches`, the oldest first
     std::uint64_t held_bytes = 0;
     std::uint64_t unit_ns = 0;
+    std::uint64_t unit_stray_ns = 0;  // how far units are from that, a running mean
     std::uint64_t unit_bytes = 0;
     std::uint64_t chunk_units = 1;
     std::size_t running = 0;          // chunks
     std::optional<Instant> asked;     // the leader, not answered yet
+    std::uint32_t unanswered = 0;     // requests in a row, over one link
     bool hungry = false;              // the leader knows that we wait
     Instant hungry_since;             // it said so
     std::vector<NodeId> victims;      // still to be asked for half of what they hold
@@ -179,6 +185,7 @@ class Labor {
   struct Chunk {
     JobKey job;
     Item item;
+    Instant since;
     bool cancelled = false;
   };
 
@@ -232,7 +239,7 @@ class Labor {
   void drop_job(Job&, Outbox&);
   void start_chunks(Instant now, Outbox&);
   Job* next_to_run();
-  bool start_one(Job&, Outbox&);
+  bool start_one(Instant now, Job&, Outbox&);
   Range cut_chunk(Job&, std::deque<Item>& queue, Item& item);
   std::size_t chunks_wanted(const Job&) const;
   void commit(Instant now, Job&, const Item&, std::vector<ComputeDone::Run> runs,
@@ -248,7 +255,7 @@ class Labor {
   bool give_half(Job&, const NodeId& thief, Outbox&);
   void feed_thieves(Job&, Outbox&);
   void report(Instant now, Job&, Outbox&);
-  bool running_dry() const;
+  std::optional<Instant> dry_from(Instant now) const;
 
   const PeerConfig& config_;
   const Signer& signer_;
@@ -272,6 +279,7 @@ class Labor {
     std::string why;
   };
   std::optional<Failing> failing_;
+  Instant advanced_;
   std::uint64_t computed_ = 0, stolen_ = 0, failed_ = 0;
 };
 

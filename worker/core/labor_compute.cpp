@@ -54,9 +54,9 @@ Labor::Job* Labor::next_to_run() {
   return best;
 }
 
-void Labor::start_chunks(Instant, Outbox& out) {
+void Labor::start_chunks(Instant now, Outbox& out) {
   while (Job* job = next_to_run()) {
-    if (chunks_.size() >= chunks_wanted(*job) || !start_one(*job, out)) return;
+    if (chunks_.size() >= chunks_wanted(*job) || !start_one(now, *job, out)) return;
     last_run_ = job->key();
   }
 }
@@ -90,12 +90,12 @@ Range Labor::cut_chunk(Job& job, std::deque<Item>& queue, Item& item) {
   return item.range;
 }
 
-bool Labor::start_one(Job& job, Outbox& out) {
+bool Labor::start_one(Instant now, Job& job, Outbox& out) {
   auto& queue = !job.bound.empty() ? job.bound : job.primaries;
   Item item;
   cut_chunk(job, queue, item);
   const std::uint64_t id = next_chunk_++;
-  chunks_.emplace(id, Chunk{.job = job.key(), .item = item, .cancelled = false});
+  chunks_.emplace(id, Chunk{.job = job.key(), .item = item, .since = now, .cancelled = false});
   job.running += 1;
   out.act(StartCompute{.chunk = id, .job = job.id, .manifest = job.manifest, .range = item.range});
   return true;
@@ -105,6 +105,8 @@ void Labor::learn_speed(Job& job, std::uint64_t units, std::uint64_t bytes,
                         std::uint64_t compute_ns) {
   if (units == 0) return;
   const std::uint64_t unit_ns = std::max<std::uint64_t>(compute_ns / units, 1);
+  const std::uint64_t stray = std::max(unit_ns, job.unit_ns) - std::min(unit_ns, job.unit_ns);
+  job.unit_stray_ns = job.unit_ns == 0 ? unit_ns / 2 : (3 * job.unit_stray_ns + stray) / 4;
   job.unit_ns = job.unit_ns == 0 ? unit_ns : (3 * job.unit_ns + unit_ns) / 4;
   job.unit_bytes = std::max(job.unit_bytes - job.unit_bytes / 8, bytes / units + 1);
   const std::uint64_t target =
@@ -142,12 +144,24 @@ void Labor::on_state_saved(StateSaved saved, Outbox& out) {
 }
 
 void Labor::on_state(const NodeId& from, UnitState state, Outbox& out) {
-  const Job* job = led_by(state.job, from);
+  Job* job = led_by(state.job, from);
   if (job == nullptr || !job->manifest || job->state == State::kRefused ||
       job->state == State::kOver || state.unit >= job->manifest->units) {
     return;
   }
   out.act(KeepState{.job = job->id, .unit = state.unit, .state = std::move(state.state)});
+  // Loot is begun at once, before the leader has said how far it is: it begins once more.
+  for (auto& [id, chunk] : chunks_) {
+    const Range unit{state.unit, state.unit + 1};
+    if (chunk.job != job->key() || chunk.cancelled || chunk.item.range != unit ||
+        chunk.item.kind != LeaseKind::kPrimary) {
+      continue;
+    }
+    chunk.cancelled = true;
+    out.act(CancelCompute{id});
+    job->primaries.push_front(chunk.item);
+  }
+  drop_cancelled(*job);
 }
 
 void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {

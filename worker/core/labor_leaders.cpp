@@ -55,6 +55,7 @@ void Labor::migrate(Instant now, Job& old, const NodeId& leader, Outbox& out) {
   job.victims.clear();
   job.stealing.reset();
   job.asked.reset();
+  job.unanswered = 0;
   job.hungry = false;
   jobs_.insert(std::move(node));
   for (auto& [_, chunk] : chunks_) {
@@ -242,6 +243,7 @@ void Labor::on_rejoin_reply(Instant now, const NodeId& from, const RejoinReply& 
   job->rejoining.clear();
   job->epoch = reply.epoch;
   job->asked.reset();
+  job->unanswered = 0;
   job->report_at = now + config_.lease / 3;
   commit_again(now, *job, reply.open, out);
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "node/protocol/hash.h"
 #include "worker/core/admission.h"

@@ -18,6 +18,7 @@ void Labor::on_no_work(Instant now, const NodeId& from, const NoWork& answer, Ou
   Job* job = led_by(*answer.job, from);
   if (job == nullptr || job->state == State::kOver) return;
   job->asked.reset();
+  job->unanswered = 0;
   job->victims.clear();
   for (auto holder = answer.holders.rbegin(); holder != answer.holders.rend(); ++holder) {
     if (holder->signer == signer_.id() || !membership_.learn(now, *holder, out)) continue;

@@ -2,9 +2,21 @@
 
 namespace shoal {
 
+// `held` holds so many from now on.
+void LeaseBook::count_primaries(const NodeId& holder, Held& held, std::uint64_t units) {
+  if (held.primaries == units) return;
+  if (held.primaries != 0) primaries_held_.erase({held.primaries, holder});
+  held.primaries = units;
+  if (units != 0) primaries_held_.insert({units, holder});
+}
+
 std::uint64_t LeaseBook::add(Lease lease) {
   const std::uint64_t id = next_++;
-  by_holder_[lease.holder].insert(id);
+  Held& held = by_holder_[lease.holder];
+  held.leases.insert(id);
+  if (lease.kind == LeaseKind::kPrimary) {
+    count_primaries(lease.holder, held, held.primaries + lease.held.size());
+  }
   by_expiry_.emplace(lease.expires, id);
   leases_.emplace(id, std::move(lease));
   return id;
@@ -22,35 +34,29 @@ const Lease* LeaseBook::find(std::uint64_t id) const {
 void LeaseBook::release(std::uint64_t id, Range range) {
   Lease* lease = find(id);
   if (lease == nullptr) return;
+  const std::uint64_t before = lease->held.size();
   lease->held.remove(range);
+  if (lease->kind == LeaseKind::kPrimary) {
+    Held& held = by_holder_.at(lease->holder);
+    count_primaries(lease->holder, held, held.primaries - (before - lease->held.size()));
+  }
   if (lease->held.empty()) remove(id);
 }
 
-std::optional<Lease> LeaseBook::remove(std::uint64_t id) {
-  auto it = leases_.find(id);
-  if (it == leases_.end()) return std::nullopt;
-  Lease lease = std::move(it->second);
+// The lease is one of nothing.
+void LeaseBook::remove(std::uint64_t id) {
+  const auto it = leases_.find(id);
+  by_expiry_.erase({it->second.expires, id});
+  const auto holder = by_holder_.find(it->second.holder);
+  holder->second.leases.erase(id);
+  if (holder->second.leases.empty()) by_holder_.erase(holder);
   leases_.erase(it);
-  by_expiry_.erase({lease.expires, id});
-  auto holder = by_holder_.find(lease.holder);
-  holder->second.erase(id);
-  if (holder->second.empty()) by_holder_.erase(holder);
-  return lease;
 }
 
 std::vector<std::uint64_t> LeaseBook::of(const NodeId& holder) const {
   auto it = by_holder_.find(holder);
   if (it == by_holder_.end()) return {};
-  return {it->second.begin(), it->second.end()};
-}
-
-std::uint64_t LeaseBook::units_held(const NodeId& holder, LeaseKind kind) const {
-  std::uint64_t units = 0;
-  for (std::uint64_t id : of(holder)) {
-    const Lease& lease = leases_.at(id);
-    if (lease.kind == kind) units += lease.held.size();
-  }
-  return units;
+  return {it->second.leases.begin(), it->second.leases.end()};
 }
 
 void LeaseBook::renew(const NodeId& holder, Instant expires) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "node/protocol/messages.h"
@@ -28,9 +29,17 @@ class LeaseBook {
   const Lease* find(std::uint64_t id) const;
   // Units that the lease no longer holds (committed, moved, ended). Removes a lease that is empty.
   void release(std::uint64_t id, Range range);
-  std::optional<Lease> remove(std::uint64_t id);
   std::vector<std::uint64_t> of(const NodeId& holder) const;
-  std::uint64_t units_held(const NodeId& holder, LeaseKind kind) const;
+  // First replicas that somebody holds, most units first: the few that are looked for are found
+  // without looking through all workers.
+  struct Holding {
+    std::uint64_t units = 0;
+    NodeId holder;
+    friend bool operator<(const Holding& a, const Holding& b) {
+      return std::tie(b.units, a.holder) < std::tie(a.units, b.holder);
+    }
+  };
+  const std::set<Holding>& primaries_held() const { return primaries_held_; }
   bool holds_any(const NodeId& holder) const { return by_holder_.contains(holder); }
   std::size_t holders() const { return by_holder_.size(); }
   void renew(const NodeId& holder, Instant expires);
@@ -41,8 +50,16 @@ class LeaseBook {
   bool empty() const { return leases_.empty(); }
 
  private:
+  struct Held {
+    std::set<std::uint64_t> leases;
+    std::uint64_t primaries = 0;  // units
+  };
+  void remove(std::uint64_t id);
+  void count_primaries(const NodeId& holder, Held& held, std::uint64_t units);
+
   std::map<std::uint64_t, Lease> leases_;
-  std::map<NodeId, std::set<std::uint64_t>> by_holder_;
+  std::map<NodeId, Held> by_holder_;
+  std::set<Holding> primaries_held_;
   std::set<std::pair<Instant, std::uint64_t>> by_expiry_;
   std::uint64_t next_ = 1;
 };

@@ -65,6 +65,18 @@ void Membership::recover(const Signed& record) {
   Contact& contact = contacts_[what->node];
   contact.record = record;
   contact.what = std::move(*what);
+  note_if_idle(record.signer);
+}
+
+void Membership::note_if_idle(const NodeId& node) {
+  const auto it = contacts_.find(node);
+  const bool idle =
+      it != contacts_.end() && !it->second.door && !it->second.dialling && !linked(node);
+  if (idle) {
+    idle_.insert(node);
+  } else {
+    idle_.erase(node);
+  }
 }
 
 void Membership::on_started(Instant now, Outbox& out) {
@@ -82,6 +94,7 @@ void Membership::dial(const NodeId& node, Contact& contact, Outbox& out) {
   const std::size_t ways = endpoints.size() + (via.empty() ? 0 : 1);
   if (ways == 0 || contact.dialling || linked(node)) return;
   contact.dialling = true;
+  note_if_idle(node);
   const std::size_t relays = via_.empty() ? 0 : endpoints.size();  // the place of `via`
   const std::size_t way = contact.way % ways;
   if (!via.empty() && way == relays) return out.act(Dial{node, "", via});
@@ -131,6 +144,7 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
     it->second.dialling = false;
     it->second.up_since = now;
+    note_if_idle(up.peer);
   }
   if (up.record && up.record->signer == up.node()) learn(now, *up.record, out);
   const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
@@ -152,6 +166,7 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
   if (it == contacts_.end()) return;
   Contact& contact = it->second;
   contact.dialling = false;
+  note_if_idle(lost.peer);
   // A coordinator is left as soon as it has answered; any other link is meant to last.
   const bool lasted = was_up && (contact.door || now - contact.up_since >= kLastingLink);
   contact.failures = lasted ? 0 : contact.failures + 1;
@@ -168,7 +183,10 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
     if (!announce_at_ || retry < *announce_at_) announce_at_ = retry;
     return;
   }
-  if (contact.failures > 6) contacts_.erase(it);
+  if (contact.failures > 6) {
+    contacts_.erase(it);
+    note_if_idle(lost.peer);
+  }
   // Somebody else may answer.
   if (!active_at_) active_at_ = now + jittered(kNextPeerAfter);
 }
@@ -236,6 +254,7 @@ bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
       !contact.record || contact.what.endpoints != what->endpoints || contact.what.via != what->via;
   contact.record = record;
   contact.what = std::move(*what);
+  note_if_idle(record.signer);
   if (is_new) {
     out.store(StoredFact{.kind = FactKind::kPeer,
                          .job = {},
@@ -249,14 +268,14 @@ bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
 // Forgets a contact at random, so that nobody can fill the table with what he wants kept.
 void Membership::make_room() {
   while (contacts_.size() >= limits::kKnownPeers) {
-    auto it = contacts_.begin();
-    std::advance(it, static_cast<std::ptrdiff_t>(rng_.below(contacts_.size())));
-    const auto start = it;
-    while (it->second.door || it->second.dialling || linked(it->first)) {
-      if (++it == contacts_.end()) it = contacts_.begin();
-      if (it == start) return;
-    }
-    contacts_.erase(it);
+    const std::uint64_t place = rng_.below(contacts_.size());
+    if (idle_.empty()) return;
+    auto at = contacts_.cbegin();
+    std::advance(at, static_cast<std::ptrdiff_t>(place));
+    auto idle = idle_.lower_bound(at->first);
+    if (idle == idle_.end()) idle = idle_.begin();
+    contacts_.erase(*idle);
+    idle_.erase(idle);
   }
 }
 
@@ -279,12 +298,14 @@ const NodeId& Membership::node_of(const NodeId& peer) const {
   return link == links_.end() ? peer : link->second.node;
 }
 
-std::vector<NodeId> Membership::sessions_of(const NodeId& node) const {
-  std::vector<NodeId> sessions;
+std::vector<NodeId> Membership::reach_all(Instant now, const NodeId& node, Outbox& out) {
+  std::vector<NodeId> peers;
   for (const auto& [peer, link] : links_) {
-    if (link.node == node && peer != node) sessions.push_back(peer);
+    if (link.node == node && peer != node) peers.push_back(peer);
   }
-  return sessions;
+  if (peers.empty()) reach(now, node, out);
+  peers.push_back(node);
+  return peers;
 }
 
 std::vector<NodeId> Membership::linked_workers() const {
@@ -314,6 +335,10 @@ void Membership::keep_active(Instant now, Outbox& out) {
   bool some_later = false;
   for (const auto& [node, link] : links_) {
     if (link.role == Role::kWorker) ++active;
+    if (active == limits::kActivePeers) {
+      lonely_ = 0;
+      return;
+    }
   }
   for (const auto& [node, contact] : contacts_) {
     if (contact.dialling && !contact.door) ++active;
@@ -412,6 +437,10 @@ void Membership::fill(WorkerStatus& status) const {
 void Membership::check_invariants() const {
   check(contacts_.size() <= limits::kKnownPeers + config_.doors.size() + limits::kLinksMax,
         "more peers are known than the limit allows");
+  for (const auto& [node, contact] : contacts_) {
+    check(idle_.contains(node) == (!contact.door && !contact.dialling && !linked(node)),
+          "a peer is forgotten though it is in use, or kept though it is not");
+  }
 }
 
 }  // namespace shoal

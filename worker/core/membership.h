@@ -50,6 +50,9 @@ class Membership {
   bool learn(Instant now, const Signed& record, Outbox&);
   // Dials `node` unless it is linked, being dialled, unknown, or was out of reach a moment ago.
   void reach(Instant now, const NodeId& node, Outbox&);
+  // Those to ask for what `node` has: itself, dialled if need be, and the sessions of it that have
+  // come by themselves; then there is nobody to dial.
+  std::vector<NodeId> reach_all(Instant now, const NodeId& node, Outbox&);
   bool linked(const NodeId& node) const { return links_.contains(node); }
   // `node` has said something. False: it is not linked.
   bool note_use(Instant now, const NodeId& node);
@@ -57,8 +60,6 @@ class Membership {
   const std::map<NodeId, LinkState>& links() const { return links_; }
   // The node whose key stands behind `peer`.
   const NodeId& node_of(const NodeId& peer) const;
-  // The sessions of a submitter that are linked.
-  std::vector<NodeId> sessions_of(const NodeId& node) const;
   std::vector<NodeId> linked_workers() const;
   std::optional<Signed> record_of(const NodeId& node) const;
   const std::optional<NodeRecord> what_of(const NodeId& node) const;
@@ -90,6 +91,7 @@ class Membership {
   bool may_dial(Instant now, const NodeId& node, const Contact& contact) const;
   void look_further(Instant now, Outbox& out);
   void leave_coordinator(const NodeId& node, Outbox& out);
+  void note_if_idle(const NodeId& node);
   Duration jittered(Duration d);
   void make_room();
 
@@ -99,6 +101,9 @@ class Membership {
   Rng rng_;
   std::map<NodeId, Contact> contacts_;
   std::map<NodeId, LinkState> links_;
+  // Contacts that may be forgotten: who leads a job may know thousands of others, all linked, and
+  // is told of one more again and again.
+  std::set<NodeId> idle_;
   std::map<NodeId, std::uint64_t> cookies_;
   std::optional<Instant> announce_at_;
   std::optional<Instant> active_at_;   // when to look for more peers

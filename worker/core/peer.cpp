@@ -10,14 +10,15 @@
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
 #include "worker/core/stewardship.h"
+#include "worker/core/store_groups.h"
 
 namespace shoal {
 namespace {
 
 constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
-constexpr Duration kStoreRetry = 5s;
-constexpr Duration kStoreTogether = 100ms;  // between two groups that nobody waits for
+constexpr Duration kFetchPatience = 30s;
+constexpr Duration kOwnDiskPatience = 1s;  // of what nobody is said to have: is it here?
 constexpr Duration kPinPatience = 60s;
 constexpr Duration kPinRetry = 60s;
 
@@ -67,16 +68,12 @@ struct Peer::Impl {
   Labor labor;
   Exchange exchange;
   Reach reach;
-  std::map<std::uint64_t, std::vector<StoredFact>> storing;                // by token
+  StoreGroups groups;
   const std::vector<std::string> own_endpoints = config.record.endpoints;  // without `mapped`
   std::string mapped;
-  std::vector<StoredFact> store_again;
-  std::optional<Instant> store_again_at;
-  Instant stored_at{};              // the last group
   std::set<ContentId> pinned_here;  // of config.pinned
   std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
-  std::uint64_t next_token = 1;
 
   // --- links: each of them passes through `reach` ---
   ReachConfig reach_config() {
@@ -122,10 +119,7 @@ struct Peer::Impl {
       perform(exchange.on_deadline(now));
     }
     if (pin_again_at && *pin_again_at <= now) fetch_pinned();
-    if (store_again_at && *store_again_at <= now) {
-      store_again_at.reset();
-      for (StoredFact& fact : std::exchange(store_again, {})) out.store(std::move(fact));
-    }
+    groups.on_deadline(now, out);
   }
   void on(const LinkUp& up) {
     membership.on_link_up(now, up, out);
@@ -186,25 +180,21 @@ struct Peer::Impl {
     membership.announce(now, out);
   }
   void on(const StoreDone& done) {
-    auto it = storing.find(done.token);
-    if (it == storing.end()) return;
-    std::vector<StoredFact> facts = std::move(it->second);
-    storing.erase(it);
-    stewardship.on_stored(now, facts, done.error, out);
-    custody.on_stored(facts, done.error, out);
+    auto facts = groups.done(done.token);
+    if (!facts) return;
+    stewardship.disk_waits(groups.waits_since());
+    stewardship.on_stored(now, *facts, done.error, out);
+    custody.on_stored(*facts, done.error, out);
     if (done.error.empty()) return;
     out.tell(LogLevel::kError, "cannot store: " + done.error);
-    for (StoredFact& fact : facts) {
+    for (StoredFact& fact : *facts) {
       // What a worker keeps for itself is computed again where it is lost.
       if (goes_with(fact.kind) != Erase::What::kKept) continue;
-      if (stewardship.find(fact.job) != nullptr) store_again.push_back(std::move(fact));
+      if (stewardship.find(fact.job) != nullptr) groups.try_again(now, std::move(fact));
     }
-    if (!store_again.empty() && !store_again_at) store_again_at = now + kStoreRetry;
   }
   void on(ReceiptsLoaded& loaded) {
-    if (loaded.reader == signer.id()) {
-      return stewardship.on_own_receipts(now, loaded.job, std::move(loaded.receipts), out);
-    }
+    if (loaded.reader == signer.id()) return stewardship.on_own_receipts(now, loaded, out);
     if (JobLed* job = stewardship.find(loaded.job)) {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
@@ -229,6 +219,12 @@ struct Peer::Impl {
   void hear(const NodeId& from, const Submit& m) { stewardship.on_submit(now, from, m, out); }
   void hear(const NodeId& from, const JobStatusRequest& m) {
     stewardship.on_status_request(now, from, m, out);
+  }
+  // A follower has asked its leader how it is.
+  void hear(const NodeId& from, const JobStatusReply& m) {
+    for (const JobStatus& job : m.jobs) {
+      stewardship.on_leader_status(now, from, job, labor.asks_in_vain(job.job), out);
+    }
   }
   void hear(const NodeId& from, const ControlRequest& m) {
     stewardship.on_control(now, from, m, out);
@@ -339,10 +335,8 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const HoldersRequest& m) {
     Holders answer{m.content, {}};
-    std::vector<NodeId> holders = exchange.holders_of(m.content);
-    for (const NodeId& node : stewardship.holders_of(m.content)) {
-      if (std::find(holders.begin(), holders.end(), node) == holders.end()) holders.push_back(node);
-    }
+    std::set<NodeId> holders = stewardship.holders_of(m.content);
+    for (const NodeId& node : exchange.holders_of(m.content)) holders.insert(node);
     for (const NodeId& node : holders) {
       if (answer.records.size() >= limits::kHoldersPerMessage) break;
       auto record = node == from ? std::nullopt : record_of(node);
@@ -357,7 +351,7 @@ struct Peer::Impl {
       if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
       if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
       ++linked;
-      for (const NodeId& holder : reached(record.signer)) {
+      for (const NodeId& holder : membership.reach_all(now, record.signer, out)) {
         perform(exchange.add_hearsay(now, m.content, holder));
       }
     }
@@ -406,7 +400,6 @@ struct Peer::Impl {
   void hear(const NodeId&, const Refused&) {}
   void hear(const NodeId&, const Leave&) {}
   void hear(const NodeId&, const SubmitReply&) {}
-  void hear(const NodeId&, const JobStatusReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
 
   // --- contents that the donor keeps ---
@@ -449,21 +442,14 @@ struct Peer::Impl {
   }
 
   // --- what the parts ask of each other ---
-  // Those to ask for what `node` has: itself, dialled if need be, and the sessions of it that have
-  // come by themselves; then there is nobody to dial.
-  std::vector<NodeId> reached(const NodeId& node) {
-    std::vector<NodeId> peers = membership.sessions_of(node);
-    if (peers.empty()) membership.reach(now, node, out);
-    peers.push_back(node);
-    return peers;
-  }
   void want(const ContentId& content, std::uint64_t length, const std::vector<NodeId>& nodes) {
     std::vector<NodeId> sources;
     for (const NodeId& node : nodes) {
       if (node == signer.id()) continue;
-      for (const NodeId& peer : reached(node)) sources.push_back(peer);
+      for (const NodeId& peer : membership.reach_all(now, node, out)) sources.push_back(peer);
     }
-    perform(exchange.want(now, content, length, sources));
+    const Duration patience = nodes.empty() ? kOwnDiskPatience : kFetchPatience;
+    perform(exchange.want(now, content, length, sources, patience));
   }
   WorkAvailable own_news(const JobId& job) {
     auto record = membership.record_of(signer.id());
@@ -512,22 +498,11 @@ struct Peer::Impl {
     custody.advance(
         now, [this](const JobId& job) { return busy_with(job); },
         [this] { return contents_in_use(); }, out);
-    store_facts();
-  }
-
-  // Each group costs the disk a wait: results that follow each other closely share one. The first
-  // after a pause, and the last of a job, wait for nobody.
-  void store_facts() {
-    if (!out.stores() || (!out.hurried() && now < stored_at + kStoreTogether)) return;
-    labor.flush_saved(out);
-    stored_at = now;
-    Store store{.token = next_token++, .facts = out.take_facts()};
-    storing.emplace(store.token, store.facts);
-    out.act(std::move(store));
-  }
-  std::optional<Instant> store_deadline() const {
-    if (!out.stores()) return std::nullopt;
-    return stored_at + kStoreTogether;
+    if (groups.due(now, out)) {
+      labor.flush_saved(out);
+      groups.store(now, out);
+      stewardship.disk_waits(groups.waits_since());
+    }
   }
 
   bool busy_with(const JobId& job) const { return stewardship.keeps(job) || labor.works_for(job); }
@@ -535,6 +510,7 @@ struct Peer::Impl {
     std::set<ContentId> used;
     stewardship.add_needed(used);
     labor.add_needed(used);
+    custody.add_needed(used);
     for (const ContentName& content : config.pinned) used.insert(content.id);
     return used;
   }
@@ -572,7 +548,7 @@ std::optional<Instant> Peer::next_deadline() const {
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
                   impl_->labor.next_deadline(), impl_->custody.next_deadline(),
                   impl_->exchange.next_deadline(), impl_->reach.next_deadline(),
-                  impl_->store_deadline(), impl_->store_again_at, impl_->pin_again_at}) {
+                  impl_->groups.next_deadline(impl_->out), impl_->pin_again_at}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
@@ -592,11 +568,8 @@ const std::vector<std::string>& Peer::endpoints() const { return impl_->config.r
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
-std::set<ContentId> Peer::contents_needed() const {
-  std::set<ContentId> needed = impl_->contents_in_use();
-  impl_->custody.add_needed(needed);
-  return needed;
-}
+
+std::set<ContentId> Peer::contents_needed() const { return impl_->contents_in_use(); }
 WorkerStatus Peer::status() const { return impl_->status(); }
 std::vector<JobStatus> Peer::jobs_led() const { return impl_->stewardship.statuses(impl_->now); }
 

@@ -242,10 +242,13 @@ void Stewardship::on_content(Instant now, const ContentId& id, const std::string
 
 void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
                             const std::string& error, Outbox& out) {
+  if (error.empty()) disk_fails_ = false;
   for (const StoredFact& fact : facts) {
     Entry* found = entry(fact.job);
     if (found == nullptr) continue;
     if (!error.empty()) {
+      // What a worker keeps for itself is not stored again, and nothing would tell that it can be.
+      disk_fails_ |= found->durable && goes_with(fact.kind) == Erase::What::kKept;
       answer_waiting(*found, SubmitOutcome::kStorageFailed, error, out);
       if (fact.kind == FactKind::kManifest && !found->durable) {
         jobs_.erase(fact.job);
@@ -336,7 +339,7 @@ void Stewardship::begin(Instant now, Entry& entry, Outbox& out) {
   meet_fellows(now, entry, out);
   if (leads_by_term(entry) && (!entry.resume_at || *entry.resume_at <= now)) {
     if (entry.resume_at) {
-      elect_self(now, entry, out);
+      elect_self(now, entry, {}, out);
     } else {
       take_lead(now, entry, out);
     }
@@ -358,6 +361,7 @@ void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
     const auto& stewards = entry.job->term().stewards;
     // The leader, or who was until this node took its place.
     if (node == stewards.front() || node == stewards.back()) entry.contests = 0;
+    entry.watch.asked = false;  // the question may have been lost with the link
     heard_[node] = now;
     out.send(node, notice_of(entry));
   }
@@ -457,12 +461,15 @@ void Stewardship::on_deadline(Instant now, Outbox& out) {
     }
   }
   for (auto& [_, entry] : jobs_) {
-    if (auto at = takeover_at(entry); at && *at <= now) {
-      if (now - *at > kSlept) {
-        pardon(now, entry);
-      } else {
-        elect_self(now, entry, out);
-      }
+    const auto at = takeover_at(entry);
+    if (!at || *at > now) continue;
+    const auto silent = heard_.find(entry.job->term().stewards.front());
+    if (now - *at > kSlept) {
+      pardon(now, entry);
+    } else if (silent != heard_.end() && !disk_answers(now)) {
+      silent->second = now;
+    } else {
+      elect_self(now, entry, "does not answer", out);
     }
   }
   if (tick_at_ && *tick_at_ <= now) tick(now, out);

@@ -8,6 +8,7 @@
 
 #include "worker/core/admission.h"
 #include "worker/core/custody.h"
+#include "worker/core/in_vain.h"
 #include "worker/core/job_led.h"
 #include "worker/core/membership.h"
 
@@ -22,6 +23,12 @@ namespace shoal {
 // - Leaders beat. Whose link is lost, or who is silent for too long, is followed by the next in
 //   rank, under a higher epoch; each rank waits longer than the one before, so that as a rule one
 //   alone tries. Who slept itself accuses nobody.
+// - A beat is a promise: a leader whose disk does not answer, or fails, does not beat, since
+// nothing
+//   that it is told gets any further. A follower in the same trouble would do no better, and leaves
+//   it to the others.
+// - A leader that beats and does nothing else is noticed by the ledger, which stands still, and is
+//   asked how it is: see stewardship_watch.cpp for what counts as nothing.
 // - Of two terms the better one wins wherever they meet (terms.h). Who led under the other steps
 //   down, and the leader reads from it what it lacks: ledgers merge by union.
 // - After a restart a leader waits a moment for news before it leads again, and always under a new
@@ -40,6 +47,8 @@ class Stewardship {
   void on_content(Instant now, const ContentId&, const std::string& error, Outbox&);
   void on_stored(Instant now, const std::vector<StoredFact>& facts, const std::string& error,
                  Outbox&);
+  // The disk has not answered a store since then; nothing: it has answered all.
+  void disk_waits(std::optional<Instant> since) { disk_waits_ = since; }
   void on_status_request(Instant now, const NodeId& from, const JobStatusRequest&, Outbox&);
   void on_control(Instant now, const NodeId& from, const ControlRequest&, Outbox&);
   void on_job_over(const NodeId& from, const JobOver&, Outbox&);
@@ -54,6 +63,10 @@ class Stewardship {
   // The notice of a job that this node keeps.
   TermNotice notice_of(const JobId&) const;
 
+  // --- leaders that do nothing (stewardship_watch.cpp) ---
+  // `in_vain`: what becomes of this node's own requests for units.
+  void on_leader_status(Instant now, const NodeId& from, const JobStatus&, InVain in_vain, Outbox&);
+
   // --- ledgers of others (stewardship_ledgers.cpp) ---
   void on_results(Instant now, const NodeId& from, const Results&, Outbox&);
   // Who may read the ledger: the submitter, and those who keep the job as well.
@@ -66,10 +79,10 @@ class Stewardship {
   void on_endorse(Instant now, const NodeId& from, const Endorse&, Outbox&);
 
   // --- copies of what is too large for a ledger (stewardship_copies.cpp) ---
-  void on_own_receipts(Instant now, const JobId&, std::vector<Bytes> receipts, Outbox&);
+  void on_own_receipts(Instant now, ReceiptsLoaded& loaded, Outbox&);
   void on_kept(Instant now, const NodeId& from, const Kept&, Outbox&);
   // As far as it is a content of a job that is kept here.
-  std::vector<NodeId> holders_of(const ContentId&) const;
+  std::set<NodeId> holders_of(const ContentId&) const;
 
   bool keeps(const JobId& id) const { return jobs_.contains(id); }
   // A job that this node keeps, durably; and one that it leads. Nothing where it does not.
@@ -92,6 +105,14 @@ class Stewardship {
     bool once = false;
     std::uint64_t bytes = 0;  // since more was asked for
   };
+  struct Watch {                     // of a leader that is linked and beats
+    std::uint64_t ended = 0;         // units in the ledger here, when the watch began
+    std::optional<Instant> look_at;  // if it has not moved by then
+    bool asked = false;              // how the leader is, and not answered yet
+    bool suspected = false;          // its last answer told of nothing that it does
+    std::uint32_t quiet = 0;         // answers in a row that had reasons for it to stand still
+    std::uint32_t accusations = 0;   // since it moved
+  };
   struct Enlisting {  // a worker that is to become a steward
     NodeId candidate;
     Instant since;
@@ -110,6 +131,7 @@ class Stewardship {
     std::map<NodeId, Instant> away;      // fellow stewards that are not linked, since
     std::uint32_t contests = 0;          // elections won here since a leader was last linked
     std::map<NodeId, Reading> readings;  // by whose ledger it is
+    Watch watch;
     std::optional<Enlisting> enlisting;
     std::map<NodeId, Instant> declined;     // workers that would not be stewards, since
     std::optional<Instant> fetch_again_at;  // content that nobody had
@@ -146,7 +168,7 @@ class Stewardship {
   bool fellow(const Entry&, const NodeId&) const;  // another steward of the term in force
   bool leads_by_term(const Entry&) const;
   void take_lead(Instant now, Entry&, Outbox&);
-  void elect_self(Instant now, Entry&, Outbox&);
+  void elect_self(Instant now, Entry&, const std::string& why, Outbox&);
   void adopt_terms(Instant now, Entry&, TermChain, Outbox&);
   void meet_fellows(Instant now, Entry&, Outbox&);
   void tell_fellows(Entry&, const Message&, Outbox&);
@@ -154,6 +176,13 @@ class Stewardship {
   std::optional<Instant> takeover_at(const Entry&) const;
   void pardon(Instant now, Entry&);
   void tick(Instant now, Outbox&);
+  bool disk_answers(Instant now) const;
+
+  static void watch_anew(Entry&);
+  void watch_leader(Instant now, Entry&, Outbox&);
+  Duration patience_of(const Entry&) const;
+  bool does_nothing(Entry&, const JobStatus&, InVain, Outbox&);
+  void accuse(Instant now, Entry&, const std::string& why, Outbox&);
 
   void read_from(Entry&, const NodeId& keeper, Outbox&);
 
@@ -169,6 +198,7 @@ class Stewardship {
   std::size_t holders_here(Instant now, const CopyBook::Lot&) const;
   void count_copies(Instant now, Entry&);
   void ask_for_copies(Instant now, Entry&, Outbox&);
+  bool searching(Instant now, const Entry&) const;
   std::optional<NodeId> copy_candidate(const Entry&, const CopyBook::Lot&);
   void ask_to_keep(Instant now, const Entry&, CopyAsk&, Bytes receipt, Outbox&);
   void note_holder(Entry&, std::uint64_t lot, const NodeId& holder, Outbox&);
@@ -188,6 +218,8 @@ class Stewardship {
   std::map<NodeId, Instant> absent_;  // holders that are not linked -> when they are given up
   std::vector<CopyAsk> asks_;
   std::optional<Instant> copies_at_;  // when to count again
+  std::optional<Instant> disk_waits_;
+  bool disk_fails_ = false;  // what is to be kept could not be stored, and nothing was since
   std::vector<JobId> news_;
   std::vector<ContentNeed> needs_;
 };

@@ -10,6 +10,8 @@
 // - A holder whose link is lost is dialled; who stays away is done without. Each waits a little
 //   longer than the other, and few copies are under way at once: where a hundred holders vanish
 //   together, the rest of the pool is not drowned in their copies.
+// - Where no holder is left that this node knows of, there may be one all the same: who asked for a
+//   copy may have died before he could tell of it. Each worker is asked once then, one at a time.
 // - Only those are asked that have a part in the job, and who refuses is left alone for a while.
 namespace shoal {
 namespace {
@@ -20,6 +22,10 @@ constexpr Duration kLookLater = 60s;                 // jobs that are over, and 
 constexpr Duration kKeepPatience = 120s;             // it may have much to fetch
 constexpr Duration kAskAgain = 120s;                 // one that would not, or could not
 constexpr std::uint64_t kJitterNs = 10'000'000'000;  // of when a holder is given up
+
+bool contains(const std::vector<NodeId>& nodes, const NodeId& node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
 
 }  // namespace
 
@@ -128,8 +134,10 @@ void Stewardship::ask_for_copies(Instant now, Entry& entry, Outbox& out) {
       return ask.job == entry.job->id() && ask.lot == sequence;
     });
     const std::size_t here = holders_here(now, lot);
-    if (here == 0 || here + static_cast<std::size_t>(asked) >= wanted) continue;
+    if (here + static_cast<std::size_t>(asked) >= wanted) continue;
+    if (here == 0 && searching(now, entry)) continue;  // others have somebody to be copied from
     const auto worker = copy_candidate(entry, lot);
+    if (!worker && here == 0) continue;
     if (!worker) return;  // nor is there one for the next lot, as a rule
     asks_.push_back({.job = entry.job->id(), .lot = sequence, .worker = *worker, .since = now});
     if (sequence == CopyBook::kInputs) {
@@ -141,16 +149,25 @@ void Stewardship::ask_for_copies(Instant now, Entry& entry, Outbox& out) {
   }
 }
 
+// Whether somebody is asked for what nobody is known to hold.
+bool Stewardship::searching(Instant now, const Entry& entry) const {
+  const auto& lots = entry.job->copies().lots();
+  return std::any_of(asks_.begin(), asks_.end(), [&](const CopyAsk& ask) {
+    const auto lot = ask.job == entry.job->id() ? lots.find(ask.lot) : lots.end();
+    return lot != lots.end() && holders_here(now, lot->second) == 0;
+  });
+}
+
 std::optional<NodeId> Stewardship::copy_candidate(const Entry& entry, const CopyBook::Lot& lot) {
   const JobLed& job = *entry.job;
   std::vector<NodeId> able;
   const auto consider = [&](const NodeId& node) {
     const bool has_part =
         is_steward(job.term(), node) || job.has_part(node) || job.copies().holders().contains(node);
-    const bool holds = std::find(lot.holders.begin(), lot.holders.end(), node) != lot.holders.end();
+    const bool asked_before = contains(lot.holders, node) || contains(lot.strangers, node);
     const bool busy = std::any_of(asks_.begin(), asks_.end(),
                                   [&](const CopyAsk& ask) { return ask.worker == node; });
-    if (has_part && !holds && !busy && !entry.unwilling.contains(node)) able.push_back(node);
+    if (has_part && !asked_before && !busy && !entry.unwilling.contains(node)) able.push_back(node);
   };
   consider(signer_.id());
   for (const auto& [node, link] : membership_.links()) {
@@ -171,22 +188,23 @@ void Stewardship::ask_to_keep(Instant now, const Entry& entry, CopyAsk& ask, Byt
   out.send(ask.worker, std::move(keep));
 }
 
-void Stewardship::on_own_receipts(Instant now, const JobId& id, std::vector<Bytes> receipts,
-                                  Outbox& out) {
-  Entry* found = entry(id);
+void Stewardship::on_own_receipts(Instant now, ReceiptsLoaded& loaded, Outbox& out) {
+  Entry* found = entry(loaded.job);
   if (found == nullptr) return;
+  std::vector<Bytes>& receipts = loaded.receipts;
   Receipt receipt;
   if (!receipts.empty() && receipts.front().size() <= limits::kKeepReceiptBytes) {
     if (auto decoded = decode_receipt(receipts.front())) receipt = std::move(*decoded);
   }
   const auto ask = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
-    return other.job == id && !other.sent && other.lot == receipt.sequence;
+    return other.job == loaded.job && !other.sent && other.lot == receipt.sequence;
   });
   if (ask != asks_.end()) {
     return ask_to_keep(now, *found, *ask, std::move(receipts.front()), out);
   }
   // It is not on the disk yet, or too large for a message: what waits for it begins anew.
-  std::erase_if(asks_, [&](const CopyAsk& other) { return other.job == id && !other.sent; });
+  std::erase_if(asks_,
+                [&](const CopyAsk& other) { return other.job == loaded.job && !other.sent; });
 }
 
 // From who was asked, or from a fellow steward who asked him.
@@ -207,6 +225,8 @@ void Stewardship::on_kept(Instant now, const NodeId& from, const Kept& kept, Out
   if (kept.held) {
     note_holder(*found, *lot, from, out);
     tell_fellows(*found, kept, out);
+  } else if (holders_here(now, found->job->copies().lots().at(*lot)) == 0) {
+    found->job->copies().note_stranger(*lot, from);
   } else {
     found->unwilling[from] = now;
     out.tell(LogLevel::kInfo, "worker " + short_hex(from) + " holds no copy for job " +
@@ -230,7 +250,7 @@ void Stewardship::forget_asks_of(const NodeId& worker) {
   std::erase_if(asks_, [&](const CopyAsk& ask) { return ask.worker == worker; });
 }
 
-std::vector<NodeId> Stewardship::holders_of(const ContentId& content) const {
+std::set<NodeId> Stewardship::holders_of(const ContentId& content) const {
   std::set<NodeId> holders;
   for (const auto& [_, entry] : jobs_) {
     const CopyBook& copies = entry.job->copies();
@@ -244,7 +264,7 @@ std::vector<NodeId> Stewardship::holders_of(const ContentId& content) const {
       }
     }
   }
-  return {holders.begin(), holders.end()};
+  return holders;
 }
 
 }  // namespace shoal

@@ -9,6 +9,8 @@ namespace {
 // Two that are cut off from each other and not from the rest would depose each other for ever, each
 // as soon as it heard of the other's term: they wait twice as long each time.
 constexpr std::uint32_t kContestsMost = 6;
+// Longer than a disk that is busy takes for a group.
+constexpr Duration kDiskPatience = 5s;
 
 std::size_t rank_of(const Term& term, const NodeId& node) {
   return static_cast<std::size_t>(std::find(term.stewards.begin(), term.stewards.end(), node) -
@@ -70,8 +72,9 @@ void Stewardship::take_lead(Instant now, Entry& entry, Outbox& out) {
   news_.push_back(entry.job->id());
 }
 
-// The leader is gone, or was this node itself before it was restarted.
-void Stewardship::elect_self(Instant now, Entry& entry, Outbox& out) {
+// The leader is gone or good for nothing, as `why` says; or was this node itself before it was
+// restarted.
+void Stewardship::elect_self(Instant now, Entry& entry, const std::string& why, Outbox& out) {
   const Term& before = entry.job->term();
   const bool again = before.stewards.front() == signer_.id();
   Term next{.job = before.job, .epoch = before.epoch + 1, .stewards = {signer_.id()}};
@@ -83,7 +86,7 @@ void Stewardship::elect_self(Instant now, Entry& entry, Outbox& out) {
     next.stewards.push_back(before.stewards.front());
     out.tell(LogLevel::kWarning, "leads job " + short_hex(before.job) +
                                      " from now on: its leader " +
-                                     short_hex(before.stewards.front()) + " does not answer");
+                                     short_hex(before.stewards.front()) + " " + why);
   }
   auto chain = extended(entry.job->terms(),
                         SignedTerm{sign_fact(signer_, Purpose::kTerm, encode(next)), {}});
@@ -98,6 +101,7 @@ void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox
   std::erase_if(entry.away, [&](const auto& away) { return !fellow(entry, away.first); });
   entry.enlisting.reset();
   entry.resume_at.reset();
+  watch_anew(entry);
   const NodeId& leader = entry.job->term().stewards.front();
   if (leader != signer_.id()) {
     if (entry.job->leading()) {
@@ -182,6 +186,10 @@ void Stewardship::pardon(Instant now, Entry& entry) {
   if (entry.resume_at) entry.resume_at = now;
 }
 
+bool Stewardship::disk_answers(Instant now) const {
+  return !disk_fails_ && (!disk_waits_ || now - *disk_waits_ < kDiskPatience);
+}
+
 // Twice a second, while there is a job with fellow stewards: signs of life, and looking after those
 // that are away.
 void Stewardship::tick(Instant now, Outbox& out) {
@@ -191,12 +199,16 @@ void Stewardship::tick(Instant now, Outbox& out) {
     if (!entry.begun || !entry.job->active()) continue;
     tick_at_ = now + limits::kHeartbeatEvery;
     for (const auto& [steward, since] : entry.away) membership_.reach(now, steward, out);
-    if (!entry.job->leading()) continue;
+    if (!entry.job->leading()) {
+      watch_leader(now, entry, out);
+      continue;
+    }
     for (const NodeId& steward : entry.job->term().stewards) {
       if (fellow(entry, steward) && membership_.linked(steward)) followers.insert(steward);
     }
     look_for_steward(now, entry, out);
   }
+  if (!disk_answers(now)) return;
   for (const NodeId& follower : followers) out.send(follower, Heartbeat{});
 }
 

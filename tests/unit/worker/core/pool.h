@@ -67,6 +67,8 @@ class Pool {
     std::deque<StartCompute> computing;
     std::map<UnitIndex, Bytes> states;  // that it was told to keep
     std::vector<StoredFact> disk;
+    bool disk_hangs = false;
+    std::vector<Store> hanging;
   };
   // What a worker's kernel gives for a unit; nothing: the unit fails.
   using Kernel = std::function<std::optional<Bytes>(std::size_t worker, UnitIndex unit)>;
@@ -89,6 +91,7 @@ class Pool {
     worker.peer = std::make_unique<Peer>(config(), *worker.signer, checker_, Rng(n), recovered);
     worker.up = true;
     worker.computing.clear();
+    worker.hanging.clear();
   }
   PeerConfig config() const {
     PeerConfig config;
@@ -129,6 +132,13 @@ class Pool {
   void thaw(std::size_t n) {
     frozen_ = 0;
     step(n, DeadlineReached{});
+    settle();
+  }
+  // Stores are not answered, until they all are.
+  void hang_disk(std::size_t n) { workers_.at(n).disk_hangs = true; }
+  void free_disk(std::size_t n) {
+    workers_.at(n).disk_hangs = false;
+    for (const Store& store : std::exchange(workers_.at(n).hanging, {})) keep(n, store);
     settle();
   }
   void connect_submitter(std::size_t n) {
@@ -360,14 +370,11 @@ class Pool {
     } else if (auto* cancel = std::get_if<CancelCompute>(&action)) {
       std::erase_if(worker.computing, [&](const auto& c) { return c.chunk == cancel->chunk; });
     } else if (auto* store = std::get_if<Store>(&action)) {
-      for (const StoredFact& fact : store->facts) {
-        std::erase_if(worker.disk, [&](const StoredFact& old) {
-          return old.kind == fact.kind && old.job == fact.job && old.about == fact.about &&
-                 old.sequence == fact.sequence;
-        });
-        worker.disk.push_back(fact);
+      if (worker.disk_hangs) {
+        worker.hanging.push_back(std::move(*store));
+      } else {
+        keep(n, *store);
       }
-      step(n, StoreDone{.token = store->token, .error = ""});
     } else if (auto* erase = std::get_if<Erase>(&action)) {
       std::erase_if(worker.disk, [&](const StoredFact& old) { return covers(*erase, old); });
     } else if (auto* load = std::get_if<LoadReceipts>(&action)) {
@@ -382,6 +389,18 @@ class Pool {
       for (auto& [_, bytes] : found) loaded.receipts.push_back(bytes);
       step(n, std::move(loaded));
     }
+  }
+
+  void keep(std::size_t n, const Store& store) {
+    auto& disk = workers_.at(n).disk;
+    for (const StoredFact& fact : store.facts) {
+      std::erase_if(disk, [&](const StoredFact& old) {
+        return old.kind == fact.kind && old.job == fact.job && old.about == fact.about &&
+               old.sequence == fact.sequence;
+      });
+      disk.push_back(fact);
+    }
+    step(n, StoreDone{.token = store.token, .error = ""});
   }
 
   PlainChecker checker_;

@@ -153,7 +153,8 @@ class Keeper final : public StateKeeper {
 TEST_F(TaskModule, GoesOnFromTheStateThatWasKept) {
   const Bytes exponent = encode(std::uint32_t{3217});
   const auto run = [&](Keeper& keeper) {
-    return loaded_->unit(0, "lucas_lehmer", {}, ByteView(exponent), &keeper);
+    return loaded_->unit(0, "lucas_lehmer", encode(lucas_lehmer::Params{}), ByteView(exponent),
+                         &keeper);
   };
   Keeper whole;
   const Bytes expected = run(whole);
@@ -172,7 +173,7 @@ TEST_F(TaskModule, AStateThatCannotBeKeptEndsTheUnitAlone) {
   Keeper full;
   full.full = true;
   try {
-    loaded_->unit(0, "lucas_lehmer", {}, ByteView(exponent), &full);
+    loaded_->unit(0, "lucas_lehmer", encode(lucas_lehmer::Params{}), ByteView(exponent), &full);
     FAIL() << "the state was kept";
   } catch (const UnitFailure& failed) {
     EXPECT_STREQ(failed.what(), "there is no room for it");
