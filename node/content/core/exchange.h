@@ -43,6 +43,8 @@ struct ContentArrived {
   std::string error;
 };
 
+// "All of it is here", in as many messages as that takes.
+std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length);
 // "It is here", for those who may be asked who has it. Of many blocks one is named, another one to
 // each: who fetches it says so, and hears which it is to ask for.
 Holdings holdings_for(const NodeId& to, const ContentId& id, std::uint64_t length);

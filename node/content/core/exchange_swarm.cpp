@@ -36,14 +36,19 @@ Holdings one_block(const ContentId& id, std::uint64_t length, std::uint64_t bloc
   return {id, length, block / 8 * 8, {static_cast<std::uint8_t>(1 << (block % 8))}, fetching};
 }
 
-void say_all(const NodeId& to, const ContentId& id, std::uint64_t length,
-             ExchangeActions& actions) {
-  BlockBits all(blocks_of(length));
-  for (std::uint64_t block = 0; block < all.blocks(); ++block) all.set(block);
-  say(to, id, length, all, false, actions);
-}
-
 }  // namespace
+
+std::vector<Holdings> holdings_of_all(const ContentId& id, std::uint64_t length) {
+  BlockBits bits(blocks_of(length));
+  for (std::uint64_t block = 0; block < bits.blocks(); ++block) bits.set(block);
+  std::vector<Holdings> all;
+  for (std::size_t at = 0; at < bits.bytes().size(); at += limits::kHoldingsBytes) {
+    const ByteView part =
+        bits.bytes().subspan(at, std::min(bits.bytes().size() - at, limits::kHoldingsBytes));
+    all.push_back(Holdings{id, length, 8 * at, to_bytes(part), false});
+  }
+  return all;
+}
 
 Holdings holdings_for(const NodeId& to, const ContentId& id, std::uint64_t length) {
   const std::uint64_t blocks = blocks_of(length);
@@ -270,7 +275,9 @@ void Exchange::tell_idle_fans(Instant now, ExchangeActions& actions) {
       deal(id, fans.dealer->length(), fan, blocks, actions);
     }
     for (const NodeId& fan : fans.dealer->take_idle(now)) {
-      say_all(fan, id, fans.dealer->length(), actions);
+      for (const Holdings& all : holdings_of_all(id, fans.dealer->length())) {
+        actions.push_back(Send{fan, encode(Message(all))});
+      }
     }
   }
 }
