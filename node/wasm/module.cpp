@@ -197,10 +197,9 @@ class Checker {
       if (module == "env" && field == "memory" && kind == 2) {
         memory(part);
       } else if (module != "shoal" || kind != 0 || !import_function(field, part)) {
-        part.fail(
-            "the module imports " + shown(module) + "." + shown(field) +
-            ", which no kernel may: there are env.memory, and of shoal: fail, log, due, save, "
-            "saved_bytes and saved");
+        part.fail("the module imports " + shown(module) + "." + shown(field) +
+                  ", which no kernel may: there are env.memory, and of shoal: fail, log, due, "
+                  "save, saved_bytes and saved");
       }
     }
   }

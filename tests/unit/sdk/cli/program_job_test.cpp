@@ -213,8 +213,9 @@ TEST_F(ProgramJobTest, AFolderKnowsItsResultsByTheirBytes) {
     auto folder = ResultsFolder::open(place_ / "results");
     ASSERT_TRUE(folder) << folder.error().what;
     EXPECT_FALSE(ResultsFolder::open(place_ / "results")) << "two may not write there at once";
-    EXPECT_EQ(folder->put(0, to_hex(key), encoded).value_or(""), "one");
-    EXPECT_EQ(folder->put(6, "another", encoded).value_or(""), "one-7");
+    EXPECT_EQ(folder->put(0, to_hex(key), encoded, UnitUsage{12, 10, 2048, 0, 0}).value_or(""),
+              "one");
+    EXPECT_EQ(folder->put(6, "another", encoded, std::nullopt).value_or(""), "one-7");
     const UnitError error{FailureReason::kThrew, "exit status 3", 2, "why\n"};
     EXPECT_EQ(folder->put_failure(8, to_hex(sha256(as_bytes("bad"))), "bad", error).value_or(""),
               "bad");
