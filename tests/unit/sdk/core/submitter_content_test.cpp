@@ -53,7 +53,8 @@ TEST_F(SubmitterContent, WhatIsSharedIsToldToWorkersAndServed) {
   link(workers[0]);
   const auto told = sent<Holdings>(workers[0].id());
   ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0], (Holdings{content, kLength, 0, {0xff, 0x03}, false}));
+  EXPECT_EQ(told[0], holdings_for(workers[0].id(), content, kLength));
+  EXPECT_EQ(told[0].bits.size(), 1u) << "one block is named: who fetches hears which to ask for";
   hear(workers[0].id(), BlockRequest{content, kLength, 16});
   EXPECT_EQ(take<ReadBlock>().size(), 1u);
   const ContentId secret = content_id(as_bytes("a diary"));

@@ -215,6 +215,7 @@ TEST(Peer, AStewardThatRestartsGoesOnFromItsDisk) {
   for (int i = 0; i < 8; ++i) {
     for (std::size_t n = 1; n <= 3; ++n) pool.compute(n, honest);
   }
+  pool.wait(1s);  // what they have verified is on its disk
   const std::size_t before = pool.receipts().size();
   EXPECT_GT(before, 0u);
   pool.kill(1);
