@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <future>
@@ -30,6 +32,18 @@ std::uint64_t peak_memory_of(pid_t pid) {
   }
   ADD_FAILURE() << "process " << pid << " is gone";
   return 0;
+}
+
+// In a process of its own, since libzmq ends the one that is cut off in the middle of a message of
+// several parts (an assertion in session_base.cpp), and here that is the attacker.
+void attack_apart(const Attack& attack, const Victim& on) {
+  const pid_t attacker = ::fork();
+  ASSERT_GE(attacker, 0);
+  if (attacker == 0) {
+    attack(on);
+    ::_exit(0);
+  }
+  ASSERT_EQ(::waitpid(attacker, nullptr, 0), attacker);
 }
 
 class HostileTest : public ::testing::Test {
@@ -131,7 +145,7 @@ TEST_F(HostileTest, ACoordinatorAtItsLimitOfMemoryGoesOnOrComesBack) {
   ASSERT_TRUE(parent->await_out(has_lines(1))) << parent->err();
   const Victim on = victim(*parent);
   // Whether it ends well depends on which of the two it is.
-  for (int round = 0; round < 3; ++round) messages_without_an_end(on);
+  for (int round = 0; round < 3; ++round) attack_apart(messages_without_an_end, on);
   // It may still die of the first who come, and is back when they come again.
   bool answered = false;
   for (int i = 0; i < 10 && !answered; ++i) {

@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
+constexpr int kJobsMost = 8;
 constexpr std::uint16_t kPort = 4300;
 
 class ReachTest : public ::testing::Test {
@@ -127,12 +128,26 @@ TEST_F(ReachTest, AJobOfTwoBehindRoutersThatKeepPortsEndsOverAPunchedLink) {
   const auto paused =
       cluster_->run({"worker", "pause", "--state", cluster_->state_of("open").string()});
   ASSERT_EQ(paused.exit_code, 0) << paused.err;
-  const Mersenne job(cluster_->folder(), 1001, 2000);
-  const auto submit = cluster_->start(job.submission());
-  EXPECT_EQ(submit->exit_code(), 0)
-      << submit->err() << cluster_->run({"job", "list"}).out << cluster_->worker("home-1").err()
-      << cluster_->worker("home-2").err();
-  job.expect_right(submit->out());
+  // They need each other only where one of them has run dry and takes from the other, which is
+  // chance in any one job.
+  const auto punched = [&] {
+    std::size_t ends = 0;
+    const nlohmann::json listed = cluster_->json({"worker", "list", "--json"});
+    for (const auto& worker : listed["workers"]) {
+      if (worker["status"].is_null()) continue;
+      const auto& links = worker["status"]["links"];
+      if (links["punched"] == 1 && links["relayed"] == 0) ++ends;
+    }
+    return ends == 2;
+  };
+  for (int jobs = 0; jobs < kJobsMost && !punched(); ++jobs) {
+    const Mersenne job(cluster_->folder(), 1001, 2000);
+    const auto submit = cluster_->start(job.submission());
+    EXPECT_EQ(submit->exit_code(), 0)
+        << submit->err() << cluster_->run({"job", "list"}).out << cluster_->worker("home-1").err()
+        << cluster_->worker("home-2").err();
+    job.expect_right(submit->out());
+  }
   for (const char* name : {"home-1", "home-2"}) {
     await_seen(name, [](const nlohmann::json& seen) {
       return seen["status"]["links"]["punched"] == 1 && seen["status"]["links"]["relayed"] == 0 &&

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "tests/cluster/cluster.h"
@@ -33,8 +34,9 @@ TEST(SessionsTest, AJobIsWatchedAndShownWhileItsSubmitterWaits) {
   std::uint64_t verified = 0;
   for (int look = 0; look < kLooks; ++look) {
     const auto shown = cluster.json({"job", "show", id, "--json"});
-    EXPECT_GE(shown["verified"], verified) << shown.dump(2);
-    verified = shown["verified"];
+    // Any of its stewards may answer, and those that follow are a moment behind.
+    ASSERT_TRUE(shown["verified"].is_number()) << shown.dump(2);
+    verified = std::max(verified, shown["verified"].get<std::uint64_t>());
   }
   EXPECT_GE(verified, kSomeResults) << "it was found, and its submitter went on being served";
 
