@@ -126,12 +126,14 @@ class CheckedReader {
     }
     return {};
   }
-  // Reads on to the end. True: these were the content's bytes.
-  Result<bool, StoreError> was_right() {
+  // Reads on to the end. An error where these were not the content's bytes.
+  Result<void, StoreError> check_all() {
     for (;;) {
       auto rest = next(kPieceBytes);
       if (!rest) return tl::unexpected(std::move(rest.error()));
-      if (rest->empty()) return digester_.finish().id == id_;
+      if (!rest->empty()) continue;
+      if (digester_.finish().id != id_) return tl::unexpected(damaged());
+      return {};
     }
   }
   const fs::path& path() const { return path_; }
@@ -221,6 +223,14 @@ bool move_to(const fs::path& content, const fs::path& target) {
   return false;
 }
 
+// What lies at `fresh` has been read from `reader`, and goes to `target` if it was right.
+Result<void, StoreError> put_in_place(CheckedReader& reader, const fs::path& fresh,
+                                      const fs::path& target) {
+  if (auto right = reader.check_all(); !right) return right;
+  if (::rename(fresh.c_str(), target.c_str()) != 0) return failed("create", target, errno);
+  return {};
+}
+
 }  // namespace
 
 Result<ContentStore::Named, StoreError> pack_folder(ContentStore& store, const fs::path& folder) {
@@ -273,11 +283,8 @@ Result<void, StoreError> unpack_folder(ContentStore& store, const ContentId& id,
   for (const FolderEntry& entry : *listing) {
     if (auto made = make(entry, fresh, *reader); !made) return give_up(std::move(made.error()));
   }
-  auto right = reader->was_right();
-  if (!right) return give_up(std::move(right.error()));
-  if (!*right) return give_up(reader->damaged());
-  if (::rename(fresh.c_str(), target.c_str()) != 0) {
-    return give_up(store_error("create", target, errno));
+  if (auto placed = put_in_place(*reader, fresh, target); !placed) {
+    return give_up(std::move(placed.error()));
   }
   return {};
 }
@@ -305,11 +312,8 @@ Result<void, StoreError> unpack_file(ContentStore& store, const ContentId& id,
     if (error != 0) return give_up(store_error("write", target, error));
     at += bytes->size();
   }
-  auto right = reader->was_right();
-  if (!right) return give_up(std::move(right.error()));
-  if (!*right) return give_up(reader->damaged());
-  if (::rename(fresh.c_str(), target.c_str()) != 0) {
-    return give_up(store_error("create", target, errno));
+  if (auto placed = put_in_place(*reader, fresh, target); !placed) {
+    return give_up(std::move(placed.error()));
   }
   return {};
 }
@@ -319,9 +323,7 @@ Result<void, StoreError> take_file(ContentStore& store, const ContentId& id,
   const fs::path target = without_last_slash(where);
   auto reader = CheckedReader::open(store, id);
   if (!reader) return tl::unexpected(std::move(reader.error()));
-  auto right = reader->was_right();
-  if (!right) return tl::unexpected(std::move(right.error()));
-  if (!*right) return tl::unexpected(reader->damaged());
+  if (auto right = reader->check_all(); !right) return right;
   if (!move_to(reader->path(), target)) {
     if (auto unpacked = unpack_file(store, id, where); !unpacked) return unpacked;
   }
