@@ -276,6 +276,35 @@ struct JobStatus {
 
   thinOutputs @24 :UInt64;
   # Those of them that fewer than two workers hold that the sender can hear.
+
+  usage @25 :JobUsage;
+  # What its units took. Absent: none was measured.
+}
+
+struct JobUsage {
+  # What the verified units of a job took, of those that were processes of their own: as the workers
+  # say whose outputs were accepted. Nobody has verified it.
+
+  units @0 :UInt64;
+  # That were measured.
+
+  cpuMsOfAll @1 :UInt64;
+  # The processor time of all of them together, each counted once.
+
+  wallMs @2 :Spread;
+  cpuMs @3 :Spread;
+  memoryKib @4 :Spread;
+  # Of a unit; memory is the most that one of its processes had resident.
+}
+
+struct Spread {
+  # Of many numbers.
+
+  median @0 :UInt32;
+  # Within a thirtieth.
+
+  most @1 :UInt32;
+  # The largest.
 }
 
 struct JobStatusRequest {

@@ -138,6 +138,7 @@ void print_status(const JobStatus& status) {
   row("unblinded", std::to_string(status.unblinded) + " had to be verified by the steward itself");
   row("waiting for", status.waiting_for.empty() ? "nothing" : status.waiting_for);
   row("priority", std::to_string(status.priority));
+  for (const auto& [what, value] : usage_rows(status.usage)) row(what, value);
   for (std::size_t i = 0; i < status.stewards.size(); ++i) {
     row(i == 0 ? "led by" : "followed by", to_hex(status.stewards[i]));
   }

@@ -68,6 +68,22 @@ JobStatus unknown_status(const JobId& job, const Manifest& manifest) {
   return status;
 }
 
+namespace {
+
+json job_usage_json(const JobUsage& usage) {
+  const auto spread = [](const Spread& of) {
+    return json{{"median", of.median}, {"max", of.most}};
+  };
+  if (usage.units == 0) return nullptr;
+  return {{"units", usage.units},
+          {"cpu_ms_total", usage.cpu_ms_all},
+          {"wall_ms", spread(usage.wall_ms)},
+          {"cpu_ms", spread(usage.cpu_ms)},
+          {"memory_kib", spread(usage.memory_kib)}};
+}
+
+}  // namespace
+
 json job_json(const JobStatus& status, bool found) {
   json stewards = json::array();
   for (const NodeId& node : status.stewards) stewards.push_back(to_hex(node));
@@ -95,6 +111,7 @@ json job_json(const JobStatus& status, bool found) {
           {"inputs_held", status.inputs_held},
           {"large_outputs", status.large_outputs},
           {"thin_outputs", status.thin_outputs},
+          {"usage", job_usage_json(status.usage)},
           {"kept_until_unix_ms", status.kept_until == 0 ? json() : json(status.kept_until)}};
 }
 

@@ -33,6 +33,7 @@ void JobLed::count_ends(const Receipt& receipt) {
 
 void JobLed::recover(const Receipt& receipt) {
   count_ends(receipt);
+  if (!units_.open_runs(receipt.range).empty()) usage_.note(receipt);
   units_.end(receipt.range);
   copies_.note(receipt);
   next_sequence_ = std::max(next_sequence_, receipt.sequence + 1);
@@ -159,6 +160,7 @@ JobStatus JobLed::status() const {
     if (leases_.holds_any(id) || batches_.size() > 0) ++status.workers;
   }
   status.moved = moved_;
+  status.usage = usage_.usage();
   const std::uint64_t expected = (verified_ + units_.committed_units()) * manifest_->quorum;
   status.recomputed = replicas_ > expected ? replicas_ - expected : 0;
   status.unblinded = unblinded_;

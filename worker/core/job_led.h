@@ -17,6 +17,7 @@
 #include "worker/core/outbox.h"
 #include "worker/core/unit_map.h"
 #include "worker/core/unit_states.h"
+#include "worker/core/usage_tally.h"
 
 namespace shoal {
 
@@ -244,6 +245,7 @@ class JobLed {
   Delivery delivery_;
   CopyBook copies_;
   UnitStates states_;
+  UsageTally usage_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back
   std::uint64_t threads_here_ = 0;  // of all members that are linked

@@ -66,6 +66,7 @@ class Pool {
     bool up = true;
     std::deque<StartCompute> computing;
     std::map<UnitIndex, Bytes> states;  // that it was told to keep
+    std::map<UnitIndex, bool> went_on;  // of units that it began: whether it had their state then
     std::vector<StoredFact> disk;
     bool disk_hangs = false;
     std::vector<Store> hanging;
@@ -263,7 +264,11 @@ class Pool {
     return unit;
   }
   const std::map<UnitIndex, Bytes>& states_at(std::size_t n) const { return workers_.at(n).states; }
+  // Whether worker n, when it last began the unit, had its state.
+  bool goes_on(std::size_t n, UnitIndex unit) const { return workers_.at(n).went_on.at(unit); }
   bool computes(std::size_t n) const { return !workers_.at(n).computing.empty(); }
+  // What worker n computes next; it computes something.
+  const StartCompute& computing(std::size_t n) const { return workers_.at(n).computing.front(); }
   // Finishes one chunk at worker n. False: it has none.
   bool compute(std::size_t n, const Kernel& kernel) {
     if (!workers_.contains(n)) return false;
@@ -275,7 +280,7 @@ class Pool {
     for (UnitIndex unit = chunk.range.first; unit < chunk.range.last; ++unit) {
       auto output = kernel(n, unit);
       computed[n].push_back(unit);
-      done.compute_ns += 1'000'000;
+      done.compute_ns += static_cast<std::uint64_t>(unit_takes.count());
       if (!output) {
         done.failed.push_back({unit, FailureKind::kThrew, "no", ""});
         continue;
@@ -341,6 +346,7 @@ class Pool {
   std::map<std::size_t, std::vector<UnitIndex>> computed;
   std::map<std::string, std::size_t> sent;  // between workers, by kind
   std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
+  Duration unit_takes = 1ms;                                               // to compute
 
  private:
   void step(std::size_t n, PeerEvent event) {
@@ -365,6 +371,10 @@ class Pool {
         mail_.emplace_back(to, Received{.peer = id(n), .bytes = encode(*message)});
       }
     } else if (auto* start = std::get_if<StartCompute>(&action)) {
+      const Range range = start->range;
+      for (UnitIndex unit = range.first; unit < range.last; ++unit) {
+        worker.went_on[unit] = worker.states.contains(unit);
+      }
       worker.computing.push_back(std::move(*start));
     } else if (auto* state = std::get_if<KeepState>(&action)) {
       worker.states.emplace(state->unit, std::move(state->state));
