@@ -173,6 +173,19 @@ Result<SandboxChoice, std::string> sandbox_for(const WorkerOptions& options,
   return choice;
 }
 
+// Nothing where this process was given no control group to divide: nothing needs one.
+std::unique_ptr<ControlGroups> groups_for(const WorkerOptions& options) {
+  const auto folder = delegated_group();
+  if (!folder) return nullptr;
+  auto groups = ControlGroups::divide(*folder, options.threads);
+  if (!groups) {
+    log_line(LogLevel::kWarning, "control groups are not used: " + groups.error());
+    return nullptr;
+  }
+  log_line(LogLevel::kInfo, "each executor has a control group in " + folder->string());
+  return std::move(*groups);
+}
+
 std::set<JobId> jobs_worked_for(const RecoveredState& state) {
   std::set<JobId> jobs;
   for (const StoredFact& fact : state.facts) {
@@ -223,12 +236,14 @@ int run(const WorkerOptions& options, int signal_fd) {
   auto control = ControlSocket::open(options.state);
   if (!control) return fail(control.error());
 
+  const std::unique_ptr<ControlGroups> groups = groups_for(options);
   KeeperConfig keeper_config;
   keeper_config.shipped_executor = *executor;
   keeper_config.wasm_executor = wasm.program;
   keeper_config.wasm_libraries = wasm.libraries;
   keeper_config.program_executor = find_program_executor(program.parent_path());
   keeper_config.sandbox = sandbox->settings;
+  keeper_config.sandbox.groups = groups.get();
   keeper_config.scratch = options.state / "scratch";
   keeper_config.checkpoints = options.state / "checkpoints";
   keeper_config.threads = options.threads;
