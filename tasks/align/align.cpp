@@ -60,11 +60,7 @@ int dna_worth(const Scheme& scheme, char a, char b) {
 constexpr std::size_t kLanes = 8;
 using Lanes = std::int16_t __attribute__((vector_size(2 * kLanes)));
 
-Lanes lanes_of(int value) {
-  Lanes lanes;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = static_cast<std::int16_t>(value);
-  return lanes;
-}
+Lanes lanes_of(int value) { return Lanes{} + static_cast<std::int16_t>(value); }
 Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
 
 Lanes lanes_at(const std::int16_t* from) {
