@@ -366,6 +366,10 @@ TEST_P(Sandbox, GainsNoRightsBySetuid) {
   }
 }
 
+TEST_P(Sandbox, AProgramMayDropRightsThatItDoesNotHave) {
+  expect_clean_end(attack({"stay-oneself"}));
+}
+
 TEST_P(Sandbox, NobodyStaysBehind) {
   const auto outcome = attack({"stay-behind"});
   expect_clean_end(outcome);
