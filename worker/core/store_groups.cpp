@@ -21,7 +21,8 @@ bool StoreGroups::due(Instant now, const Outbox& out) const {
 
 void StoreGroups::store(Instant now, Outbox& out) {
   stored_at_ = now;
-  Store store{.token = next_token_++, .facts = out.take_facts()};
+  const bool awaited = out.hurried();
+  Store store{.token = next_token_++, .facts = out.take_facts(), .awaited = awaited};
   under_way_.emplace(store.token, Group{store.facts, now});
   out.act(std::move(store));
 }
