@@ -79,6 +79,9 @@ void JobLed::send_states(const NodeId& worker, Member& member, const std::vector
                          Outbox& out) {
   for (Range range : ranges) {
     states_.for_each_in(range, [&](UnitIndex unit, const Bytes& state) {
+      if (worker == context_.self) {
+        return out.act(KeepState{.job = id_, .unit = unit, .state = state});
+      }
       introduce(worker, member, out);
       out.send(worker, UnitState{.job = id_, .unit = unit, .state = state});
     });

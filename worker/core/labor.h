@@ -187,7 +187,6 @@ class Labor {
     Item item;
     Instant since;
     bool cancelled = false;
-    std::optional<UnitIndex> told = {};  // the unit of it whose state its leader was told last
   };
 
   Job* find(const JobKey&);

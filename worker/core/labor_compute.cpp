@@ -139,7 +139,6 @@ void Labor::on_state_saved(StateSaved saved, Outbox& out) {
       saved.state.size() > limits::kUnitStateBytes) {
     return;
   }
-  chunk->second.told = saved.unit;
   out.send(job->leader,
            UnitState{.job = job->id, .unit = saved.unit, .state = std::move(saved.state)});
 }
@@ -150,20 +149,14 @@ void Labor::on_state(const NodeId& from, UnitState state, Outbox& out) {
       job->state == State::kOver || state.unit >= job->manifest->units) {
     return;
   }
-  const auto computes = [&](const Chunk& chunk) {
-    return chunk.job == job->key() && !chunk.cancelled && chunk.item.kind == LeaseKind::kPrimary &&
-           chunk.item.range.contains(state.unit);
-  };
-  // Of what it has told itself it knows more than anybody.
-  if (std::any_of(chunks_.begin(), chunks_.end(), [&](const auto& entry) {
-        return entry.second.told == state.unit && computes(entry.second);
-      })) {
-    return;
-  }
   out.act(KeepState{.job = job->id, .unit = state.unit, .state = std::move(state.state)});
   // Loot is begun at once, before the leader has said how far it is: it begins once more.
   for (auto& [id, chunk] : chunks_) {
-    if (!computes(chunk) || chunk.item.range.size() != 1) continue;
+    const Range unit{state.unit, state.unit + 1};
+    if (chunk.job != job->key() || chunk.cancelled || chunk.item.range != unit ||
+        chunk.item.kind != LeaseKind::kPrimary) {
+      continue;
+    }
     chunk.cancelled = true;
     out.act(CancelCompute{id});
     job->primaries.push_front(chunk.item);

@@ -288,13 +288,9 @@ struct Peer::Impl {
     JobLed* job = transfer ? stewardship.led(transfer->job) : nullptr;
     if (job != nullptr) job->on_transfer(now, from, m, out);
   }
-  // To a leader, or from it. What one that works for itself says of it is for both: a state that
-  // the leader has already, and that the worker has told itself, changes nothing.
+  // To a leader, or from it.
   void hear(const NodeId& from, UnitState& m) {
-    if (JobLed* job = stewardship.led(m.job)) {
-      job->on_state(from, m, out);
-      if (from != out.self()) return;
-    }
+    if (JobLed* job = stewardship.led(m.job)) return job->on_state(from, std::move(m), out);
     labor.on_state(from, std::move(m), out);
   }
   void hear(const NodeId& from, const TransferReply& m) { labor.on_transfer_reply(from, m, out); }
