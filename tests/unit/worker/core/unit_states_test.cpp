@@ -108,7 +108,7 @@ TEST(UnitStatesTest, AStateOfAUnitThatOneDoesNotHoldIsNotKept) {
   }
 }
 
-// As the leader it hears whose the loot is in the same step in which it got it, and before it begins.
+// As the leader it hears whose the loot is in the step in which it got it, and before it begins.
 TEST(UnitStatesTest, ALeaderGoesOnWithWhatItSteals) {
   Pool pool(2);
   pool.unit_takes = 10s;  // chunks of one unit
