@@ -197,6 +197,7 @@ void write_status(wire::JobStatus::Builder to, const JobStatus& from) {
   to.setInputsHeld(from.inputs_held);
   to.setLargeOutputs(from.large_outputs);
   to.setThinOutputs(from.thin_outputs);
+  to.setKeepS(from.keep_s);
 }
 void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) {
   reading.id(from.getJob(), to.job, "job_status.job");
@@ -224,6 +225,7 @@ void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) 
   to.inputs_held = from.getInputsHeld();
   to.large_outputs = from.getLargeOutputs();
   to.thin_outputs = from.getThinOutputs();
+  reading.number(from.getKeepS(), to.keep_s, kDurationMsMax / 1000, "job_status.keep_s");
 }
 
 }  // namespace

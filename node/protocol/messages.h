@@ -189,6 +189,7 @@ struct JobStatus {
   std::uint32_t inputs_held = 0;    // workers here that hold program and inputs
   std::uint64_t large_outputs = 0;  // verified ones
   std::uint64_t thin_outputs = 0;   // of them those that fewer than two workers here hold
+  std::uint64_t keep_s = 0;         // results are kept for so long after its end; 0: not said
   friend bool operator==(const JobStatus&, const JobStatus&) = default;
 };
 struct JobStatusRequest {  // job zero: all jobs this node keeps, of `submitter` if that is not zero
