@@ -127,21 +127,17 @@ TEST_F(CopiesTest, InputsOutliveAnyTwoOfTheirHolders) {
   const auto detached = cluster_.run(job.submission({"--json", "--detach"}));
   ASSERT_EQ(detached.exit_code, 0) << detached.err;
   const std::string id = json_lines(detached.out)[0]["job"];
-  // It is not to end meanwhile.
+  // So that it is far from its end when they die.
   ASSERT_EQ(cluster_.run({"job", "pause", id}).exit_code, 0);
   std::set<std::string> inputs;
   for (const std::string& worker : living_) inputs.merge(held_by(worker));
   ASSERT_EQ(inputs.size(), 1U);
-  ASSERT_TRUE(await(id, [&](const auto&) { return fewest_copies(inputs) >= 3; }));
-  for (int round = 0; round < 2; ++round) {
-    // Down to one of them, at one blow.
-    while (copies(*inputs.begin()) > (round == 0 ? 1U : 2U)) kill(holder_of(*inputs.begin()));
-    ASSERT_TRUE(await(id, [&](const auto&) {
-      return fewest_copies(inputs) >= std::min<std::size_t>(3, living_.size());
-    })) << round;
-  }
-  ASSERT_GE(living_.size(), 2U);
+  ASSERT_GE(fewest_copies(inputs), 3U) << "it was acknowledged by three";
+  // At one blow, whichever they are.
+  for (int lost = 0; lost < 2; ++lost) kill(holder_of(*inputs.begin()));
+  ASSERT_TRUE(await(id, [](const auto& now) { return now["state"] == "paused"; }));
   ASSERT_EQ(cluster_.run({"job", "resume", id}).exit_code, 0);
+  EXPECT_TRUE(await(id, [&](const auto&) { return fewest_copies(inputs) >= 3; }));
   const auto results = cluster_.run({"job", "results", id, "--json"});
   EXPECT_EQ(results.exit_code, 0) << results.err;
   job.expect_right(results.out);
