@@ -268,6 +268,7 @@ struct Peer::Impl {
       return job->on_work_request(now, from, m, out);
     }
     if (job != nullptr) return out.send(from, stewardship.notice_of(*m.job));
+    if (m.job && stewardship.left(*m.job)) return;
     if (m.job) return out.send(from, LeaseRevoke{.job = *m.job, .ranges = {}, .job_over = true});
     out.send(from, NoWork{.job = std::nullopt, .holders = {}, .jobs = labor.jobs_heard_of()});
   }
@@ -390,7 +391,7 @@ struct Peer::Impl {
       out.send(from, stewardship.notice_of(m.job));
     } else if (job != nullptr) {
       job->on_rejoin(now, from, m, out);
-    } else {
+    } else if (!stewardship.left(m.job)) {
       out.send(from, LeaseRevoke{.job = m.job, .ranges = {}, .job_over = true});
     }
   }

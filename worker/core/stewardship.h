@@ -87,6 +87,8 @@ class Stewardship {
   std::set<NodeId> holders_of(const ContentId&) const;
 
   bool keeps(const JobId& id) const { return jobs_.contains(id); }
+  // It kept the job until its owner refused it: others go on, so it is not over.
+  bool left(const JobId& id) const { return left_.contains(id); }
   // A job that this node keeps, durably; and one that it leads. Nothing where it does not.
   JobLed* find(const JobId&);
   JobLed* led(const JobId&);
