@@ -124,7 +124,7 @@ void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& t
   if (const auto objection = objection_to_computing(config_, manifest, *job.manifest)) {
     out.tell(LogLevel::kInfo, "takes no units of job " + short_hex(job.id) + ": " + objection->why);
     job.state = State::kRefused;
-    return decline(job, objection->why, out);
+    return decline(job, out);
   }
   fetch_contents(job);
 }

@@ -240,7 +240,7 @@ class Labor {
   void give_back(Job&, std::uint64_t lease, Outbox&);
   void leave(Job&, const std::string& why, Outbox&);
   void stop_all(const JobKey&, Outbox&);
-  void decline(const Job&, const std::string& why, Outbox&) const;
+  void decline(const Job&, Outbox&) const;
   void drop_job(Job&, Outbox&);
   void start_chunks(Instant now, Outbox&);
   Job* next_to_run();

@@ -56,7 +56,7 @@ void Labor::leave(Job& job, const std::string& why, Outbox& out) {
   LeaseReport none{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
   for (const auto& [lease, held] : job.leases) none.leases.push_back({lease, {}});
   if (!none.leases.empty() && leader_linked(job)) out.send(job.leader, std::move(none));
-  decline(job, why, out);
+  decline(job, out);
   const Erase erase{.job = job.id, .what = Erase::What::kWorked};
   std::erase_if(unsaved_, [&](const StoredFact& fact) { return covers(erase, fact); });
   if (job.saved) out.erase(erase);
@@ -75,10 +75,10 @@ void Labor::leave(Job& job, const std::string& why, Outbox& out) {
 }
 
 // Whoever leads it can say why nothing moves, and does not ask this worker to keep it.
-void Labor::decline(const Job& job, const std::string& why, Outbox& out) const {
-  if (!leader_linked(job)) return;
-  if (!objection_of_owner(config_, job.submitter, *job.manifest)) return;
-  out.send(job.leader, EnlistReply{.job = job.id, .accepted = false, .detail = why});
+void Labor::decline(const Job& job, Outbox& out) const {
+  const auto objection = objection_of_owner(config_, job.submitter, *job.manifest);
+  if (!objection || !leader_linked(job)) return;
+  out.send(job.leader, EnlistReply{.job = job.id, .accepted = false, .detail = objection->why});
 }
 
 bool Labor::nothing_in_hand() const {
