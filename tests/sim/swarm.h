@@ -30,14 +30,14 @@ struct SwarmOptions {
 struct SwarmReport {
   SwarmOptions options;
   std::uint32_t done = 0;
-  // Until the last peer had everything; and of a perfect swarm with the same comings and goings:
-  // what the seed's line, and each peer's own line while it was there, need at the least.
-  double last_s = 0;
+  double last_s = 0;  // until the last peer had everything, wherever it had been meanwhile
+  // What one line needs for all of it: nobody can have it sooner, and a perfect swarm of equal
+  // lines gives it to all by then. Against it, how long peers had to be there until they had it.
   double ideal_s = 0;
   double median_s = 0;
   double p90_s = 0;
-  double worst_share = 0;  // the largest of the peers' own times, each against its own ideal
-  double seed_sent = 0;    // by the seed, in sizes of the content
+  double worst_s = 0;
+  double seed_sent = 0;  // by the seed, in sizes of the content
   std::uint64_t crashes = 0;
   std::uint64_t messages = 0;
   std::uint64_t blocks = 0;        // that were delivered

@@ -106,9 +106,11 @@ void WorkerLoop::run() {
 Result<void, std::string> WorkerLoop::reread_refusals() {
   const auto all = read_refusals(parts_.refusals);
   if (!all) return tl::unexpected(all.error().what);
-  log_line(LogLevel::kInfo,
-           "its owner refuses " + std::to_string(all->size()) + " submitters and contents");
-  step(Refuse{gathered(*all)});  // at once: the owner is told that it is done
+  Refusals refusals = gathered(*all);
+  log_line(LogLevel::kInfo, "its owner refuses " + std::to_string(refusals.submitters.size()) +
+                                " submitters, " + std::to_string(refusals.contents.size()) +
+                                " contents");
+  step(Refuse{std::move(refusals)});  // at once: the owner is told that it is done
   step_answers();
   return {};
 }
