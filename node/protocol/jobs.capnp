@@ -173,7 +173,7 @@ enum SubmitOutcome {
   invalid @1;        # the manifest does not decode, verify, or make sense
   unknownKernel @2;  # a shipped kernel that this worker does not have
   notTrusted @3;     # native code of a submitter whom the donor does not trust
-  full @4;           # this worker leads as many jobs as it can
+  full @4;           # this worker leads as many jobs as it can, or its owner refuses this one
   storageFailed @5;  # it could not be made durable
 }
 
@@ -277,7 +277,11 @@ struct JobStatus {
   thinOutputs @24 :UInt64;
   # Those of them that fewer than two workers hold that the sender can hear.
 
-  usage @25 :JobUsage;
+  keepS @25 :UInt64;
+  # For how many seconds after its end the results are kept, as its manifest says. Zero: an older
+  # sender.
+
+  usage @26 :JobUsage;
   # What its units took. Absent: none was measured.
 }
 

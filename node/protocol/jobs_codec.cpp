@@ -218,6 +218,7 @@ void write_status(wire::JobStatus::Builder to, const JobStatus& from) {
   to.setInputsHeld(from.inputs_held);
   to.setLargeOutputs(from.large_outputs);
   to.setThinOutputs(from.thin_outputs);
+  to.setKeepS(from.keep_s);
   if (from.usage != JobUsage()) write_usage(to.initUsage(), from.usage);
 }
 void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) {
@@ -246,6 +247,7 @@ void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) 
   to.inputs_held = from.getInputsHeld();
   to.large_outputs = from.getLargeOutputs();
   to.thin_outputs = from.getThinOutputs();
+  reading.number(from.getKeepS(), to.keep_s, kDurationMsMax / 1000, "job_status.keep_s");
   read_usage(from.getUsage(), to.usage);
 }
 

@@ -204,6 +204,7 @@ struct JobStatus {
   std::uint32_t inputs_held = 0;    // workers here that hold program and inputs
   std::uint64_t large_outputs = 0;  // verified ones
   std::uint64_t thin_outputs = 0;   // of them those that fewer than two workers here hold
+  std::uint64_t keep_s = 0;         // results are kept for so long after its end; 0: not said
   JobUsage usage = {};
   friend bool operator==(const JobStatus&, const JobStatus&) = default;
 };

@@ -6,6 +6,7 @@
 
 #include "sdk/cli/fetch_bar.h"
 #include "sdk/cli/output.h"
+#include "sdk/cli/quantities.h"
 #include "sdk/cli/schema.h"
 
 namespace shoal::cli {
@@ -84,6 +85,9 @@ std::string keeping_text(const JobStatus& status) {
   text += ": " + loss_text(here, all) + ".";
   if (status.kept_until != 0) {
     text += " Its results are kept until " + local_time(status.kept_until) + ".";
+  } else if (status.keep_s != 0) {
+    text += " Its results are kept for " + duration_text(std::chrono::seconds(status.keep_s)) +
+            " after its end.";
   }
   return text;
 }

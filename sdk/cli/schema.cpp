@@ -64,6 +64,7 @@ JobStatus unknown_status(const JobId& job, const Manifest& manifest) {
   status.units = manifest.units;
   status.name = manifest.name;
   status.created = manifest.created;
+  status.keep_s = manifest.keep_s;
   status.waiting_for = "no worker that can be reached keeps it";
   return status;
 }
@@ -111,6 +112,7 @@ json job_json(const JobStatus& status, bool found) {
           {"inputs_held", status.inputs_held},
           {"large_outputs", status.large_outputs},
           {"thin_outputs", status.thin_outputs},
+          {"keep_s", status.keep_s},
           {"usage", job_usage_json(status.usage)},
           {"kept_until_unix_ms", status.kept_until == 0 ? json() : json(status.kept_until)}};
 }

@@ -25,6 +25,12 @@ bool CopyBook::hold(std::uint64_t lot, const NodeId& holder) {
   return true;
 }
 
+void CopyBook::lose(std::uint64_t lot, const NodeId& holder) {
+  const auto found = lots_.find(lot);
+  if (found == lots_.end() || std::erase(found->second.holders, holder) == 0) return;
+  if (--holders_.at(holder) == 0) holders_.erase(holder);
+}
+
 void CopyBook::forget_inputs() {
   const auto inputs = lots_.find(kInputs);
   if (inputs == lots_.end()) return;

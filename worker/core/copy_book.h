@@ -28,6 +28,8 @@ class CopyBook {
   void note(const Receipt&);
   // True: it is news.
   bool hold(std::uint64_t lot, const NodeId& holder);
+  // Who has said that it holds them no more.
+  void lose(std::uint64_t lot, const NodeId& holder);
   void note_stranger(std::uint64_t lot, const NodeId& worker) {
     lots_.at(lot).strangers.push_back(worker);
   }

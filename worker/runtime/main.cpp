@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "node/content/store/content_store.h"
+#include "node/content/store/refusal_files.h"
 #include "node/link/advertised.h"
 #include "node/link/link.h"
 #include "node/protocol/program_spec.h"
@@ -271,6 +272,9 @@ int run(const WorkerOptions& options, int signal_fd) {
   }
   peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);
   peer_config.pinned = options.pinned;
+  const auto refusals = read_refusals(refusals_of(options.state));
+  if (!refusals) return fail(refusals.error().what);
+  peer_config.refused = gathered(*refusals);
   peer_config.upload_rate = options.upload_rate;
   peer_config.download_rate = options.download_rate;
   peer_config.traffic_caps = {options.upload_cap, options.download_cap};
@@ -291,7 +295,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   if (options.maps_ports) mapper = std::make_unique<PortMapper>(listening->port);
   const bool needs_mapping = only_within_reach_of_neighbours(endpoints, options.ticket.doors);
   WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, traffic, record,
-                   mapper.get(), needs_mapping, signal_fd});
+                   mapper.get(), refusals_of(options.state), needs_mapping, signal_fd});
   loop.run();
   let_signals_through(signal_fd);
   log_line(LogLevel::kInfo, "ending");

@@ -29,10 +29,10 @@ TEST(SchemaTest, AJob) {
   const auto json = job_json(status);
   EXPECT_THAT(keys(json),
               ElementsAre("committed", "created_unix_ms", "disputed", "epoch", "failed",
-                          "inputs_held", "job", "kept_until_unix_ms", "large_outputs", "leased",
-                          "moved", "name", "priority", "recomputed", "schema", "state", "stewards",
-                          "stewards_here", "submitter", "thin_outputs", "unblinded", "units",
-                          "usage", "verified", "waiting_for", "workers"));
+                          "inputs_held", "job", "keep_s", "kept_until_unix_ms", "large_outputs",
+                          "leased", "moved", "name", "priority", "recomputed", "schema", "state",
+                          "stewards", "stewards_here", "submitter", "thin_outputs", "unblinded",
+                          "units", "usage", "verified", "waiting_for", "workers"));
   EXPECT_EQ(json["schema"], 1);
   EXPECT_EQ(json["job"], std::string(64, '0'));
   EXPECT_EQ(json["state"], "paused");

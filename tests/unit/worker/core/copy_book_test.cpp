@@ -50,6 +50,18 @@ TEST(CopyBook, WhoComputedAnOutputHoldsItAndSoDoesWhoKeepsACopy) {
   EXPECT_THAT(book.holders_of(content(4)), IsEmpty());
 }
 
+TEST(CopyBook, WhoHoldsItNoMoreIsNotCounted) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1), node(2)}));
+  book.note(receipt(6, {content(2)}, {node(1)}));
+  book.lose(5, node(1));
+  book.lose(5, node(1));
+  book.lose(6, node(9));
+  book.lose(7, node(1));
+  EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(2)));
+  EXPECT_THAT(book.holders(), UnorderedElementsAre(Pair(node(1), 1), Pair(node(2), 1)));
+}
+
 TEST(CopyBook, WhenTheJobIsOverItsInputsAreNoConcernOfItsAnyMore) {
   CopyBook book;
   book.note(receipt(5, {content(1)}, {node(1)}));

@@ -89,7 +89,10 @@ class Pool {
   void add(std::size_t n, RecoveredState recovered) {
     Worker& worker = workers_[n];
     if (!worker.signer) worker.signer = std::make_unique<PlainSigner>(static_cast<std::uint8_t>(n));
-    worker.peer = std::make_unique<Peer>(config(), *worker.signer, checker_, Rng(n), recovered);
+    PeerConfig what = config();
+    what.refused = refused[n];
+    worker.peer = std::make_unique<Peer>(std::move(what), *worker.signer, checker_, Rng(n),
+                                         std::move(recovered));
     worker.up = true;
     worker.computing.clear();
     worker.hanging.clear();
@@ -173,6 +176,12 @@ class Pool {
   // Its owner takes back, or lends again.
   void lend(std::size_t n, Lend::What what) {
     step(n, Lend{what});
+    settle();
+  }
+  // Its owner refuses that from now on, also after a restart.
+  void refuse(std::size_t n, const Refusals& refusals) {
+    refused[n] = refusals;
+    step(n, Refuse{refusals});
     settle();
   }
   // The process is gone: its links are lost, what it was computing with it.
@@ -347,6 +356,7 @@ class Pool {
   std::map<std::string, std::size_t> sent;  // between workers, by kind
   std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
   Duration unit_takes = 1ms;                                               // to compute
+  std::map<std::size_t, Refusals> refused = {};                            // by its owner, of each
 
  private:
   void step(std::size_t n, PeerEvent event) {
