@@ -40,7 +40,7 @@ inline tl::unexpected<StoreError> failed(const std::string& doing,
 
 struct ContentStore::Impl {
   std::filesystem::path folder;
-  RootsCache cache;
+  TreeCache cache;
   std::mutex mutex;  // guards `partials` and the files behind them
   std::map<ContentId, Partial> partials;
   std::mutex room_mutex;  // guards what follows; taken after `mutex` where both are
@@ -69,9 +69,9 @@ struct ContentStore::Impl {
   void remove_left_over() const;
   Result<void, StoreError> keep(const ContentId& id, NewFile& file);
   Result<ContentId, StoreError> put(ByteView bytes);
-  Result<std::shared_ptr<const BlockRoots>, StoreError> roots_of(const ContentId& id, int fd,
-                                                                 std::uint64_t length);
-  void remember_roots(const ContentId& id, BlockRoots roots);
+  Result<std::shared_ptr<const MerkleTree>, StoreError> tree_of(const ContentId& id, int fd,
+                                                                std::uint64_t length);
+  std::shared_ptr<const MerkleTree> remember_roots(const ContentId& id, BlockRoots roots);
   void drop(const ContentId& id);
 
   Partial* resume(const ContentId& id, std::uint64_t length);
