@@ -67,9 +67,13 @@ void BulkWindow::adapt(const Path& path, Time now) {
   const auto queue = std::max(kQueueTime, path.shortest_round_trip / kQueueShare);
   const auto window = static_cast<double>(bytes_);
   const bool no_queue = path.round_trip < path.shortest_round_trip + queue / kNoticed;
-  const double fits = bytes_a_second_ * Seconds(path.shortest_round_trip + queue).count();
+  const Seconds round_trip(path.shortest_round_trip + queue);
+  const double fits = bytes_a_second_ * round_trip.count();
+  // On a far path, where one step more is many bytes, by less.
+  const double growth =
+      std::min(kGrowthMax, round_trip / std::max<Seconds>(path.shortest_round_trip, kInstant));
   const double next =
-      no_queue ? kGrowthMax * window : std::clamp(fits, kShrinkMax * window, kGrowthMax * window);
+      no_queue ? growth * window : std::clamp(fits, kShrinkMax * window, kGrowthMax * window);
   bytes_ = std::clamp(static_cast<std::uint64_t>(next), least, kWindowMax);
 }
 

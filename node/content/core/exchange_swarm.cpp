@@ -179,7 +179,7 @@ void Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
 // has come from the others.
 void Exchange::hand_back(const ContentId& id, const Want& want, const NodeId& from,
                          const Holdings& holdings, ExchangeActions& actions) const {
-  if (holdings.bits.size() > kDealtBytes || !sources_.at(from).linked) return;
+  if (!want.sources.at(from).greeted || holdings.bits.size() > kDealtBytes) return;
   Holdings news{id, want.length, holdings.first_block, holdings.bits, true};
   bool any = false;
   for (std::size_t i = 0; i < news.bits.size(); ++i) {

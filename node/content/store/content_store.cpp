@@ -219,6 +219,15 @@ void ContentStore::drop(const ContentId& id) {
   impl_->drop(id);
 }
 
+bool ContentStore::is_as_checked(const ContentId& id) const {
+  const std::lock_guard lock(impl_->mutex);
+  const auto& checked = impl_->checked;
+  struct stat about {};
+  return checked && checked->id == id && ::stat(impl_->file_of(id).c_str(), &about) == 0 &&
+         about.st_ino == checked->inode && about.st_mtim.tv_sec == checked->changed.tv_sec &&
+         about.st_mtim.tv_nsec == checked->changed.tv_nsec;
+}
+
 ContentOpened ContentStore::perform(const OpenContent& action) {
   ContentOpened opened{action.id, action.length, false, {}, action.for_reader};
   if (const auto length = impl_->length_of(action.id)) {

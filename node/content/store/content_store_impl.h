@@ -43,6 +43,13 @@ struct ContentStore::Impl {
   TreeCache cache;
   std::mutex mutex;  // guards `partials` and the files behind them
   std::map<ContentId, Partial> partials;
+  // The content that became whole last, every block of it checked as it came, and its file then.
+  struct Checked {
+    ContentId id;
+    ino_t inode = 0;
+    timespec changed{};
+  };
+  std::optional<Checked> checked;
   std::mutex room_mutex;  // guards what follows; taken after `mutex` where both are
   std::uint64_t bytes_max = 0;
   std::set<ContentId> needed;
@@ -76,6 +83,7 @@ struct ContentStore::Impl {
 
   Partial* resume(const ContentId& id, std::uint64_t length);
   void discard(const ContentId& id);
+  void note_checked(const ContentId& id);
   int write_block(const StoreBlock& block, Partial& partial, std::uint64_t index);
   // Of a content that is not whole, as far as this process knows it.
   std::optional<Block> read_partial(const ContentId& id, std::uint64_t index);
