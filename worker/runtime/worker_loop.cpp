@@ -144,7 +144,7 @@ void WorkerLoop::perform(PeerAction action) {
         using Action = std::decay_t<decltype(what)>;
         if constexpr (std::is_same_v<Action, Dial> || std::is_same_v<Action, Probe> ||
                       std::is_same_v<Action, Send> || std::is_same_v<Action, Drop>) {
-          parts_.link.perform(what);
+          parts_.link.perform(std::move(what));
         } else if constexpr (std::is_same_v<Action, Tell>) {
           log_line(what.level, std::move(what.text));
         } else if constexpr (std::is_same_v<Action, Store> || std::is_same_v<Action, Erase> ||

@@ -162,6 +162,7 @@ class Exchange {
     Instant measured_from = {};
     std::uint64_t measured_bytes = 0;
     std::size_t window = limits::kContentWindow;
+    std::size_t window_aim = limits::kContentWindow;
     std::uint64_t given_bytes = 0;  // good ones
   };
   struct Question {  // the disk was asked what is here
@@ -226,6 +227,9 @@ class Exchange {
   void greet(Instant now, const ContentId&, Want&, ExchangeActions&);
   void greet_one(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
   void take_holdings(const ContentId&, Want&, const NodeId&, const Holdings&);
+  void hand_back(const ContentId&, const Want&, const NodeId&, const Holdings&,
+                 ExchangeActions&) const;
+  void take_handed_back(const NodeId& fan, const Holdings&, ExchangeActions&);
   void forget_holdings(Want&, Offer&);
   void claimed_in_vain(const ContentId&, Want&, const NodeId&, std::uint64_t block);
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
