@@ -50,6 +50,30 @@ TEST(CopyBook, WhoComputedAnOutputHoldsItAndSoDoesWhoKeepsACopy) {
   EXPECT_THAT(book.holders_of(content(4)), IsEmpty());
 }
 
+// A full disk, and then a crash, take a receipt and leave what was written of its holders: the
+// sequence is another receipt's after that.
+TEST(CopyBook, WhoKeepsACopyOfOneReceiptDoesNotHoldTheNextOneOfThatSequence) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1)}));
+  book.recall(5, content(1), node(8));
+  book.recall(5, content(2), node(9));
+  book.recall(6, content(1), node(9));
+  EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(1), node(8)));
+  EXPECT_EQ(book.lots().size(), 1U) << "nobody can be asked to copy what has no receipt";
+}
+
+TEST(CopyBook, OutputsAreTheSameLotForEverybodyWhereTheyAreTheSameOutputs) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1)}));
+  book.note(receipt(6, {content(1), content(2)}, {node(2)}));
+  book.note(receipt(7, {content(1)}, {node(3)}));
+  EXPECT_THAT(book.lots_named(content(1)), ElementsAre(5, 7));
+  const ContentId both = CopyBook::name_of({content(1), content(2)});
+  EXPECT_THAT(book.lots_named(both), ElementsAre(6));
+  EXPECT_NE(both, CopyBook::name_of({content(2), content(1)}));
+  EXPECT_THAT(book.lots_named(content(2)), IsEmpty());
+}
+
 TEST(CopyBook, WhenTheJobIsOverItsInputsAreNoConcernOfItsAnyMore) {
   CopyBook book;
   book.note(receipt(5, {content(1)}, {node(1)}));
