@@ -258,6 +258,16 @@ TEST(Peer, AStragglersUnitsAreComputedAgain) {
   EXPECT_EQ(units_that_end(pool, 300, UnitEnd::kVerified), 300u);
 }
 
+TEST(Peer, WhoHasGoneIsNotWaitedForToShowWhatItCommitted) {
+  Pool pool(4);
+  const JobId job = pool.submit(1, pool.manifest(40, 2));
+  pool.want_receipts(1, job);
+  ASSERT_TRUE(pool.compute(2, honest));
+  pool.kill(2);
+  pool.run(honest, 6);  // as many seconds: it is asked once others are done, and has ten to answer
+  EXPECT_EQ(units_that_end(pool, 40, UnitEnd::kVerified), 40u);
+}
+
 TEST(Peer, ACancelledJobIsDroppedByItsWorkers) {
   Pool pool(3);
   const JobId job = pool.submit(1, pool.manifest(100000, 2));
