@@ -90,27 +90,6 @@ TEST(Copies, TheLossOfTwoHoldersAfterEachOtherIsSurvivedAlsoWhenTheLeaderIsOneOf
   EXPECT_EQ(job.fetched, 40U);
 }
 
-// Its first units came from the one who had them all, and its leader gave it none.
-TEST(Copies, WhoseUnitsWereLootHoldsCopiesLikeAnybodyElse) {
-  Pool pool;
-  pool.worker();
-  JobSpec spec = Pool::job_of(4, 20s, 1);
-  spec.kernel.output_bytes = kOutputBytes;
-  JobRun& job = pool.submit(spec);
-  ASSERT_TRUE(pool.run_until_ended(job, 1));
-  pool.run(2s);  // it has asked for all that is left by now
-  const NodeIndex thief = pool.worker();
-  ASSERT_TRUE(all_verified(pool, job));
-  ASSERT_GT(pool.world().node(thief).peer->status().units_stolen, 0U);
-  const std::vector<ContentId> outputs = outputs_of(job);
-  EXPECT_EQ(fewest_copies(pool, outputs), 1U);
-  ASSERT_TRUE(pool.world().run_until([&] { return fewest_copies(pool, outputs) == 2; }, 60s));
-  pool.restart(thief);
-  EXPECT_TRUE(pool.world().node(thief).disk.holds(FactKind::kPart, job.id, 0));
-  ASSERT_TRUE(pool.run_until_finished());
-  EXPECT_EQ(pool.judgement(), "");
-}
-
 TEST(Copies, InputsOutliveThreeLossesAndTheSubmitterNeedNotBeThere) {
   Pool pool;
   pool.workers(7);
