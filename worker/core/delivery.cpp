@@ -18,12 +18,15 @@ void Delivery::add(const Receipt& receipt, Bytes encoded) {
 }
 
 // A group that could not be stored is tried again later, and others may be durable before it.
-void Delivery::stored(std::uint64_t sequence, Outbox& out) {
+void Delivery::stored(std::uint64_t sequence) {
   stored_ahead_.insert(sequence);
   while (!stored_ahead_.empty() && *stored_ahead_.begin() <= last_stored_ + 1) {
     last_stored_ = std::max(last_stored_, *stored_ahead_.begin());
     stored_ahead_.erase(stored_ahead_.begin());
   }
+}
+
+void Delivery::advance(Outbox& out) {
   std::vector<NodeId> ids;  // pump() may end a reading
   for (const auto& [id, _] : readers_) ids.push_back(id);
   for (const NodeId& id : ids) pump(id, readers_.at(id), out);

@@ -19,7 +19,9 @@ class Delivery {
   Delivery(JobId job, std::uint64_t last_sequence) : job_(job), last_stored_(last_sequence) {}
 
   void add(const Receipt& receipt, Bytes encoded);
-  void stored(std::uint64_t sequence, Outbox& out);
+  void stored(std::uint64_t sequence);
+  // Hands out what has become durable: once for all that did so together.
+  void advance(Outbox& out);
   void request(const NodeId& reader, const ResultsRequest& request, Outbox& out);
   void loaded(const NodeId& reader, std::vector<Bytes> receipts, Outbox& out);
   void reader_lost(const NodeId& reader);

@@ -143,6 +143,7 @@ using PeerEvent = std::variant<Started, Lend, DeadlineReached, LinkUp, LinkLost,
 struct Store {  // one group: all of it durable, then StoreDone
   std::uint64_t token = 0;
   std::vector<StoredFact> facts;
+  bool awaited = true;  // if not, its StoreDone may come with the next event, or 100 ms late
 };
 // Nothing of it is needed any more. Takes effect in the order of Store and Erase.
 struct Erase {

@@ -247,6 +247,7 @@ void Stewardship::on_content(Instant now, const ContentId& id, const std::string
 void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
                             const std::string& error, Outbox& out) {
   if (error.empty()) disk_fails_ = false;
+  std::set<JobId> advanced;
   for (const StoredFact& fact : facts) {
     Entry* found = entry(fact.job);
     if (found == nullptr) continue;
@@ -269,7 +270,8 @@ void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
         begin(now, *found, out);
         break;
       case FactKind::kReceipt:
-        found->job->delivery().stored(fact.sequence, out);
+        found->job->delivery().stored(fact.sequence);
+        advanced.insert(fact.job);
         note_end(now, *found, out);
         break;
       case FactKind::kControl:
@@ -292,6 +294,9 @@ void Stewardship::on_stored(Instant now, const std::vector<StoredFact>& facts,
       case FactKind::kHolder:
         break;
     }
+  }
+  for (const JobId& job : advanced) {
+    if (Entry* found = entry(job)) found->job->delivery().advance(out);
   }
 }
 

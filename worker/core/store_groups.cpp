@@ -6,6 +6,8 @@ namespace shoal {
 namespace {
 
 constexpr Duration kTogether = 100ms;  // between two groups that nobody waits for
+// The peer that is awake anyway after so much of it does not wake once more for the rest.
+constexpr Duration kNearly = 75ms;
 constexpr Duration kRetry = 5s;
 // Groups that the disk has not answered. What comes then waits for it in one more.
 constexpr std::size_t kUnderWayMax = 256;
@@ -14,12 +16,13 @@ constexpr std::size_t kUnderWayMax = 256;
 
 bool StoreGroups::due(Instant now, const Outbox& out) const {
   if (!out.stores() || under_way_.size() >= kUnderWayMax) return false;
-  return out.hurried() || now >= stored_at_ + kTogether;
+  return out.hurried() || now >= stored_at_ + kNearly;
 }
 
 void StoreGroups::store(Instant now, Outbox& out) {
   stored_at_ = now;
-  Store store{.token = next_token_++, .facts = out.take_facts()};
+  const bool awaited = out.hurried();
+  Store store{.token = next_token_++, .facts = out.take_facts(), .awaited = awaited};
   under_way_.emplace(store.token, Group{store.facts, now});
   out.act(std::move(store));
 }

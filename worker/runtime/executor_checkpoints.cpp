@@ -48,7 +48,7 @@ void ExecutorKeeper::Impl::take_checkpoint(ExecutorLane& lane,
     return;
   }
   told->second = now;
-  events.push_back(StateSaved{task.chunk, checkpoint.unit, to_bytes(checkpoint.state)});
+  events.emplace_back(StateSaved{task.chunk, checkpoint.unit, to_bytes(checkpoint.state)});
 }
 
 void ExecutorKeeper::Impl::drop_checkpoints_of_done(const ExecutorTask& task,

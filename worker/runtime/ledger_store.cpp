@@ -13,11 +13,17 @@
 #include "worker/runtime/ledger_database.h"
 
 namespace shoal {
+namespace {
+
+constexpr Duration kUnawaited = std::chrono::milliseconds(100);
+
+}  // namespace
 
 struct LedgerStore::Impl {
   std::optional<LedgerDatabase> writing, reading;  // the writer's and the reader's own
   int ready = -1;                                  // an eventfd: `events` is not empty
   std::vector<LedgerWrite> taken_up;               // the network thread's own, until flush()
+  std::size_t under_way = 0;                       // its own as well: groups without a StoreDone
 
   std::mutex mutex;  // guards all below
   std::condition_variable to_write_changed, to_read_changed;
@@ -28,16 +34,17 @@ struct LedgerStore::Impl {
 
   std::thread writer, reader;
 
-  void report(std::vector<LedgerEvent> more);
+  void report(std::vector<LedgerEvent> more, bool awaited);
   void write_all();
   void read_all();
 };
 
-void LedgerStore::Impl::report(std::vector<LedgerEvent> more) {
+void LedgerStore::Impl::report(std::vector<LedgerEvent> more, bool awaited) {
   {
     const std::lock_guard lock(mutex);
     for (LedgerEvent& event : more) events.push_back(std::move(event));
   }
+  if (!awaited) return;
   const std::uint64_t one = 1;
   // Fails only when the count is at its end: then the descriptor is readable anyway.
   [[maybe_unused]] const ssize_t wrote = ::write(ready, &one, sizeof one);
@@ -53,12 +60,14 @@ void LedgerStore::Impl::write_all() {
     const auto done = writing->write(writes);
     std::vector<LedgerEvent> results;
     results.reserve(writes.size());
+    bool awaited = !done;
     for (const LedgerWrite& write : writes) {
       const auto* group = std::get_if<Store>(&write);
       if (group == nullptr) continue;
       results.push_back(StoreDone{group->token, done ? std::string() : done.error().what});
+      awaited |= group->awaited;
     }
-    report(std::move(results));
+    report(std::move(results), awaited);
     lock.lock();
   }
 }
@@ -78,7 +87,7 @@ void LedgerStore::Impl::read_all() {
       receipts = std::vector<Bytes>{};
     }
     results.push_back(ReceiptsLoaded{wanted.job, wanted.reader, std::move(*receipts)});
-    report(std::move(results));
+    report(std::move(results), true);
     lock.lock();
   }
 }
@@ -128,7 +137,10 @@ Result<RecoveredState, LedgerError> LedgerStore::recover() {
   return RecoveredState{std::move(*facts)};
 }
 
-void LedgerStore::perform(Store store) { impl_->taken_up.emplace_back(std::move(store)); }
+void LedgerStore::perform(Store store) {
+  impl_->taken_up.emplace_back(std::move(store));
+  ++impl_->under_way;
+}
 void LedgerStore::perform(Erase erase) { impl_->taken_up.emplace_back(std::move(erase)); }
 
 void LedgerStore::flush() {
@@ -151,12 +163,24 @@ void LedgerStore::perform(LoadReceipts wanted) {
 
 int LedgerStore::descriptor() const { return impl_->ready; }
 
+std::optional<Duration> LedgerStore::next_timeout() const {
+  if (impl_->under_way == 0) return std::nullopt;
+  return kUnawaited;
+}
+
 std::vector<LedgerEvent> LedgerStore::collect() {
   // Read first: an event that comes in between leaves the descriptor readable.
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(impl_->ready, &count, sizeof count);
-  const std::lock_guard lock(impl_->mutex);
-  return std::exchange(impl_->events, {});
+  std::vector<LedgerEvent> events;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    events = std::exchange(impl_->events, {});
+  }
+  for (const LedgerEvent& event : events) {
+    if (std::holds_alternative<StoreDone>(event)) --impl_->under_way;
+  }
+  return events;
 }
 
 }  // namespace shoal

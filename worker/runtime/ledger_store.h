@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,8 +53,11 @@ class LedgerStore {
   // Sees all stores whose StoreDone has been collected.
   void perform(LoadReceipts);
 
-  // Readable when collect() has something.
+  // Readable when collect() has something that is awaited.
   int descriptor() const;
+  // How long collect() may be put off; nothing: until the descriptor is readable. A thread that is
+  // woken for what can wait is the dearest part of storing it.
+  std::optional<Duration> next_timeout() const;
   // What has happened since the last call. Does not block.
   std::vector<LedgerEvent> collect();
 

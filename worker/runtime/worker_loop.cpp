@@ -76,12 +76,11 @@ void WorkerLoop::run() {
     // Before what has come in the meantime: a pause is meant now.
     parts_.control.serve(
         [this](std::string_view question) { return owner_.answer(boottime_now(), question); });
-    if (readable.at(1)) {
-      for (LedgerEvent& event : parts_.ledger.collect()) {
-        if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
-        if (auto* done = std::get_if<StoreDone>(&event)) step(std::move(*done));
-        if (auto* loaded = std::get_if<ReceiptsLoaded>(&event)) step(std::move(*loaded));
-      }
+    // Also when it did not call: what nobody awaits is seen when there is something else.
+    for (LedgerEvent& event : parts_.ledger.collect()) {
+      if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
+      if (auto* done = std::get_if<StoreDone>(&event)) step(std::move(*done));
+      if (auto* loaded = std::get_if<ReceiptsLoaded>(&event)) step(std::move(*loaded));
     }
     collect();
     owner_.tick(boottime_now());
@@ -191,6 +190,7 @@ std::chrono::nanoseconds WorkerLoop::time_to_wait() {
   if (const auto deadline = parts_.peer.next_deadline()) wait = std::min(wait, *deadline - now);
   if (const auto deadline = owner_.next_deadline()) wait = std::min(wait, *deadline - now);
   if (const auto timeout = parts_.keeper.next_timeout()) wait = std::min(wait, *timeout);
+  if (const auto timeout = parts_.ledger.next_timeout()) wait = std::min(wait, *timeout);
   return std::max(wait, Duration(0));
 }
 

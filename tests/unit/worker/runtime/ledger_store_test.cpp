@@ -148,6 +148,34 @@ TEST_F(LedgerStoreTest, AnswersEveryStoreInItsOrder) {
   EXPECT_EQ(ledger->recover()->facts.size(), 50U);
 }
 
+TEST_F(LedgerStoreTest, WhatNobodyAwaitsWakesNobody) {
+  auto ledger = open();
+  EXPECT_FALSE(ledger->next_timeout());
+  ledger->perform(Store{.token = 1, .facts = {receipt(job(1), 1)}, .awaited = false});
+  ledger->flush();
+  const auto calls = [&] {
+    pollfd descriptor{ledger->descriptor(), POLLIN, 0};
+    return ::poll(&descriptor, 1, 0) != 0;
+  };
+  std::vector<LedgerEvent> events;
+  while (events.empty()) {
+    EXPECT_TRUE(ledger->next_timeout());
+    ASSERT_FALSE(calls());
+    ::sched_yield();
+    events = ledger->collect();
+  }
+  EXPECT_EQ(std::get<StoreDone>(events.at(0)).token, 1U);
+  EXPECT_FALSE(ledger->next_timeout());
+  // With one that is awaited it comes at once, and in its order.
+  ledger->perform(Store{.token = 2, .facts = {receipt(job(1), 2)}, .awaited = false});
+  ledger->perform(Store{.token = 3, .facts = {receipt(job(1), 3)}});
+  ledger->flush();
+  events = await(*ledger, 2);
+  EXPECT_EQ(std::get<StoreDone>(events.at(0)).token, 2U);
+  EXPECT_EQ(std::get<StoreDone>(events.at(1)).token, 3U);
+  EXPECT_FALSE(calls());
+}
+
 TEST_F(LedgerStoreTest, NothingIsWrittenBeforeFlush) {
   auto ledger = open();
   ledger->perform(Store{1, {receipt(job(1), 1)}});
