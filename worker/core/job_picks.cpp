@@ -16,6 +16,9 @@ constexpr std::size_t kOpenBatchesMax = 32'768;
 // with while it tells how long that took. More may be minutes of work, and as long as those last it
 // verifies nothing for others, who may be gone by then with all that they had committed.
 constexpr std::uint64_t kProbeUnitsPerThread = 2;
+// To find out that nobody has anything to spare takes a link, a question and an answer for each who
+// might have. Where a unit takes as long as that, a second replica at once is the better use.
+constexpr std::uint64_t kLongUnitNs = 1'000'000'000;
 constexpr Duration kVerifyWork = 1s;
 constexpr Duration kLeastPrimaryWork = 100ms;
 constexpr Duration kHalfLeasedWork = 200ms;
@@ -179,7 +182,8 @@ JobLed::Pick JobLed::pick_for(Instant now, const NodeId& worker, const Member& m
   if (!leader && !primaries_last) {
     if (pick = pick_fresh(worker, member); pick.units > 0) return pick;
   }
-  if (primaries_last || member.sent_to_steal) {
+  const bool theft_is_slow = unit_ns_of(member) >= kLongUnitNs;
+  if (primaries_last || member.sent_to_steal || theft_is_slow) {
     if (pick = pick_half_leased(now, worker, member); pick.units > 0) return pick;
   }
   if (primaries_last) {
