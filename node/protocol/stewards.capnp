@@ -175,9 +175,10 @@ struct Kept {
   # 32 bytes.
 
   output @1 :Data;
-  # 32 bytes: the content id of the first large output in the receipt (unasked, of any of them); zeros:
-  # program and inputs. Each
-  # steward counts its receipts for itself, so that a sequence would mean something else to another.
+  # 32 bytes: the content id of the receipt's large output; of several, the hash of their content ids,
+  # one after the other; zeros: program and inputs. Each steward counts its receipts for itself, so
+  # that a sequence would mean something else to another. Of what is held no more, unasked: the content
+  # id of any one output.
 
   holder @4 :Rendezvous.NodeId;
   # The worker.

@@ -20,6 +20,20 @@ TEST(Work, AStragglerIsDoubled) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// It begins its second unit after 100 s. Who knew all speeds beforehand would be done in 120 s, and
+// it is done with that in 200.
+TEST(Work, TheEndOfAJobDoesNotWaitForItsSlowestWorker) {
+  Pool pool;
+  pool.workers(8);
+  WorkerSpec slow;
+  slow.speed = 0.2;
+  pool.worker(slow);
+  JobRun& job = pool.submit(Pool::job_of(24, 20s));
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_LT(Pool::seconds_of(job), 160);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
 TEST(Work, AThiefGetsHalf) {
   std::uint64_t stolen = 0;
   // Whether anything is left to be stolen is chance: in six pools it is somewhere.

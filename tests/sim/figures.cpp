@@ -1,6 +1,7 @@
 #include "tests/sim/figures.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace shoal::sim {
@@ -89,6 +90,44 @@ void measure_work(const World& world, Span span, double units, SimReport& report
   if (known > 0) report.steals_share = stolen / known;
 }
 
+// What whole units come to within `span`, one after the other on each thread.
+struct WholeUnits {
+  double units = 0;
+  double capacity = 0;  // as Work has it, without what workers that left could not have finished
+};
+
+WholeUnits whole_units_within(const World& world, Span span, double unit_ns) {
+  WholeUnits all;
+  for (const auto& node : world.nodes()) {
+    if (node->kind != NodeKind::kWorker) continue;
+    for (const Node::Life& life : node->lives) {
+      const Time until = std::min(span.last, life.until.value_or(span.last));
+      const Time stay = std::max<Time>(0, until - std::max(span.first, life.from));
+      const double work = static_cast<double>(stay) * node->worker.speed;
+      const double units = std::floor(work / unit_ns);
+      const bool left = life.until && *life.until <= span.last;
+      all.units += units * node->worker.threads;
+      all.capacity += (left ? units * unit_ns : work) * node->worker.threads;
+    }
+  }
+  return all;
+}
+
+void measure_best(const World& world, Span span, double units, SimReport& report) {
+  const double replicas = units * report.options.quorum;
+  const double unit_ns = report.options.unit_ms * 1e6;
+  if (whole_units_within(world, span, unit_ns).units < replicas) return;
+  Span best = span;
+  for (Time too_short = span.first; best.last - too_short > 1'000'000;) {
+    const Time middle = too_short + (best.last - too_short) / 2;
+    const bool enough = whole_units_within(world, {span.first, middle}, unit_ns).units >= replicas;
+    (enough ? best.last : too_short) = middle;
+  }
+  report.makespan_best_s = static_cast<double>(best.last - best.first) / 1e9;
+  report.efficiency_best =
+      work_of(units, report.options) / whole_units_within(world, best, unit_ns).capacity;
+}
+
 void measure_membership(const World& world, Network& network, SimReport& report) {
   std::set<NodeIndex> keepers;
   for (const auto& job : world.jobs()) {
@@ -143,6 +182,7 @@ void measure(World& world, SimReport& report) {
   double units = 0;
   const Span span = measure_jobs(world, report, units);
   measure_work(world, span, units, report);
+  measure_best(world, span, units, report);
   measure_membership(world, world.network(), report);
   double coordinator_bytes = 0;
   for (const NodeIndex coordinator : world.of_kind(NodeKind::kCoordinator)) {

@@ -24,6 +24,8 @@ std::string json_of(const SimReport& report) {
   json["efficiency"] = rounded(report.efficiency);
   json["efficiency_until_90"] = rounded(report.efficiency_until_90);
   json["busy_until_90"] = rounded(report.busy_until_90);
+  json["efficiency_best"] = rounded(report.efficiency_best);
+  json["makespan_best_s"] = rounded(report.makespan_best_s);
   json["share_redundant"] = rounded(report.share_redundant);
   json["share_cancelled"] = rounded(report.share_cancelled);
   json["share_in_hand"] = rounded(report.share_in_hand);

@@ -93,6 +93,23 @@ TEST(Swarm, GivesEverybodyAllOfItThoughAllOfThemComeAndGo) {
   EXPECT_EQ(json_of(run_swarm(options)), json_of(report));
 }
 
+// Nine units of a second on four machines: one of them does three.
+TEST(Figures, TheBestIsWholeUnitsOnEveryThread) {
+  SimOptions options;
+  options.peers = 4;
+  options.quorum = 1;
+  options.unit_ms = 1000;
+  options.units = 8;
+  const SimReport even = simulate(options);
+  EXPECT_NEAR(even.makespan_best_s, 2, 0.01);
+  EXPECT_NEAR(even.efficiency_best, 1, 0.01);
+  options.units = 9;
+  const SimReport odd = simulate(options);
+  EXPECT_NEAR(odd.makespan_best_s, 3, 0.01);
+  EXPECT_NEAR(odd.efficiency_best, 0.75, 0.01);
+  EXPECT_LT(odd.efficiency, odd.efficiency_best);
+}
+
 TEST(Hash, DependsOnTheSeed) {
   SimOptions options;
   options.peers = 4;

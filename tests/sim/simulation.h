@@ -75,6 +75,10 @@ struct SimReport {
   // second: the truth lies between them.
   double efficiency_until_90 = 0;
   double busy_until_90 = 0;
+  // What who knew all speeds and departures beforehand would have come to, without a message: in
+  // each stay of a worker whole units follow each other, as many as fit, whoever they are for.
+  double makespan_best_s = 0;
+  double efficiency_best = 0;
   double share_redundant = 0;  // computed, and not needed
   double share_cancelled = 0;  // begun, and no longer wanted
   double share_idle = 0;       // neither

@@ -65,6 +65,16 @@ std::vector<std::uint64_t> Batches::unanswered_since(Instant moment) const {
   return ids;
 }
 
+std::vector<std::uint64_t> Batches::unanswered_by(const NodeId& worker) const {
+  std::vector<std::uint64_t> ids;
+  for (auto it = by_worker_.lower_bound({worker, 0});
+       it != by_worker_.end() && it->first.first == worker; ++it) {
+    const Batch& batch = batches_.at(it->second);
+    if (batch.asked && waiting_.contains({batch.asked_at, it->second})) ids.push_back(it->second);
+  }
+  return ids;
+}
+
 std::optional<Instant> Batches::oldest_unanswered() const {
   if (waiting_.empty()) return std::nullopt;
   return waiting_.begin()->first;

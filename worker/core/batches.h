@@ -44,6 +44,7 @@ class Batches {
   void mark_answered(std::uint64_t id);
   // Batches that were asked before `moment` and have not answered.
   std::vector<std::uint64_t> unanswered_since(Instant moment) const;
+  std::vector<std::uint64_t> unanswered_by(const NodeId& worker) const;
   std::optional<Instant> oldest_unanswered() const;
   std::size_t size() const { return batches_.size(); }
 

@@ -6,6 +6,7 @@
 #include "node/protocol/receipt_check.h"
 #include "node/protocol/terms.h"
 #include "worker/core/admission.h"
+#include "worker/core/copy_book.h"
 
 namespace shoal {
 namespace {
@@ -119,15 +120,18 @@ void Custody::set_end(const JobId& job, Part& part, UnixMs until) {
 
 // --- copies
 
-Result<Custody::Wish, std::string> Custody::wish_of(const NodeId& from, const Keep& keep) const {
-  const auto no = [](std::string why) { return tl::unexpected(std::move(why)); };
+Custody::Wish Custody::wish_of(const NodeId& from, const Keep& keep) const {
   Wish wish;
+  const auto no = [&](std::string why) {
+    wish.objection = std::move(why);
+    return std::move(wish);
+  };
   Receipt receipt;
   if (!keep.receipt.empty()) {
     auto decoded = decode_receipt(keep.receipt);
     if (!decoded) return no("the receipt is unreadable: " + decoded.error().what);
     receipt = std::move(*decoded);
-    if (!receipt.outputs.large.empty()) wish.output = receipt.outputs.large.front();
+    if (!receipt.outputs.large.empty()) wish.output = CopyBook::name_of(receipt.outputs.large);
   }
   const auto part = parts_.find(keep.job);
   if (part == parts_.end()) return no("this worker has no part in the job");
@@ -151,19 +155,18 @@ Result<Custody::Wish, std::string> Custody::wish_of(const NodeId& from, const Ke
 }
 
 void Custody::on_keep(const NodeId& from, const Keep& keep, Outbox& out) {
-  auto wish = wish_of(from, keep);
-  Copying copying{.job = keep.job, .output = {}, .asker = from};
-  if (wish) copying.output = wish->output;
+  const Wish wish = wish_of(from, keep);
+  Copying copying{.job = keep.job, .output = wish.output, .asker = from, .error = wish.objection};
   const auto again = std::find_if(copying_.begin(), copying_.end(), [&](const Copying& other) {
     return other.job == keep.job && other.output == copying.output && other.asker == from;
   });
-  if (wish && again != copying_.end()) return;  // it is answered when it is done
-  copying.error = !wish                            ? wish.error()
-                  : copying_.size() >= kCopyingMax ? "this worker makes enough copies already"
-                                                   : "";
+  if (copying.error.empty()) {
+    if (again != copying_.end()) return;  // it is answered when it is done
+    if (copying_.size() >= kCopyingMax) copying.error = "this worker makes enough copies already";
+  }
   if (!copying.error.empty()) return answer(copying, out);
   for (const Signed& holder : keep.holders) copying.sources.push_back(holder.signer);
-  copying.waiting.assign(wish->contents.begin(), wish->contents.end());
+  copying.waiting.assign(wish.contents.begin(), wish.contents.end());
   copying_.push_back(std::move(copying));
   if (copying_.back().waiting.empty()) write_down(copying_.back());
   fetch_more(copying_.back());

@@ -84,9 +84,10 @@ class Custody {
   struct Wish {  // what a Keep is about
     ContentId output;
     std::vector<ContentName> contents;
+    std::string objection;  // why it is not granted; empty: it is
   };
   void end_now(const JobId&, Part&, Outbox&);
-  Result<Wish, std::string> wish_of(const NodeId& from, const Keep&) const;
+  Wish wish_of(const NodeId& from, const Keep&) const;
   void fetch_more(Copying&);
   void write_down(Copying&);
   void answer(const Copying&, Outbox&);

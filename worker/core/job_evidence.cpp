@@ -158,7 +158,11 @@ void JobLed::ask_reveal(Instant now, std::uint64_t id, RevealDetail detail, Outb
   Batch& batch = *batches_.find(id);
   if (batch.asked && *batch.asked >= detail) return;
   const bool comes_unasked = manifest_->quorum == 1 && !batch.asked;
-  batches_.mark_asked(id, detail, now);
+  const auto member = members_.find(batch.worker);
+  const bool gone =
+      !lost_.contains(batch.worker) && (member == members_.end() || !member->second.linked);
+  // Who has gone will not answer: its commitment lapses at once, and counts again when it is back.
+  batches_.mark_asked(id, detail, gone ? now - limits::kRevealTimeout : now);
   if (comes_unasked) return;  // with nobody to copy from, workers show as they commit
   out.send(batch.worker,
            RevealRequest{.job = id_, .range = batch.range, .part = batch.range, .detail = detail});

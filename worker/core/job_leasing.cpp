@@ -6,7 +6,7 @@
 namespace shoal {
 namespace {
 
-constexpr std::size_t kHungryServedAtOnce = 16;
+constexpr std::size_t kHungryInVainAtOnce = 16;  // tried, and nothing fits them
 constexpr std::size_t kHoldersOffered = 3;
 constexpr Duration kLinkGrace = 2s;
 constexpr Duration kStragglerLook = 1s;
@@ -168,10 +168,9 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
 void JobLed::serve_hungry(Instant now, Outbox& out) {
   if (!wants_workers() || hungry_.empty()) return;
   if (!units_.anything_to_lease()) return;
-  std::size_t tries = std::min(hungry_.size(), kHungryServedAtOnce);
   std::vector<NodeId> still;
   std::size_t at = 0;
-  for (; at < hungry_.size() && tries > 0; ++at, --tries) {
+  for (; at < hungry_.size() && still.size() < kHungryInVainAtOnce; ++at) {
     const NodeId worker = hungry_[at];
     auto it = members_.find(worker);
     if (it == members_.end() || !it->second.linked || !it->second.hungry) continue;
@@ -379,6 +378,25 @@ bool JobLed::worker_gone(Instant now, const NodeId& worker) {
   return true;
 }
 
+// What they held, whose link is lost for too long, goes elsewhere, and what they were asked to show
+// is not waited for: back again, they commit to it again. True: there was one.
+bool JobLed::lapse_lost(Instant now, Outbox& out) {
+  std::vector<NodeId> gone;
+  for (const auto& [worker, since] : lost_) {
+    if (now - since >= kLinkGrace) gone.push_back(worker);
+  }
+  for (const NodeId& worker : gone) {
+    lost_.erase(worker);
+    lapse_all(worker);
+    for (std::uint64_t batch : batches_.unanswered_by(worker)) {
+      reject_batch(now, batch, ReplicaState::kLapsed, out);
+    }
+    const auto member = members_.find(worker);
+    if (member != members_.end() && !member->second.asked) members_.erase(member);
+  }
+  return !gone.empty();
+}
+
 void JobLed::on_deadline(Instant now, Outbox& out) {
   if (!leading_ || !active()) return;
   bool returned = false;
@@ -393,18 +411,7 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
     lapse(id, lease.held);
     returned = true;
   }
-  for (auto it = lost_.begin(); it != lost_.end();) {
-    if (now - it->second < kLinkGrace) {
-      ++it;
-      continue;
-    }
-    lapse_all(it->first);
-    if (auto gone = members_.find(it->first); gone != members_.end() && !gone->second.asked) {
-      members_.erase(gone);
-    }
-    it = lost_.erase(it);
-    returned = fewer = true;
-  }
+  if (lapse_lost(now, out)) returned = fewer = true;
   if (silence_look_ && *silence_look_ <= now) {
     silence_look_ = now + context_.config.lease;
     if (count_out_silent(now)) {
@@ -436,9 +443,8 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
     next_straggler_look_.reset();
     returned = looked = true;
   }
-  looking_for_stragglers_ = looked;
   if (returned) serve_hungry(now, out);
-  looking_for_stragglers_ = false;
+  if (looked) double_stragglers(now, out);
   const bool anyone_hungry = std::any_of(hungry_.begin(), hungry_.end(), [&](const NodeId& id) {
     auto it = members_.find(id);
     return it != members_.end() && it->second.linked && it->second.hungry;

@@ -166,7 +166,6 @@ class JobLed {
   Pick pick_verify(const NodeId& worker, const Member& member);
   Pick pick_half_leased(Instant now, const NodeId& worker, const Member& member);
   bool all_late(Instant now, const UnitMap::Segment&) const;
-  Pick pick_straggling(Instant now, const NodeId& worker, const Member& member);
   bool eligible(const UnitMap::Segment&, const NodeId& worker, const Member&) const;
   bool leader_must_verify(const UnitMap::Segment&) const;
   bool blind_verifiers_suffice() const;
@@ -176,6 +175,16 @@ class JobLed {
   // thousands of members nobody counts them anew for each.
   void count(const NodeId& worker, const Member& member, int sign);
   std::uint64_t threads_here() const { return std::max<std::uint64_t>(threads_here_, 1); }
+
+  // --- which units once more, near the end (job_stragglers.cpp) ---
+  struct Late {
+    Duration more{};  // that the run is expected to take from now on
+    UnitIndex first = 0;
+  };
+  void double_stragglers(Instant now, Outbox& out);
+  std::deque<Late> longest_to_go(Instant now);
+  Duration more_time(Instant now, const Replica&, std::uint64_t ahead) const;
+  bool may_double(UnitIndex first, const NodeId& worker, const Member&) const;
 
   // --- leasing (job_leasing.cpp) ---
   bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
@@ -188,6 +197,7 @@ class JobLed {
   void lapse(std::uint64_t lease, const RangeSet& units);
   void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
   void lapse_all(const NodeId& worker);
+  bool lapse_lost(Instant now, Outbox& out);
   Duration longest_lease() const;
   bool count_out_silent(Instant now);
 
@@ -275,8 +285,6 @@ class JobLed {
   std::optional<Instant> next_straggler_look_;
   std::optional<Instant> rest_ends_;     // of the first one that rests
   std::optional<Instant> silence_look_;  // then silent workers are counted out
-  // Only then: what is late is so for seconds, and looking through what is not costs the most.
-  bool looking_for_stragglers_ = false;
   // At first, a worker that is here and has not asked yet is believed to be about to.
   std::optional<Instant> settling_until_;
   std::string storage_trouble_;

@@ -16,6 +16,9 @@ constexpr std::size_t kOpenBatchesMax = 32'768;
 // with while it tells how long that took. More may be minutes of work, and as long as those last it
 // verifies nothing for others, who may be gone by then with all that they had committed.
 constexpr std::uint64_t kProbeUnitsPerThread = 2;
+// To find out that nobody has anything to spare takes a link, a question and an answer for each who
+// might have. Where a unit takes as long as that, a second replica at once is the better use.
+constexpr std::uint64_t kLongUnitNs = 1'000'000'000;
 constexpr Duration kVerifyWork = 1s;
 constexpr Duration kLeastPrimaryWork = 100ms;
 constexpr Duration kHalfLeasedWork = 200ms;
@@ -165,32 +168,6 @@ bool JobLed::all_late(Instant now, const UnitMap::Segment& segment) const {
   });
 }
 
-// What others hold and have not moved for long is computed once more, by one worker at a time.
-JobLed::Pick JobLed::pick_straggling(Instant now, const NodeId& worker, const Member& member) {
-  Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
-  const auto& shelf = units_.covered();
-  if (!looking_for_stragglers_ || shelf.empty()) return pick;
-  // From a random place: were the same runs looked at first each time, a large pool's last
-  // stragglers would never be found behind them.
-  auto it = shelf.lower_bound(*shelf.begin() + rng_.below(*shelf.rbegin() - *shelf.begin() + 1));
-  const std::size_t most = std::min(shelf.size(), kScanRuns);
-  for (std::size_t scanned = 0; scanned < most && pick.units < member.threads; ++scanned, ++it) {
-    if (it == shelf.end()) it = shelf.begin();
-    const UnitIndex first = *it;
-    const auto& segment = units_.segments().at(first);
-    if (!eligible(segment, worker, member)) continue;
-    if (!all_late(now, segment)) continue;
-    if (worker == context_.self && manifest_->quorum > 1 && blind_verifiers_suffice() &&
-        !leader_must_verify(segment)) {
-      continue;
-    }
-    const std::uint64_t size = std::min(segment.last - first, member.threads - pick.units);
-    pick.ranges.push_back({first, first + size});
-    pick.units += size;
-  }
-  return pick;
-}
-
 JobLed::Pick JobLed::pick_for(Instant now, const NodeId& worker, const Member& member) {
   Pick pick;
   const bool leader = worker == context_.self;
@@ -205,7 +182,8 @@ JobLed::Pick JobLed::pick_for(Instant now, const NodeId& worker, const Member& m
   if (!leader && !primaries_last) {
     if (pick = pick_fresh(worker, member); pick.units > 0) return pick;
   }
-  if (primaries_last || member.sent_to_steal) {
+  const bool theft_is_slow = unit_ns_of(member) >= kLongUnitNs;
+  if (primaries_last || member.sent_to_steal || theft_is_slow) {
     if (pick = pick_half_leased(now, worker, member); pick.units > 0) return pick;
   }
   if (primaries_last) {
@@ -214,7 +192,6 @@ JobLed::Pick JobLed::pick_for(Instant now, const NodeId& worker, const Member& m
   if (leader) {
     if (pick = pick_verify(worker, member); pick.units > 0) return pick;
   }
-  if (member.sent_to_steal) return pick_straggling(now, worker, member);
   return {};
 }
 

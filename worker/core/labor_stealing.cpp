@@ -139,6 +139,7 @@ void Labor::on_steal_reply(Instant now, const NodeId& from, const StealReply& re
     job->victims.clear();
   }
   job->hungry = false;
+  save_task(*job);  // it may never be given any by the leader
   RangeSet& unsettled = job->unsettled[transfer->lease];
   for (Range range : transfer->ranges) {
     if (range.last > job->manifest->units) continue;

@@ -64,7 +64,7 @@ enum class FactKind : std::uint8_t {
   kCopied = 14,    // ids of contents that it fetched as copies; likewise
   kPartEnds = 15,  // when all that goes: sequence = Unix time in ms
   // A worker that keeps a copy for a job that this node keeps: key = node id in `about`; sequence =
-  // of the receipt whose large outputs are meant
+  // of the receipt whose large outputs are meant, and their name (CopyBook::name_of())
   kHolder = 16,
 };
 inline constexpr FactKind kLastFactKind = FactKind::kHolder;

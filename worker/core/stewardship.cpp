@@ -85,9 +85,7 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
         found->ended = static_cast<UnixMs>(fact.sequence);
         custody_.over(fact.job, kept_until(*found));
         break;
-      case FactKind::kHolder:
-        found->job->copies().hold(fact.sequence, fact.about);
-        break;
+      case FactKind::kHolder:  // once all receipts are there
       case FactKind::kManifest:
       case FactKind::kPeer:
       case FactKind::kTask:
@@ -100,6 +98,12 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
       case FactKind::kPartEnds:
         break;
     }
+  }
+  for (const StoredFact& fact : facts) {
+    if (fact.kind != FactKind::kHolder) continue;
+    Entry* found = entry(fact.job);
+    const auto name = ContentId::from_bytes(fact.bytes);
+    if (found != nullptr && name) found->job->copies().recall(fact.sequence, *name, fact.about);
   }
 }
 

@@ -203,35 +203,45 @@ void Stewardship::on_own_receipts(Instant now, ReceiptsLoaded& loaded, Outbox& o
   if (ask != asks_.end()) {
     return ask_to_keep(now, *found, *ask, std::move(receipts.front()), out);
   }
-  // It is not on the disk yet, or too large for a message: what waits for it begins anew.
-  std::erase_if(asks_,
-                [&](const CopyAsk& other) { return other.job == loaded.job && !other.sent; });
+  // What was to be read first is not on the disk yet, or too large for a message: the others need
+  // not wait for it.
+  const auto first = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
+    return other.job == loaded.job && !other.sent;
+  });
+  if (first != asks_.end()) asks_.erase(first);
+  if (sees_to_copies(*found)) ask_for_copies(now, *found, out);
 }
 
 // From who was asked, or from a fellow steward who asked him.
 void Stewardship::on_kept(Instant now, const NodeId& from, const Kept& kept, Outbox& out) {
   Entry* found = entry(kept.job);
   if (found == nullptr) return;
-  const auto lot = kept.output.is_zero() ? std::optional(CopyBook::kInputs)
-                                         : found->job->copies().lot_of(kept.output);
-  if (!lot) return;
+  const std::vector<std::uint64_t> lots = kept.output.is_zero()
+                                              ? std::vector{CopyBook::kInputs}
+                                              : found->job->copies().lots_named(kept.output);
   const auto ask = std::find_if(asks_.begin(), asks_.end(), [&](const CopyAsk& other) {
-    return other.job == kept.job && other.lot == *lot && other.worker == from;
+    return other.job == kept.job && other.worker == from &&
+           std::find(lots.begin(), lots.end(), other.lot) != lots.end();
   });
-  if (ask == asks_.end()) {
-    if (kept.held && fellow(*found, from)) note_holder(*found, *lot, kept.holder, out);
-    if (!kept.held && kept.holder == from) {  // it held it, and does no more
-      found->job->copies().lose(*lot, from);
-      look_for_copies(now);
-    }
+  const bool asked = ask != asks_.end();
+  if (!asked && !kept.held && kept.holder == from) {  // it held it, and does no more
+    found->job->copies().lose(kept.output, from);
+    look_for_copies(now);
     return;
   }
+  const bool believed = kept.held && (asked || fellow(*found, from));
+  for (const std::uint64_t lot : lots) {
+    if (believed) note_holder(*found, lot, asked ? from : kept.holder, out);
+  }
+  if (!asked) return;
+  const auto lot = found->job->copies().lots().find(ask->lot);
   asks_.erase(ask);
   if (kept.held) {
-    note_holder(*found, *lot, from, out);
     tell_fellows(*found, kept, out);
-  } else if (holders_here(now, found->job->copies().lots().at(*lot)) == 0) {
-    found->job->copies().note_stranger(*lot, from);
+  } else if (lot == found->job->copies().lots().end()) {
+    // Program and inputs of a job that is over by now.
+  } else if (holders_here(now, lot->second) == 0) {
+    found->job->copies().note_stranger(lot->first, from);
   } else {
     found->unwilling[from] = now;
     out.tell(LogLevel::kInfo, "worker " + short_hex(from) + " holds no copy for job " +
@@ -243,12 +253,13 @@ void Stewardship::on_kept(Instant now, const NodeId& from, const Kept& kept, Out
 }
 
 void Stewardship::note_holder(Entry& entry, std::uint64_t lot, const NodeId& holder, Outbox& out) {
-  if (!entry.job->copies().hold(lot, holder) || lot == CopyBook::kInputs) return;
+  CopyBook& copies = entry.job->copies();
+  if (!copies.hold(lot, holder) || lot == CopyBook::kInputs) return;
   out.store_soon(StoredFact{.kind = FactKind::kHolder,
                             .job = entry.job->id(),
                             .sequence = lot,
                             .about = holder,
-                            .bytes = {}});
+                            .bytes = to_bytes(copies.lots().at(lot).name.view())});
 }
 
 void Stewardship::forget_asks_of(const NodeId& worker) {

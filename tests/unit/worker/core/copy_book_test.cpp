@@ -53,13 +53,41 @@ TEST(CopyBook, WhoComputedAnOutputHoldsItAndSoDoesWhoKeepsACopy) {
 TEST(CopyBook, WhoHoldsItNoMoreIsNotCounted) {
   CopyBook book;
   book.note(receipt(5, {content(1)}, {node(1), node(2)}));
-  book.note(receipt(6, {content(2)}, {node(1)}));
-  book.lose(5, node(1));
-  book.lose(5, node(1));
-  book.lose(6, node(9));
-  book.lose(7, node(1));
-  EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(2)));
+  book.note(receipt(6, {content(2), content(3)}, {node(1)}));
+  book.note(receipt(7, {content(1)}, {node(1)}));
+  book.lose(content(1), node(1));
+  book.lose(content(1), node(1));
+  book.lose(content(2), node(9));
+  book.lose(content(9), node(1));
+  EXPECT_THAT(book.holders_of(content(1)), IsEmpty()) << "of the last of its receipts";
+  EXPECT_THAT(book.lots().at(5).holders, ElementsAre(node(2)));
   EXPECT_THAT(book.holders(), UnorderedElementsAre(Pair(node(1), 1), Pair(node(2), 1)));
+  book.lose(content(3), node(1));
+  EXPECT_THAT(book.holders_of(content(2)), IsEmpty()) << "what is held together is lost together";
+}
+
+// A full disk, and then a crash, take a receipt and leave what was written of its holders: the
+// sequence is another receipt's after that.
+TEST(CopyBook, WhoKeepsACopyOfOneReceiptDoesNotHoldTheNextOneOfThatSequence) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1)}));
+  book.recall(5, content(1), node(8));
+  book.recall(5, content(2), node(9));
+  book.recall(6, content(1), node(9));
+  EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(1), node(8)));
+  EXPECT_EQ(book.lots().size(), 1U) << "nobody can be asked to copy what has no receipt";
+}
+
+TEST(CopyBook, OutputsAreTheSameLotForEverybodyWhereTheyAreTheSameOutputs) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1)}));
+  book.note(receipt(6, {content(1), content(2)}, {node(2)}));
+  book.note(receipt(7, {content(1)}, {node(3)}));
+  EXPECT_THAT(book.lots_named(content(1)), ElementsAre(5, 7));
+  const ContentId both = CopyBook::name_of({content(1), content(2)});
+  EXPECT_THAT(book.lots_named(both), ElementsAre(6));
+  EXPECT_NE(both, CopyBook::name_of({content(2), content(1)}));
+  EXPECT_THAT(book.lots_named(content(2)), IsEmpty());
 }
 
 TEST(CopyBook, WhenTheJobIsOverItsInputsAreNoConcernOfItsAnyMore) {

@@ -5,6 +5,7 @@
 
 #include "node/protocol/terms.h"
 #include "tests/unit/node/protocol/receipts.h"
+#include "worker/core/copy_book.h"
 
 namespace shoal {
 namespace {
@@ -145,7 +146,9 @@ TEST_F(CustodyTest, NobodyFillsADisksWithWhatIsNotHisJobs) {
     custody_.on_keep(from, keep(job, &shown), out_);
     EXPECT_THAT(custody_.take_content_needs(), IsEmpty());
     const auto kept = answers();
-    return kept.size() == 1 && !kept[0].held ? kept[0].detail : "it was taken";
+    if (kept.size() != 1 || kept[0].held) return std::string("it was taken");
+    EXPECT_EQ(kept[0].output, CopyBook::name_of(shown.outputs.large)) << "what is refused?";
+    return kept[0].detail;
   };
   EXPECT_THAT(refused(steward_.id(), proof), HasSubstr("no part"));
   custody_.take_part(job, what);

@@ -258,6 +258,53 @@ TEST(Peer, AStragglersUnitsAreComputedAgain) {
   EXPECT_EQ(units_that_end(pool, 300, UnitEnd::kVerified), 300u);
 }
 
+// It had ten seconds to answer. Its link is lost before it is asked, for a moment or for longer.
+TEST(Peer, WhoHasGoneIsNotWaitedForToShowWhatItCommitted) {
+  for (const Duration away : {0s, 5s}) {
+    Pool pool(4);
+    const JobId job = pool.submit(1, pool.manifest(40, 2));
+    pool.want_receipts(1, job);
+    ASSERT_TRUE(pool.compute(2, honest));
+    pool.kill(2);
+    pool.wait(away);
+    pool.run(honest, 6);  // as many seconds
+    EXPECT_EQ(units_that_end(pool, 40, UnitEnd::kVerified), 40u) << away.count();
+  }
+}
+
+// Its leader gave it none, and asks it for a copy all the same.
+TEST(Peer, WhoseFirstUnitsAreLootHasAPartInTheJob) {
+  Pool pool(3);
+  std::vector<Kept> kept;
+  pool.meddle = [&](std::size_t from, std::size_t to, Message& message) {
+    const auto* answer = std::get_if<Kept>(&message);
+    if (answer != nullptr && from == 3) kept.push_back(*answer);
+    return to != 3 || !std::holds_alternative<LeaseGrant>(message);
+  };
+  const Manifest manifest = pool.manifest(4000, 1);
+  const JobId job = pool.submit(1, manifest);
+  const TermChain terms{pool.term(pool.submitter(), job, 1, {1})};
+  LeaseGrant introduction;
+  introduction.job = job;
+  introduction.epoch = 1;
+  introduction.manifest = sign_fact(pool.submitter(), Purpose::kManifest, encode(manifest));
+  introduction.terms = terms;
+  pool.say_as(1, 3, introduction);
+  pool.say_as(1, 3, Keep{.job = job, .terms = terms, .receipt = {}, .holders = {}});
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_FALSE(kept[0].held) << "it only knows of the job";
+  const Transfer loot{
+      .job = job, .epoch = 1, .lease = 1, .ranges = {{0, 2}}, .from = pool.id(2), .to = pool.id(3)};
+  StealReply reply;
+  reply.job = job;
+  reply.transfer = sign_fact(test::PlainSigner(2), Purpose::kTransfer, encode(loot));
+  pool.say_as(2, 3, reply);
+  pool.say_as(1, 3, Keep{.job = job, .terms = terms, .receipt = {}, .holders = {}});
+  pool.pass(1s);  // it is written down first
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_TRUE(kept[1].held) << kept[1].detail;
+}
+
 TEST(Peer, ACancelledJobIsDroppedByItsWorkers) {
   Pool pool(3);
   const JobId job = pool.submit(1, pool.manifest(100000, 2));

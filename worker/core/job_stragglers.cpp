@@ -1,0 +1,121 @@
+#include <algorithm>
+
+#include "worker/core/job_led.h"
+
+// Near the end there are more workers than units. Whoever waits then computes once more what is
+// expected to take longest where it is, the quickest worker what takes longest of all. Rules (why
+// each is there):
+//
+// - A unit ends with the last of as many replicas as the quorum wants, whichever are the soonest.
+//   So a second double of a unit is worth something only where the first is slow as well.
+// - The worker must be done well before the others: by a second, and by a quarter of what the unit
+//   takes it. A pool of short units, which are over before anybody could help, gets no doubles.
+// - Who is late is expected to take as long again as it is late by now. So nobody is waited for who
+//   has gone quietly, and one who was reckoned a little too quick is not doubled for that.
+namespace shoal {
+namespace {
+
+constexpr Duration kLeastGain = 1s;
+constexpr std::int64_t kGainShare = 4;         // a quarter
+constexpr std::size_t kRunsLookedAt = 16'384;  // at once: a leader of many small runs stays quick
+constexpr Duration kNever = 86'400s;
+
+}  // namespace
+
+// What a replica will take from now on; `ahead` units of its lease, itself included, are to be
+// done.
+Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ahead) const {
+  const auto member = members_.find(replica.worker);
+  if (replica.state == ReplicaState::kCommitted) {
+    const bool here = member != members_.end() && member->second.linked;
+    const bool to_be_shown =
+        here || lost_.contains(replica.worker) || batches_.find(replica.batch)->opened;
+    return to_be_shown ? Duration{} : kNever;
+  }
+  const Lease& lease = *leases_.find(replica.lease);
+  const Duration taken = now - std::max(lease.granted, lease.progressed);
+  const std::uint64_t unit_ns =
+      member == members_.end() ? job_unit_ns_ : unit_ns_of(member->second);
+  // Nobody has finished a unit yet: there is nothing to expect, and some time is patience.
+  if (unit_ns == 0) return taken > context_.config.lease / 2 ? taken : Duration{};
+  const std::uint64_t threads = member == members_.end() ? 1 : member->second.threads;
+  const std::uint64_t turns = (ahead + threads - 1) / threads;
+  if (turns > static_cast<std::uint64_t>(kNever.count()) / unit_ns) return kNever;
+  const Duration expected(static_cast<std::int64_t>(turns * unit_ns));
+  return expected > taken ? expected - taken : taken - expected;
+}
+
+// Runs that are computed everywhere where they need to be, and how long that will take: the longest
+// first.
+std::deque<JobLed::Late> JobLed::longest_to_go(Instant now) {
+  const auto& shelf = units_.covered();
+  std::deque<Late> all;
+  std::map<std::uint64_t, std::uint64_t> ahead;  // by lease, of the runs so far
+  // From a random place, so that where there are too many each has its turn.
+  auto it =
+      shelf.size() <= kRunsLookedAt
+          ? shelf.begin()
+          : shelf.lower_bound(*shelf.begin() + rng_.below(*shelf.rbegin() - *shelf.begin() + 1));
+  for (std::size_t n = std::min(shelf.size(), kRunsLookedAt); n > 0; --n, ++it) {
+    if (it == shelf.end()) it = shelf.begin();
+    const auto& segment = units_.segments().at(*it);
+    std::vector<Duration> times;
+    for (const Replica& replica : segment.replicas) {
+      if (replica.state == ReplicaState::kLeased) ahead[replica.lease] += segment.last - *it;
+      if (replica.state == ReplicaState::kLeased || replica.state == ReplicaState::kCommitted) {
+        times.push_back(more_time(now, replica, ahead[replica.lease]));
+      }
+    }
+    std::sort(times.begin(), times.end());
+    const std::size_t wanted = manifest_->quorum - std::min(segment.agreed, manifest_->quorum - 1);
+    all.push_back({times.size() < wanted ? kNever : times[wanted - 1], *it});
+  }
+  std::sort(all.begin(), all.end(), [](const Late& a, const Late& b) {
+    return a.more != b.more ? a.more > b.more : a.first < b.first;
+  });
+  return all;
+}
+
+void JobLed::double_stragglers(Instant now, Outbox& out) {
+  if (!wants_workers() || units_.covered().empty()) return;
+  std::vector<std::pair<std::uint64_t, NodeId>> waiting;  // and what a unit takes them
+  for (const NodeId& id : hungry_) {
+    const auto found = members_.find(id);
+    if (found == members_.end()) continue;
+    const Member& member = found->second;
+    if (!member.linked || !member.hungry || member.rests_until > now) continue;
+    waiting.emplace_back(unit_ns_of(member), id);
+  }
+  if (waiting.empty()) return;
+  std::sort(waiting.begin(), waiting.end());
+  std::deque<Late> late = longest_to_go(now);
+  for (const auto& [unit_ns, id] : waiting) {
+    const Duration own(static_cast<std::int64_t>(unit_ns));
+    const Duration worth = own + std::max(kLeastGain, own / kGainShare);
+    Member& member = members_.at(id);
+    Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
+    for (auto run = late.begin();
+         run != late.end() && run->more >= worth && pick.units < member.threads;) {
+      if (!may_double(run->first, id, member)) {
+        ++run;
+        continue;
+      }
+      const std::uint64_t size =
+          std::min(units_.segments().at(run->first).last - run->first, member.threads - pick.units);
+      pick.ranges.push_back({run->first, run->first + size});
+      pick.units += size;
+      run = late.erase(run);
+    }
+    if (pick.units > 0) grant(now, id, member, pick, out);
+    if (late.empty() || late.front().more < worth) return;  // the others are slower
+  }
+}
+
+bool JobLed::may_double(UnitIndex first, const NodeId& worker, const Member& member) const {
+  const auto& segment = units_.segments().at(first);
+  if (!eligible(segment, worker, member)) return false;
+  return worker != context_.self || manifest_->quorum == 1 || !blind_verifiers_suffice() ||
+         leader_must_verify(segment);
+}
+
+}  // namespace shoal
