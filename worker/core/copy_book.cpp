@@ -46,8 +46,10 @@ bool CopyBook::hold(std::uint64_t lot, const NodeId& holder) {
 void CopyBook::lose(const ContentId& output, const NodeId& holder) {
   std::vector<std::uint64_t> lots = lots_named(output);
   if (const auto lot = lot_of_.find(output); lot != lot_of_.end()) lots.push_back(lot->second);
+  if (output.is_zero()) lots = {kInputs};
   for (const std::uint64_t lot : lots) {
-    if (std::erase(lots_.at(lot).holders, holder) == 0) continue;
+    const auto found = lots_.find(lot);
+    if (found == lots_.end() || std::erase(found->second.holders, holder) == 0) continue;
     if (--holders_.at(holder) == 0) holders_.erase(holder);
   }
 }

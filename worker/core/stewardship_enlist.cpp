@@ -104,7 +104,7 @@ void Stewardship::on_declined(Instant now, Entry& entry, const NodeId& from, con
   if (!entry.resigned.emplace(from, now).second) return;
   out.tell(LogLevel::kWarning, "steward " + short_hex(from) + " keeps job " +
                                    short_hex(entry.job->id()) + " no more: " + why);
-  entry.job->copies().lose(CopyBook::kInputs, from);
+  entry.job->copies().lose(ContentId{}, from);  // program and inputs
   look_for_copies(now);
 }
 

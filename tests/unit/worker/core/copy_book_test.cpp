@@ -66,6 +66,17 @@ TEST(CopyBook, WhoHoldsItNoMoreIsNotCounted) {
   EXPECT_THAT(book.holders_of(content(2)), IsEmpty()) << "what is held together is lost together";
 }
 
+TEST(CopyBook, ProgramAndInputsAreLostByNoName) {
+  CopyBook book;
+  book.lose(ContentId{}, node(1));
+  book.hold(CopyBook::kInputs, node(1));
+  book.hold(CopyBook::kInputs, node(2));
+  book.note(receipt(5, {content(1)}, {node(1)}));
+  book.lose(ContentId{}, node(1));
+  EXPECT_THAT(book.lots().at(CopyBook::kInputs).holders, ElementsAre(node(2)));
+  EXPECT_THAT(book.holders_of(content(1)), ElementsAre(node(1)));
+}
+
 // A full disk, and then a crash, take a receipt and leave what was written of its holders: the
 // sequence is another receipt's after that.
 TEST(CopyBook, WhoKeepsACopyOfOneReceiptDoesNotHoldTheNextOneOfThatSequence) {
