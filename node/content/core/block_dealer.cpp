@@ -36,13 +36,15 @@ std::vector<std::uint64_t> BlockDealer::asked(Instant now, const NodeId& fan, st
   return found == fans_.end() ? std::vector<std::uint64_t>{} : fill(now, found->second);
 }
 
-// Its hand goes to the others. What it had asked for may never reach them: they will ask for it
-// themselves, when nothing else is left.
+// Its hand goes to the others. What it had asked for may never reach them: when nothing else is
+// left to be dealt they are told of everything at once, since who has all of it does not stay for
+// long.
 void BlockDealer::leave(const NodeId& fan) {
   const auto found = fans_.find(fan);
   if (found == fans_.end()) return;
   for (const auto& [block, since] : found->second.hand) dealt_.reset(block);
   fans_.erase(found);
+  if (dealt_.all()) news_at_ = {};
 }
 
 std::vector<BlockDealer::Deal> BlockDealer::deal_again(Instant now) {

@@ -74,6 +74,17 @@ TEST(BlockDealer, WhatLiesTooLongIsDealtToThoseWhoHaveNothing) {
   EXPECT_THAT(deals[0].blocks, SizeIs(7));
 }
 
+TEST(BlockDealer, WhoLeavesWhenAllIsDealtMayTakeTheLastWithHim) {
+  BlockDealer dealer(8 * kBlockBytes, 0);
+  dealer.join(kNow, kAnn);
+  dealer.join(kNow, kBob);
+  for (std::uint64_t block = 0; block < 8; ++block) dealer.asked(kNow, kAnn, block);
+  EXPECT_THAT(dealer.take_idle(kNow), IsEmpty());
+  dealer.leave(kAnn);
+  EXPECT_LE(dealer.next_deadline(), kNow);
+  EXPECT_THAT(dealer.take_idle(kNow), ::testing::ElementsAre(kBob));
+}
+
 TEST(BlockDealer, AllAreToldOfEverythingOnceNobodyAsksForAnythingNew) {
   BlockDealer dealer(8 * kBlockBytes, 0);
   dealer.join(kNow, kAnn);

@@ -284,6 +284,20 @@ TEST_F(Swarm, TwoSeedsSendHalfOfItEach) {
             1.2 * static_cast<double>(kBlocks * kBlockBytes) / kSeedRate / 2);
 }
 
+TEST_F(Swarm, WhoLeavesTheMomentThatItIsDoneHoldsUpNobody) {
+  constexpr double kSeedRate = 10e6;
+  const std::size_t seed = add_seed(kSeedRate);
+  std::vector<std::size_t> fetchers;
+  for (int i = 0; i < 3; ++i) fetchers.push_back(add(kFast));
+  for (const std::size_t i : fetchers) fetch(i, {seed});
+  const auto done = [&](std::size_t i) { return members_[i].done.has_value(); };
+  ASSERT_TRUE(run_until([&] { return std::any_of(fetchers.begin(), fetchers.end(), done); }));
+  stop(*std::find_if(fetchers.begin(), fetchers.end(), done));
+  const Instant left = now_;
+  ASSERT_TRUE(all_done(fetchers));
+  EXPECT_LE(seconds(now_ - left), 0.5);
+}
+
 TEST_F(Swarm, WhatOneWasDealtAndKeepsToItselfTheOthersGetFromTheSeed) {
   const std::size_t seed = add_seed(10e6);
   const std::size_t miser = add(kFast, Manner::kKeeps);
