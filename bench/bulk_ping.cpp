@@ -104,8 +104,8 @@ class Fetcher {
   void perform(ExchangeActions actions) {
     const Instant now = boottime_now();
     for (ExchangeAction& action : actions) {
-      if (const auto* send = std::get_if<Send>(&action)) {
-        link_->perform(*send);
+      if (auto* send = std::get_if<Send>(&action)) {
+        link_->perform(std::move(*send));
       } else if (const auto* open = std::get_if<OpenContent>(&action)) {
         perform(exchange_.on_opened(now, {open->id, open->length, false, {}, open->for_reader}));
       } else if (const auto* store = std::get_if<StoreBlock>(&action)) {

@@ -163,6 +163,18 @@ int Process::end() {
   return status;
 }
 
+int Process::await_end(Deadline deadline) {
+  int status = 0;
+  while (!status_ && std::chrono::steady_clock::now() < deadline) {
+    if (::waitpid(pid_, &status, WNOHANG) != 0) {
+      status_ = status;
+    } else {
+      std::this_thread::sleep_for(kLookEvery);
+    }
+  }
+  return end();
+}
+
 std::chrono::nanoseconds cpu_time(pid_t pid) {
   clockid_t clock{};
   timespec time{};

@@ -44,6 +44,9 @@ class Process {
   // SIGTERM, and SIGKILL where that does not help. What waitpid(2) says of it; at once if it has
   // ended already.
   int end();
+  // The same of one that ends by itself: its stdout ends a moment before it does. SIGTERM only after
+  // the deadline.
+  int await_end(Deadline deadline);
 
  private:
   Process(pid_t pid, int out) : pid_(pid), out_(out) {}

@@ -52,7 +52,7 @@ Result<double, std::string> program(const fs::path& name,
   while ((*process)->read_line(line, Clock::now() + kPatience) == Process::Read::kLine) {
   }
   const double rate = mib_a_second(start);
-  const int status = (*process)->end();
+  const int status = (*process)->await_end(Clock::now() + kPatience);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return rate;
   return tl::unexpected(name.string() + " failed");
 }

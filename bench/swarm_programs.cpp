@@ -71,7 +71,7 @@ Measured await_ends(const Processes& peers) {
     Process::Read read = Process::Read::kLine;
     while (read == Process::Read::kLine) read = peer->read_line(line, deadline);
     if (read == Process::Read::kLate) return tl::unexpected(std::string("a peer is not done"));
-    const int status = peer->end();
+    const int status = peer->await_end(deadline);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
       return tl::unexpected(std::string("a peer failed"));
     }

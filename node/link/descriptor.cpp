@@ -76,13 +76,12 @@ std::optional<std::uint64_t> bytes_written_to(int fd, const FarEnd& far_end) {
 
 std::optional<Path> path_of(int fd, const FarEnd& far_end) {
   if (fd < 0 || far_end_of(fd) != far_end) return std::nullopt;
-  const auto info =
-      tcp_info_of(fd, offsetof(tcp_info, tcpi_min_rtt) + sizeof(tcp_info{}.tcpi_min_rtt));
+  const auto info = tcp_info_of(
+      fd, offsetof(tcp_info, tcpi_bytes_retrans) + sizeof(tcp_info{}.tcpi_bytes_retrans));
   if (!info) return std::nullopt;
-  const std::uint32_t shortest = std::min(info->tcpi_min_rtt, info->tcpi_rtt);
-  const std::uint32_t spread = std::min(info->tcpi_rttvar, info->tcpi_rtt - shortest);
-  return Path{info->tcpi_bytes_acked, std::chrono::microseconds(info->tcpi_rtt - spread),
-              std::chrono::microseconds(shortest)};
+  return Path{info->tcpi_bytes_acked, info->tcpi_bytes_sent - info->tcpi_bytes_retrans,
+              info->tcpi_snd_mss, std::chrono::microseconds(info->tcpi_rtt),
+              std::chrono::microseconds(std::min(info->tcpi_min_rtt, info->tcpi_rtt))};
 }
 
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {

@@ -28,9 +28,9 @@ std::optional<std::uint64_t> bytes_written_to(int fd, const FarEnd& far_end);
 // How the connection's path is doing.
 struct Path {
   std::uint64_t acknowledged = 0;  // bytes that the far end has said to have, since it stands
-  // Of late, without what it varies by: a busy machine or a bad radio makes some longer, a queue
-  // all.
-  std::chrono::microseconds round_trip{0};
+  std::uint64_t departed = 0;      // bytes that have left this machine, since it stands
+  std::uint64_t segment_bytes = 0;
+  std::chrono::microseconds round_trip{0};           // of late
   std::chrono::microseconds shortest_round_trip{0};  // of the last minutes
 };
 std::optional<Path> path_of(int fd, const FarEnd& far_end);

@@ -57,7 +57,7 @@ std::uint16_t Link::port() const { return impl_->sockets_->port(); }
 void Link::set_record(Signed record) { impl_->record_ = std::move(record); }
 void Link::perform(const Dial& action) { impl_->dial(action); }
 void Link::perform(const Probe& action) { impl_->probe(action); }
-void Link::perform(const Send& action) { impl_->send(action); }
+void Link::perform(Send action) { impl_->send(std::move(action)); }
 void Link::perform(const Drop& action) { impl_->drop(action); }
 
 std::vector<LinkEvent> Link::wait(std::chrono::nanoseconds timeout, const std::vector<int>& fds,
@@ -144,14 +144,14 @@ void Link::Impl::probe(const Probe& action) {
   start_connection(t, *endpoint);
 }
 
-void Link::Impl::send(const Send& action) {
+void Link::Impl::send(Send action) {
   check(action.bytes.size() <= limits::kMessageBytes, "a message larger than any may be");
   const auto peer = peers_.find(action.peer);
   if (peer == peers_.end()) return;
   Transport& t = transports_.at(peer->second.transports.front());
   ++figures_.messages_out;
   figures_.bytes_out += action.bytes.size();
-  if (action.bulk) return send_bulk(t, action.bytes);
+  if (action.bulk) return send_bulk(t, std::move(action.bytes));
   send_or_keep(t, action.bytes);
 }
 

@@ -54,7 +54,7 @@ class Link {
   void set_record(Signed record);
   void perform(const Dial&);
   void perform(const Probe&);
-  void perform(const Send&);  // to a peer without a link: dropped
+  void perform(Send);  // to a peer without a link: dropped
   void perform(const Drop&);
   // Waits until an event is there, one of `fds` is readable, or `timeout` passes; then returns all
   // events at hand. `readable[i]` tells of fds[i].

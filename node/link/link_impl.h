@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "node/link/accepted.h"
+#include "node/link/bulk_window.h"
 #include "node/link/connect_rates.h"
 #include "node/link/endpoint.h"
 #include "node/link/link.h"
@@ -62,9 +63,7 @@ struct Transport {
   // See link_bulk.cpp.
   std::deque<Bytes> bulk;
   std::size_t bulk_sent = 0;  // bytes of its front
-  std::uint64_t bulk_window = 256 << 10;
-  SteadyTime bulk_window_at{};
-  bool bulk_waited = false;  // for the window, since it last changed
+  BulkWindow bulk_window;
   PartReader parts;
 };
 
@@ -75,7 +74,7 @@ struct Link::Impl {
   // --- link.cpp: what Link offers, and the loop ---
   void dial(const Dial&);
   void probe(const Probe&);
-  void send(const Send&);
+  void send(Send);
   void drop(const Drop&);
   std::vector<LinkEvent> wait(std::chrono::nanoseconds timeout, const std::vector<int>& fds,
                               std::vector<bool>& readable);
@@ -101,7 +100,6 @@ struct Link::Impl {
   // --- link_bulk.cpp: what other messages must not wait for ---
   void send_bulk(Transport& t, Bytes bytes);
   bool pump_bulk(Transport& t, SteadyTime now);
-  bool window_is_open(Transport& t, std::size_t bytes, SteadyTime now);
   void read_part(Transport& t, ByteView frame);
 
   // --- link_events.cpp: what comes out of the sockets ---
@@ -143,7 +141,8 @@ struct Link::Impl {
   void forget_backlog(Transport& t);
   void send_or_keep(Transport& t, ByteView bytes);
   void stall(const Transport& t);
-  SendOutcome send_now(Transport& t, ByteView bytes);
+  // `head`: bytes before them, of the same message.
+  SendOutcome send_now(Transport& t, ByteView bytes, ByteView head = {});
   bool take_key(const CurveKey& key);
   void release_key(const CurveKey& key);
   void forget_oldest_admitted();

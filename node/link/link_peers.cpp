@@ -263,11 +263,11 @@ void Link::Impl::stall(const Transport& t) {
   stalled_.insert(t.id);
 }
 
-SendOutcome Link::Impl::send_now(Transport& t, ByteView bytes) {
+SendOutcome Link::Impl::send_now(Transport& t, ByteView bytes, ByteView head) {
   if (!has_room(t)) return SendOutcome::kFull;
-  const SendOutcome outcome = sockets_->send(t.side, t.route, bytes);
+  const SendOutcome outcome = sockets_->send(t.side, t.route, bytes, head);
   if (outcome != SendOutcome::kSent) return outcome;
-  const std::size_t size = wire_bytes_of(bytes.size());
+  const std::size_t size = wire_bytes_of(head.size() + bytes.size());
   t.wire_out += size;
   t.held_bytes += size;
   held_bytes_ += size;

@@ -7,12 +7,6 @@ namespace {
 
 constexpr std::uint32_t kMark = 0xffffffff;
 
-void put(Bytes& to, std::uint32_t number) {
-  for (unsigned shift = 0; shift < 32; shift += 8) {
-    to.push_back(static_cast<std::uint8_t>(number >> shift));
-  }
-}
-
 std::uint32_t number_at(ByteView bytes, std::size_t at) {
   std::uint32_t number = 0;
   for (unsigned i = 0; i < 4; ++i) number |= std::uint32_t{bytes[at + i]} << (8 * i);
@@ -21,13 +15,13 @@ std::uint32_t number_at(ByteView bytes, std::size_t at) {
 
 }  // namespace
 
-Bytes make_part(ByteView bytes, std::size_t bytes_after) {
-  Bytes part;
-  part.reserve(kPartHeaderBytes + bytes.size());
-  put(part, kMark);
-  put(part, static_cast<std::uint32_t>(bytes_after));
-  part.insert(part.end(), bytes.begin(), bytes.end());
-  return part;
+PartHead part_head(std::size_t bytes_after) {
+  PartHead head;
+  for (unsigned i = 0; i < 4; ++i) {
+    head[i] = static_cast<std::uint8_t>(kMark >> (8 * i));
+    head[4 + i] = static_cast<std::uint8_t>(bytes_after >> (8 * i));
+  }
+  return head;
 }
 
 bool PartReader::is_part(ByteView frame) {

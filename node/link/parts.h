@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -13,7 +14,8 @@ namespace shoal {
 // of the message that are still to come after it.
 inline constexpr std::size_t kPartHeaderBytes = 8;
 
-Bytes make_part(ByteView bytes, std::size_t bytes_after);
+using PartHead = std::array<std::uint8_t, kPartHeaderBytes>;
+PartHead part_head(std::size_t bytes_after);
 
 // Puts the parts of one sender together again. They come in order, and one message at a time.
 class PartReader {

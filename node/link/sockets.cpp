@@ -224,17 +224,22 @@ void Sockets::disconnect(const std::string& name, int linger_ms) {
   set(out_, ZMQ_LINGER, 0);
 }
 
-SendOutcome Sockets::send(Side side, std::string_view route, ByteView payload) {
+SendOutcome Sockets::send(Side side, std::string_view route, ByteView payload, ByteView head) {
   void* router = use(side);
   int rc = -1;
   do {
     rc = zmq_send(router, route.data(), route.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT);
   } while (rc < 0 && zmq_errno() == EINTR);
   if (rc < 0) return zmq_errno() == EAGAIN ? SendOutcome::kFull : SendOutcome::kGone;
+  zmq_msg_t message;
+  check(zmq_msg_init_size(&message, head.size() + payload.size()) == 0, "out of memory");
+  auto* data = static_cast<std::uint8_t*>(zmq_msg_data(&message));
+  std::copy(payload.begin(), payload.end(), std::copy(head.begin(), head.end(), data));
   // The router has found the pipe and room in it: the payload cannot be refused any more.
   do {
-    rc = zmq_send(router, payload.data(), payload.size(), ZMQ_DONTWAIT);
+    rc = zmq_msg_send(&message, router, ZMQ_DONTWAIT);
   } while (rc < 0 && (zmq_errno() == EINTR || zmq_errno() == EAGAIN));
+  if (rc < 0) zmq_msg_close(&message);
   return rc < 0 ? SendOutcome::kGone : SendOutcome::kSent;
 }
 

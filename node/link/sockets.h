@@ -82,7 +82,8 @@ class Sockets {
   // Ends what connect(name) began; `linger_ms` for messages still queued.
   void disconnect(const std::string& name, int linger_ms);
 
-  SendOutcome send(Side, std::string_view route, ByteView payload);
+  // `head`, if any, goes before the payload in the same frame.
+  SendOutcome send(Side, std::string_view route, ByteView payload, ByteView head = {});
   // Nothing: no message is there now.
   std::optional<Incoming> receive(Side);
   // The descriptor that the last message came over; -1 where libzmq does not say.

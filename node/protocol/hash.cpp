@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <initializer_list>
+#include <utility>
 
 #include "node/protocol/result.h"
 
@@ -166,6 +168,31 @@ std::vector<Hash256> merkle_range_proof(std::span<const Hash256> leaves, std::ui
     if (level.left_sibling()) proof.push_back(nodes[level.first - 1]);
     if (level.right_sibling()) proof.push_back(nodes[level.last]);
     raise_nodes(nodes);
+  }
+  return proof;
+}
+
+MerkleTree::MerkleTree(std::vector<Hash256> leaves)
+    : nodes_(std::move(leaves)), leaves_(nodes_.size()) {
+  nodes_.reserve(2 * leaves_ + std::bit_width(leaves_));
+  std::size_t level = 0;
+  for (std::size_t width = leaves_; width > 1; width = width / 2 + width % 2) {
+    for (std::size_t i = level; i + 1 < level + width; i += 2) {
+      nodes_.push_back(parent(nodes_[i], nodes_[i + 1]));
+    }
+    level += width;
+    if (width % 2 != 0) nodes_.push_back(Hash256(nodes_[level - 1]));
+  }
+}
+
+std::vector<Hash256> MerkleTree::range_proof(std::uint64_t first, std::uint64_t last) const {
+  check(first < last && last <= leaves_, "MerkleTree: a run outside of the tree");
+  std::vector<Hash256> proof;
+  std::span<const Hash256> nodes(nodes_);
+  for (Level level{leaves_, first, last}; !level.whole(); level.rise()) {
+    if (level.left_sibling()) proof.push_back(nodes[level.first - 1]);
+    if (level.right_sibling()) proof.push_back(nodes[level.last]);
+    nodes = nodes.subspan(level.width);
   }
   return proof;
 }

@@ -33,6 +33,22 @@ Hash256 merkle_root(std::span<const Hash256> leaves);
 // when the run is the whole tree. 0 <= first < last <= leaves.size().
 std::vector<Hash256> merkle_range_proof(std::span<const Hash256> leaves, std::uint64_t first,
                                         std::uint64_t last);
+// All of the tree above some leaves, for those who want many proofs: each costs no more than it is
+// long, where merkle_range_proof() hashes the whole tree. Takes twice the memory of the leaves.
+class MerkleTree {
+ public:
+  explicit MerkleTree(std::vector<Hash256> leaves);
+  std::span<const Hash256> leaves() const { return std::span(nodes_).first(leaves_); }
+  std::size_t nodes() const { return nodes_.size(); }
+  // As merkle_root() and merkle_range_proof() of the leaves.
+  Hash256 root() const { return nodes_.empty() ? Hash256{} : nodes_.back(); }
+  std::vector<Hash256> range_proof(std::uint64_t first, std::uint64_t last) const;
+
+ private:
+  std::vector<Hash256> nodes_;  // level after level, the leaves first and the root last
+  std::size_t leaves_;
+};
+
 // The root that `part` (leaves [first, first + part.size()) of a tree of `count` leaves) and
 // `proof` lead to; nothing where the proof does not have the shape that such a run needs.
 std::optional<Hash256> merkle_root_of_range(std::uint64_t count, std::uint64_t first,

@@ -173,7 +173,7 @@ enum SubmitOutcome {
   invalid @1;        # the manifest does not decode, verify, or make sense
   unknownKernel @2;  # a shipped kernel that this worker does not have
   notTrusted @3;     # native code of a submitter whom the donor does not trust
-  full @4;           # this worker leads as many jobs as it can
+  full @4;           # this worker leads as many jobs as it can, or its owner refuses this one
   storageFailed @5;  # it could not be made durable
 }
 
@@ -276,6 +276,39 @@ struct JobStatus {
 
   thinOutputs @24 :UInt64;
   # Those of them that fewer than two workers hold that the sender can hear.
+
+  keepS @25 :UInt64;
+  # For how many seconds after its end the results are kept, as its manifest says. Zero: an older
+  # sender.
+
+  usage @26 :JobUsage;
+  # What its units took. Absent: none was measured.
+}
+
+struct JobUsage {
+  # What the verified units of a job took, of those that were processes of their own: as the workers
+  # say whose outputs were accepted. Nobody has verified it.
+
+  units @0 :UInt64;
+  # That were measured.
+
+  cpuMsOfAll @1 :UInt64;
+  # The processor time of all of them together, each counted once.
+
+  wallMs @2 :Spread;
+  cpuMs @3 :Spread;
+  memoryKib @4 :Spread;
+  # Of a unit; memory is the most that one of its processes had resident.
+}
+
+struct Spread {
+  # Of many numbers.
+
+  median @0 :UInt32;
+  # Within a thirtieth.
+
+  most @1 :UInt32;
+  # The largest.
 }
 
 struct JobStatusRequest {

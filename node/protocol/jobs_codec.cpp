@@ -171,6 +171,27 @@ void read(StructReader any, SubmitReply& to, Reading& reading) {
 
 namespace {
 
+void write_spread(wire::Spread::Builder to, const Spread& from) {
+  to.setMedian(from.median);
+  to.setMost(from.most);
+}
+Spread read_spread(wire::Spread::Reader from) { return {from.getMedian(), from.getMost()}; }
+
+void write_usage(wire::JobUsage::Builder to, const JobUsage& from) {
+  to.setUnits(from.units);
+  to.setCpuMsOfAll(from.cpu_ms_all);
+  write_spread(to.initWallMs(), from.wall_ms);
+  write_spread(to.initCpuMs(), from.cpu_ms);
+  write_spread(to.initMemoryKib(), from.memory_kib);
+}
+void read_usage(wire::JobUsage::Reader from, JobUsage& to) {
+  to.units = from.getUnits();
+  to.cpu_ms_all = from.getCpuMsOfAll();
+  to.wall_ms = read_spread(from.getWallMs());
+  to.cpu_ms = read_spread(from.getCpuMs());
+  to.memory_kib = read_spread(from.getMemoryKib());
+}
+
 void write_status(wire::JobStatus::Builder to, const JobStatus& from) {
   to.setJob(raw(from.job));
   to.setPhase(static_cast<wire::JobPhase>(from.phase));
@@ -197,6 +218,8 @@ void write_status(wire::JobStatus::Builder to, const JobStatus& from) {
   to.setInputsHeld(from.inputs_held);
   to.setLargeOutputs(from.large_outputs);
   to.setThinOutputs(from.thin_outputs);
+  to.setKeepS(from.keep_s);
+  if (from.usage != JobUsage()) write_usage(to.initUsage(), from.usage);
 }
 void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) {
   reading.id(from.getJob(), to.job, "job_status.job");
@@ -224,6 +247,8 @@ void read_status(wire::JobStatus::Reader from, JobStatus& to, Reading& reading) 
   to.inputs_held = from.getInputsHeld();
   to.large_outputs = from.getLargeOutputs();
   to.thin_outputs = from.getThinOutputs();
+  reading.number(from.getKeepS(), to.keep_s, kDurationMsMax / 1000, "job_status.keep_s");
+  read_usage(from.getUsage(), to.usage);
 }
 
 }  // namespace

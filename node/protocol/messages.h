@@ -165,6 +165,21 @@ enum class JobPhase : std::uint8_t {
   kDone = 3,
   kCancelled = 4,
 };
+// What the verified units of a job took, of those that were processes of their own: as the workers
+// say whose outputs were accepted.
+struct Spread {
+  std::uint32_t median = 0;  // within a thirtieth
+  std::uint32_t most = 0;
+  friend bool operator==(const Spread&, const Spread&) = default;
+};
+struct JobUsage {
+  std::uint64_t units = 0;       // that were measured
+  std::uint64_t cpu_ms_all = 0;  // of all of them together, each counted once
+  Spread wall_ms;                // of a unit, as are the next two
+  Spread cpu_ms;
+  Spread memory_kib;
+  friend bool operator==(const JobUsage&, const JobUsage&) = default;
+};
 struct JobStatus {
   JobId job;
   JobPhase phase = JobPhase::kRunning;
@@ -189,6 +204,8 @@ struct JobStatus {
   std::uint32_t inputs_held = 0;    // workers here that hold program and inputs
   std::uint64_t large_outputs = 0;  // verified ones
   std::uint64_t thin_outputs = 0;   // of them those that fewer than two workers here hold
+  std::uint64_t keep_s = 0;         // results are kept for so long after its end; 0: not said
+  JobUsage usage = {};
   friend bool operator==(const JobStatus&, const JobStatus&) = default;
 };
 struct JobStatusRequest {  // job zero: all jobs this node keeps, of `submitter` if that is not zero

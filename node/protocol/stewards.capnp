@@ -115,7 +115,9 @@ struct Enlist {
 }
 
 struct EnlistReply {
-  # The worker's answer.
+  # The worker's answer. Also said unasked, and not accepted: by a worker to the leader, where its
+  # owner refuses the job, so that it will neither compute for it nor keep it; and by a steward to
+  # its fellows, when for that reason it keeps the job no more.
 
   job @0 :Data;
   # 32 bytes.
@@ -166,7 +168,8 @@ struct Keep {
 
 struct Kept {
   # The worker's answer; and from a steward to the others of the job, so that whoever takes its place
-  # knows of the copy.
+  # knows of the copy. Not `held` and unasked, it is of a holder whose owner refuses the content: it
+  # holds it no more, and says so to the workers that it is linked to, whichever keep the job.
 
   job @0 :Data;
   # 32 bytes.
@@ -174,7 +177,8 @@ struct Kept {
   output @1 :Data;
   # 32 bytes: the content id of the receipt's large output; of several, the hash of their content ids,
   # one after the other; zeros: program and inputs. Each steward counts its receipts for itself, so
-  # that a sequence would mean something else to another.
+  # that a sequence would mean something else to another. Of what is held no more, unasked: the content
+  # id of any one output.
 
   holder @4 :Rendezvous.NodeId;
   # The worker.

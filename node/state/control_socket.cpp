@@ -96,18 +96,18 @@ void ControlSocket::serve(const std::function<std::string(std::string_view quest
   });
 }
 
-Result<std::string, std::string> ask_node(const std::filesystem::path& folder,
-                                          std::string_view question,
-                                          std::chrono::milliseconds patience) {
+Result<std::string, NoAnswer> ask_node(const std::filesystem::path& folder,
+                                       std::string_view question,
+                                       std::chrono::milliseconds patience) {
   const std::filesystem::path path = folder / kName;
   const Address address(folder);
   const int fd = new_socket();
   if (fd < 0 || ::connect(fd, address.get(), sizeof address.name) != 0) {
     const bool nobody = errno == ENOENT || errno == ECONNREFUSED || errno == EBADF;
-    auto error = nobody ? tl::unexpected("no worker runs with the state folder " + folder.string())
-                        : failed(path);
+    NoAnswer error{nobody, nobody ? "no worker runs with the state folder " + folder.string()
+                                  : failed(path).value()};
     if (fd >= 0) ::close(fd);
-    return error;
+    return tl::unexpected(std::move(error));
   }
   std::string text(kControlTextBytes, '\0');
   ::send(fd, question.data(), question.size(), MSG_NOSIGNAL);
@@ -115,7 +115,9 @@ Result<std::string, std::string> ask_node(const std::filesystem::path& folder,
   const bool came = ::poll(&ready, 1, static_cast<int>(patience.count())) == 1;
   const ssize_t got = came ? ::recv(fd, text.data(), text.size(), 0) : 0;
   ::close(fd);
-  if (got <= 0) return tl::unexpected("the node at " + folder.string() + " does not answer");
+  if (got <= 0) {
+    return tl::unexpected(NoAnswer{false, "the node at " + folder.string() + " does not answer"});
+  }
   text.resize(static_cast<std::size_t>(got));
   return text;
 }

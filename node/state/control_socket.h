@@ -41,9 +41,13 @@ class ControlSocket {
   std::vector<int> asking_;
 };
 
-// The command's end. Blocks until the answer is there; the error is a sentence.
-Result<std::string, std::string> ask_node(const std::filesystem::path& folder,
-                                          std::string_view question,
-                                          std::chrono::milliseconds patience);
+// The command's end. Blocks until the answer is there.
+struct NoAnswer {
+  bool nobody = false;  // no node runs there
+  std::string what;     // a sentence
+};
+Result<std::string, NoAnswer> ask_node(const std::filesystem::path& folder,
+                                       std::string_view question,
+                                       std::chrono::milliseconds patience);
 
 }  // namespace shoal

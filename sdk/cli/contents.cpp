@@ -8,11 +8,13 @@
 #include "node/content/store/folder.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/fetch_bar.h"
+#include "sdk/cli/own_worker.h"
 #include "sdk/cli/pool_access.h"
+#include "sdk/cli/refusals.h"
 #include "sdk/cli/schema.h"
 #include "sdk/src/places.h"
 
-// shoal put | get | content list | content pin | content drop
+// shoal put | get | content list | content pin | content drop; refusals.cpp has refuse and accept
 namespace shoal::cli {
 namespace {
 
@@ -25,6 +27,7 @@ struct Asked {
   std::string path;
   std::string id;
   std::string output;
+  std::string state;  // of the worker
   bool serve = false;
 };
 
@@ -78,6 +81,10 @@ Outcome run_put(const Asked& asked, const Settings& settings) {
       content.folder ? pack_folder(**store, asked.path) : (*store)->put_file(asked.path);
   if (!named) return failed(named.error());
   content.name = {named->id, named->length};
+  if (const auto taken = not_refused(content); !taken) {
+    (*store)->drop(named->id);
+    return tl::unexpected(taken.error());
+  }
   const std::string label = fs::absolute(asked.path, error).string();
   if (const auto pinned = (*store)->pin(named->id, label); !pinned) return failed(pinned.error());
   print(settings.json ? json_line(content_json(content)) : to_text(content));
@@ -115,6 +122,7 @@ Outcome take_out(ContentStore& store, const ContentText& content, const fs::path
 Outcome run_get(const Asked& asked, const Settings& settings) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
+  if (const auto taken = not_refused(*content); !taken) return tl::unexpected(taken.error());
   const fs::path place = place_for(*content, asked.output);
   std::error_code error;
   // Before anything is fetched.
@@ -148,9 +156,23 @@ bool looks_like_a_folder(const ContentStore& store, const ContentId& id) {
   return read_listing(store, id).has_value();
 }
 
-Outcome run_list(const Asked&, const Settings& settings) {
+nlohmann::json refusal_json(const Refusal& refusal) {
+  const auto* content = std::get_if<ContentText>(&refusal);
+  nlohmann::json json = {{"schema", kSchema}, {"refused", true}};
+  if (content != nullptr) {
+    json.update(content_json(*content));
+  } else {
+    json["kind"] = "submitter";
+    json["key"] = to_text(refusal);
+  }
+  return json;
+}
+
+Outcome run_list(const Asked& asked, const Settings& settings) {
   auto store = own_store();
   if (!store) return tl::unexpected(std::move(store.error()));
+  const auto refusals = refusals_at(worker_state(asked.state));
+  if (!refusals) return tl::unexpected(refusals.error());
   Table table({"content", "size", "kept", "from"});
   for (const ContentStore::Listed& one : (*store)->list()) {
     const ContentText content{{one.id, one.length}, looks_like_a_folder(**store, one.id)};
@@ -158,11 +180,23 @@ Outcome run_list(const Asked&, const Settings& settings) {
       auto json = content_json(content);
       json["pinned"] = one.pinned;
       json["label"] = one.label;
+      json["refused"] = false;
       print(json_line(json));
       continue;
     }
     table.add({to_text(content), bytes_text(static_cast<double>(one.length)),
                one.pinned ? "pinned" : "for a job", one.label});
+  }
+  for (const Refusal& refusal : *refusals) {
+    const auto* content = std::get_if<ContentText>(&refusal);
+    if (settings.json) {
+      print(json_line(refusal_json(refusal)));
+    } else if (content != nullptr) {
+      table.add({to_text(refusal), bytes_text(static_cast<double>(content->name.length)), "refused",
+                 "by its owner"});
+    } else {
+      table.add({to_text(refusal), "-", "refused", "submitter's key"});
+    }
   }
   if (!settings.json) print(table.text());
   return kSuccess;
@@ -182,6 +216,7 @@ Result<std::unique_ptr<ContentStore>, Failure> store_with(const ContentId& id,
 Outcome run_pin(const Asked& asked, const Settings&) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
+  if (const auto taken = not_refused(*content); !taken) return tl::unexpected(taken.error());
   const auto store =
       store_with(content->name.id,
                  ". To keep a copy in the pool, start a worker with --pin " + asked.id + ".");
@@ -240,10 +275,13 @@ void add_contents(CLI::App& app, Chosen& chosen) {
 
   CLI::App* content = app.add_subcommand("content", "What is kept on this machine's disk");
   content->require_subcommand(1);
-  add_command(*content, chosen, asked, "list", "All of it", run_list);
+  add_worker_state(
+      *add_command(*content, chosen, asked, "list", "All of it, and what is refused", run_list),
+      asked->state);
   add_id(*add_command(*content, chosen, asked, "pin", "Keep one until it is dropped", run_pin),
          asked);
   add_id(*add_command(*content, chosen, asked, "drop", "Remove one", run_drop), asked);
+  add_refusals(*content, chosen);
 }
 
 }  // namespace shoal::cli

@@ -97,7 +97,9 @@ void look_at_machine(Diagnosis& diagnosis) {
     const bool works = value == "yes" || (!value.empty() && value != "0" &&
                                           value.find_first_not_of("0123456789") == value.npos);
     const bool namespaces = line.starts_with("namespaces");
-    diagnosis.add(works ? Level::kGood : Level::kDoubtful, "sandbox: " + line.substr(0, colon),
+    // Nothing needs it, and a service may have what this process has not.
+    const Level missing = line.starts_with("cgroup") ? Level::kFact : Level::kDoubtful;
+    diagnosis.add(works ? Level::kGood : missing, "sandbox: " + line.substr(0, colon),
                   works || !namespaces ? value
                                        : value +
                                              "; a worker here takes no native programs and no "

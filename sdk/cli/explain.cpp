@@ -1,8 +1,12 @@
 #include "sdk/cli/explain.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "sdk/cli/fetch_bar.h"
 #include "sdk/cli/output.h"
+#include "sdk/cli/quantities.h"
 #include "sdk/cli/schema.h"
 
 namespace shoal::cli {
@@ -59,6 +63,10 @@ std::string loss_text(std::size_t here, std::size_t all) {
   return "nothing moves until one of them is back";
 }
 
+std::string seconds_text(std::uint64_t ms) {
+  return fmt::format("{:.1f} s", static_cast<double>(ms) / 1e3);
+}
+
 }  // namespace
 
 std::string keeping_text(const JobStatus& status) {
@@ -77,6 +85,9 @@ std::string keeping_text(const JobStatus& status) {
   text += ": " + loss_text(here, all) + ".";
   if (status.kept_until != 0) {
     text += " Its results are kept until " + local_time(status.kept_until) + ".";
+  } else if (status.keep_s != 0) {
+    text += " Its results are kept for " + duration_text(std::chrono::seconds(status.keep_s)) +
+            " after its end.";
   }
   return text;
 }
@@ -94,6 +105,21 @@ std::string leaving_text(const JobStatus& status) {
   if (status.thin_outputs == 0) return text + ", and its " + large + "on two or more.";
   return text + ". But " + std::to_string(status.thin_outputs) + " of its " + large +
          "are on less than two until copies are made: to be sure, fetch them first.";
+}
+
+std::vector<std::pair<const char*, std::string>> usage_rows(const JobUsage& usage) {
+  if (usage.units == 0) return {};
+  const auto both = [](const std::string& median, const std::string& most) {
+    return median + " the median, " + most + " the most";
+  };
+  const auto memory = [](std::uint32_t kib) { return bytes_text(1024.0 * kib); };
+  return {
+      {"unit wall time",
+       both(seconds_text(usage.wall_ms.median), seconds_text(usage.wall_ms.most))},
+      {"unit CPU time", both(seconds_text(usage.cpu_ms.median), seconds_text(usage.cpu_ms.most))},
+      {"unit memory", both(memory(usage.memory_kib.median), memory(usage.memory_kib.most))},
+      {"CPU time", seconds_text(usage.cpu_ms_all) + " by the " + units_text(usage.units) +
+                       " that were measured, each counted once"}};
 }
 
 std::string explanation(const std::optional<JobStatus>& status,

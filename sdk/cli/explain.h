@@ -2,10 +2,12 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "sdk/core/submitter.h"
 
-// Why nothing happens, in one line each.
+// How a job is, in words: why nothing happens, who keeps it, what it took.
 namespace shoal::cli {
 
 // `status`: nothing where no worker that can be reached keeps the job; `seen` then says why.
@@ -17,5 +19,8 @@ std::string explanation(const std::optional<JobStatus>& status,
 std::string keeping_text(const JobStatus& status);
 // What would be lost if its submitter left now.
 std::string leaving_text(const JobStatus& status);
+
+// What its units took, in rows of a heading and a text; none where nothing was measured.
+std::vector<std::pair<const char*, std::string>> usage_rows(const JobUsage& usage);
 
 }  // namespace shoal::cli

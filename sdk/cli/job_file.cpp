@@ -136,6 +136,7 @@ Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWis
   job.name = reader.text("name");
   job.quorum = reader.number("quorum", 16);
   job.max_attempts = reader.number("max_attempts", 64);
+  job.keep_for = reader.text("keep_for");
   ProgramWish& wish = job.wish;
   wish.command = reader.texts("command");
   wish.array = reader.text("array");

@@ -11,6 +11,7 @@
 #include "sdk/cli/job_steering.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/program_results.h"
+#include "sdk/cli/quantities.h"
 #include "sdk/cli/schema.h"
 
 // shoal job list | show | watch | results | cancel | pause | resume | priority | explain
@@ -119,6 +120,12 @@ tl::unexpected<Failure> unknown_job(Known& known) {
                           explanation(std::nullopt, seen ? std::optional(*seen) : std::nullopt));
 }
 
+std::string kept_text(const JobStatus& status) {
+  if (status.kept_until != 0) return local_time(status.kept_until);
+  if (status.keep_s == 0) return "-";
+  return duration_text(std::chrono::seconds(status.keep_s)) + " after its end";
+}
+
 void print_status(const JobStatus& status) {
   Table table({"job", to_hex(status.job)});
   const auto row = [&](const char* what, const std::string& value) { table.add({what, value}); };
@@ -138,11 +145,12 @@ void print_status(const JobStatus& status) {
   row("unblinded", std::to_string(status.unblinded) + " had to be verified by the steward itself");
   row("waiting for", status.waiting_for.empty() ? "nothing" : status.waiting_for);
   row("priority", std::to_string(status.priority));
+  for (const auto& [what, value] : usage_rows(status.usage)) row(what, value);
   for (std::size_t i = 0; i < status.stewards.size(); ++i) {
     row(i == 0 ? "led by" : "followed by", to_hex(status.stewards[i]));
   }
   row("stewards", stewards_text(status) + " are here");
-  row("kept until", status.kept_until == 0 ? "-" : local_time(status.kept_until));
+  row("kept until", kept_text(status));
   print(table.text());
   if (const std::string keeping = keeping_text(status); !keeping.empty()) print(keeping);
   print(leaving_text(status));

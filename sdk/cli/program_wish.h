@@ -44,6 +44,7 @@ struct JobFile {
   std::string name;
   unsigned quorum = 0;        // 0: not said
   unsigned max_attempts = 0;  // likewise
+  std::string keep_for;       // "" likewise
 };
 Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWish& given);
 

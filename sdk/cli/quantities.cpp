@@ -1,6 +1,7 @@
 #include "sdk/cli/quantities.h"
 
 #include <charconv>
+#include <utility>
 
 namespace shoal::cli {
 namespace {
@@ -33,6 +34,16 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto ms = static_cast<std::int64_t>(*number * scale * 1000);
   if (ms == 0) return std::nullopt;
   return std::chrono::milliseconds(ms);
+}
+
+std::string duration_text(std::chrono::seconds duration) {
+  const std::int64_t seconds = duration.count();
+  constexpr std::pair<std::int64_t, const char*> kScales[] = {
+      {86'400, "d"}, {3600, "h"}, {60, "m"}};
+  for (const auto& [scale, letter] : kScales) {
+    if (seconds >= scale && seconds % scale == 0) return std::to_string(seconds / scale) + letter;
+  }
+  return std::to_string(seconds) + "s";
 }
 
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {

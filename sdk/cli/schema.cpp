@@ -64,9 +64,26 @@ JobStatus unknown_status(const JobId& job, const Manifest& manifest) {
   status.units = manifest.units;
   status.name = manifest.name;
   status.created = manifest.created;
+  status.keep_s = manifest.keep_s;
   status.waiting_for = "no worker that can be reached keeps it";
   return status;
 }
+
+namespace {
+
+json job_usage_json(const JobUsage& usage) {
+  const auto spread = [](const Spread& of) {
+    return json{{"median", of.median}, {"max", of.most}};
+  };
+  if (usage.units == 0) return nullptr;
+  return {{"units", usage.units},
+          {"cpu_ms_total", usage.cpu_ms_all},
+          {"wall_ms", spread(usage.wall_ms)},
+          {"cpu_ms", spread(usage.cpu_ms)},
+          {"memory_kib", spread(usage.memory_kib)}};
+}
+
+}  // namespace
 
 json job_json(const JobStatus& status, bool found) {
   json stewards = json::array();
@@ -95,6 +112,8 @@ json job_json(const JobStatus& status, bool found) {
           {"inputs_held", status.inputs_held},
           {"large_outputs", status.large_outputs},
           {"thin_outputs", status.thin_outputs},
+          {"keep_s", status.keep_s},
+          {"usage", job_usage_json(status.usage)},
           {"kept_until_unix_ms", status.kept_until == 0 ? json() : json(status.kept_until)}};
 }
 

@@ -22,7 +22,8 @@ Tally tally_of(const JobStatus& status);
 // Of a job that this account has submitted, but that no worker at hand keeps.
 JobStatus unknown_status(const JobId& job, const Manifest& manifest);
 
-// "stewards": their node ids, the leader first; "kept_until_unix_ms": null while the job runs;
+// "stewards": their node ids, the leader first; "keep_s": for how long its results are kept after
+// its end, and "kept_until_unix_ms": until when that is, null while the job runs;
 // "inputs_held": workers that hold program and inputs; "thin_outputs": of "large_outputs" those
 // that fewer than two workers hold.
 nlohmann::json job_json(const JobStatus& status, bool found = true);

@@ -155,10 +155,8 @@ Result<Manifest, Failure> manifest_of(const Wish& wish, const Settings& settings
                             " bytes fit.");
   }
   Manifest manifest = new_manifest(wish.kernel, std::move(*parameters));
-  if (!wish.name.empty()) manifest.name = wish.name;
   manifest.units = wish.units;
-  manifest.quorum = settings.quorum;
-  manifest.max_attempts = wish.max_attempts;
+  if (auto set = apply(wish, settings, manifest); !set) return tl::unexpected(set.error());
   return manifest;
 }
 
@@ -330,6 +328,10 @@ void add_submit(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   submit->add_flag("--detach", wish->detach, "Print the job's id and leave it to the pool");
   submit->add_flag("--keep", wish->keep, "Leave the job's results in the pool");
+  submit
+      ->add_option("--keep-for", wish->keep_for,
+                   "How long after the job's end workers keep its results (default 7d)")
+      ->type_name("TIME");
   add_ticket(*submit, chosen);
   add_timeout(*submit, chosen);
   add_common(*submit, chosen);

@@ -10,6 +10,7 @@
 #include "sdk/cli/job_results.h"
 #include "sdk/cli/program_job.h"
 #include "sdk/cli/program_results.h"
+#include "sdk/cli/quantities.h"
 #include "sdk/cli/results_folder.h"
 #include "sdk/cli/schema.h"
 
@@ -56,6 +57,23 @@ Outcome follow_program(PoolAccess& pool, const JobId& id, const ProgramJob& job,
 
 }  // namespace
 
+Result<void, Failure> apply(const SubmitPolicy& policy, const Settings& settings,
+                            Manifest& manifest) {
+  if (!policy.name.empty()) manifest.name = policy.name;
+  manifest.quorum = settings.quorum;
+  manifest.max_attempts = policy.max_attempts;
+  if (policy.keep_for.empty()) return {};
+  const auto keep = parse_duration(policy.keep_for);
+  if (!keep || *keep < std::chrono::seconds(1)) {
+    return fail(kUsage, "'" + policy.keep_for +
+                            "' is no time for results to be kept: that looks like 36h or 30d, and "
+                            "is at most 1000d.");
+  }
+  manifest.keep_s =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(*keep).count());
+  return {};
+}
+
 Result<JobId, Failure> hand_over(PoolAccess& pool, const Manifest& manifest,
                                  const SubmitPolicy& policy, const Settings& settings) {
   const Signed signed_manifest = pool.client->sign(manifest);
@@ -91,6 +109,8 @@ Outcome submit_program(const ProgramWish& wish, const SubmitPolicy& policy,
                        const Settings& settings) {
   auto job = plan_program(wish);
   if (!job) return tl::unexpected(job.error());
+  Manifest policed;  // what is wrong with the policy is said before anything is put anywhere
+  if (auto set = apply(policy, settings, policed); !set) return tl::unexpected(set.error());
   if (!ticket_of(settings)) return tl::unexpected(ticket_of(settings).error());
   auto pool = join_pool(settings);
   if (!pool) return tl::unexpected(pool.error());
@@ -115,9 +135,7 @@ Outcome submit_program(const ProgramWish& wish, const SubmitPolicy& policy,
   if (units.empty()) return kSuccess;
   auto manifest = manifest_of(*job, units, wish, pool->client->content());
   if (!manifest) return tl::unexpected(manifest.error());
-  if (!policy.name.empty()) manifest->name = policy.name;
-  manifest->quorum = settings.quorum;
-  manifest->max_attempts = policy.max_attempts;
+  if (auto set = apply(policy, settings, *manifest); !set) return tl::unexpected(set.error());
   const auto id = hand_over(*pool, *manifest, policy, settings);
   if (!id) return tl::unexpected(id.error());
   if (policy.detach) {
@@ -133,6 +151,7 @@ Outcome submit_job_file(const std::string& file, const ProgramWish& wish, Submit
   auto read = read_job_file(file, wish);
   if (!read) return tl::unexpected(read.error());
   if (policy.name.empty()) policy.name = read->name;
+  if (policy.keep_for.empty()) policy.keep_for = read->keep_for;
   if (read->max_attempts != 0 && policy.max_attempts == limits::kAttemptsDefault) {
     policy.max_attempts = read->max_attempts;
   }

@@ -17,7 +17,11 @@ struct SubmitPolicy {
   bool wait_for_quorum = false;
   unsigned stewards = limits::kStewards;
   bool keep = false;
+  std::string keep_for;  // as the user wrote it; empty: as usual
 };
+// Sets what the policy says of every job's manifest.
+Result<void, Failure> apply(const SubmitPolicy& policy, const Settings& settings,
+                            Manifest& manifest);
 
 // Hands the job to the pool and says so, on stdout as far as the settings and the policy want it.
 Result<JobId, Failure> hand_over(PoolAccess& pool, const Manifest& manifest,

@@ -3,15 +3,12 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
-#include <string_view>
 #include <thread>
-#include <vector>
 
-#include "node/state/control_socket.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/output.h"
+#include "sdk/cli/own_worker.h"
 #include "sdk/cli/schema.h"
 
 // shoal worker pause, resume, finish, top: to the worker that runs on this machine.
@@ -20,53 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kPatience{5'000};
 constexpr std::chrono::milliseconds kMeasuring{50};
 
-// As shoal-worker chooses it.
-fs::path worker_state() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
-  if (const std::string state = variable("SHOAL_STATE"); !state.empty()) return state;
-  if (const std::string xdg = variable("XDG_STATE_HOME"); xdg.starts_with('/')) {
-    return xdg + "/shoal/worker";
-  }
-  return variable("HOME") + "/.local/state/shoal/worker";
-}
-
-std::vector<std::string> fields_of(const std::string& line) {
-  std::vector<std::string> fields;
-  std::istringstream text(line);
-  for (std::string field; std::getline(text, field, '\t');) fields.push_back(field);
-  return fields;
-}
-
-// The lines after the first, which is "ok" and a word or sentence, or an error.
-struct Answer {
-  std::string word;
-  std::vector<std::vector<std::string>> lines;
-};
-
-tl::expected<Answer, Failure> ask(const fs::path& folder, const std::string& question) {
-  const auto text = ask_node(folder, question, kPatience);
-  if (!text) return fail(kError, text.error());
-  Answer answer;
-  std::istringstream lines(*text);
-  for (std::string line; std::getline(lines, line);) answer.lines.push_back(fields_of(line));
-  if (answer.lines.empty() || answer.lines[0].size() != 2) {
-    return fail(kError, "the worker's answer makes no sense");
-  }
-  answer.word = answer.lines[0][1];
-  if (answer.lines[0][0] != "ok") return fail(kError, answer.word);
-  answer.lines.erase(answer.lines.begin());
-  return answer;
-}
-
 Outcome tell(const Settings& settings, const fs::path& folder, const std::string& question) {
-  const auto answer = ask(folder, question);
-  if (!answer) return tl::unexpected(answer.error());
+  const auto answer = ask_worker(folder, question);
+  if (!answer) return fail(kError, answer.error().what);
   if (settings.json) {
     print(json_line({{"schema", 1}, {"worker", answer->word}}));
   } else if (!settings.quiet) {
@@ -77,10 +32,12 @@ Outcome tell(const Settings& settings, const fs::path& folder, const std::string
 
 Outcome show(const Settings& settings, const fs::path& folder) {
   // The first question makes it measure, the second gets what it has measured.
-  if (const auto first = ask(folder, "top"); !first) return tl::unexpected(first.error());
+  if (const auto first = ask_worker(folder, "top"); !first) {
+    return fail(kError, first.error().what);
+  }
   std::this_thread::sleep_for(kMeasuring);
-  const auto answer = ask(folder, "top");
-  if (!answer) return tl::unexpected(answer.error());
+  const auto answer = ask_worker(folder, "top");
+  if (!answer) return fail(kError, answer.error().what);
   Table table({"process", "kind", "memory MiB", "job", "unit", "kernel", "seconds"});
   nlohmann::json units = nlohmann::json::array();
   std::string pid, kind, memory;
@@ -135,13 +92,12 @@ void add_worker_control(CLI::App& worker, Chosen& chosen) {
   for (const Command& command : kCommands) {
     CLI::App* app = worker.add_subcommand(command.name, command.help);
     const auto folder = std::make_shared<std::string>();
-    app->add_option("--state", *folder, "the worker's state folder; default: that of this user's")
-        ->type_name("DIR");
+    add_worker_state(*app, *folder);
     add_common(*app, chosen);
     const std::string name = command.name;
     app->callback([&chosen, name, folder] {
       chosen.run = [name, folder](const Settings& settings) -> Outcome {
-        const fs::path state = folder->empty() ? worker_state() : fs::path(*folder);
+        const fs::path state = worker_state(*folder);
         return name == "top" ? show(settings, state) : tell(settings, state, name);
       };
     });

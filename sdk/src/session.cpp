@@ -31,6 +31,8 @@ struct Session::Impl {
 
 namespace {
 
+constexpr std::chrono::seconds kKeepMost = std::chrono::hours(24 * 1000);
+
 std::shared_ptr<Client> join(const SessionOptions& options) {
   auto ticket = parse_ticket(options.ticket, Ed25519Checker());
   if (!ticket) throw Error(ErrorCode::kBadTicket, ticket.error().what);
@@ -65,6 +67,10 @@ void Session::Impl::check_request(const detail::JobRequest& request) const {
   if (request.options.stewards < 1 || request.options.stewards > limits::kStewards) {
     refuse("A job is kept by 1 to " + std::to_string(limits::kStewards) + " workers, not by " +
            std::to_string(request.options.stewards) + ".");
+  }
+  if (request.options.keep_for < std::chrono::seconds(1) || request.options.keep_for > kKeepMost) {
+    refuse("Results can be kept for 1 second to 1000 days after a job's end, not for " +
+           std::to_string(request.options.keep_for.count()) + " seconds.");
   }
   if (request.units > limits::kUnitsPerJob) {
     refuse("A job has at most " + std::to_string(limits::kUnitsPerJob) +
@@ -140,6 +146,7 @@ Manifest Session::Impl::manifest_of(detail::JobRequest& request) {
   manifest.unit_memory_bytes = wishes.unit_memory_bytes;
   manifest.output_bytes_max = wishes.output_bytes_max;
   manifest.priority = wishes.priority;
+  manifest.keep_s = static_cast<std::uint64_t>(wishes.keep_for.count());
   manifest.created = unix_ms_now();
   if (!wishes.module.empty()) {
     const ContentStore::Named module = module_at(wishes.module, request.kernel);

@@ -191,8 +191,8 @@ void SubmitLoop::Impl::step(SubmitterEvent event) {
 }
 
 void SubmitLoop::Impl::perform(SubmitterAction action, std::deque<SubmitterEvent>& answers) {
-  if (const auto* send = std::get_if<Send>(&action)) {
-    link->perform(*send);
+  if (auto* send = std::get_if<Send>(&action)) {
+    link->perform(std::move(*send));
   } else if (const auto* dial = std::get_if<Dial>(&action)) {
     link->perform(*dial);
   } else if (const auto* probe = std::get_if<Probe>(&action)) {

@@ -60,12 +60,14 @@ int dna_worth(const Scheme& scheme, char a, char b) {
 constexpr std::size_t kLanes = 8;
 using Lanes = std::int16_t __attribute__((vector_size(2 * kLanes)));
 
-Lanes lanes_of(int value) {
+Lanes lanes_of(int value) { return Lanes{} + static_cast<std::int16_t>(value); }
+Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
+
+Lanes lanes_at(const std::int16_t* from) {
   Lanes lanes;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = static_cast<std::int16_t>(value);
+  std::memcpy(&lanes, from, sizeof lanes);
   return lanes;
 }
-Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
 
 // Aligns one query with kLanes targets of the same length. What the targets' letters are worth is
 // looked up once for each letter that the query has, instead of once for each of its residues.
@@ -77,13 +79,12 @@ class LaneAligner {
         size_(target_size),
         matrix_(matrix),
         first_(lanes_of(scheme.gap_open + scheme.gap_extend)),
-        extend_(lanes_of(scheme.gap_extend)) {
-    row_of_.fill(-1);
+        extend_(lanes_of(scheme.gap_extend)),
+        targets_(size_ * kLanes, 'A') {
     for (const char letter : query) {
-      auto& row = row_of_[Matrix::index(letter)];
-      if (row < 0) row = rows_++;
+      auto& worth = worth_[Matrix::index(letter)];
+      if (worth.empty()) worth.resize(targets_.size());
     }
-    worth_.resize(static_cast<std::size_t>(rows_) * size_);
     best_.resize(size_);
     gap_.resize(size_);
   }
@@ -96,57 +97,91 @@ class LaneAligner {
   }
 
   void set_target(std::size_t lane, std::string_view target) {
-    for (std::size_t letter = 0; letter < row_of_.size(); ++letter) {
-      if (row_of_[letter] < 0) continue;
-      Lanes* row = worth_.data() + static_cast<std::size_t>(row_of_[letter]) * size_;
-      const char query_letter = static_cast<char>('A' + letter);
-      for (std::size_t j = 0; j < size_; ++j) {
-        // By memory: an index that is not a constant makes some compilers go over all lanes.
-        const auto worth = static_cast<std::int16_t>(matrix_.of(query_letter, target[j]));
-        std::memcpy(reinterpret_cast<char*>(row + j) + lane * sizeof worth, &worth, sizeof worth);
-      }
+    char* to = targets_.data() + lane;
+    for (const char letter : target) {
+      *to = letter;
+      to += kLanes;
     }
   }
 
   Lanes scores() {
+    look_up();
     const Lanes nothing = lanes_of(0);
-    Lanes highest = nothing;
     std::fill(best_.begin(), best_.end(), nothing);
     std::fill(gap_.begin(), gap_.end(), nothing - first_);
-    for (const char letter : query_) {
-      const Lanes* worth =
-          worth_.data() + static_cast<std::size_t>(row_of_[Matrix::index(letter)]) * size_;
-      Lanes diagonal = nothing;
-      Lanes across = nothing - first_;
-      for (std::size_t j = 0; j < size_; ++j) {
-        const Lanes here = larger(larger(diagonal + worth[j], nothing), larger(gap_[j], across));
-        diagonal = best_[j];
-        best_[j] = here;
+    Lanes highest = nothing;
+    std::size_t i = 0;
+    for (; i + 1 < query_.size(); i += 2) {
+      highest = larger(highest, fill_rows(row_of(query_[i]), row_of(query_[i + 1])));
+    }
+    return i < query_.size() ? larger(highest, fill_rows(row_of(query_[i]))) : highest;
+  }
+
+ private:
+  // One of the matrix, and what its next cell needs of the one before.
+  struct Row {
+    const std::int16_t* worth = nullptr;
+    Lanes diagonal;
+    Lanes across;
+  };
+  Row row_of(char letter) const {
+    return {worth_[Matrix::index(letter)].data(), lanes_of(0), lanes_of(0) - first_};
+  }
+
+  void look_up() {
+    const char* const targets = targets_.data();
+    for (char letter = 'A'; letter <= 'Z'; ++letter) {
+      const std::int16_t* const row = matrix_.row(letter);
+      auto& worth = worth_[Matrix::index(letter)];
+      for (std::size_t k = 0; k < worth.size(); ++k) worth[k] = row[Matrix::index(targets[k])];
+    }
+  }
+
+  // Rows that follow each other, cell by cell, so that what one leaves to the next need not be
+  // stored. The best score in them.
+  template <class... Rows>
+  Lanes fill_rows(Rows... rows) {
+    // Not the members: for all that a compiler knows, what is stored below may lie in them.
+    const Lanes nothing = lanes_of(0), first = first_, extend = extend_;
+    Lanes* const bests = best_.data();
+    Lanes* const gaps = gap_.data();
+    const std::size_t size = size_;
+    Lanes highest = nothing;
+    for (std::size_t j = 0; j < size; ++j) {
+      Lanes best = bests[j];
+      Lanes gap = gaps[j];
+      const auto fill_cell = [&](Row& row) {
+        const Lanes here = larger(larger(row.diagonal + lanes_at(row.worth + j * kLanes), nothing),
+                                  larger(gap, row.across));
+        row.diagonal = best;
+        best = here;
         highest = larger(highest, here);
-        const Lanes opened = here - first_;
-        gap_[j] = larger(gap_[j] - extend_, opened);
-        across = larger(across - extend_, opened);
-      }
+        const Lanes opened = here - first;
+        gap = larger(gap - extend, opened);
+        row.across = larger(row.across - extend, opened);
+      };
+      (fill_cell(rows), ...);
+      bests[j] = best;
+      gaps[j] = gap;
     }
     return highest;
   }
 
- private:
   std::string_view query_;
   std::size_t size_;
   const Matrix& matrix_;
   Lanes first_;  // the cost of a gap's first residue
   Lanes extend_;
-  std::array<int, 26> row_of_{};  // by letter; -1 where the query does not have it
-  int rows_ = 0;
-  std::vector<Lanes> worth_;
+  std::vector<char> targets_;                        // residue by residue, in it lane by lane
+  std::array<std::vector<std::int16_t>, 26> worth_;  // of the targets, by the query's letter
   std::vector<Lanes> best_;  // the row above: the best alignment that ends at each residue
   std::vector<Lanes> gap_;   // the same, ending in a gap in the target
 };
 
 void shuffle(std::string& residues, tasks::Random& random) {
+  char* const at = residues.data();
   for (std::size_t left = residues.size(); left > 1; --left) {
-    std::swap(residues[left - 1], residues[random.below(static_cast<std::uint32_t>(left))]);
+    std::swap(at[left - 1], at[random.below(static_cast<std::uint32_t>(left))]);
   }
 }
 

@@ -40,6 +40,8 @@ class Matrix {
  public:
   explicit Matrix(const Scheme& scheme);
   int of(char a, char b) const { return worth_[index(a)][index(b)]; }
+  // By the second letter's index.
+  const std::int16_t* row(char a) const { return worth_[index(a)].data(); }
   int highest() const { return highest_; }
   static std::size_t index(char letter) { return static_cast<std::size_t>(letter - 'A'); }
 

@@ -6,6 +6,7 @@
 
 #include "tests/sim/scheduling_compare.h"
 #include "tests/sim/simulation.h"
+#include "tests/sim/swarm.h"
 
 namespace shoal::sim {
 namespace {
@@ -21,6 +22,10 @@ constexpr const char* kUsage =
     "  shoal-sim --compare-scheduling [--peers N] [--units N] ...\n"
     "      Three ways to hand out units, as simple models over the same load, machines, latencies\n"
     "      and sessions; a line of JSON for each. docs/scheduling.md says what they leave out.\n"
+    "  shoal-sim --swarm [--peers N] [--content-mib N] [--mbit X] [--session-s MEAN] "
+    "[--pause-s MEAN]\n"
+    "      One content from one node to all others, by the real exchange: a line of JSON with how\n"
+    "      long that took them, against a perfect swarm. Exit code 1 if one has not all of it.\n"
     "\n"
     "Load:    --jobs --units --quorum --unit-ms --spread-permille --output-bytes --program-bytes\n"
     "         --input-bytes --fail-every --noisy\n"
@@ -80,6 +85,18 @@ int run_models(const SimOptions& asked) {
   return 0;
 }
 
+int run_one_swarm(const SimOptions& asked, SwarmOptions options) {
+  options.seed = asked.seed;
+  options.peers = asked.peers;
+  options.latency_min = Duration(static_cast<std::int64_t>(asked.latency_ms_min * 1e6));
+  options.latency_max = Duration(static_cast<std::int64_t>(asked.latency_ms_max * 1e6));
+  options.session_s = asked.session_s;
+  options.pause_s = asked.pause_s;
+  const SwarmReport report = run_swarm(options);
+  std::printf("%s\n", json_of(report).c_str());
+  return report.done == options.peers ? 0 : 1;
+}
+
 constexpr std::uint64_t kRerunEvery = 20;
 
 int run_many(std::uint64_t first, std::uint64_t last, const SimOptions& asked) {
@@ -121,6 +138,8 @@ int run(const std::vector<std::string>& arguments) {
   SimOptions options;
   bool json_alone = false;
   bool models = false;
+  bool is_swarm = false;
+  SwarmOptions swarm;
   std::string seeds;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& flag = arguments[i];
@@ -137,6 +156,21 @@ int run(const std::vector<std::string>& arguments) {
       models = true;
       continue;
     }
+    if (flag == "--swarm") {
+      is_swarm = true;
+      continue;
+    }
+    if (flag == "--content-mib" || flag == "--mbit") {
+      char* rest = nullptr;
+      const double number = std::strtod(value.c_str(), &rest);
+      if (value.empty() || *rest != '\0' || !(number > 0 && number <= 1e6)) {
+        return wrong_usage(flag + " wants a number above 0");
+      }
+      if (flag == "--mbit") swarm.mbit = number;
+      if (flag == "--content-mib") swarm.content_mib = static_cast<std::uint64_t>(number);
+      ++i;
+      continue;
+    }
     if (flag == "--seeds") {
       seeds = value;
       ++i;
@@ -149,6 +183,7 @@ int run(const std::vector<std::string>& arguments) {
     i += static_cast<std::size_t>(taken - 1);
   }
   if (models) return run_models(options);
+  if (is_swarm) return run_one_swarm(options, swarm);
   if (seeds.empty()) return run_one(options, json_alone);
   const std::size_t dots = seeds.find("..");
   if (dots == std::string::npos) return wrong_usage("--seeds wants A..B");

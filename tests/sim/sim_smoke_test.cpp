@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "tests/sim/simulation.h"
+#include "tests/sim/swarm.h"
 
 namespace shoal::sim {
 namespace {
@@ -74,6 +75,22 @@ TEST(Flags, SayWhatTheRunWas) {
     }
     EXPECT_EQ(flags_of(again), flags_of(options));
   }
+}
+
+TEST(Swarm, GivesEverybodyAllOfItThoughAllOfThemComeAndGo) {
+  SwarmOptions options;
+  options.peers = 30;
+  options.content_mib = 32;
+  options.session_s = 10;
+  options.pause_s = 2;
+  const SwarmReport report = run_swarm(options);
+  EXPECT_EQ(report.done, 30U);
+  EXPECT_GT(report.crashes, 0U);
+  EXPECT_GE(report.median_s, report.ideal_s) << "that is no ideal";
+  // Each block went over the lines once for each who has it, and some more; the seed sent few.
+  EXPECT_EQ(report.blocks - report.blocks_twice, 30U * 128);
+  EXPECT_LT(report.seed_sent, 15);
+  EXPECT_EQ(json_of(run_swarm(options)), json_of(report));
 }
 
 // Nine units of a second on four machines: one of them does three.

@@ -18,8 +18,24 @@ std::optional<Objection> objection_to_submitter(const PeerConfig& config, const 
 
 }  // namespace
 
+std::optional<Objection> objection_of_owner(const PeerConfig& config, const NodeId& submitter,
+                                            const Manifest& what) {
+  if (config.refused.submitters.contains(submitter)) {
+    return Objection{SubmitOutcome::kFull, "its owner refuses what " + short_hex(submitter) +
+                                               " submits (shoal content refuse)"};
+  }
+  if (config.refused.contents.empty()) return {};
+  for (const ContentName& content : contents_of(what)) {
+    if (!config.refused.contents.contains(content.id)) continue;
+    return Objection{SubmitOutcome::kFull, "its owner refuses content " + short_hex(content.id) +
+                                               ", which the job needs (shoal content refuse)"};
+  }
+  return {};
+}
+
 std::optional<Objection> objection_to_keeping(const PeerConfig& config, const Signed& manifest,
                                               const Manifest& what) {
+  if (auto objection = objection_of_owner(config, manifest.signer, what)) return objection;
   if (what.quorum == 0 || what.quorum > limits::kQuorumMax || what.max_attempts == 0) {
     return Objection{SubmitOutcome::kInvalid,
                      "its quorum or its number of attempts is out of bounds"};
@@ -55,6 +71,13 @@ std::optional<Objection> objection_to_computing(const PeerConfig& config, const 
     }
   }
   return {};
+}
+
+std::string refusals_text(const PeerConfig& config, const NodeId& asker) {
+  if (config.refused.empty()) return {};
+  if (config.refused.submitters.contains(asker)) return "; its owner refuses what you submit";
+  return "; its owner refuses " + std::to_string(config.refused.submitters.size()) +
+         " submitters, " + std::to_string(config.refused.contents.size()) + " contents";
 }
 
 }  // namespace shoal

@@ -43,6 +43,15 @@ bool CopyBook::hold(std::uint64_t lot, const NodeId& holder) {
   return true;
 }
 
+void CopyBook::lose(const ContentId& output, const NodeId& holder) {
+  std::vector<std::uint64_t> lots = lots_named(output);
+  if (const auto lot = lot_of_.find(output); lot != lot_of_.end()) lots.push_back(lot->second);
+  for (const std::uint64_t lot : lots) {
+    if (std::erase(lots_.at(lot).holders, holder) == 0) continue;
+    if (--holders_.at(holder) == 0) holders_.erase(holder);
+  }
+}
+
 void CopyBook::forget_inputs() {
   const auto inputs = lots_.find(kInputs);
   if (inputs == lots_.end()) return;

@@ -35,6 +35,8 @@ class CopyBook {
   bool hold(std::uint64_t lot, const NodeId& holder);
   // As it was written down; the receipt that it was written for may not have got as far.
   void recall(std::uint64_t lot, const ContentId& name, const NodeId& holder);
+  // It has said that it holds this output no more.
+  void lose(const ContentId& output, const NodeId& holder);
   void note_stranger(std::uint64_t lot, const NodeId& worker) {
     lots_.at(lot).strangers.push_back(worker);
   }

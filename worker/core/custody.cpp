@@ -1,9 +1,11 @@
 #include "worker/core/custody.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "node/protocol/receipt_check.h"
 #include "node/protocol/terms.h"
+#include "worker/core/admission.h"
 #include "worker/core/copy_book.h"
 
 namespace shoal {
@@ -146,6 +148,9 @@ Custody::Wish Custody::wish_of(const NodeId& from, const Keep& keep) const {
   const std::string fault = receipt_fault(*what, keep.job, receipt, checker_);
   if (!fault.empty()) return no("the receipt does not hold: " + fault);
   wish.contents = large_outputs_of(receipt);
+  for (const ContentName& content : wish.contents) {
+    if (config_.refused.contents.contains(content.id)) return no("its owner refuses it");
+  }
   return wish;
 }
 
@@ -226,6 +231,57 @@ void Custody::answer(const Copying& copying, Outbox& out) {
                                .detail = copying.error});
 }
 
+// --- what the owner refuses
+
+void Custody::reconsider(const std::vector<NodeId>& tell, Outbox& out) {
+  const auto refused = [&](const ContentId& id) { return config_.refused.contents.contains(id); };
+  for (auto& [job, part] : parts_) {
+    const auto what = decode_manifest(part.manifest.body);
+    if (!what) continue;
+    if (objection_of_owner(config_, part.manifest.signer, *what)) {
+      end_now(job, part, out);
+      continue;
+    }
+    std::set<ContentId> gone;
+    for (auto* list : {&part.made, &part.copied}) {
+      std::copy_if(list->begin(), list->end(), std::inserter(gone, gone.end()), refused);
+      std::erase_if(*list, refused);
+    }
+    for (Copying& copying : copying_) {
+      if (copying.job == job && std::erase_if(copying.here, refused) > 0) {
+        copying.error = "its owner refuses it";
+      }
+    }
+    for (const ContentId& id : gone) {
+      const Kept none{.job = job,
+                      .output = id,
+                      .holder = self_,
+                      .held = false,
+                      .detail = "its owner refuses it"};
+      for (const NodeId& node : tell) out.send(node, none);
+    }
+  }
+}
+
+// Its time is over, whatever the manifest says. Also on the disk of one that was not running when
+// its owner made up his mind.
+void Custody::end_now(const JobId& job, Part& part, Outbox& out) {
+  constexpr UnixMs kLongAgo = 1;
+  ends_.erase({part.until, job});
+  part.until = kLongAgo;
+  ends_.insert({part.until, job});
+  over_.erase(job);
+  std::erase_if(copying_, [&](Copying& copying) {
+    if (copying.job != job) return false;
+    copying.error = "its owner refuses the job";
+    answer(copying, out);
+    return true;
+  });
+  const Erase erase{.job = job, .what = Erase::What::kWorked};
+  std::erase_if(unsaved_, [&](const StoredFact& fact) { return covers(erase, fact); });
+  out.erase(erase);
+}
+
 // --- the end of a job's time
 
 void Custody::advance(Instant now, const Busy& busy,
@@ -279,7 +335,7 @@ void Custody::let_go(const std::function<std::set<ContentId>()>& needed, Outbox&
   for (std::size_t n = 0; n < kGoingAtOnce && !going_.empty(); ++n) {
     const ContentId id = *going_.begin();
     going_.erase(going_.begin());
-    if (!still.contains(id)) out.act(DropContent{id});
+    if (!still.contains(id)) out.act(DropContent{.id = id});
   }
   if (!going_.empty()) return;
   const auto part = parts_.find(*leaving_);

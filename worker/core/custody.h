@@ -48,6 +48,9 @@ class Custody {
   void on_keep(const NodeId& from, const Keep&, Outbox&);
   void on_content(const ContentId&, const std::string& error);
   void on_stored(const std::vector<StoredFact>& facts, const std::string& error, Outbox&);
+  // The owner refuses other things than before: what is held of them goes. `tell` hear of it who
+  // may count on this node.
+  void reconsider(const std::vector<NodeId>& tell, Outbox&);
   std::vector<ContentNeed> take_content_needs() { return std::exchange(needs_, {}); }
 
   // Lets go of what is over. Once, at the end of every step; `needed` gives what others here need.
@@ -83,6 +86,7 @@ class Custody {
     std::vector<ContentName> contents;
     std::string objection;  // why it is not granted; empty: it is
   };
+  void end_now(const JobId&, Part&, Outbox&);
   Wish wish_of(const NodeId& from, const Keep&) const;
   void fetch_more(Copying&);
   void write_down(Copying&);

@@ -487,6 +487,7 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
   Bytes bytes = encode(receipt);
   delivery_.add(receipt, bytes);
   copies_.note(receipt);
+  usage_.note(receipt);
   out.store_soon(StoredFact{.kind = FactKind::kReceipt,
                             .job = id_,
                             .sequence = receipt.sequence,

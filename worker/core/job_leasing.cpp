@@ -11,6 +11,7 @@ constexpr std::size_t kHoldersOffered = 3;
 constexpr Duration kLinkGrace = 2s;
 constexpr Duration kStragglerLook = 1s;
 constexpr Duration kGrantInFlight = 10s;
+constexpr std::size_t kReasonBytes = 256;
 
 }  // namespace
 
@@ -140,6 +141,7 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
   const std::uint32_t threads = std::clamp<std::uint32_t>(request.threads, 1, kThreadsMax);
   count(from, member, -1);
   member.asked = true;
+  member.declined.clear();
   member.heard = now;
   member.linked = true;
   member.threads = threads;
@@ -350,6 +352,17 @@ void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std:
   if (!address.empty()) member.address = address;
   if (record) member.record = record;
   lost_.erase(worker);
+}
+
+void JobLed::worker_declines(const NodeId& worker, const std::string& why) {
+  const auto it = members_.find(worker);
+  if (it == members_.end()) return;
+  Member& member = it->second;
+  count(worker, member, -1);
+  member.asked = false;
+  member.hungry = false;
+  member.declined = why.empty() ? "it does not say why" : why.substr(0, kReasonBytes);
+  count(worker, member, +1);
 }
 
 bool JobLed::worker_gone(Instant now, const NodeId& worker) {

@@ -33,6 +33,7 @@ void JobLed::count_ends(const Receipt& receipt) {
 
 void JobLed::recover(const Receipt& receipt) {
   count_ends(receipt);
+  if (!units_.open_runs(receipt.range).empty()) usage_.note(receipt);
   units_.end(receipt.range);
   copies_.note(receipt);
   next_sequence_ = std::max(next_sequence_, receipt.sequence + 1);
@@ -153,12 +154,19 @@ JobStatus JobLed::status() const {
   status.committed = units_.committed_units();
   status.leased = units_.leased_units();
   std::uint32_t here = 0;
+  std::uint32_t declining = 0;
+  std::string why_declined;
   for (const auto& [id, member] : members_) {
+    if (member.linked && !member.declined.empty()) {
+      ++declining;
+      why_declined = member.declined;
+    }
     if (!member.linked || !member.asked) continue;
     ++here;
     if (leases_.holds_any(id) || batches_.size() > 0) ++status.workers;
   }
   status.moved = moved_;
+  status.usage = usage_.usage();
   const std::uint64_t expected = (verified_ + units_.committed_units()) * manifest_->quorum;
   status.recomputed = replicas_ > expected ? replicas_ - expected : 0;
   status.unblinded = unblinded_;
@@ -169,6 +177,7 @@ JobStatus JobLed::status() const {
   status.epoch = term_.epoch;
   status.stewards = term_.stewards;
   status.priority = priority_;
+  status.keep_s = manifest_->keep_s;
   if (!storage_trouble_.empty()) {
     status.waiting_for = storage_trouble_;
   } else if (phase_ == JobPhase::kFetching) {
@@ -189,6 +198,11 @@ JobStatus JobLed::status() const {
     status.waiting_for = "each unit needs " + std::to_string(manifest_->quorum) +
                          " different workers, and " + std::to_string(here) +
                          (here == 1 ? " is here" : " are here");
+  }
+  if (phase_ == JobPhase::kRunning && declining > 0 && here < manifest_->quorum) {
+    status.waiting_for += "; " + std::to_string(declining) +
+                          (declining == 1 ? " worker declines: " : " workers decline: ") +
+                          why_declined;
   }
   return status;
 }

@@ -17,6 +17,7 @@
 #include "worker/core/outbox.h"
 #include "worker/core/unit_map.h"
 #include "worker/core/unit_states.h"
+#include "worker/core/usage_tally.h"
 
 namespace shoal {
 
@@ -93,6 +94,8 @@ class JobLed {
                    const std::optional<Signed>& record);
   // False: it had no part in the job.
   bool worker_gone(Instant now, const NodeId& worker);
+  // It will compute none of its units, and says why.
+  void worker_declines(const NodeId& worker, const std::string& why);
 
   void on_work_request(Instant now, const NodeId& from, const WorkRequest&, Outbox&);
   // False: it is about leases of another epoch, of which this leader knows nothing.
@@ -134,6 +137,7 @@ class JobLed {
     bool hungry = false;         // went away empty-handed
     bool sent_to_steal = false;  // and was told whom to ask, since it was last given units
     std::uint32_t refuted = 0;   // units that failed here alone, since it last committed any
+    std::string declined;        // why its owner will have nothing to do with it
     Instant rests_until;         // it is given nothing before
     Instant heard;               // it asked, or did something with what it was given
   };
@@ -254,6 +258,7 @@ class JobLed {
   Delivery delivery_;
   CopyBook copies_;
   UnitStates states_;
+  UsageTally usage_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back
   std::uint64_t threads_here_ = 0;  // of all members that are linked

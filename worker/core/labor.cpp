@@ -117,15 +117,15 @@ void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& t
     job.state = State::kRefused;
     return;
   }
-  if (const auto objection = objection_to_computing(config_, manifest, *what)) {
-    out.tell(LogLevel::kInfo, "takes no units of job " + short_hex(job.id) + ": " + objection->why);
-    job.state = State::kRefused;
-    return;
-  }
   job.manifest = std::make_shared<const Manifest>(std::move(*what));
   job.signed_manifest = manifest;
   job.terms = terms;
   job.submitter = manifest.signer;
+  if (const auto objection = objection_to_computing(config_, manifest, *job.manifest)) {
+    out.tell(LogLevel::kInfo, "takes no units of job " + short_hex(job.id) + ": " + objection->why);
+    job.state = State::kRefused;
+    return decline(job, out);
+  }
   fetch_contents(job);
 }
 
@@ -180,13 +180,14 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     }
   }
   if (grant.ranges.empty()) return;
+  if (job->state == State::kRefused) return give_back(*job, grant.lease, out);
   if (!has_room(*job)) {
     job->leases.erase(grant.lease);
     return give_back(*job, grant.lease, out);
   }
   save_task(*job);
   take_paper(*job, grant.grant);
-  if (job->state == State::kRefused || !job->manifest || lending_ != Lend::What::kAll) {
+  if (!job->manifest || lending_ != Lend::What::kAll) {
     give_back(*job, grant.lease, out);
     return;
   }
@@ -273,8 +274,8 @@ void Labor::drop_cancelled(Job& job) {
   }
 }
 
-void Labor::drop_job(Job& job, Outbox& out) {
-  const JobKey key = job.key();
+// What runs for it.
+void Labor::stop_all(const JobKey& key, Outbox& out) {
   for (auto it = chunks_.begin(); it != chunks_.end();) {
     if (it->second.job == key) {
       out.act(CancelCompute{it->first});
@@ -284,6 +285,11 @@ void Labor::drop_job(Job& job, Outbox& out) {
     }
   }
   std::erase_if(comparing_, [&](const Comparing& comparing) { return comparing.job == key; });
+}
+
+void Labor::drop_job(Job& job, Outbox& out) {
+  const JobKey key = job.key();
+  stop_all(key, out);
   const bool saved = job.saved;
   jobs_.erase(key);
   over_.push_back(key);
@@ -320,7 +326,7 @@ void Labor::on_link_up(Instant now, const NodeId& peer, Outbox& out) {
       } else {
         rejoin(now, job, out);
       }
-    } else if (job.manifest && !leader_linked(job)) {
+    } else if (job.manifest && job.state != State::kRefused && !leader_linked(job)) {
       const auto term = last_term(job.terms);
       if (term && is_steward(*term, peer)) out.send(peer, JobFind{.job = job.id});
     }
@@ -336,7 +342,8 @@ void Labor::on_link_lost(Instant now, const NodeId& peer, Outbox& out) {
     if (job.leader == peer) {
       job.asked.reset();
       job.hungry = false;
-      if (job.manifest && !job.seek_at) job.seek_at = now + limits::kLinkPatience;
+      const bool followed = job.manifest && job.state != State::kRefused;
+      if (followed && !job.seek_at) job.seek_at = now + limits::kLinkPatience;
       membership_.reach(now, peer, out);
     }
     if (job.stealing && !job.victims.empty() && job.victims.back() == peer) {

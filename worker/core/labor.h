@@ -85,6 +85,8 @@ class Labor {
 
   // --- the donor (labor_lending.cpp) ---
   void lend(Lend::What what, Outbox&);
+  // The owner refuses other things than before: jobs are left, or taken up again.
+  void reconsider(Outbox&);
   bool nothing_in_hand() const;
 
   // --- its executor ---
@@ -236,6 +238,9 @@ class Labor {
   void fetch_contents(Job&);
   static void list_leases(const Job&, LeaseReport&);
   void give_back(Job&, std::uint64_t lease, Outbox&);
+  void leave(Job&, const std::string& why, Outbox&);
+  void stop_all(const JobKey&, Outbox&);
+  void decline(const Job&, Outbox&) const;
   void drop_job(Job&, Outbox&);
   void start_chunks(Instant now, Outbox&);
   Job* next_to_run();

@@ -15,7 +15,7 @@ constexpr std::size_t kComparingMax = 1024;  // at once
 void Labor::on_compare_request(Instant now, const NodeId& from, const CompareRequest& request,
                                Outbox& out) {
   const Job* job = led_by(request.job, from);
-  if (job == nullptr || !job->manifest) return;
+  if (job == nullptr || !job->manifest || job->state == State::kRefused) return;
   // Asked again: there is other evidence now, or the first request is forgotten there.
   std::erase_if(comparing_, [&](const Comparing& other) {
     const bool same = other.job == job->key() && other.request.unit == request.unit;

@@ -62,7 +62,9 @@ void Labor::migrate(Instant now, Job& old, const NodeId& leader, Outbox& out) {
     if (chunk.job == from) chunk.job = to;
   }
   if (last_run_ == from) last_run_ = to;
-  if (!leader_linked(job)) {
+  if (job.state == State::kRefused) {
+    decline(job, out);
+  } else if (!leader_linked(job)) {
     membership_.reach(now, leader, out);
   } else if (!job.papers.empty()) {
     rejoin(now, job, out);

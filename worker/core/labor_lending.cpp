@@ -1,8 +1,9 @@
 #include <algorithm>
 
+#include "worker/core/admission.h"
 #include "worker/core/labor.h"
 
-// What the donor lends, and takes back.
+// What the donor lends, and takes back; and what he refuses.
 namespace shoal {
 
 void Labor::lend(Lend::What what, Outbox& out) {
@@ -33,6 +34,51 @@ void Labor::lend(Lend::What what, Outbox& out) {
       out.send(job.leader, std::move(report));
     }
   }
+}
+
+void Labor::reconsider(Outbox& out) {
+  for (auto& [_, job] : jobs_) {
+    if (!job.manifest) continue;
+    const auto objection = objection_to_computing(config_, job.signed_manifest, *job.manifest);
+    if (objection && job.state != State::kRefused) {
+      leave(job, objection->why, out);
+    } else if (!objection && job.state == State::kRefused) {
+      job.state = State::kHeardOf;  // it is asked for again
+      job.asked.reset();
+    }
+  }
+}
+
+// As if it had never worked for it, save that it knows what it leaves.
+void Labor::leave(Job& job, const std::string& why, Outbox& out) {
+  out.tell(LogLevel::kInfo, "leaves job " + short_hex(job.id) + ": " + why);
+  stop_all(job.key(), out);
+  LeaseReport none{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
+  for (const auto& [lease, held] : job.leases) none.leases.push_back({lease, {}});
+  if (!none.leases.empty() && leader_linked(job)) out.send(job.leader, std::move(none));
+  decline(job, out);
+  const Erase erase{.job = job.id, .what = Erase::What::kWorked};
+  std::erase_if(unsaved_, [&](const StoredFact& fact) { return covers(erase, fact); });
+  if (job.saved) out.erase(erase);
+  out.act(ForgetJob{job.id});
+  Job left;
+  left.id = job.id;
+  left.leader = job.leader;
+  left.leader_record = std::move(job.leader_record);
+  left.submitter = job.submitter;
+  left.state = State::kRefused;
+  left.manifest = std::move(job.manifest);
+  left.signed_manifest = std::move(job.signed_manifest);
+  left.terms = std::move(job.terms);
+  left.report_at = job.report_at;
+  job = std::move(left);
+}
+
+// Whoever leads it can say why nothing moves, and does not ask this worker to keep it.
+void Labor::decline(const Job& job, Outbox& out) const {
+  const auto objection = objection_of_owner(config_, job.submitter, *job.manifest);
+  if (!objection || !leader_linked(job)) return;
+  out.send(job.leader, EnlistReply{.job = job.id, .accepted = false, .detail = objection->why});
 }
 
 bool Labor::nothing_in_hand() const {

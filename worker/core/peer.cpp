@@ -6,9 +6,11 @@
 #include "node/content/core/exchange.h"
 #include "node/protocol/address.h"
 #include "node/reach/core/pass_through.h"
+#include "worker/core/admission.h"
 #include "worker/core/custody.h"
 #include "worker/core/labor.h"
 #include "worker/core/membership.h"
+#include "worker/core/pins.h"
 #include "worker/core/stewardship.h"
 #include "worker/core/store_groups.h"
 
@@ -19,8 +21,6 @@ constexpr std::uint32_t kNewsHopsMax = 16;
 constexpr std::size_t kNewsFanOut = 8;
 constexpr Duration kFetchPatience = 30s;
 constexpr Duration kOwnDiskPatience = 1s;  // of what nobody is said to have: is it here?
-constexpr Duration kPinPatience = 60s;
-constexpr Duration kPinRetry = 60s;
 
 template <class... F>
 struct Overloaded : F... {
@@ -44,6 +44,7 @@ struct Peer::Impl {
         stewardship(config, signer, checker, membership, custody, rng.fork()),
         labor(config, signer, checker, membership, custody, rng.fork()),
         exchange(rng.fork()),
+        pins(config, membership, exchange),
         reach(reach_config(), signer, rng.fork()) {
     for (const StoredFact& fact : recovered.facts) {
       if (fact.kind != FactKind::kPeer) continue;
@@ -67,12 +68,11 @@ struct Peer::Impl {
   Stewardship stewardship;
   Labor labor;
   Exchange exchange;
+  Pins pins;
   Reach reach;
   StoreGroups groups;
   const std::vector<std::string> own_endpoints = config.record.endpoints;  // without `mapped`
   std::string mapped;
-  std::set<ContentId> pinned_here;  // of config.pinned
-  std::optional<Instant> pin_again_at;
   std::map<NodeId, Signed> visitors;  // submitters that are linked, and can be dialled
 
   // --- links: each of them passes through `reach` ---
@@ -105,11 +105,12 @@ struct Peer::Impl {
 
   // --- events ---
   void on(const Started&) {
+    drop_refused();
     membership.on_started(now, out);
     stewardship.on_started(now, out);
     labor.on_started(now, out);
     custody.on_started([this](const JobId& job) { return busy_with(job); });
-    fetch_pinned();
+    perform(pins.fetch(now));
   }
   void on(const DeadlineReached&) {
     reach.on_deadline(now);
@@ -118,7 +119,7 @@ struct Peer::Impl {
     if (exchange.next_deadline() && *exchange.next_deadline() <= now) {
       perform(exchange.on_deadline(now));
     }
-    if (pin_again_at && *pin_again_at <= now) fetch_pinned();
+    perform(pins.on_deadline(now));
     groups.on_deadline(now, out);
   }
   void on(const LinkUp& up) {
@@ -138,11 +139,7 @@ struct Peer::Impl {
         perform(exchange.add_hearsay(now, content, up.peer));
       }
     }
-    for (const ContentName& content : config.pinned) {
-      if (up.path == LinkPath::kRelayed) break;
-      perform(exchange.add_hearsay(now, content.id, up.peer));
-      if (pinned_here.contains(content.id)) tell_pinned(content, up.peer);
-    }
+    perform(pins.on_link_up(now, up, out));
     if (up.role != Role::kWorker) return;
     for (const JobId& job : stewardship.running()) out.send(up.peer, own_news(job));
     for (WorkAvailable& news : labor.jobs_heard_of()) {
@@ -198,6 +195,11 @@ struct Peer::Impl {
     if (JobLed* job = stewardship.find(loaded.job)) {
       job->delivery().loaded(loaded.reader, std::move(loaded.receipts), out);
     }
+  }
+  void on(Refuse& refuse) {
+    config.refused = std::move(refuse.refusals);
+    drop_refused();
+    perform(pins.fetch(now));  // what is refused no more
   }
   void on(const Lend& lend) { labor.lend(lend.what, out); }
   void on(ComputeDone& done) { labor.on_compute_done(now, std::move(done), out); }
@@ -266,6 +268,7 @@ struct Peer::Impl {
       return job->on_work_request(now, from, m, out);
     }
     if (job != nullptr) return out.send(from, stewardship.notice_of(*m.job));
+    if (m.job && stewardship.left(*m.job)) return;
     if (m.job) return out.send(from, LeaseRevoke{.job = *m.job, .ranges = {}, .job_over = true});
     out.send(from, NoWork{.job = std::nullopt, .holders = {}, .jobs = labor.jobs_heard_of()});
   }
@@ -323,14 +326,15 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const JobOver& m) { stewardship.on_job_over(from, m, out); }
   void hear(const NodeId& from, const BlockRequest& m) {
-    if (!reach.connected(from)) {  // content is too much for a circuit
+    // Content is too much for a circuit.
+    if (!reach.connected(from) || refuses(m.content)) {
       return out.send(from, Block{m.content, m.first_leaf, {}, {}, true});
     }
     perform(exchange.on_request(now, from, m));
   }
   void hear(const NodeId& from, Block& m) { perform(exchange.on_block(now, from, std::move(m))); }
   void hear(const NodeId& from, const Holdings& m) {
-    if (!reach.connected(from)) return;
+    if (!reach.connected(from) || refuses(m.content)) return;
     perform(exchange.on_holdings(now, from, m));
   }
   void hear(const NodeId& from, const HoldersRequest& m) {
@@ -357,7 +361,11 @@ struct Peer::Impl {
     }
   }
   void hear(const NodeId& from, const BlockCancel& m) { exchange.on_cancel(from, m); }
-  void hear(const NodeId& from, const WorkerStatusRequest&) { out.send(from, status()); }
+  void hear(const NodeId& from, const WorkerStatusRequest&) {
+    WorkerStatus answer = status();
+    answer.doing += refusals_text(config, membership.node_of(from));
+    out.send(from, std::move(answer));
+  }
   void hear(const NodeId&, const JobFound& m) { labor.on_job_found(now, m, out); }
   void hear(const NodeId& from, const Results& m) { stewardship.on_results(now, from, m, out); }
   void hear(const NodeId& from, const TermNotice& m) {
@@ -383,7 +391,7 @@ struct Peer::Impl {
       out.send(from, stewardship.notice_of(m.job));
     } else if (job != nullptr) {
       job->on_rejoin(now, from, m, out);
-    } else {
+    } else if (!stewardship.left(m.job)) {
       out.send(from, LeaseRevoke{.job = m.job, .ranges = {}, .job_over = true});
     }
   }
@@ -402,37 +410,24 @@ struct Peer::Impl {
   void hear(const NodeId&, const SubmitReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}
 
-  // --- contents that the donor keeps ---
-  void fetch_pinned() {
-    pin_again_at.reset();
-    for (const ContentName& content : config.pinned) {
-      if (pinned_here.contains(content.id) || exchange.wants(content.id)) continue;
-      perform(exchange.want(now, content.id, content.length, {}, kPinPatience));
-      for (const auto& [node, link] : membership.links()) {
-        if (link.path == LinkPath::kRelayed || link.role == Role::kCoordinator) continue;
-        perform(exchange.add_hearsay(now, content.id, node));
+  // --- what the donor refuses ---
+  void drop_refused() {
+    const std::vector<NodeId> workers = membership.linked_workers();
+    stewardship.reconsider(out);
+    labor.reconsider(out);
+    custody.reconsider(workers, out);
+    for (const ContentId& id : config.refused.contents) {
+      pins.lose(id);
+      if (exchange.wants(id)) {
+        exchange.forget(id);
+        perform({not_wanted(id)});
       }
+      out.act(DropContent{.id = id, .refused = true});
     }
   }
-  void pin_arrived(const ContentArrived& arrived) {
-    const auto content =
-        std::find_if(config.pinned.begin(), config.pinned.end(),
-                     [&](const ContentName& name) { return name.id == arrived.id; });
-    if (content == config.pinned.end()) return;
-    if (!arrived.error.empty()) {
-      out.tell(LogLevel::kWarning, "not pinned yet: " + arrived.error);
-      pin_again_at = now + kPinRetry;
-      return;
-    }
-    if (!pinned_here.insert(arrived.id).second) return;
-    out.tell(LogLevel::kInfo, "content " + short_hex(arrived.id) + " is pinned here");
-    for (const auto& [node, link] : membership.links()) {
-      if (link.path != LinkPath::kRelayed) tell_pinned(*content, node);
-    }
-  }
-  void tell_pinned(const ContentName& content, const NodeId& node) {
-    if (membership.links().at(node).role == Role::kCoordinator) return;
-    out.send(node, holdings_for(node, content.id, content.length));
+  bool refuses(const ContentId& id) const { return config.refused.contents.contains(id); }
+  static ContentArrived not_wanted(const ContentId& id) {
+    return {id, "the owner of this worker refuses content " + short_hex(id)};
   }
 
   // Of a worker as it is known here, or of a submitter that is linked and lets itself be dialled.
@@ -443,6 +438,7 @@ struct Peer::Impl {
 
   // --- what the parts ask of each other ---
   void want(const ContentId& content, std::uint64_t length, const std::vector<NodeId>& nodes) {
+    if (refuses(content)) return perform({not_wanted(content)});
     std::vector<NodeId> sources;
     for (const NodeId& node : nodes) {
       if (node == signer.id()) continue;
@@ -464,7 +460,7 @@ struct Peer::Impl {
                               stewardship.on_content(now, arrived.id, arrived.error, out);
                               labor.on_content(now, arrived.id, arrived.error, out);
                               custody.on_content(arrived.id, arrived.error);
-                              pin_arrived(arrived);
+                              pins.on_content(now, arrived, out);
                             },
                             [&](auto& other) { out.act(std::move(other)); }},
                  action);
@@ -511,7 +507,8 @@ struct Peer::Impl {
     stewardship.add_needed(used);
     labor.add_needed(used);
     custody.add_needed(used);
-    for (const ContentName& content : config.pinned) used.insert(content.id);
+    pins.add_needed(used);
+    for (const ContentId& id : config.refused.contents) used.erase(id);
     return used;
   }
 
@@ -548,7 +545,7 @@ std::optional<Instant> Peer::next_deadline() const {
   for (auto at : {impl_->membership.next_deadline(), impl_->stewardship.next_deadline(),
                   impl_->labor.next_deadline(), impl_->custody.next_deadline(),
                   impl_->exchange.next_deadline(), impl_->reach.next_deadline(),
-                  impl_->groups.next_deadline(impl_->out), impl_->pin_again_at}) {
+                  impl_->groups.next_deadline(impl_->out), impl_->pins.next_deadline()}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/content/core/content_actions.h"
+#include "node/content/core/refusals.h"
 #include "node/content/core/traffic.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/messages.h"
@@ -36,6 +37,7 @@ struct PeerConfig {
   TrafficCaps traffic_caps;         // likewise, a month
   Traffic traffic;                  // what contents have cost this month before this start
   std::vector<ContentName> pinned;  // the donor keeps them, and serves them to all who ask
+  Refusals refused;                 // of the donor: see Refuse
   std::set<std::string> programs;   // names of what is installed here, for Manifest::needs
   // Unix time at Instant{0} of this node's clock.
   UnixMs unix_ms_at_zero = 0;
@@ -135,9 +137,14 @@ struct Lend {
   };
   What what = What::kAll;
 };
-using PeerEvent = std::variant<Started, Lend, DeadlineReached, LinkUp, LinkLost, Received, Probed,
-                               PortMapped, StoreDone, ReceiptsLoaded, ComputeDone, StateSaved,
-                               CompareDone, ContentOpened, BlockStored, BlockRead>;
+// All that the donor refuses from now on. Its jobs are neither kept nor computed nor copied for,
+// and what is kept for them goes; its contents are dropped, not fetched, and not served.
+struct Refuse {
+  Refusals refusals;
+};
+using PeerEvent = std::variant<Started, Lend, Refuse, DeadlineReached, LinkUp, LinkLost, Received,
+                               Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone,
+                               StateSaved, CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone
@@ -191,6 +198,7 @@ struct ForgetJob {  // this node has no more part in it: executors and caches ma
 };
 struct DropContent {  // no job needs it any more; what the donor pinned stays
   ContentId id;
+  bool refused = false;  // he will not have it, pinned or not
 };
 using PeerAction = std::variant<Dial, Probe, Send, Drop, Tell, Store, Erase, LoadReceipts,
                                 StartCompute, CancelCompute, KeepState, StartCompare, ForgetJob,

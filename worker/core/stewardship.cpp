@@ -143,7 +143,9 @@ void Stewardship::answer_waiting(Entry& entry, SubmitOutcome outcome, const std:
 }
 
 Stewardship::Entry& Stewardship::add_entry(const Signed& manifest, Manifest what, TermChain terms) {
-  Entry& entry = jobs_[job_id_of(manifest.body)];
+  const JobId id = job_id_of(manifest.body);
+  left_.erase(id);
+  Entry& entry = jobs_[id];
   entry.job = std::make_unique<JobLed>(context_, manifest, std::move(what), rng_.fork());
   entry.job->set_terms(std::move(terms));
   return entry;
@@ -401,7 +403,7 @@ JobStatus Stewardship::status_of(Instant, const Entry& entry) const {
   JobStatus status = entry.job->status();
   status.stewards_here = 1;
   for (const NodeId& steward : entry.job->term().stewards) {
-    if (steward != signer_.id() && membership_.linked(steward)) ++status.stewards_here;
+    if (steward != signer_.id() && steward_here(entry, steward)) ++status.stewards_here;
   }
   status.kept_until = kept_until(entry);
   if (sees_to_copies(entry)) {
@@ -476,9 +478,10 @@ void Stewardship::on_deadline(Instant now, Outbox& out) {
     if (now - *at > kSlept) {
       pardon(now, entry);
     } else if (silent != heard_.end() && !disk_answers(now)) {
-      silent->second = now;
+      pardon(now, entry);
     } else {
-      elect_self(now, entry, "does not answer", out);
+      const bool resigned = entry.resigned.contains(entry.job->term().stewards.front());
+      elect_self(now, entry, resigned ? "keeps it no more" : "does not answer", out);
     }
   }
   if (tick_at_ && *tick_at_ <= now) tick(now, out);

@@ -77,6 +77,8 @@ class Stewardship {
   void on_enlist_reply(Instant now, const NodeId& from, const EnlistReply&, Outbox&);
   void on_endorse_request(const NodeId& from, const EndorseRequest&, Outbox&);
   void on_endorse(Instant now, const NodeId& from, const Endorse&, Outbox&);
+  // The owner refuses other things than before: what he refuses is kept no more.
+  void reconsider(Outbox&);
 
   // --- copies of what is too large for a ledger (stewardship_copies.cpp) ---
   void on_own_receipts(Instant now, ReceiptsLoaded& loaded, Outbox&);
@@ -85,6 +87,8 @@ class Stewardship {
   std::set<NodeId> holders_of(const ContentId&) const;
 
   bool keeps(const JobId& id) const { return jobs_.contains(id); }
+  // It kept the job until its owner refused it: others go on, so it is not over.
+  bool left(const JobId& id) const { return left_.contains(id); }
   // A job that this node keeps, durably; and one that it leads. Nothing where it does not.
   JobLed* find(const JobId&);
   JobLed* led(const JobId&);
@@ -129,6 +133,7 @@ class Stewardship {
     UnixMs ended = 0;                    // when; 0: it has not
     std::optional<Instant> resume_at;    // led before a restart: leads again then
     std::map<NodeId, Instant> away;      // fellow stewards that are not linked, since
+    std::map<NodeId, Instant> resigned;  // and those that keep it no more, by their own word
     std::uint32_t contests = 0;          // elections won here since a leader was last linked
     std::map<NodeId, Reading> readings;  // by whose ledger it is
     Watch watch;
@@ -167,6 +172,10 @@ class Stewardship {
 
   bool fellow(const Entry&, const NodeId&) const;  // another steward of the term in force
   bool leads_by_term(const Entry&) const;
+  // A fellow, or this node, that can be counted on.
+  bool steward_here(const Entry&, const NodeId&) const;
+  void leave_again(const NodeId& fellow, const JobId&, Outbox&) const;
+  void on_declined(Instant now, Entry&, const NodeId& from, const std::string& why, Outbox&);
   void take_lead(Instant now, Entry&, Outbox&);
   void elect_self(Instant now, Entry&, const std::string& why, Outbox&);
   void adopt_terms(Instant now, Entry&, TermChain, Outbox&);
@@ -213,6 +222,8 @@ class Stewardship {
   Rng rng_;
   StewardContext context_;
   std::map<JobId, Entry> jobs_;
+  // Jobs that it left and for what reason, for fellows who were not there then.
+  std::map<JobId, std::string> left_;
   std::map<NodeId, Instant> heard_;   // stewards that are linked: their last sign of life
   std::optional<Instant> tick_at_;    // while a job with fellow stewards is active
   std::map<NodeId, Instant> absent_;  // holders that are not linked -> when they are given up

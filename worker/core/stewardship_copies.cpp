@@ -34,7 +34,7 @@ bool Stewardship::sees_to_copies(const Entry& entry) const {
   if (entry.job->active()) return entry.job->leading();
   for (const NodeId& steward : entry.job->term().stewards) {
     if (steward == signer_.id()) return true;
-    if (membership_.linked(steward)) return false;
+    if (steward_here(entry, steward)) return false;
   }
   return false;
 }
@@ -73,6 +73,7 @@ void Stewardship::see_to_copies(Instant now, Outbox& out) {
     if (entry.job->active() && !contents_of(entry.job->manifest()).empty()) {
       // Whoever became one of them has said that he has all of it.
       for (const NodeId& steward : entry.job->term().stewards) {
+        if (entry.resigned.contains(steward)) continue;
         entry.job->copies().hold(CopyBook::kInputs, steward);
       }
     }
@@ -223,6 +224,11 @@ void Stewardship::on_kept(Instant now, const NodeId& from, const Kept& kept, Out
            std::find(lots.begin(), lots.end(), other.lot) != lots.end();
   });
   const bool asked = ask != asks_.end();
+  if (!asked && !kept.held && kept.holder == from) {  // it held it, and does no more
+    found->job->copies().lose(kept.output, from);
+    look_for_copies(now);
+    return;
+  }
   const bool believed = kept.held && (asked || fellow(*found, from));
   for (const std::uint64_t lot : lots) {
     if (believed) note_holder(*found, lot, asked ? from : kept.holder, out);

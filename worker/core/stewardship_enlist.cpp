@@ -2,7 +2,7 @@
 
 #include "worker/core/stewardship.h"
 
-// A steward that stays away is replaced; a job that has too few gets another.
+// A steward that stays away, or resigns, is replaced; a job that has too few gets another.
 namespace shoal {
 namespace {
 
@@ -26,11 +26,10 @@ void Stewardship::look_for_steward(Instant now, Entry& entry, Outbox& out) {
   const bool one_is_away = std::any_of(entry.away.begin(), entry.away.end(), [&](const auto& who) {
     return now - who.second >= limits::kStewardAway;
   });
-  if (!too_few && !one_is_away) return;
+  if (!too_few && !one_is_away && entry.resigned.empty()) return;
   const auto here = static_cast<std::size_t>(
-      std::count_if(term.stewards.begin(), term.stewards.end(), [&](const NodeId& steward) {
-        return steward == signer_.id() || membership_.linked(steward);
-      }));
+      std::count_if(term.stewards.begin(), term.stewards.end(),
+                    [&](const NodeId& steward) { return steward_here(entry, steward); }));
   if (here < majority_of(term)) return;
   const auto candidate = steward_candidate(now, entry);
   if (!candidate) return;
@@ -82,17 +81,64 @@ void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& ou
 void Stewardship::on_enlist_reply(Instant now, const NodeId& from, const EnlistReply& reply,
                                   Outbox& out) {
   Entry* found = entry(reply.job);
-  if (found == nullptr || !found->job->leading()) return;
+  if (found == nullptr || !membership_.linked(from)) return;
+  if (!reply.accepted) return on_declined(now, *found, from, reply.detail, out);
+  if (!found->job->leading()) return;
   if (!found->enlisting || found->enlisting->candidate != from || found->enlisting->proposal) {
-    return;
-  }
-  if (!reply.accepted) {
-    found->declined[from] = now;
-    found->enlisting.reset();
     return;
   }
   propose(*found, out);
   admit_if_endorsed(now, *found, out);
+}
+
+// Asked to be a steward, or of its own accord: then it computes none of the job's units either, and
+// keeps it no more if it did.
+void Stewardship::on_declined(Instant now, Entry& entry, const NodeId& from, const std::string& why,
+                              Outbox& out) {
+  const bool asked = entry.enlisting && entry.enlisting->candidate == from;
+  if (asked) entry.enlisting.reset();
+  if (entry.job->leading()) entry.declined[from] = now;
+  if (asked) return;
+  if (entry.job->leading()) entry.job->worker_declines(from, why);
+  if (!fellow(entry, from) || !entry.begun) return;
+  if (!entry.resigned.emplace(from, now).second) return;
+  out.tell(LogLevel::kWarning, "steward " + short_hex(from) + " keeps job " +
+                                   short_hex(entry.job->id()) + " no more: " + why);
+  entry.job->copies().lose(CopyBook::kInputs, from);
+  look_for_copies(now);
+}
+
+bool Stewardship::steward_here(const Entry& entry, const NodeId& steward) const {
+  if (steward == signer_.id()) return true;
+  return membership_.linked(steward) && !entry.resigned.contains(steward);
+}
+
+void Stewardship::reconsider(Outbox& out) {
+  for (auto it = jobs_.begin(); it != jobs_.end();) {
+    Entry& entry = it->second;
+    const JobLed& job = *entry.job;
+    const auto objection =
+        objection_of_owner(config_, job.signed_manifest().signer, job.manifest());
+    if (!objection) {
+      ++it;
+      continue;
+    }
+    out.tell(LogLevel::kWarning,
+             "keeps job " + short_hex(it->first) + " no more: " + objection->why);
+    answer_waiting(entry, objection->outcome, objection->why, out);
+    tell_fellows(entry, EnlistReply{.job = it->first, .accepted = false, .detail = objection->why},
+                 out);
+    out.erase(Erase{.job = it->first, .what = Erase::What::kKept});
+    out.act(ForgetJob{it->first});
+    if (left_.size() < limits::kJobsLed) left_[it->first] = objection->why;
+    it = jobs_.erase(it);
+  }
+}
+
+void Stewardship::leave_again(const NodeId& fellow, const JobId& job, Outbox& out) const {
+  const auto left = left_.find(job);
+  if (left == left_.end()) return;
+  out.send(fellow, EnlistReply{.job = job, .accepted = false, .detail = left->second});
 }
 
 // The candidate in place of whoever is away, or beside the others.
@@ -100,7 +146,7 @@ void Stewardship::propose(Entry& entry, Outbox& out) {
   const Term& before = entry.job->term();
   Term next{.job = before.job, .epoch = before.epoch + 1, .stewards = {}};
   for (const NodeId& steward : before.stewards) {
-    if (steward == signer_.id() || membership_.linked(steward)) next.stewards.push_back(steward);
+    if (steward_here(entry, steward)) next.stewards.push_back(steward);
   }
   for (const NodeId& steward : before.stewards) {
     if (next.stewards.size() + 1 >= limits::kStewards) break;

@@ -99,6 +99,7 @@ void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox
   entry.job->set_terms(std::move(terms));
   if (entry.durable) store_terms(entry, out);
   std::erase_if(entry.away, [&](const auto& away) { return !fellow(entry, away.first); });
+  std::erase_if(entry.resigned, [&](const auto& who) { return !fellow(entry, who.first); });
   entry.enlisting.reset();
   entry.resume_at.reset();
   watch_anew(entry);
@@ -135,7 +136,8 @@ void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox
 void Stewardship::on_term_notice(Instant now, const NodeId& from, const TermNotice& notice,
                                  Outbox& out) {
   Entry* found = entry(notice.job);
-  if (found == nullptr || !found->begun) return;
+  if (found == nullptr) return leave_again(from, notice.job, out);
+  if (!found->begun) return;
   for (const Signed& record : notice.records) membership_.learn(now, record, out);
   const NodeId& submitter = found->job->signed_manifest().signer;
   if (outranks(notice.terms, found->job->terms())) {
@@ -169,6 +171,9 @@ std::optional<Instant> Stewardship::takeover_at(const Entry& entry) const {
   if (rank == 0) return entry.resume_at;
   const NodeId& leader = term.stewards.front();
   const Duration turn = limits::kRankStep * static_cast<std::int64_t>(rank - 1);
+  if (auto resigned = entry.resigned.find(leader); resigned != entry.resigned.end()) {
+    return resigned->second + turn;
+  }
   if (auto heard = heard_.find(leader); heard != heard_.end()) {
     return heard->second + limits::kLeaderSilence + turn;
   }
@@ -182,6 +187,7 @@ std::optional<Instant> Stewardship::takeover_at(const Entry& entry) const {
 void Stewardship::pardon(Instant now, Entry& entry) {
   const NodeId& leader = entry.job->term().stewards.front();
   if (auto heard = heard_.find(leader); heard != heard_.end()) heard->second = now;
+  if (auto who = entry.resigned.find(leader); who != entry.resigned.end()) who->second = now;
   if (auto away = entry.away.find(leader); away != entry.away.end()) away->second = now;
   if (entry.resume_at) entry.resume_at = now;
 }

@@ -17,6 +17,10 @@ constexpr std::int64_t kGreetingNs = 30'000'000'000;
 constexpr std::int64_t kCancelledNs = 2'000'000'000;
 constexpr std::int64_t kLongestNs = std::int64_t{1} << 60;
 
+// Whether units of this kind end when they are told to, however endless they are: then those beside
+// them need not end as well. Programs keep to their time by themselves.
+bool ends_when_told(SandboxKind kind) { return kind == SandboxKind::kWasm; }
+
 ExecutorTask cut(const ExecutorTask& task, Range range) {
   ExecutorTask part = task;
   part.range = range;
@@ -72,6 +76,11 @@ std::int64_t ExecutorKeeper::Impl::unit_wall_ns(const ExecutorTask& task) const 
   return static_cast<std::int64_t>(ms) * 1'000'000;
 }
 
+// Before its executor is ended for it.
+std::int64_t ExecutorKeeper::Impl::may_run_ns(const ExecutorTask& task) const {
+  return unit_wall_ns(task) + (task.cancelled ? kCancelledNs : 0);
+}
+
 std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int64_t now_ns) const {
   if (!living.greeted) {
     return now_ns + kGreetingNs - freezer.running_ns(living.started_ns, now_ns);
@@ -86,12 +95,42 @@ std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int6
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     const auto started = static_cast<std::int64_t>(unit.started_ns);
     if (started > now_ns) continue;
-    next = std::min(next, now_ns + unit_wall_ns(task) - freezer.running_ns(started, now_ns));
+    next = std::min(next, now_ns + may_run_ns(task) - freezer.running_ns(started, now_ns));
   }
   return next;
 }
 
-void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
+std::string ExecutorKeeper::Impl::too_long(const ExecutorTask& task) const {
+  return "ran longer than the " + std::to_string(unit_wall_ns(task) / 1'000'000) +
+         " ms that the job allows";
+}
+
+// Those units fail; what else was asked for along with them is asked for anew.
+void ExecutorKeeper::Impl::stop(ExecutorProgram& program, ExecutorLane& lane,
+                                const std::vector<RunningUnit>& late) {
+  Living& living = *lane.living;
+  living.process->read_output();
+  for (const RunningUnit& unit : late) {
+    const ExecutorTask& task = living.in_flight.at(unit.chunk);
+    fail_task(cut(task, {unit.unit, unit.unit + 1}), FailureKind::kTimedOut, too_long(task),
+              living.process->output_end());
+  }
+  for (const RunningUnit& unit : late) {
+    ExecutorTask& task = living.in_flight.at(unit.chunk);
+    if (task.cancelled) continue;
+    if (const auto work = works.find(task.chunk); work != works.end()) {
+      const RangeSet left = work->second.left().intersection(task.range);
+      for (auto run = left.runs().rbegin(); run != left.runs().rend(); ++run) {
+        lane.waiting.push_front(cut(task, *run));
+      }
+    }
+    task.cancelled = true;
+    living.process->queue(encode_executor_frame(ExecutorCancel{unit.chunk}));
+  }
+  feed(program, lane);
+}
+
+void ExecutorKeeper::Impl::look_for_overdue(ExecutorProgram& program, ExecutorLane& lane) {
   Living& living = *lane.living;
   const std::int64_t now = keeper_now_ns();
   if (freezer.frozen()) {  // it cannot move, and its time stands still
@@ -117,21 +156,27 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorLane& lane) {
   }
   bool wanted_runs = false;
   bool unwanted_runs = false;
+  std::vector<RunningUnit> late;
   for (const RunningUnit& unit :
        running_units(living.process->page(), in_hand_of(living.in_flight))) {
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     (task.cancelled ? unwanted_runs : wanted_runs) = true;
     const auto started = static_cast<std::int64_t>(unit.started_ns);
-    if (started <= now && freezer.running_ns(started, now) >= unit_wall_ns(task)) {
-      living.overdue.push_back(unit);
-    }
+    if (started > now || freezer.running_ns(started, now) < may_run_ns(task)) continue;
+    const bool told = task.cancelled || task.compare || !ends_when_told(program.kind);
+    (told ? living.overdue : late).push_back(unit);
   }
   if (!living.overdue.empty()) {
+    living.overdue.insert(living.overdue.end(), late.begin(), late.end());
     living.reason = EndReason::kOverdue;
   } else if (unwanted_runs && !wanted_runs) {
     living.reason = EndReason::kCancelled;
   }
-  if (living.reason != EndReason::kNone) living.process->kill();
+  if (living.reason != EndReason::kNone) {
+    living.process->kill();
+  } else if (!late.empty()) {
+    stop(program, lane, late);
+  }
   living.check_ns = std::max(next_check_ns(living, now), now + 1'000'000);
 }
 
@@ -158,9 +203,7 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
   for (const RunningUnit& unit : living.overdue) {
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     if (task.cancelled) continue;
-    fail_task(cut(task, {unit.unit, unit.unit + 1}), FailureKind::kTimedOut,
-              "ran longer than the " + std::to_string(unit_wall_ns(task) / 1'000'000) +
-                  " ms that the job allows",
+    fail_task(cut(task, {unit.unit, unit.unit + 1}), FailureKind::kTimedOut, too_long(task),
               output_end);
   }
   std::map<std::uint64_t, ExecutorTask> tasks = living.in_flight;

@@ -299,7 +299,7 @@ void ExecutorKeeper::Impl::collect_events() {
   const std::int64_t now = keeper_now_ns();
   for (auto& [key, program] : programs) {
     for (ExecutorLane* lane : {&program->lane, &program->solo}) {
-      if (lane->living && lane->living->check_ns <= now) look_for_overdue(*lane);
+      if (lane->living && lane->living->check_ns <= now) look_for_overdue(*program, *lane);
     }
   }
 }

@@ -79,7 +79,10 @@ struct ExecutorKeeper::Impl {
   void drop_checkpoints_of_done(const ExecutorTask& task, const ChunkWork& work);
 
   // --- executor_deaths.cpp ---
-  void look_for_overdue(ExecutorLane& lane);
+  void look_for_overdue(ExecutorProgram& program, ExecutorLane& lane);
+  void stop(ExecutorProgram& program, ExecutorLane& lane, const std::vector<RunningUnit>& late);
+  std::int64_t may_run_ns(const ExecutorTask& task) const;
+  std::string too_long(const ExecutorTask& task) const;
   void on_death(ExecutorProgram& program, ExecutorLane& lane);
   void after_failed_start(ExecutorLane& lane, const std::string& how, const std::string& output_end,
                           std::vector<ExecutorTask> tasks);

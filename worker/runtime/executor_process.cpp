@@ -75,7 +75,7 @@ Result<std::unique_ptr<ExecutorProcess>, std::string> ExecutorProcess::start(
     std::filesystem::remove_all(spec.scratch, error);
     return tl::unexpected(child.error());
   }
-  return std::unique_ptr<ExecutorProcess>(new ExecutorProcess(*child, spec.scratch));
+  return std::unique_ptr<ExecutorProcess>(new ExecutorProcess(std::move(*child), spec.scratch));
 }
 
 ExecutorProcess::~ExecutorProcess() {
@@ -199,6 +199,11 @@ std::optional<int> ExecutorProcess::reap() {
     ::kill(-child_.pid, SIGKILL);  // what a kernel started must not outlive it
     status_ = status;
     read_news();
+    if (child_.group != nullptr && child_.group->out_of_memory()) {
+      // All have ended at once, and the sandbox had no time to tell.
+      if (!ending_) ending_ = HerdNews{.kind = HerdNews::Kind::kEnded, .wait_status = status};
+      ending_->out_of_memory = true;
+    }
   }
   return status_;
 }

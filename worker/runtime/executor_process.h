@@ -70,7 +70,7 @@ class ExecutorProcess {
   void read_news();
 
   ExecutorProcess(LaunchedChild child, std::filesystem::path scratch)
-      : child_(child), scratch_(std::move(scratch)) {}
+      : child_(std::move(child)), scratch_(std::move(scratch)) {}
 
   LaunchedChild child_;
   std::filesystem::path scratch_;

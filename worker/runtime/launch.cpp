@@ -82,6 +82,7 @@ struct Prepared {
   int socket = -1;
   int page = -1;
   int control = -1;
+  int group = -1;
   pid_t parent = -1;
 };
 
@@ -95,6 +96,8 @@ struct Prepared {
 }
 
 [[noreturn]] void become_child(const Prepared& p) {
+  // First, since the descriptor may be in the way of what follows.
+  if (p.group >= 0 && write(p.group, "0", 1) != 1) give_up("the control group");
   setsid();
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   sigset_t none;
@@ -213,6 +216,16 @@ SandboxPolicy policy_of(const LaunchSpec& spec) {
   return policy;
 }
 
+// None where there are no groups here.
+Result<std::unique_ptr<ControlGroup>, std::string> group_for(const LaunchSpec& spec,
+                                                             const SandboxPolicy& policy) {
+  if (spec.sandbox.groups == nullptr) return nullptr;
+  // The scratch folder is memory too.
+  const bool limited = policy.memory_bytes != 0 && !kSanitized;
+  return spec.sandbox.groups->add(limited ? policy.memory_bytes + policy.scratch_bytes : 0,
+                                  policy.processes);
+}
+
 }  // namespace
 
 void unmap_page(RunningPage* page) {
@@ -232,6 +245,9 @@ Result<LaunchedChild, std::string> launch_executor(const LaunchSpec& spec) {
   }
   auto page = make_page();
   if (!page) return tl::unexpected(page.error());
+  const SandboxPolicy policy = policy_of(spec);
+  auto group = group_for(spec, policy);
+  if (!group) return tl::unexpected(group.error());
 
   Prepared p;
   p.program = std::filesystem::absolute(spec.sandbox.program).string();
@@ -243,10 +259,11 @@ Result<LaunchedChild, std::string> launch_executor(const LaunchSpec& spec) {
   p.socket = socket->theirs.get();
   p.page = page->first.get();
   p.control = control->theirs.get();
+  if (*group) p.group = (*group)->entry();
   if (!spec.library_folder.empty()) {
     p.environment.push_back("LD_LIBRARY_PATH=" + spec.library_folder.string());
   }
-  finish(p, to_arguments(policy_of(spec)));
+  finish(p, to_arguments(policy));
 
   const pid_t pid = fork();
   if (pid == 0) become_child(p);
@@ -266,6 +283,7 @@ Result<LaunchedChild, std::string> launch_executor(const LaunchSpec& spec) {
   child.control = control->ours.release();
   child.output = output->read.release();
   child.page = page->second;
+  child.group = std::move(*group);
   return child;
 }
 

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "node/protocol/executor_messages.h"
 #include "node/protocol/result.h"
+#include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/policy.h"
 
 // Starts executors: child processes in a sandbox (worker/sandbox), which holds no descriptor but
@@ -21,6 +23,7 @@ struct SandboxSettings {
   SandboxLevel level = SandboxLevel::kFull;
   std::vector<std::filesystem::path> read_only;  // that kernels may read, besides /usr
   std::uint64_t scratch_bytes = std::uint64_t{1} << 30;
+  ControlGroups* groups = nullptr;  // where there are any; outlives the executors
 };
 
 struct LaunchSpec {
@@ -38,12 +41,13 @@ struct LaunchSpec {
 
 // The descriptors and the page belong to the caller, who must reap the child.
 struct LaunchedChild {
-  pid_t pid = -1;               // also its process group and session
-  int pid_fd = -1;              // readable when it has ended
-  int socket = -1;              // does not block
-  int control = -1;             // takes HerdOrders, gives HerdNews; does not block
-  int output = -1;              // its stdout and stderr; does not block
-  RunningPage* page = nullptr;  // release with unmap_page
+  pid_t pid = -1;                            // also its process group and session
+  int pid_fd = -1;                           // readable when it has ended
+  int socket = -1;                           // does not block
+  int control = -1;                          // takes HerdOrders, gives HerdNews; does not block
+  int output = -1;                           // its stdout and stderr; does not block
+  RunningPage* page = nullptr;               // release with unmap_page
+  std::unique_ptr<ControlGroup> group = {};  // that it is in; none: there are none here
 };
 
 // Does not wait for the program to come up: where it cannot be executed, or the sandbox cannot be

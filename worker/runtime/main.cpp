@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "node/content/store/content_store.h"
+#include "node/content/store/refusal_files.h"
 #include "node/link/advertised.h"
 #include "node/link/link.h"
 #include "node/protocol/program_spec.h"
@@ -173,6 +174,19 @@ Result<SandboxChoice, std::string> sandbox_for(const WorkerOptions& options,
   return choice;
 }
 
+// Nothing where this process was given no control group to divide: nothing needs one.
+std::unique_ptr<ControlGroups> groups_for(const WorkerOptions& options) {
+  const auto folder = delegated_group();
+  if (!folder) return nullptr;
+  auto groups = ControlGroups::divide(*folder, options.threads);
+  if (!groups) {
+    log_line(LogLevel::kWarning, "control groups are not used: " + groups.error());
+    return nullptr;
+  }
+  log_line(LogLevel::kInfo, "each executor has a control group in " + folder->string());
+  return std::move(*groups);
+}
+
 std::set<JobId> jobs_worked_for(const RecoveredState& state) {
   std::set<JobId> jobs;
   for (const StoredFact& fact : state.facts) {
@@ -223,12 +237,14 @@ int run(const WorkerOptions& options, int signal_fd) {
   auto control = ControlSocket::open(options.state);
   if (!control) return fail(control.error());
 
+  const std::unique_ptr<ControlGroups> groups = groups_for(options);
   KeeperConfig keeper_config;
   keeper_config.shipped_executor = *executor;
   keeper_config.wasm_executor = wasm.program;
   keeper_config.wasm_libraries = wasm.libraries;
   keeper_config.program_executor = find_program_executor(program.parent_path());
   keeper_config.sandbox = sandbox->settings;
+  keeper_config.sandbox.groups = groups.get();
   keeper_config.scratch = options.state / "scratch";
   keeper_config.checkpoints = options.state / "checkpoints";
   keeper_config.threads = options.threads;
@@ -256,6 +272,9 @@ int run(const WorkerOptions& options, int signal_fd) {
   }
   peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);
   peer_config.pinned = options.pinned;
+  const auto refusals = read_refusals(refusals_of(options.state));
+  if (!refusals) return fail(refusals.error().what);
+  peer_config.refused = gathered(*refusals);
   peer_config.upload_rate = options.upload_rate;
   peer_config.download_rate = options.download_rate;
   peer_config.traffic_caps = {options.upload_cap, options.download_cap};
@@ -276,7 +295,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   if (options.maps_ports) mapper = std::make_unique<PortMapper>(listening->port);
   const bool needs_mapping = only_within_reach_of_neighbours(endpoints, options.ticket.doors);
   WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, traffic, record,
-                   mapper.get(), needs_mapping, signal_fd});
+                   mapper.get(), refusals_of(options.state), needs_mapping, signal_fd});
   loop.run();
   let_signals_through(signal_fd);
   log_line(LogLevel::kInfo, "ending");

@@ -14,6 +14,7 @@ std::string OwnerControl::answer(Instant now, std::string_view question) {
     return "ok\tfinishes what runs, and ends\n";
   }
   if (question == "top") return top();
+  if (question == "refusals") return refusals();
   return "error\tthe worker does not know what '" + std::string(question) + "' means\n";
 }
 
@@ -30,6 +31,11 @@ std::string OwnerControl::resume() {
   give_back_at_.reset();
   lend_({finishing_ ? Lend::What::kWhatRuns : Lend::What::kAll});
   return "ok\tgoes on\n";
+}
+
+std::string OwnerControl::refusals() {
+  const auto read = reread_refusals_();
+  return read ? "ok\tacts on it from now on\n" : "error\t" + read.error() + "\n";
 }
 
 std::string OwnerControl::top() {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "node/content/store/refusal_files.h"
 #include "node/protocol/limits.h"
 #include "node/state/clock.h"
 
@@ -52,7 +53,9 @@ void log_line(LogLevel level, std::string text) {
 
 WorkerLoop::WorkerLoop(WorkerParts parts)
     : parts_(std::move(parts)),
-      owner_(parts_.keeper, [this](Lend lend) { answers_.emplace_back(lend); }) {}
+      owner_(
+          parts_.keeper, [this](Lend lend) { answers_.emplace_back(lend); },
+          [this] { return reread_refusals(); }) {}
 
 void WorkerLoop::run() {
   refresh_record();
@@ -100,6 +103,18 @@ void WorkerLoop::run() {
   }
 }
 
+Result<void, std::string> WorkerLoop::reread_refusals() {
+  const auto all = read_refusals(parts_.refusals);
+  if (!all) return tl::unexpected(all.error().what);
+  Refusals refusals = gathered(*all);
+  log_line(LogLevel::kInfo, "its owner refuses " + std::to_string(refusals.submitters.size()) +
+                                " submitters, " + std::to_string(refusals.contents.size()) +
+                                " contents");
+  step(Refuse{std::move(refusals)});  // at once: the owner is told that it is done
+  step_answers();
+  return {};
+}
+
 void WorkerLoop::collect() {
   for (KeeperEvent& event : parts_.keeper.collect()) {
     if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
@@ -129,7 +144,7 @@ void WorkerLoop::perform(PeerAction action) {
         using Action = std::decay_t<decltype(what)>;
         if constexpr (std::is_same_v<Action, Dial> || std::is_same_v<Action, Probe> ||
                       std::is_same_v<Action, Send> || std::is_same_v<Action, Drop>) {
-          parts_.link.perform(what);
+          parts_.link.perform(std::move(what));
         } else if constexpr (std::is_same_v<Action, Tell>) {
           log_line(what.level, std::move(what.text));
         } else if constexpr (std::is_same_v<Action, Store> || std::is_same_v<Action, Erase> ||
@@ -144,7 +159,7 @@ void WorkerLoop::perform(PeerAction action) {
           }
           answers_.emplace_back(parts_.contents.perform(what));
         } else if constexpr (std::is_same_v<Action, DropContent>) {
-          if (!parts_.contents.pinned(what.id)) parts_.contents.drop(what.id);
+          if (what.refused || !parts_.contents.pinned(what.id)) parts_.contents.drop(what.id);
         } else {
           static_assert(std::is_same_v<Action, StartCompute> ||
                         std::is_same_v<Action, CancelCompute> ||

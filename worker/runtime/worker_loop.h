@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -28,9 +29,10 @@ struct WorkerParts {
   const KeyPair& key;
   TrafficFile& traffic;
   NodeRecord record;  // as others should see this node; sequence and signature are the loop's
-  PortMapper* mapper = nullptr;  // none: no router is ever asked
-  bool needs_mapping = false;    // even before it is known whether others can dial this node
-  int signal_fd = -1;            // readable: a signal asks the worker to end
+  PortMapper* mapper = nullptr;         // none: no router is ever asked
+  std::filesystem::path refusals = {};  // the folder of what the owner refuses
+  bool needs_mapping = false;           // even before it is known whether others can dial this node
+  int signal_fd = -1;                   // readable: a signal asks the worker to end
 };
 
 // Drives the peer on the network thread: turns what happens into events, and performs the actions
@@ -51,6 +53,7 @@ class WorkerLoop {
   // Asks the router, where others cannot dial this node; hears what came of it.
   void tend_mapping(bool has_news);
   std::chrono::nanoseconds time_to_wait();
+  Result<void, std::string> reread_refusals();
 
   void collect();
 

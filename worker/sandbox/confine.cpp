@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -110,6 +111,9 @@ LandlockRules rules_of(const SandboxPolicy& policy) {
   if (policy.level != SandboxLevel::kNone) must(drop_capabilities());
   become_idle();
   apply_limits(policy);
+  // Programs that go through things in the order of their addresses write the same on all machines.
+  // Some containers forbid it.
+  if (policy.kind == SandboxKind::kProgram) ::personality(ADDR_NO_RANDOMIZE);
   set_environment(policy, seal_fd);
   const std::string work = full ? kSandboxWork : policy.scratch;
   must(::chdir(work.c_str()) == 0, work.c_str());

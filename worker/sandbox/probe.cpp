@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/confine.h"
 #include "worker/sandbox/landlock.h"
 #include "worker/sandbox/steps.h"
@@ -77,6 +78,7 @@ SandboxReport probe_sandbox(const std::string& program) {
   SandboxReport report;
   report.landlock_version = landlock_version();
   report.seccomp = seccomp_fault();
+  if (const auto group = delegated_group(); !group) report.cgroup = group.error();
   const auto inside = run_inside(program);
   if (!inside) {
     report.namespaces = inside.error();
@@ -96,8 +98,8 @@ std::string to_text(const SandboxReport& report) {
     return text + "\n";
   };
   return line("namespaces", report.namespaces) + line("proc", report.proc) +
-         line("seccomp", report.seccomp) + "landlock: " + std::to_string(report.landlock_version) +
-         "\n";
+         line("seccomp", report.seccomp) + line("cgroup", report.cgroup) +
+         "landlock: " + std::to_string(report.landlock_version) + "\n";
 }
 
 Result<SandboxReport, std::string> parse_report(const std::string& text) {
@@ -121,11 +123,13 @@ Result<SandboxReport, std::string> parse_report(const std::string& text) {
       report.proc = std::move(value);
     } else if (name == "seccomp") {
       report.seccomp = std::move(value);
+    } else if (name == "cgroup") {
+      report.cgroup = std::move(value);
     } else {
       --found;
     }
   }
-  if (found != 4) return tl::unexpected("shoal-sandbox --probe answered '" + text + "'");
+  if (found != 5) return tl::unexpected("shoal-sandbox --probe answered '" + text + "'");
   return report;
 }
 

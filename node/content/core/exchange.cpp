@@ -13,7 +13,7 @@ namespace shoal {
 
 using namespace exchange_rules;
 
-Exchange::Exchange(Rng rng) : rng_(rng) {}
+Exchange::Exchange(Rng rng, BlockCheck check) : rng_(rng), check_(check) {}
 
 ExchangeActions Exchange::want(Instant now, const ContentId& id, std::uint64_t length,
                                const std::vector<NodeId>& sources, Duration patience) {
@@ -205,7 +205,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   }
   const bool wanted = asked != want.in_flight.end() || want.missing.contains(index);
   if (!wanted) return actions;  // it came twice: late from one source, then from another
-  const auto root = root_if_it_belongs(id, want.length, block);
+  const auto root = check_(id, want.length, block);
   if (!root) {
     expose(now, from, actions);
     settle(now, actions);
@@ -214,8 +214,9 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   Source& source = sources_.at(from);
   source.heard_at = now;
   source.late = 0;
-  source.given_bytes += block.bytes.size();
-  measure(now, source, block.bytes.size());
+  const std::uint64_t bytes = block_bytes(want.length, index);
+  source.given_bytes += bytes;
+  measure(now, source, bytes);
   freed_.insert(from);
   if (asked != want.in_flight.end()) {
     drop_second(id, want, index, &from, &actions);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "node/content/core/block_bits.h"
+#include "node/content/core/block_check.h"
 #include "node/content/core/block_dealer.h"
 #include "node/content/core/content_actions.h"
 #include "node/content/core/rate_limit.h"
@@ -63,7 +64,11 @@ using ExchangeActions = std::vector<ExchangeAction>;
 // Not thread-safe; never blocks. Each call returns all its actions.
 class Exchange {
  public:
-  explicit Exchange(Rng rng);
+  // `check` says whether a block is the content's, and what its root is: the Merkle proof, save in
+  // a simulation that would pay for hashing each byte a thousand times.
+  using BlockCheck = std::optional<Hash256> (*)(const ContentId&, std::uint64_t length,
+                                                const Block&);
+  explicit Exchange(Rng rng, BlockCheck check = root_if_it_belongs);
   // In bytes a second, of the blocks alone; 0: no limit.
   void limit_rates(std::uint64_t upload, std::uint64_t download);
   // In bytes a month; what is over a cap is not sent, or not asked for.
@@ -157,6 +162,7 @@ class Exchange {
     Instant measured_from = {};
     std::uint64_t measured_bytes = 0;
     std::size_t window = limits::kContentWindow;
+    std::size_t window_aim = limits::kContentWindow;
     std::uint64_t given_bytes = 0;  // good ones
   };
   struct Question {  // the disk was asked what is here
@@ -221,6 +227,9 @@ class Exchange {
   void greet(Instant now, const ContentId&, Want&, ExchangeActions&);
   void greet_one(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
   void take_holdings(const ContentId&, Want&, const NodeId&, const Holdings&);
+  void hand_back(const ContentId&, const Want&, const NodeId&, const Holdings&,
+                 ExchangeActions&) const;
+  void take_handed_back(const NodeId& fan, const Holdings&, ExchangeActions&);
   void forget_holdings(Want&, Offer&);
   void claimed_in_vain(const ContentId&, Want&, const NodeId&, std::uint64_t block);
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
@@ -234,6 +243,7 @@ class Exchange {
   std::string hopeless_text(const ContentId&, const Want&) const;
 
   Rng rng_;
+  BlockCheck check_;
   std::uint64_t wants_made_ = 0;
   Instant now_;  // of the last call that told it
   std::map<ContentId, Want> wants_;

@@ -175,7 +175,7 @@ ExchangeActions Exchange::on_read(Instant now, BlockRead read) {
   if (found == reads_.end()) return {};  // its reader has left
   // Bytes that went bad on our disk, or a reader who was told a wrong length: both must hear
   // "missing" and not get a block for which they would have to call us a liar.
-  if (!read.block.missing && !block_belongs(read.block.content, found->second, read.block)) {
+  if (!read.block.missing && !check_(read.block.content, found->second, read.block)) {
     read.block = {read.block.content, read.block.first_leaf, {}, {}, true};
   }
   reads_.erase(found);

@@ -91,6 +91,8 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   if (holdings.fetching && fresh && found == wants_.end()) {
     fans_.at(id).unanswered.emplace(from, Question{holdings.length, !holdings.bits.empty()});
     actions.push_back(OpenContent{id, holdings.length, true});
+  } else if (holdings.fetching) {
+    take_handed_back(from, holdings, actions);
   }
   if (!of_want) return actions;
   Want& want = found->second;
@@ -99,6 +101,7 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   add_source_to(id, want, from);
   if (!want.sources.contains(from)) return actions;
   take_holdings(id, want, from, holdings);
+  if (!holdings.fetching) hand_back(id, want, from, holdings, actions);
   // It hears what is here, and says what else it holds.
   const bool swarm = holdings.fetching || blocks_of(want.length) >= kBlocksOfASwarm;
   if (swarm && sources_.at(from).linked) greet_one(now, id, want, from, actions);
@@ -168,6 +171,39 @@ void Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
       if (want.missing.contains(block)) ++offer.useful;
       offer.refusals = 0;
     }
+  }
+}
+
+// Of the blocks that it was told of just now, those that it need not wait to be asked for: they are
+// here, or asked of another. Else one of several seeds would deal nothing more once what it dealt
+// has come from the others.
+void Exchange::hand_back(const ContentId& id, const Want& want, const NodeId& from,
+                         const Holdings& holdings, ExchangeActions& actions) const {
+  if (!want.sources.at(from).greeted || holdings.bits.size() > kDealtBytes) return;
+  Holdings news{id, want.length, holdings.first_block, holdings.bits, true};
+  bool any = false;
+  for (std::size_t i = 0; i < news.bits.size(); ++i) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      const bool said = ((news.bits[i] >> bit) & 1) != 0;
+      const bool needed = said && want.missing.contains(holdings.first_block + 8 * i + bit);
+      if (needed) news.bits[i] = static_cast<std::uint8_t>(news.bits[i] & ~(1U << bit));
+      any = any || (said && !needed);
+    }
+  }
+  if (any) actions.push_back(Send{from, encode(Message(std::move(news)))});
+}
+
+// What it was dealt and has from elsewhere: it is dealt something else.
+void Exchange::take_handed_back(const NodeId& fan, const Holdings& holdings,
+                                ExchangeActions& actions) {
+  const auto fans = fans_.find(holdings.content);
+  if (fans == fans_.end() || !fans->second.dealer || holdings.bits.size() > kDealtBytes) return;
+  BlockDealer& dealer = *fans->second.dealer;
+  if (dealer.length() != holdings.length) return;
+  for (std::size_t i = 0; i < 8 * holdings.bits.size(); ++i) {
+    if (((holdings.bits[i / 8] >> (i % 8)) & 1) == 0) continue;
+    deal(holdings.content, holdings.length, fan, dealer.asked(now_, fan, holdings.first_block + i),
+         actions);
   }
 }
 

@@ -189,6 +189,9 @@ void Exchange::missing_again(Want& want, std::uint64_t block) {
 // no more than that.
 void Exchange::measure(Instant now, Source& source, std::size_t bytes) {
   source.measured_bytes += bytes;
+  // By one for each that came: a source that is asked for fifty in one moment does nothing else
+  // until it has read them.
+  if (source.window < source.window_aim) ++source.window;
   const Duration over = now - source.measured_from;
   if (over < kRateMeasuredOver) return;
   const double seconds = std::chrono::duration<double>(over).count();
@@ -198,9 +201,10 @@ void Exchange::measure(Instant now, Source& source, std::size_t bytes) {
   source.measured_bytes = 0;
   const double blocks = source.rate * std::chrono::duration<double>(kWindowTime).count() /
                         static_cast<double>(kBlockBytes);
-  source.window =
+  source.window_aim =
       static_cast<std::size_t>(std::clamp(blocks, static_cast<double>(limits::kContentWindowMin),
                                           static_cast<double>(limits::kContentWindowMax)));
+  source.window = std::min(source.window, source.window_aim);
 }
 
 // Another one that can send the block, of which nothing else is missing.

@@ -18,7 +18,7 @@ namespace shoal {
 namespace {
 
 constexpr std::size_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
-constexpr std::size_t kHashesMax = 1 << 20;  // 32 MiB: blocks of 256 GiB of content
+constexpr std::size_t kHashesMax = 1 << 20;  // 32 MiB: trees above 128 GiB of content
 
 ByteView bytes_of(const BlockRoots& roots) {
   static_assert(sizeof(Hash256) == 32);
@@ -97,32 +97,34 @@ std::optional<BlockRoots> load_roots(const std::filesystem::path& file, const Co
   return roots;
 }
 
-std::shared_ptr<const BlockRoots> RootsCache::find(const ContentId& id) {
+std::shared_ptr<const MerkleTree> TreeCache::find(const ContentId& id) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id);
   if (found == entries_.end()) return nullptr;
   by_use_.splice(by_use_.begin(), by_use_, found->second);
-  return found->second->roots;
+  return found->second->tree;
 }
 
-void RootsCache::put(const ContentId& id, std::shared_ptr<const BlockRoots> roots) {
+std::shared_ptr<const MerkleTree> TreeCache::put(const ContentId& id, BlockRoots roots) {
+  auto tree = std::make_shared<const MerkleTree>(std::move(roots));
   const std::lock_guard lock(mutex_);
   drop_locked(id);
-  hashes_ += roots->size();
-  by_use_.push_front({id, std::move(roots)});
+  hashes_ += tree->nodes();
+  by_use_.push_front({id, tree});
   entries_[id] = by_use_.begin();
   while (hashes_ > kHashesMax && by_use_.size() > 1) drop_locked(ContentId(by_use_.back().id));
+  return tree;
 }
 
-void RootsCache::drop(const ContentId& id) {
+void TreeCache::drop(const ContentId& id) {
   const std::lock_guard lock(mutex_);
   drop_locked(id);
 }
 
-void RootsCache::drop_locked(const ContentId& id) {
+void TreeCache::drop_locked(const ContentId& id) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
-  hashes_ -= found->second->roots->size();
+  hashes_ -= found->second->tree->nodes();
   by_use_.erase(found->second);
   entries_.erase(found);
 }

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "node/content/store/content_store.h"
+#include "node/protocol/hash.h"
 
 // The Merkle roots of a content's blocks: all that proofs for its blocks need. Hashing a content
 // for each block that is read would make serving it quadratic, so the roots are found once, kept in
-// a file beside the content, and held in memory while the content is being served.
+// a file beside the content, and held in memory, with the tree above them, while the content is
+// being served.
 namespace shoal {
 
 using BlockRoots = std::vector<Hash256>;
@@ -44,17 +46,17 @@ void save_roots(const std::filesystem::path& file, const BlockRoots& roots);
 std::optional<BlockRoots> load_roots(const std::filesystem::path& file, const ContentId& id,
                                      std::uint64_t length);
 
-// The roots of the contents used last. Thread-safe.
-class RootsCache {
+// The trees above the roots of the contents used last. Thread-safe.
+class TreeCache {
  public:
-  std::shared_ptr<const BlockRoots> find(const ContentId&);
-  void put(const ContentId&, std::shared_ptr<const BlockRoots>);
+  std::shared_ptr<const MerkleTree> find(const ContentId&);
+  std::shared_ptr<const MerkleTree> put(const ContentId&, BlockRoots);
   void drop(const ContentId&);
 
  private:
   struct Entry {
     ContentId id;
-    std::shared_ptr<const BlockRoots> roots;
+    std::shared_ptr<const MerkleTree> tree;
   };
   void drop_locked(const ContentId&);
 

@@ -71,13 +71,11 @@ Result<ContentId, StoreError> ContentStore::Impl::put(ByteView bytes) {
   return id;
 }
 
-Result<std::shared_ptr<const BlockRoots>, StoreError> ContentStore::Impl::roots_of(
+Result<std::shared_ptr<const MerkleTree>, StoreError> ContentStore::Impl::tree_of(
     const ContentId& id, int fd, std::uint64_t length) {
-  if (auto roots = cache.find(id)) return roots;
+  if (auto tree = cache.find(id)) return tree;
   if (auto loaded = load_roots(beside(id, ".roots"), id, length)) {
-    auto roots = std::make_shared<const BlockRoots>(std::move(*loaded));
-    cache.put(id, roots);
-    return roots;
+    return cache.put(id, std::move(*loaded));
   }
   auto digest = digest_file(fd);
   if (!digest) return failed("read", file_of(id), digest.error());
@@ -88,13 +86,13 @@ Result<std::shared_ptr<const BlockRoots>, StoreError> ContentStore::Impl::roots_
                                   " was damaged on the disk and has been removed; see the disk's "
                                   "health if this comes again"});
   }
-  remember_roots(id, std::move(digest->roots));
-  return cache.find(id);
+  return remember_roots(id, std::move(digest->roots));
 }
 
-void ContentStore::Impl::remember_roots(const ContentId& id, BlockRoots roots) {
+std::shared_ptr<const MerkleTree> ContentStore::Impl::remember_roots(const ContentId& id,
+                                                                     BlockRoots roots) {
   save_roots(beside(id, ".roots"), roots);
-  cache.put(id, std::make_shared<const BlockRoots>(std::move(roots)));
+  return cache.put(id, std::move(roots));
 }
 
 void ContentStore::Impl::drop(const ContentId& id) {
@@ -221,6 +219,15 @@ void ContentStore::drop(const ContentId& id) {
   impl_->drop(id);
 }
 
+bool ContentStore::is_as_checked(const ContentId& id) const {
+  const std::lock_guard lock(impl_->mutex);
+  const auto& checked = impl_->checked;
+  struct stat about {};
+  return checked && checked->id == id && ::stat(impl_->file_of(id).c_str(), &about) == 0 &&
+         about.st_ino == checked->inode && about.st_mtim.tv_sec == checked->changed.tv_sec &&
+         about.st_mtim.tv_nsec == checked->changed.tv_nsec;
+}
+
 ContentOpened ContentStore::perform(const OpenContent& action) {
   ContentOpened opened{action.id, action.length, false, {}, action.for_reader};
   if (const auto length = impl_->length_of(action.id)) {
@@ -285,9 +292,9 @@ BlockRead ContentStore::perform(const ReadBlock& action) {
     return read;
   }
   if (blocks > 1) {
-    const auto roots = impl_->roots_of(action.id, file.get(), length);
-    if (!roots || (*roots)->size() != blocks) return read;
-    read.block.proof = merkle_range_proof(**roots, index, index + 1);
+    const auto tree = impl_->tree_of(action.id, file.get(), length);
+    if (!tree || (*tree)->leaves().size() != blocks) return read;
+    read.block.proof = (*tree)->range_proof(index, index + 1);
   }
   read.block.bytes = std::move(bytes);
   read.block.missing = false;

@@ -45,6 +45,9 @@ class ContentStore {
   Result<std::filesystem::path, StoreError> path_of(const ContentId&) const;
   Result<Bytes, StoreError> read(const ContentId&) const;
   void drop(const ContentId&);
+  // Whether it is what became whole last, of blocks that were checked as they came, and its file
+  // is as it was then: nothing has been read back from the disk since.
+  bool is_as_checked(const ContentId&) const;
 
   // At most so many bytes on the disk; 0: as many as it takes. Where something new does not fit,
   // what was fetched goes, the longest unused first; never what is pinned or in `needed`, nor what

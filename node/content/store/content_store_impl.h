@@ -40,9 +40,16 @@ inline tl::unexpected<StoreError> failed(const std::string& doing,
 
 struct ContentStore::Impl {
   std::filesystem::path folder;
-  RootsCache cache;
+  TreeCache cache;
   std::mutex mutex;  // guards `partials` and the files behind them
   std::map<ContentId, Partial> partials;
+  // The content that became whole last, every block of it checked as it came, and its file then.
+  struct Checked {
+    ContentId id;
+    ino_t inode = 0;
+    timespec changed{};
+  };
+  std::optional<Checked> checked;
   std::mutex room_mutex;  // guards what follows; taken after `mutex` where both are
   std::uint64_t bytes_max = 0;
   std::set<ContentId> needed;
@@ -69,13 +76,14 @@ struct ContentStore::Impl {
   void remove_left_over() const;
   Result<void, StoreError> keep(const ContentId& id, NewFile& file);
   Result<ContentId, StoreError> put(ByteView bytes);
-  Result<std::shared_ptr<const BlockRoots>, StoreError> roots_of(const ContentId& id, int fd,
-                                                                 std::uint64_t length);
-  void remember_roots(const ContentId& id, BlockRoots roots);
+  Result<std::shared_ptr<const MerkleTree>, StoreError> tree_of(const ContentId& id, int fd,
+                                                                std::uint64_t length);
+  std::shared_ptr<const MerkleTree> remember_roots(const ContentId& id, BlockRoots roots);
   void drop(const ContentId& id);
 
   Partial* resume(const ContentId& id, std::uint64_t length);
   void discard(const ContentId& id);
+  void note_checked(const ContentId& id);
   int write_block(const StoreBlock& block, Partial& partial, std::uint64_t index);
   // Of a content that is not whole, as far as this process knows it.
   std::optional<Block> read_partial(const ContentId& id, std::uint64_t index);

@@ -29,7 +29,8 @@ Result<void, StoreError> unpack_folder(ContentStore& store, const ContentId& id,
 Result<void, StoreError> unpack_file(ContentStore& store, const ContentId& id,
                                      const std::filesystem::path& target);
 
-// The same, and the content leaves the store: where both are on one disk it is checked, and moved.
+// The same, and the content leaves the store: where both are on one disk it is moved, and checked
+// before, unless that was done just now, when its last blocks came.
 Result<void, StoreError> take_file(ContentStore& store, const ContentId& id,
                                    const std::filesystem::path& target);
 

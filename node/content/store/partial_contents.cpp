@@ -154,6 +154,12 @@ int ContentStore::Impl::write_block(const StoreBlock& block, Partial& partial,
   return 0;
 }
 
+void ContentStore::Impl::note_checked(const ContentId& id) {
+  struct stat about {};
+  checked.reset();
+  if (::stat(file_of(id).c_str(), &about) == 0) checked = {id, about.st_ino, about.st_mtim};
+}
+
 Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial& partial) {
   const fs::path part = beside(id, ".part");
   if (content_id_from_block_roots(partial.length, partial.roots) != id) {
@@ -177,6 +183,7 @@ Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial
     }
   }
   mark_fetched(id);
+  note_checked(id);
   remember_roots(id, std::move(partial.roots));
   discard(id);
   return {};

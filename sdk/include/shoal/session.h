@@ -64,6 +64,9 @@ struct JobOptions {
   std::string module = {};
   // Stays with the pool after all results were taken, so that they can be taken again.
   bool keep = false;
+  // How long workers keep the results after the job's end, large ones too, and the inputs with
+  // them: time to come back for them.
+  std::chrono::seconds keep_for = std::chrono::hours(24 * 7);
 };
 
 struct SessionOptions {

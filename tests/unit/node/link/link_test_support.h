@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/link/link.h"
+#include "node/link/parts.h"
 
 // Nodes on loopback within one thread, for the tests of the link.
 namespace shoal::link_test {
@@ -112,6 +113,13 @@ inline Bytes numbered(std::uint32_t n, std::size_t size = 64) {
   Bytes bytes(size, 0);
   for (std::size_t i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(n >> (8 * i));
   return bytes;
+}
+
+inline Bytes make_part(ByteView bytes, std::size_t bytes_after) {
+  const PartHead head = part_head(bytes_after);
+  Bytes part(head.begin(), head.end());
+  part.insert(part.end(), bytes.begin(), bytes.end());
+  return part;
 }
 
 inline std::uint32_t number_of(const Bytes& bytes) {

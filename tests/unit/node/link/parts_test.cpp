@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "node/protocol/messages.h"
+#include "tests/unit/node/link/link_test_support.h"
 
 namespace shoal {
 namespace {
+
+using link_test::make_part;
 
 constexpr std::size_t kBytesMax = 1000;
 

@@ -167,6 +167,18 @@ TEST(MerkleRange, ProofIsTheSiblingsBottomUpLeftBeforeRight) {
   });
 }
 
+TEST(MerkleRange, ATreeThatIsKeptGivesTheSameProofs) {
+  for_all_runs(20, [](const Leaves& leaves, std::uint64_t first, std::uint64_t last) {
+    const MerkleTree tree(leaves);
+    EXPECT_EQ(tree.root(), merkle_root(leaves));
+    EXPECT_EQ(Leaves(tree.leaves().begin(), tree.leaves().end()), leaves);
+    EXPECT_EQ(tree.range_proof(first, last), merkle_range_proof(leaves, first, last))
+        << leaves.size() << " leaves, run " << first << " to " << last;
+  });
+  EXPECT_EQ(MerkleTree({}).root(), merkle_root({}));
+  EXPECT_DEATH(MerkleTree(leaves_of(4)).range_proof(2, 5), "internal error");
+}
+
 TEST(MerkleRange, TheWholeTreeNeedsNoProof) {
   const Leaves leaves = leaves_of(13);
   EXPECT_TRUE(merkle_range_proof(leaves, 0, 13).empty());

@@ -452,6 +452,12 @@ std::vector<Specimen> all() {
   watched.large_outputs = 1'000'001;
   watched.thin_outputs = 17;
   all.push_back(specimen("message-JobStatusReply-3", Message(JobStatusReply{{watched}}), decode));
+  watched.keep_s = 2'592'000;
+  all.push_back(specimen("message-JobStatusReply-4", Message(JobStatusReply{{watched}}), decode));
+  JobStatus with_usage = job_status();
+  with_usage.usage = {96, 1'234'567, {10, 20}, {30, 40}, {50, 60}};
+  all.push_back(
+      specimen("message-JobStatusReply-5", Message(JobStatusReply{{with_usage}}), decode));
   WorkerStatus mapped = reached_status();
   mapped.mapped = "tcp://192.0.2.1:4300";
   all.push_back(specimen("message-WorkerStatus-3", Message(mapped), decode));

@@ -193,5 +193,19 @@ TEST(ExplainTest, SaysUntilWhenResultsAreKept) {
   EXPECT_THAT(keeping_text(job), HasSubstr("kept until 2027-01-1"));
 }
 
+TEST(ExplainTest, SaysWhatUnitsTook) {
+  EXPECT_TRUE(usage_rows({}).empty());
+  std::string text;
+  for (const auto& [what, value] :
+       usage_rows({96, 61'000, {1'200, 3'450}, {900, 3'000}, {2'048, 1'572'864}})) {
+    text += std::string(what) + ": " + value + "\n";
+  }
+  EXPECT_EQ(text,
+            "unit wall time: 1.2 s the median, 3.5 s the most\n"
+            "unit CPU time: 0.9 s the median, 3.0 s the most\n"
+            "unit memory: 2.0 MiB the median, 1.5 GiB the most\n"
+            "CPU time: 61.0 s by the 96 units that were measured, each counted once\n");
+}
+
 }  // namespace
 }  // namespace shoal::cli

@@ -230,6 +230,16 @@ TEST_F(ProgramJobTest, AFolderKnowsItsResultsByTheirBytes) {
   EXPECT_FALSE(folder->holds(key));
 }
 
+TEST(QuantitiesTest, ATimeIsWrittenWithoutAFraction) {
+  using std::chrono::hours;
+  using std::chrono::seconds;
+  EXPECT_EQ(duration_text(hours(24 * 30)), "30d");
+  EXPECT_EQ(duration_text(hours(36)), "36h");
+  EXPECT_EQ(duration_text(seconds(5400)), "90m");
+  EXPECT_EQ(duration_text(seconds(61)), "61s");
+  EXPECT_EQ(duration_text(seconds(0)), "0s");
+}
+
 TEST(QuantitiesTest, AreReadAsPeopleWriteThem) {
   EXPECT_EQ(parse_duration("90"), std::chrono::seconds(90));
   EXPECT_EQ(parse_duration("1.5m"), std::chrono::seconds(90));

@@ -29,10 +29,10 @@ TEST(SchemaTest, AJob) {
   const auto json = job_json(status);
   EXPECT_THAT(keys(json),
               ElementsAre("committed", "created_unix_ms", "disputed", "epoch", "failed",
-                          "inputs_held", "job", "kept_until_unix_ms", "large_outputs", "leased",
-                          "moved", "name", "priority", "recomputed", "schema", "state", "stewards",
-                          "stewards_here", "submitter", "thin_outputs", "unblinded", "units",
-                          "verified", "waiting_for", "workers"));
+                          "inputs_held", "job", "keep_s", "kept_until_unix_ms", "large_outputs",
+                          "leased", "moved", "name", "priority", "recomputed", "schema", "state",
+                          "stewards", "stewards_here", "submitter", "thin_outputs", "unblinded",
+                          "units", "usage", "verified", "waiting_for", "workers"));
   EXPECT_EQ(json["schema"], 1);
   EXPECT_EQ(json["job"], std::string(64, '0'));
   EXPECT_EQ(json["state"], "paused");
@@ -40,18 +40,23 @@ TEST(SchemaTest, AJob) {
   EXPECT_EQ(json["moved"], 3);
   EXPECT_EQ(job_json(status, false)["state"], "unreachable");
   EXPECT_TRUE(json["kept_until_unix_ms"].is_null()) << "it has not ended";
+  EXPECT_TRUE(json["usage"].is_null()) << "nothing was measured";
 
   status.kept_until = 1'800'000'000'000;
   status.stewards.resize(2);
   status.stewards[1].bytes.fill(0xab);
   status.stewards_here = 1;
   status.priority = -4;
+  status.usage = {3, 45, {20, 30}, {15, 25}, {2048, 4096}};
   const auto more = job_json(status);
   EXPECT_EQ(more["kept_until_unix_ms"], 1'800'000'000'000);
   ASSERT_EQ(more["stewards"].size(), 2U);
   EXPECT_EQ(more["stewards"][1], to_hex(status.stewards[1]));
   EXPECT_EQ(more["stewards_here"], 1);
   EXPECT_EQ(more["priority"], -4);
+  EXPECT_EQ(more["usage"], nlohmann::json::parse(R"({
+    "units": 3, "cpu_ms_total": 45, "wall_ms": {"median": 20, "max": 30},
+    "cpu_ms": {"median": 15, "max": 25}, "memory_kib": {"median": 2048, "max": 4096}})"));
 }
 
 TEST(SchemaTest, StatesAreTheseWords) {

@@ -50,6 +50,22 @@ TEST(CopyBook, WhoComputedAnOutputHoldsItAndSoDoesWhoKeepsACopy) {
   EXPECT_THAT(book.holders_of(content(4)), IsEmpty());
 }
 
+TEST(CopyBook, WhoHoldsItNoMoreIsNotCounted) {
+  CopyBook book;
+  book.note(receipt(5, {content(1)}, {node(1), node(2)}));
+  book.note(receipt(6, {content(2), content(3)}, {node(1)}));
+  book.note(receipt(7, {content(1)}, {node(1)}));
+  book.lose(content(1), node(1));
+  book.lose(content(1), node(1));
+  book.lose(content(2), node(9));
+  book.lose(content(9), node(1));
+  EXPECT_THAT(book.holders_of(content(1)), IsEmpty()) << "of the last of its receipts";
+  EXPECT_THAT(book.lots().at(5).holders, ElementsAre(node(2)));
+  EXPECT_THAT(book.holders(), UnorderedElementsAre(Pair(node(1), 1), Pair(node(2), 1)));
+  book.lose(content(3), node(1));
+  EXPECT_THAT(book.holders_of(content(2)), IsEmpty()) << "what is held together is lost together";
+}
+
 // A full disk, and then a crash, take a receipt and leave what was written of its holders: the
 // sequence is another receipt's after that.
 TEST(CopyBook, WhoKeepsACopyOfOneReceiptDoesNotHoldTheNextOneOfThatSequence) {

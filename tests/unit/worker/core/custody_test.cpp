@@ -260,5 +260,58 @@ TEST_F(CustodyTest, AfterARestartItIsAllRemembered) {
   EXPECT_THAT(gone, UnorderedElementsAre(content(10), content(20)));
 }
 
+TEST_F(CustodyTest, WhatItsOwnerRefusesGoesAtOnceAndIsNotTakenAgain) {
+  const Signed what = manifest(1, 10);
+  const JobId job = job_id_of(what.body);
+  custody_.take_part(job, what);
+  custody_.made(job, {content(20), content(21)});
+  save();
+  config_.refused.contents = {content(20)};
+  custody_.reconsider({steward_.id(), one_.id()}, out_);
+  const auto told = answers();
+  ASSERT_EQ(told.size(), 2U) << "whoever counts on this copy is to know";
+  EXPECT_EQ(told[0].job, job);
+  EXPECT_EQ(told[0].output, content(20));
+  EXPECT_EQ(told[0].holder, self_.id());
+  EXPECT_FALSE(told[0].held);
+  EXPECT_TRUE(custody_.has_part_in(job)) << "the rest of the job is not refused";
+  const Receipt proof = receipt(job, 20);
+  custody_.on_keep(steward_.id(), keep(job, &proof), out_);
+  EXPECT_THAT(custody_.take_content_needs(), IsEmpty());
+  const auto kept = answers();
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_THAT(kept[0].detail, HasSubstr("refuses"));
+}
+
+TEST_F(CustodyTest, OfAJobThatItsOwnerRefusesNothingStaysSaveWhatAnotherNeeds) {
+  const Signed first = manifest(1, 10);
+  const Signed second = manifest(2, 11);
+  const JobId job = job_id_of(first.body);
+  const JobId other = job_id_of(second.body);
+  custody_.take_part(job, first);
+  custody_.take_part(other, second);
+  custody_.made(job, {content(20), content(21)});
+  custody_.made(other, {content(21)});
+  custody_.on_keep(steward_.id(), keep(job), out_);
+  EXPECT_EQ(custody_.take_content_needs().size(), 1U);
+  save();
+  out_.take();
+  config_.refused.contents = {content(10)};
+  custody_.reconsider({}, out_);
+  const auto kept = answers();
+  ASSERT_EQ(kept.size(), 1U) << "who waits for a copy waits in vain";
+  EXPECT_FALSE(kept[0].held);
+  EXPECT_THAT(dropped(), UnorderedElementsAre(content(10), content(20)));
+  EXPECT_FALSE(custody_.has_part_in(job));
+  EXPECT_TRUE(custody_.has_part_in(other));
+  custody_.check_invariants();
+
+  config_.refused = {};
+  config_.refused.submitters = {submitter_.id()};
+  custody_.reconsider({}, out_);
+  EXPECT_THAT(dropped(), UnorderedElementsAre(content(11), content(21)));
+  EXPECT_TRUE(disk_.empty());
+}
+
 }  // namespace
 }  // namespace shoal

@@ -66,6 +66,7 @@ class Pool {
     bool up = true;
     std::deque<StartCompute> computing;
     std::map<UnitIndex, Bytes> states;  // that it was told to keep
+    std::map<UnitIndex, bool> went_on;  // of units that it began: whether it had their state then
     std::vector<StoredFact> disk;
     bool disk_hangs = false;
     std::vector<Store> hanging;
@@ -88,7 +89,10 @@ class Pool {
   void add(std::size_t n, RecoveredState recovered) {
     Worker& worker = workers_[n];
     if (!worker.signer) worker.signer = std::make_unique<PlainSigner>(static_cast<std::uint8_t>(n));
-    worker.peer = std::make_unique<Peer>(config(), *worker.signer, checker_, Rng(n), recovered);
+    PeerConfig what = config();
+    what.refused = refused[n];
+    worker.peer = std::make_unique<Peer>(std::move(what), *worker.signer, checker_, Rng(n),
+                                         std::move(recovered));
     worker.up = true;
     worker.computing.clear();
     worker.hanging.clear();
@@ -172,6 +176,12 @@ class Pool {
   // Its owner takes back, or lends again.
   void lend(std::size_t n, Lend::What what) {
     step(n, Lend{what});
+    settle();
+  }
+  // Its owner refuses that from now on, also after a restart.
+  void refuse(std::size_t n, const Refusals& refusals) {
+    refused[n] = refusals;
+    step(n, Refuse{refusals});
     settle();
   }
   // The process is gone: its links are lost, what it was computing with it.
@@ -263,7 +273,11 @@ class Pool {
     return unit;
   }
   const std::map<UnitIndex, Bytes>& states_at(std::size_t n) const { return workers_.at(n).states; }
+  // Whether worker n, when it last began the unit, had its state.
+  bool goes_on(std::size_t n, UnitIndex unit) const { return workers_.at(n).went_on.at(unit); }
   bool computes(std::size_t n) const { return !workers_.at(n).computing.empty(); }
+  // What worker n computes next; it computes something.
+  const StartCompute& computing(std::size_t n) const { return workers_.at(n).computing.front(); }
   // Finishes one chunk at worker n. False: it has none.
   bool compute(std::size_t n, const Kernel& kernel) {
     if (!workers_.contains(n)) return false;
@@ -275,7 +289,7 @@ class Pool {
     for (UnitIndex unit = chunk.range.first; unit < chunk.range.last; ++unit) {
       auto output = kernel(n, unit);
       computed[n].push_back(unit);
-      done.compute_ns += 1'000'000;
+      done.compute_ns += static_cast<std::uint64_t>(unit_takes.count());
       if (!output) {
         done.failed.push_back({unit, FailureKind::kThrew, "no", ""});
         continue;
@@ -341,6 +355,8 @@ class Pool {
   std::map<std::size_t, std::vector<UnitIndex>> computed;
   std::map<std::string, std::size_t> sent;  // between workers, by kind
   std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
+  Duration unit_takes = 1ms;                                               // to compute
+  std::map<std::size_t, Refusals> refused = {};                            // by its owner, of each
 
  private:
   void step(std::size_t n, PeerEvent event) {
@@ -365,6 +381,10 @@ class Pool {
         mail_.emplace_back(to, Received{.peer = id(n), .bytes = encode(*message)});
       }
     } else if (auto* start = std::get_if<StartCompute>(&action)) {
+      const Range range = start->range;
+      for (UnitIndex unit = range.first; unit < range.last; ++unit) {
+        worker.went_on[unit] = worker.states.contains(unit);
+      }
       worker.computing.push_back(std::move(*start));
     } else if (auto* state = std::get_if<KeepState>(&action)) {
       worker.states.emplace(state->unit, std::move(state->state));

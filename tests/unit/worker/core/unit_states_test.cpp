@@ -108,5 +108,50 @@ TEST(UnitStatesTest, AStateOfAUnitThatOneDoesNotHoldIsNotKept) {
   }
 }
 
+// As the leader it hears whose the loot is in the step in which it got it, and before it begins.
+TEST(UnitStatesTest, ALeaderGoesOnWithWhatItSteals) {
+  Pool pool(2);
+  pool.unit_takes = 10s;  // chunks of one unit
+  RangeSet held, loot;
+  pool.meddle = [&](std::size_t from, std::size_t, Message& message) {
+    if (const auto* grant = std::get_if<LeaseGrant>(&message)) held.add(RangeSet(grant->ranges));
+    const auto* reply = std::get_if<StealReply>(&message);
+    if (from == 2 && reply != nullptr && reply->transfer) {
+      loot.add(RangeSet(decode_transfer(reply->transfer->body)->ranges));
+    }
+    return true;
+  };
+  const JobId job = pool.submit(1, pool.manifest(40, 1));
+  ASSERT_FALSE(held.empty());
+  for (Range run : held.runs()) {
+    for (UnitIndex unit = run.first; unit < run.last; ++unit) {
+      pool.say_as(2, 1, UnitState{.job = job, .unit = unit, .state = state("half way")});
+    }
+  }
+  // Worker 2 is at its first unit for ever.
+  for (int round = 0; round < 100 && loot.empty(); ++round) {
+    if (!pool.compute(1, [](std::size_t, UnitIndex u) { return test::true_output(u); })) {
+      pool.wait(1s);
+    }
+  }
+  ASSERT_FALSE(loot.empty()) << "nothing was stolen";
+  ASSERT_TRUE(pool.computes(1));
+  const UnitIndex unit = pool.computing(1).range.first;
+  ASSERT_TRUE(loot.contains(unit));
+  EXPECT_EQ(pool.states_at(1).at(unit), state("half way"));
+  EXPECT_TRUE(pool.goes_on(1, unit));
+}
+
+TEST(UnitStatesTest, ALeaderThatSavesAStateOfItsOwnComputesOn) {
+  Pool pool(1);
+  pool.submit(1, pool.manifest(10, 1));
+  ASSERT_TRUE(pool.computes(1));
+  const std::uint64_t chunk = pool.computing(1).chunk;
+  ASSERT_TRUE(pool.save_state(1, state("half way")));
+  ASSERT_TRUE(pool.save_state(1, state("half way")));
+  EXPECT_EQ(pool.computing(1).chunk, chunk);
+  EXPECT_TRUE(pool.states_at(1).empty());
+}
+
 }  // namespace
 }  // namespace shoal

@@ -21,6 +21,8 @@
 #include "node/protocol/limits.h"
 #include "node/protocol/sanitized.h"
 #include "shoal/values.h"
+#include "tests/unit/node/wasm/modules.h"
+#include "worker/runtime/launch.h"
 
 namespace shoal {
 namespace {
@@ -296,6 +298,41 @@ TEST_F(Keeper, AUnitPastItsTimeIsEndedWhateverItDoes) {
     EXPECT_NE(done.failed[0].message.find("300 ms"), std::string::npos);
     EXPECT_LE(done.failed[0].stderr_end.size(), limits::kFailureTextBytes);
   }
+}
+
+// Units of 7 never end; the others answer with nothing.
+TEST_F(Keeper, AnEndlessModuleIsEndedWithoutItsExecutor) {
+  const fs::path executor = SHOAL_PROGRAM_DIR "/shoal-wasm-executor";
+  if (!fs::exists(executor)) GTEST_SKIP() << "there is no WebAssembly in this build";
+  const auto engine = run_and_read(executor, "--engine", 60'000);
+  ASSERT_TRUE(engine) << engine.error();
+  config_.wasm_executor = executor;
+  const std::string library = engine->substr(engine->find('\n') + 1);
+  if (!library.starts_with("/usr/")) config_.wasm_libraries = fs::path(library).parent_path();
+  start_keeper();
+  // local.get 0; i32.load8_u; i32.const 7; i32.eq; if; loop; br 0; end; end; i32.const 0
+  const Module module = with_unit(
+      {0x20, 0, 0x2d, 0, 0, 0x41, 7, 0x46, 0x04, 0x40, 0x03, 0x40, 0x0c, 0, 0x0b, 0x0b, 0x41, 0});
+  auto made = manifest("kernel", {});
+  made->kernel_kind = KernelKind::kWasm;
+  made->program = contents_->put(module.bytes()).value();
+  made->unit_wall_ms = 2000;
+  ASSERT_EQ(run(compute(made, {0, 1})).failed.size(), 0U);
+  ASSERT_EQ(keeper_->view().size(), 1U);
+  const int pid = keeper_->view()[0].pid;
+
+  // Those beside it are done whether they were asked for along with it or not.
+  const StartCompute other = compute(made, {100, 140});
+  keeper_->perform(other);
+  const ComputeDone done = run(compute(made, {0, 40}));
+  ASSERT_EQ(done.failed.size(), 1U);
+  EXPECT_EQ(done.failed[0].unit, 7U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kTimedOut);
+  EXPECT_NE(done.failed[0].message.find("2000 ms"), std::string::npos);
+  ASSERT_TRUE(turn_until([&] { return done_.contains(other.chunk) && !keeper_->busy(); }));
+  EXPECT_EQ(done_[other.chunk].failed.size(), 0U);
+  ASSERT_EQ(keeper_->view().size(), 1U);
+  EXPECT_EQ(keeper_->view()[0].pid, pid) << "its executor was ended";
 }
 
 TEST_F(Keeper, APauseStopsAllAndWhatComesMeanwhileWaits) {

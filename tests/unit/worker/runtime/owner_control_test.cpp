@@ -22,8 +22,8 @@ class Owner : public ::testing::Test {
     folder_ = mkdtemp(name.data());
     contents_ = *ContentStore::open(folder_ / "contents");
     keeper_ = std::make_unique<ExecutorKeeper>(KeeperConfig{}, *contents_);
-    owner_ =
-        std::make_unique<OwnerControl>(*keeper_, [this](Lend lend) { lent_.push_back(lend.what); });
+    owner_ = std::make_unique<OwnerControl>(
+        *keeper_, [this](Lend lend) { lent_.push_back(lend.what); }, [this] { return reread_; });
   }
   ~Owner() override {
     owner_.reset();
@@ -39,6 +39,7 @@ class Owner : public ::testing::Test {
   std::unique_ptr<ExecutorKeeper> keeper_;
   std::unique_ptr<OwnerControl> owner_;
   std::vector<Lend::What> lent_;
+  Result<void, std::string> reread_;
 };
 
 TEST_F(Owner, AfterFiveMinutesOfPauseWhatIsInHandGoesBackOnce) {
@@ -77,6 +78,12 @@ TEST_F(Owner, WhoFinishesTakesNothingNewAfterAPauseEither) {
   owner_->answer(start_, "pause");
   owner_->answer(start_ + 1s, "resume");
   EXPECT_EQ(lent(), std::vector{Lend::What::kWhatRuns});
+}
+
+TEST_F(Owner, HearsWhetherTheWorkerCouldReadWhatHeRefuses) {
+  EXPECT_EQ(owner_->answer(start_, "refusals"), "ok\tacts on it from now on\n");
+  reread_ = tl::unexpected(std::string("cannot read refused: Permission denied"));
+  EXPECT_EQ(owner_->answer(start_, "refusals"), "error\tcannot read refused: Permission denied\n");
 }
 
 }  // namespace

@@ -60,9 +60,11 @@ TEST(SandboxChoice, SwitchedOffItIsLoudAndTrustsNobodyInGeneral) {
 TEST(SandboxReport, IsTheSameAfterItsText) {
   SandboxReport report = all_works();
   report.proc = "it may not be mounted here";
+  report.cgroup = "not delegated here";
   const auto read = parse_report(to_text(report));
   ASSERT_TRUE(read) << read.error();
   EXPECT_EQ(to_text(*read), to_text(report));
+  EXPECT_EQ(read->cgroup, report.cgroup);
   EXPECT_FALSE(parse_report("nonsense"));
   EXPECT_FALSE(parse_report(""));
 }

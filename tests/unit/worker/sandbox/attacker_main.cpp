@@ -23,6 +23,8 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -204,6 +206,17 @@ int stay_behind(const Words&) {
   return 0;
 }
 
+// Where its code, its stack, its heap and a new mapping lie: no attack, but worth knowing to one.
+int addresses(const Words& words) {
+  const auto heap = std::make_unique<char>();
+  const void* mapped = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  std::ostringstream text;
+  text << reinterpret_cast<const void*>(&addresses) << ' ' << static_cast<const void*>(&words)
+       << ' ' << static_cast<const void*>(heap.get()) << ' ' << mapped;
+  say(text.str());
+  return 0;
+}
+
 int die(const Words& words) {
   ::raise(std::atoi(words.at(0).c_str()));
   return 0;
@@ -229,6 +242,9 @@ int main(int argc, char** argv) {
       {"nested-namespaces", nested_namespaces},
       {"gain-rights", gain_rights},
       {"stay-behind", stay_behind},
+      {"addresses", addresses},
+      {"stay-oneself",
+       [](const Words&) { return ::setuid(::getuid()) == 0 && ::setgid(::getgid()) == 0 ? 0 : 1; }},
       {"die", die},
       {"return", [](const Words& words) { return std::atoi(words.at(0).c_str()); }},
   };

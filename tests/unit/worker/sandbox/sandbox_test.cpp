@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -365,10 +366,29 @@ TEST_P(Sandbox, GainsNoRightsBySetuid) {
   }
 }
 
+TEST_P(Sandbox, AProgramMayDropRightsThatItDoesNotHave) {
+  expect_clean_end(attack({"stay-oneself"}));
+}
+
 TEST_P(Sandbox, NobodyStaysBehind) {
   const auto outcome = attack({"stay-behind"});
   expect_clean_end(outcome);
   EXPECT_THAT(outcome.lines, ElementsAre("the grandchild is there"));
+}
+
+TEST_P(Sandbox, ProgramsLieAtTheSameAddressesInEachRun) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers choose addresses by themselves";
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(::personality(ADDR_NO_RANDOMIZE) == -1 ? 1 : 0);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  if (status != 0) GTEST_SKIP() << "addresses that do not change are forbidden here";
+  const auto first = attack({"addresses"});
+  EXPECT_EQ(first.lines, attack({"addresses"}).lines);
+  policy_.kind = SandboxKind::kNative;
+  const auto native = attack({"addresses"});
+  EXPECT_EQ(native.lines.size(), 1U);
+  EXPECT_NE(native.lines, attack({"addresses"}).lines);
 }
 
 TEST_P(Sandbox, EndsTheWayItsProgramEnds) {

@@ -30,8 +30,10 @@ struct Member {
   std::unique_ptr<Exchange> exchange;
   Manner manner = Manner::kHonest;
   double rate = kFast;
+  double rate_in = 0;  // 0: without end
   bool up = true;
-  Instant free_at;  // what was to be sent has left by then
+  Instant free_at;     // what was to be sent has left by then
+  Instant free_in_at;  // what was to come in has
   std::set<std::uint64_t> blocks;
   std::uint64_t blocks_sent = 0;
   std::uint64_t blocks_stored = 0;
@@ -110,9 +112,10 @@ class Swarm : public ::testing::Test {
         }
       }
       if (!queue_.empty() && (!next || queue_.top().at <= *next)) {
-        const Letter letter = queue_.top();
+        Letter letter = queue_.top();
         queue_.pop();
         now_ = std::max(now_, letter.at);
+        if (!comes_in(letter)) continue;
         deliver(letter);
       } else if (next) {
         now_ = std::max(now_, *next);
@@ -141,6 +144,7 @@ class Swarm : public ::testing::Test {
     std::uint64_t order;
     std::size_t from, to;
     Bytes bytes;
+    bool is_in = false;  // it has passed the wire of whom it is for
     bool operator<(const Letter& o) const { return std::tie(o.at, o.order) < std::tie(at, order); }
   };
 
@@ -193,10 +197,21 @@ class Swarm : public ::testing::Test {
         bytes = encode(*message);
       }
     }
-    sender.free_at =
-        std::max(sender.free_at, now_) +
-        Duration(static_cast<std::int64_t>(static_cast<double>(bytes.size()) * 1e9 / sender.rate));
+    sender.free_at = std::max(sender.free_at, now_) + on_wire(bytes.size(), sender.rate);
     queue_.push({sender.free_at + kDelay, ++letters_, from, to, std::move(bytes)});
+  }
+  static Duration on_wire(std::size_t bytes, double rate) {
+    return Duration(static_cast<std::int64_t>(static_cast<double>(bytes) * 1e9 / rate));
+  }
+  // False: later.
+  bool comes_in(Letter& letter) {
+    Member& to = members_[letter.to];
+    if (letter.is_in || to.rate_in == 0) return true;
+    to.free_in_at = std::max(to.free_in_at, now_) + on_wire(letter.bytes.size(), to.rate_in);
+    letter.at = to.free_in_at;
+    letter.is_in = true;
+    queue_.push(std::move(letter));
+    return false;
   }
   void deliver(const Letter& letter) {
     if (!members_[letter.to].up || !members_[letter.from].up) return;
@@ -238,6 +253,35 @@ TEST_F(Swarm, ASeedSendsLittleMoreThanTheContentOnce) {
   // What they ask for before the seed has said what they are to ask for may be sent twice.
   EXPECT_LE(members_[seed].blocks_sent, kBlocks * 11 / 10);
   EXPECT_LE(seconds(now_ - began), 1.2 * ideal);
+}
+
+TEST_F(Swarm, IsNotSlowerWhereAllHaveTheSameWire) {
+  constexpr double kWire = 12.5e6;
+  const std::size_t seed = add_seed(kWire);
+  std::vector<std::size_t> fetchers;
+  for (int i = 0; i < 3; ++i) {
+    fetchers.push_back(add(kWire));
+    members_.back().rate_in = kWire;
+  }
+  const Instant began = now_;
+  for (const std::size_t i : fetchers) fetch(i, {seed});
+  ASSERT_TRUE(all_done(fetchers));
+  const double ideal = static_cast<double>(kBlocks * kBlockBytes) / kWire;
+  RecordProperty("percent_of_ideal", static_cast<int>(100 * seconds(now_ - began) / ideal));
+  EXPECT_LE(members_[seed].blocks_sent, kBlocks * 11 / 10);
+  EXPECT_LE(seconds(now_ - began), 1.37 * ideal);
+}
+
+TEST_F(Swarm, TwoSeedsSendHalfOfItEach) {
+  constexpr double kSeedRate = 10e6;
+  const std::vector<std::size_t> seeds{add_seed(kSeedRate), add_seed(kSeedRate)};
+  const std::size_t fetcher = add(kFast);
+  const Instant began = now_;
+  fetch(fetcher, seeds);
+  ASSERT_TRUE(all_done({fetcher}));
+  EXPECT_LE(members_[seeds[0]].blocks_sent + members_[seeds[1]].blocks_sent, kBlocks + 4);
+  EXPECT_LE(seconds(now_ - began),
+            1.2 * static_cast<double>(kBlocks * kBlockBytes) / kSeedRate / 2);
 }
 
 TEST_F(Swarm, WhatOneWasDealtAndKeepsToItselfTheOthersGetFromTheSeed) {

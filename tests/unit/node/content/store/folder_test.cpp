@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "node/content/core/block_check.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/rng.h"
 
@@ -274,6 +275,37 @@ TEST_F(FolderTest, AFileThatIsTakenOutIsCheckedAndLeavesTheStore) {
       std::filesystem::status(place_ / "out").permissions() & std::filesystem::perms::owner_exec,
       std::filesystem::perms::none);
   EXPECT_EQ(entries_of_place(), 2U);
+}
+
+// Block by block from one store to the other, as an exchange does.
+void fetch(ContentStore& from, ContentStore& to, const ContentStore::Named& content) {
+  for (std::uint64_t i = 0; i < blocks_of(content.length); ++i) {
+    const Block block = from.perform(ReadBlock{content.id, first_leaf_of(i), {}}).block;
+    ASSERT_EQ(
+        to.perform(StoreBlock{content.id, content.length, block.first_leaf, block.bytes}).error,
+        "");
+  }
+}
+
+TEST_F(FolderTest, AFileThatWasFetchedAndChangedSinceIsCheckedBeforeItIsTakenOut) {
+  const std::string text(700'000, 'x');
+  write("data", text);
+  const auto content = store_->put_file(place_ / "data");
+  ASSERT_TRUE(content);
+  const auto other = ContentStore::open(place_ / "other");
+  ASSERT_TRUE(other);
+  fetch(*store_, **other, *content);
+  EXPECT_TRUE((*other)->is_as_checked(content->id));
+  ASSERT_TRUE(take_file(**other, content->id, place_ / "out"));
+  EXPECT_EQ(text_of("out"), text);
+  EXPECT_FALSE((*other)->is_as_checked(content->id));
+
+  fetch(*store_, **other, *content);
+  std::fstream(*(*other)->path_of(content->id), std::ios::binary | std::ios::in | std::ios::out)
+      << "wrong";
+  EXPECT_FALSE((*other)->is_as_checked(content->id));
+  EXPECT_EQ(take_file(**other, content->id, place_ / "again").error().fault, StoreFault::kCorrupt);
+  EXPECT_FALSE(store_->is_as_checked(content->id)) << "it was made there, of bytes as they were";
 }
 
 }  // namespace

@@ -1,0 +1,153 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/worker/core/pool.h"
+
+// What an owner refuses: his worker has no part in it any more, at once, and the job goes on with
+// the others.
+namespace shoal {
+namespace {
+
+using test::Pool;
+using test::true_output;
+using ::testing::HasSubstr;
+
+std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
+
+Refusals the_submitter_of(const Pool& pool) {
+  return {.contents = {}, .submitters = {pool.submitter().id()}};
+}
+
+JobStatus status_at(Pool& pool, std::size_t n) {
+  const auto statuses = pool.peer(n).jobs_led();
+  return statuses.empty() ? JobStatus{} : statuses.front();
+}
+
+// All computes by turns until so many units are verified, as worker n knows it.
+void run_until(Pool& pool, std::size_t n, std::uint64_t verified) {
+  for (int round = 0; round < 10'000 && status_at(pool, n).verified < verified; ++round) {
+    bool any = false;
+    for (std::size_t worker = 1; worker <= 9; ++worker) any |= pool.compute(worker, honest);
+    if (!any) pool.wait(1s);
+  }
+  ASSERT_GE(status_at(pool, n).verified, verified);
+}
+
+TEST(OwnersRefusal, AWorkerStopsAtOnceAndOthersComputeWhatItHeld) {
+  Pool pool(5);
+  const Manifest manifest = pool.manifest(2000, 2);
+  pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 200);
+  ASSERT_TRUE(pool.computes(5)) << "there is nothing to stop";
+  const std::size_t before = pool.computed[5].size();
+  pool.refuse(5, the_submitter_of(pool));
+  EXPECT_FALSE(pool.computes(5));
+  EXPECT_EQ(pool.facts_on_disk(5), 0U);
+  run_until(pool, 1, 2000);
+  EXPECT_EQ(pool.computed[5].size(), before);
+}
+
+TEST(OwnersRefusal, WhatIsTakenBackIsComputedAgain) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(4000, 2));
+  pool.refuse(4, the_submitter_of(pool));
+  run_until(pool, 1, 500);
+  EXPECT_TRUE(pool.computed[4].empty());
+  pool.refuse(4, {});
+  run_until(pool, 1, 4000);
+  EXPECT_FALSE(pool.computed[4].empty());
+}
+
+TEST(OwnersRefusal, ALeaderIsFollowedAtOnceAndReplaced) {
+  Pool pool(5);
+  const Manifest manifest = pool.manifest(3000, 2);
+  pool.submit({1, 2, 3}, manifest);
+  run_until(pool, 1, 500);
+  pool.refuse(1, the_submitter_of(pool));
+  EXPECT_TRUE(pool.peer(1).jobs_led().empty());
+  EXPECT_EQ(pool.facts_on_disk(1), 0U);
+  pool.pass(1ms);
+  EXPECT_TRUE(status_at(pool, 2).leads) << "it does not wait for the silence of one that is gone";
+  pool.wait(10s);
+  const auto stewards = status_at(pool, 2).stewards;
+  EXPECT_EQ(stewards.size(), 3U);
+  EXPECT_EQ(std::count(stewards.begin(), stewards.end(), pool.id(1)), 0);
+  const std::size_t before = pool.computed[1].size();
+  run_until(pool, 2, 3000);
+  EXPECT_EQ(pool.computed[1].size(), before);
+}
+
+TEST(OwnersRefusal, AFollowerIsReplaced) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(6000, 2));
+  run_until(pool, 1, 100);
+  pool.refuse(3, the_submitter_of(pool));
+  EXPECT_EQ(status_at(pool, 1).stewards_here, 2U);
+  pool.wait(10s);
+  const auto stewards = status_at(pool, 1).stewards;
+  EXPECT_EQ(std::count(stewards.begin(), stewards.end(), pool.id(3)), 0);
+  EXPECT_EQ(std::count(stewards.begin(), stewards.end(), pool.id(4)), 1);
+  EXPECT_EQ(status_at(pool, 1).stewards_here, 3U);
+}
+
+TEST(OwnersRefusal, AJobOfHisIsNotTakenAndTheAnswerSaysWhy) {
+  Pool pool(1);
+  pool.refuse(1, the_submitter_of(pool));
+  pool.submit(1, pool.manifest(10, 1));
+  const auto replies = pool.all_heard<SubmitReply>();
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].outcome, SubmitOutcome::kFull);
+  EXPECT_THAT(replies[0].detail, HasSubstr("its owner refuses"));
+  pool.say(1, WorkerStatusRequest{});
+  const auto statuses = pool.all_heard<WorkerStatus>();
+  ASSERT_EQ(statuses.size(), 1U);
+  EXPECT_THAT(statuses[0].doing, HasSubstr("its owner refuses what you submit"));
+}
+
+TEST(OwnersRefusal, TheJobSaysWhyNobodyComputesIt) {
+  Pool pool(2);
+  pool.refuse(2, the_submitter_of(pool));
+  pool.submit(1, pool.manifest(10, 2));
+  pool.wait(2s);
+  const std::string why = status_at(pool, 1).waiting_for;
+  EXPECT_THAT(why, HasSubstr("different workers"));
+  EXPECT_THAT(why, HasSubstr("1 worker declines: its owner refuses"));
+}
+
+TEST(OwnersRefusal, OfAContentMeansTheJobsThatNeedIt) {
+  Pool pool(1);
+  Manifest manifest = pool.manifest(10, 1);
+  ContentId data;
+  data.bytes.fill(7);
+  manifest.contents = {{data, 100}};
+  pool.refuse(1, {.contents = {data}, .submitters = {}});
+  pool.submit(1, manifest);
+  const auto replies = pool.all_heard<SubmitReply>();
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_THAT(replies[0].detail, HasSubstr("refuses content 0707"));
+  pool.say(1, BlockRequest{.content = data, .length = 100, .first_leaf = 0});
+  const auto blocks = pool.all_heard<Block>();
+  ASSERT_EQ(blocks.size(), 1U);
+  EXPECT_TRUE(blocks[0].missing) << "it is not even looked for";
+  EXPECT_TRUE(pool.peer(1).contents_needed().empty());
+}
+
+TEST(OwnersRefusal, HoldsForWhatIsOnTheDiskWhenTheWorkerStarts) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(2000, 2));
+  run_until(pool, 1, 200);
+  pool.kill(2);
+  ASSERT_GT(pool.facts_on_disk(2), 0U);
+  pool.refused[2] = the_submitter_of(pool);
+  pool.restart(2);
+  EXPECT_TRUE(pool.peer(2).jobs_led().empty());
+  EXPECT_EQ(pool.facts_on_disk(2), 0U);
+  const std::size_t before = pool.computed[2].size();
+  run_until(pool, 1, 2000);
+  EXPECT_EQ(pool.computed[2].size(), before);
+}
+
+}  // namespace
+}  // namespace shoal
