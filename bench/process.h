@@ -44,8 +44,8 @@ class Process {
   // SIGTERM, and SIGKILL where that does not help. What waitpid(2) says of it; at once if it has
   // ended already.
   int end();
-  // The same of one that ends by itself: its stdout ends a moment before it does. SIGTERM only after
-  // the deadline.
+  // The same of one that ends by itself: its stdout ends a moment before it does. SIGTERM only
+  // after the deadline.
   int await_end(Deadline deadline);
 
  private:
