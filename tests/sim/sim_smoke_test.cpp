@@ -107,7 +107,7 @@ TEST(Figures, TheBestIsWholeUnitsOnEveryThread) {
   const SimReport odd = simulate(options);
   EXPECT_NEAR(odd.makespan_best_s, 3, 0.01);
   EXPECT_NEAR(odd.efficiency_best, 0.75, 0.01);
-  EXPECT_LT(odd.efficiency, odd.efficiency_best);
+  EXPECT_NEAR(odd.efficiency, odd.efficiency_best, 0.01) << "there is nothing to be gained here";
 }
 
 TEST(Hash, DependsOnTheSeed) {
