@@ -34,9 +34,10 @@ endfunction()
 
 # One ctest for each executable: gtest_discover_tests would start every program once for each of its
 # tests, which costs more than the tests themselves. With SHARDS, as many that share out its tests, so
-# that long suites run side by side.
+# that long suites run side by side. IDLE: it starts what computes at SCHED_IDLE and gets next to nothing
+# beside others' work, so that two processors are left to it.
 function(shoal_test target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN" "LABEL;TIMEOUT;SHARDS" "SOURCES;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN;IDLE" "LABEL;TIMEOUT;SHARDS" "SOURCES;LINK")
   if(NOT arg_LABEL OR NOT arg_TIMEOUT)
     message(FATAL_ERROR "${target}: a test needs a LABEL and a TIMEOUT in seconds")
   endif()
@@ -66,5 +67,8 @@ function(shoal_test target)
     add_test(NAME "${test}" COMMAND ${target})
     set_tests_properties("${test}" PROPERTIES
       LABELS "${arg_LABEL}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
+    if(arg_IDLE)
+      set_tests_properties("${test}" PROPERTIES PROCESSORS 2)
+    endif()
   endforeach()
 endfunction()
