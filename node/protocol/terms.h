@@ -33,7 +33,8 @@ std::optional<Term> last_term(const TermChain&);
 bool outranks(const TermChain& a, const TermChain& b);
 
 // The chain with `next` at its end, which must follow from it. Elections that it makes meaningless
-// are left out. Nothing where the chain would become too long.
+// are left out. Nothing where the chain would become too long; its last place is for an election,
+// which must be possible however often stewards were replaced.
 std::optional<TermChain> extended(TermChain chain, SignedTerm next);
 
 bool same_stewards(const Term& a, const Term& b);  // in whatever order

@@ -53,6 +53,7 @@ void Stewardship::meet_fellows(Instant now, Entry& entry, Outbox& out) {
   for (const NodeId& steward : entry.job->term().stewards) {
     if (!fellow(entry, steward)) continue;
     if (membership_.linked(steward)) {
+      entry.away.erase(steward);  // it came while this node had not begun with the job
       heard_[steward] = now;
       out.send(steward, notice_of(entry));
     } else {
@@ -81,16 +82,22 @@ void Stewardship::elect_self(Instant now, Entry& entry, const std::string& why, 
   for (std::size_t i = 1; i < before.stewards.size(); ++i) {
     if (before.stewards[i] != signer_.id()) next.stewards.push_back(before.stewards[i]);
   }
-  if (!again) {  // who led before comes last
+  if (!again) next.stewards.push_back(before.stewards.front());  // who led before comes last
+  auto chain = extended(entry.job->terms(),
+                        SignedTerm{sign_fact(signer_, Purpose::kTerm, encode(next)), {}});
+  if (!chain) {  // its stewards have filled the place that they should have left
+    out.tell(LogLevel::kError, "cannot lead job " + short_hex(before.job) +
+                                   ": its stewards were replaced too often; its leader " +
+                                   short_hex(before.stewards.front()) + " " + why);
+    entry.resume_at.reset();
+    return pardon(now, entry);
+  }
+  if (!again) {
     ++entry.contests;
-    next.stewards.push_back(before.stewards.front());
     out.tell(LogLevel::kWarning, "leads job " + short_hex(before.job) +
                                      " from now on: its leader " +
                                      short_hex(before.stewards.front()) + " " + why);
   }
-  auto chain = extended(entry.job->terms(),
-                        SignedTerm{sign_fact(signer_, Purpose::kTerm, encode(next)), {}});
-  check(chain.has_value(), "an election made a chain of terms longer");
   adopt_terms(now, entry, std::move(*chain), out);
 }
 

@@ -104,7 +104,7 @@ TEST_F(Terms, ElectionsLeaveNoTraceInTheChain) {
 
 TEST_F(Terms, AChainHasAnEnd) {
   TermChain chain{first};
-  for (std::uint64_t epoch = 2; epoch <= limits::kTermsPerChain; ++epoch) {
+  for (std::uint64_t epoch = 2; epoch < limits::kTermsPerChain; ++epoch) {
     const KeyPair& third = epoch % 2 == 0 ? d : c;
     auto longer = extended(chain, term(a, epoch, {&a, &b, &third}, {&b}));
     ASSERT_TRUE(longer) << epoch;
@@ -112,6 +112,17 @@ TEST_F(Terms, AChainHasAnEnd) {
   }
   EXPECT_EQ(fault(chain), "");
   EXPECT_FALSE(extended(chain, term(a, 99, {&a, &b, &stranger}, {&b})));
+  // Elections go on, one after the other.
+  const KeyPair& third = limits::kTermsPerChain % 2 == 0 ? c : d;
+  for (std::uint64_t epoch = 100; epoch < 104; ++epoch) {
+    const KeyPair& leader = epoch % 2 == 0 ? b : a;
+    auto longer = extended(chain, term(leader, epoch, {&leader, epoch % 2 == 0 ? &a : &b, &third}));
+    ASSERT_TRUE(longer) << epoch;
+    chain = std::move(*longer);
+    EXPECT_EQ(chain.size(), limits::kTermsPerChain);
+  }
+  EXPECT_EQ(fault(chain), "");
+  EXPECT_FALSE(extended(chain, term(b, 104, {&b, &a, &stranger}, {&a})));
 }
 
 TEST_F(Terms, AreKeptAsTheyCame) {
