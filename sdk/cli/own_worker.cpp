@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "sdk/src/places.h"
+
 namespace shoal::cli {
 namespace {
 
@@ -26,16 +28,9 @@ void add_worker_state(CLI::App& command, std::string& folder) {
 }
 
 fs::path worker_state(const std::string& named) {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
   if (!named.empty()) return named;
-  if (const std::string state = variable("SHOAL_STATE"); !state.empty()) return state;
-  if (const std::string xdg = variable("XDG_STATE_HOME"); xdg.starts_with('/')) {
-    return xdg + "/shoal/worker";
-  }
-  return variable("HOME") + "/.local/state/shoal/worker";
+  const char* state = std::getenv("SHOAL_STATE");
+  return state != nullptr && *state != '\0' ? fs::path(state) : state_folder() / "worker";
 }
 
 Result<WorkerAnswer, NoAnswer> ask_worker(const fs::path& folder, std::string_view question) {

@@ -11,6 +11,7 @@
 namespace shoal {
 namespace {
 
+constexpr char kRefused[] = "its owner refuses it";
 constexpr std::size_t kPartsMax = limits::kJobsKnown + limits::kJobsLed;
 constexpr std::size_t kCopyingMax = 16;    // requests taken on at once
 constexpr std::size_t kFetchedAtOnce = 8;  // contents of one of them
@@ -149,7 +150,7 @@ Custody::Wish Custody::wish_of(const NodeId& from, const Keep& keep) const {
   if (!fault.empty()) return no("the receipt does not hold: " + fault);
   wish.contents = large_outputs_of(receipt);
   for (const ContentName& content : wish.contents) {
-    if (config_.refused.contents.contains(content.id)) return no("its owner refuses it");
+    if (config_.refused.contents.contains(content.id)) return no(kRefused);
   }
   return wish;
 }
@@ -249,15 +250,11 @@ void Custody::reconsider(const std::vector<NodeId>& tell, Outbox& out) {
     }
     for (Copying& copying : copying_) {
       if (copying.job == job && std::erase_if(copying.here, refused) > 0) {
-        copying.error = "its owner refuses it";
+        copying.error = kRefused;
       }
     }
     for (const ContentId& id : gone) {
-      const Kept none{.job = job,
-                      .output = id,
-                      .holder = self_,
-                      .held = false,
-                      .detail = "its owner refuses it"};
+      const Kept none{.job = job, .output = id, .holder = self_, .held = false, .detail = kRefused};
       for (const NodeId& node : tell) out.send(node, none);
     }
   }

@@ -29,16 +29,6 @@ std::string read_text(const fs::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-Step write_text(const fs::path& file, const std::string& text) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return step_failed(file.string());
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const auto failed = step_failed(file.string());
-  ::close(fd);
-  if (!written) return failed;
-  return {};
-}
-
 Step make_folder(const fs::path& folder) {
   if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return step_failed(folder.string());
   return {};
@@ -95,7 +85,7 @@ Result<fs::path, std::string> delegated_group() {
 ControlGroup::~ControlGroup() {
   ::close(entry_);
   // What has left the sandbox's process group, where it has no namespace of its own.
-  [[maybe_unused]] const Step ended = write_text(folder_ / "cgroup.kill", "1");
+  [[maybe_unused]] const Step ended = write_file(folder_ / "cgroup.kill", "1");
   ::rmdir(folder_.c_str());
 }
 
@@ -115,28 +105,28 @@ Result<std::unique_ptr<ControlGroups>, std::string> ControlGroups::divide(const 
   for (const fs::path& part : {own, executors}) {
     if (auto made = make_folder(part); !made) return tl::unexpected(made.error());
   }
-  if (auto moved = write_text(own / "cgroup.procs", "0"); !moved) {
+  if (auto moved = write_file(own / "cgroup.procs", "0"); !moved) {
     return tl::unexpected(moved.error());
   }
   const bool cpu = words_in(folder / "cgroup.controllers").contains("cpu");
   const std::string wanted = cpu ? "+memory +pids +cpu" : "+memory +pids";
-  auto divided = write_text(folder / "cgroup.subtree_control", wanted);
-  if (divided) divided = write_text(executors / "cgroup.subtree_control", "+memory +pids");
+  auto divided = write_file(folder / "cgroup.subtree_control", wanted);
+  if (divided) divided = write_file(executors / "cgroup.subtree_control", "+memory +pids");
   if (!divided) {
     // As it was: another process is in it, most likely.
-    [[maybe_unused]] const Step back = write_text(folder / "cgroup.procs", "0");
+    [[maybe_unused]] const Step back = write_file(folder / "cgroup.procs", "0");
     return tl::unexpected(divided.error());
   }
   if (cpu) {
     const std::string quota = std::to_string(std::uint64_t{threads} * kCpuPeriodUs);
     if (auto limited =
-            write_text(executors / "cpu.max", quota + " " + std::to_string(kCpuPeriodUs));
+            write_file(executors / "cpu.max", quota + " " + std::to_string(kCpuPeriodUs));
         !limited) {
       return tl::unexpected(limited.error());
     }
     // Older kernels have no such file; the least weight is the next best.
-    if (!write_text(executors / "cpu.idle", "1")) {
-      [[maybe_unused]] const Step weighed = write_text(executors / "cpu.weight", "1");
+    if (!write_file(executors / "cpu.idle", "1")) {
+      [[maybe_unused]] const Step weighed = write_file(executors / "cpu.weight", "1");
     }
   }
   return std::unique_ptr<ControlGroups>(new ControlGroups(executors));
@@ -149,16 +139,16 @@ Result<std::unique_ptr<ControlGroup>, std::string> ControlGroups::add(std::uint6
   const int entry = ::open((folder / "cgroup.procs").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (entry < 0) return step_failed(folder.string());
   std::unique_ptr<ControlGroup> group(new ControlGroup(folder, entry));
-  Step held = write_text(folder / "pids.max", std::to_string(processes + kProcessesBeside));
+  Step held = write_file(folder / "pids.max", std::to_string(processes + kProcessesBeside));
   if (memory_bytes != 0) {
     if (held) {
-      held = write_text(folder / "memory.max", std::to_string(memory_bytes + kMemoryBeside));
+      held = write_file(folder / "memory.max", std::to_string(memory_bytes + kMemoryBeside));
     }
     // All of them or none: what a program writes when one of its processes is gone is worth
     // nothing.
-    if (held) held = write_text(folder / "memory.oom.group", "1");
+    if (held) held = write_file(folder / "memory.oom.group", "1");
     // Not there without swap.
-    [[maybe_unused]] const Step unswapped = write_text(folder / "memory.swap.max", "0");
+    [[maybe_unused]] const Step unswapped = write_file(folder / "memory.swap.max", "0");
   }
   if (!held) return tl::unexpected(held.error());
   return group;

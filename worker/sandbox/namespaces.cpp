@@ -17,16 +17,6 @@ namespace {
 constexpr unsigned kNobody = 65534;
 constexpr char kHostName[] = "shoal";
 
-Step write_file(const char* path, const std::string& text) {
-  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return step_failed(path);
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const auto failed = step_failed(path);
-  ::close(fd);
-  if (!written) return failed;
-  return {};
-}
-
 // Inside a user namespace, as that of a container without root, user 0 is somebody else outside,
 // who owns nothing of the system's. Where this cannot be told, it counts as root.
 bool is_root_of_the_system() {
