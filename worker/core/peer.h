@@ -143,7 +143,7 @@ struct Refuse {
   Refusals refusals;
 };
 using PeerEvent = std::variant<Started, Lend, Refuse, DeadlineReached, LinkUp, LinkLost, Received,
-                               Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone,
+                               BulkSent, Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone,
                                StateSaved, CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
