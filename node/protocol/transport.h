@@ -51,7 +51,7 @@ struct Received {  // the raw bytes of one Message; never a Hello or a Refused
   Bytes bytes;
 };
 
-// One message that was sent to it as bulk has left the transport's queue: for each of them, in time,
+// One message that was sent to it as bulk has left the transport's queue. Comes for each of them,
 // unless the link is lost.
 struct BulkSent {
   NodeId peer;
