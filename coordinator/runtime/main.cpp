@@ -84,10 +84,10 @@ class Coordinator {
     return config;
   }
 
-  // Nobody was asked to dial here: who probes a coordinator is not heard.
+  // Nobody was asked to dial here: who probes a coordinator is not heard. And it sends no bulk.
   template <class Event>
   void step(Event event) {
-    if constexpr (!std::is_same_v<Event, Probed>) {
+    if constexpr (!std::is_same_v<Event, Probed> && !std::is_same_v<Event, BulkSent>) {
       for (const RendezvousAction& action : rendezvous_.step(boottime_now(), std::move(event))) {
         perform(action);
       }

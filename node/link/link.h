@@ -39,7 +39,7 @@ struct LinkError {
   std::string what;
 };
 
-using LinkEvent = std::variant<LinkUp, LinkLost, Received, Probed>;
+using LinkEvent = std::variant<LinkUp, LinkLost, Received, BulkSent, Probed>;
 
 // One thread only: the network thread. Exceptions of ZeroMQ stop here.
 class Link {

@@ -48,6 +48,7 @@ bool Link::Impl::pump_bulk(Transport& t, SteadyTime now) {
     backlog_bytes_ -= t.bulk.front().size();
     t.bulk.pop_front();
     t.bulk_sent = 0;
+    events_.emplace_back(BulkSent{t.peer});
   }
   if (t.bulk.empty()) t.bulk_window.ran_dry();
   return true;

@@ -51,6 +51,11 @@ struct Received {  // the raw bytes of one Message; never a Hello or a Refused
   Bytes bytes;
 };
 
+// One message that was sent to it as bulk has left the transport's queue. Comes for each of them,
+// unless the link is lost.
+struct BulkSent {
+  NodeId peer;
+};
 struct Probed {  // somebody dialled, said this number in place of Hello, and was hung up on
   std::uint64_t nonce = 0;
 };
@@ -76,7 +81,8 @@ struct Probe {  // for DialBack: dial, say `nonce` in place of Hello, hang up. N
 struct Send {  // in order with other Sends to `peer`; lost if the link is lost
   NodeId peer;
   Bytes bytes;
-  bool bulk = false;  // in order with other bulk; everything else may overtake it
+  // In order with other bulk; everything else may overtake it. BulkSent tells when it is gone.
+  bool bulk = false;
 };
 struct Drop {
   NodeId peer;

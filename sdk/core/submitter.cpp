@@ -155,6 +155,7 @@ void Submitter::Impl::on(const BlockStored& stored) {
   tell_progress(stored.id);
 }
 void Submitter::Impl::on(BlockRead& read) { pass(exchange.on_read(now, std::move(read))); }
+void Submitter::Impl::on(const BulkSent& sent) { pass(exchange.on_bulk_sent(now, sent.peer)); }
 
 void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
   // Content is too much for a circuit.

@@ -167,7 +167,7 @@ struct Notice {  // progress in finding peers, links lost and found again
 };
 
 using SubmitterEvent =
-    std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, Probed,
+    std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, BulkSent, Probed,
                  ContentOpened, BlockStored, BlockRead, SubmitJob, AttachJob, WantReceipts,
                  TakenReceipts, WantOutput, ShareContent, FetchContent, ControlJob, WantStatus,
                  WantWorkers, CloseJob>;

@@ -200,6 +200,7 @@ struct Submitter::Impl {
   void on(const ContentOpened&);
   void on(const BlockStored&);
   void on(BlockRead&);
+  void on(const BulkSent&);
   std::optional<Instant> next_deadline() const;
   // Messages; those that nobody should send here are ignored.
   template <class M>

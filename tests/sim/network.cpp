@@ -151,6 +151,11 @@ void Network::handle(NetEvent event) {
                  [&](SideUp& e) { side_up(e); },
                  [&](SideLost& e) { close_side(e.link, e.side, e.why); },
                  [&](Arriving& e) { arrive(std::move(e)); },
+                 [&](Departed& e) {
+                   const Link& link = links_[e.link];
+                   if (link.side[e.side] != Side::kUp) return;
+                   host_.deliver(link.node[e.side], BulkSent{host_.id_of(link.node[1 - e.side])});
+                 },
                  [&](Probing& e) {
                    if (!reachable(e.from, e.to) || !nodes_[e.to].alive) return;
                    host_.deliver(e.to, Probed{e.probe.nonce});
@@ -196,7 +201,7 @@ void Network::lose_side(std::uint32_t number, std::uint8_t side, Duration after,
   host_.schedule(at, SideLost{number, side, why});
 }
 
-void Network::send(NodeIndex from, NodeIndex to, Bytes bytes) {
+void Network::send(NodeIndex from, NodeIndex to, Bytes bytes, bool bulk) {
   largest_message_ = std::max(largest_message_, bytes.size());
   const auto found = nodes_[from].links.find(to);
   if (found == nodes_[from].links.end()) return;
@@ -208,6 +213,7 @@ void Network::send(NodeIndex from, NodeIndex to, Bytes bytes) {
   total_.bytes += bytes.size();
   ++nodes_[from].sent.messages;
   nodes_[from].sent.bytes += bytes.size();
+  if (bulk) host_.schedule(host_.now(), Departed{number, static_cast<std::uint8_t>(1 - side)});
   if (link.closing || link.deaf[side]) return;
   const bool breaks = options_.breaks > 0 && rng_.chance(options_.breaks);
   const bool arrives = !breaks || rng_.chance(0.5);

@@ -59,6 +59,10 @@ struct Arriving {
   std::uint8_t side = 0;
   Bytes bytes;
 };
+struct Departed {  // bulk, of that side
+  std::uint32_t link = 0;
+  std::uint8_t side = 0;
+};
 struct Probing {  // a connection that says one number
   NodeIndex from = 0;
   NodeIndex to = 0;
@@ -68,7 +72,8 @@ struct Dropped {  // to the node that dropped the link itself
   NodeIndex node = 0;
   LinkLost lost;
 };
-using NetEvent = std::variant<Connecting, DialFailed, SideUp, SideLost, Arriving, Probing, Dropped>;
+using NetEvent =
+    std::variant<Connecting, DialFailed, SideUp, SideLost, Arriving, Departed, Probing, Dropped>;
 
 struct Traffic {
   std::uint64_t messages = 0;
@@ -88,6 +93,7 @@ class NetworkHost {
   virtual void deliver(NodeIndex, LinkUp) = 0;
   virtual void deliver(NodeIndex, LinkLost) = 0;
   virtual void deliver(NodeIndex, Received) = 0;
+  virtual void deliver(NodeIndex, BulkSent) = 0;
   virtual void deliver(NodeIndex, Probed) = 0;
 };
 
@@ -102,7 +108,7 @@ class Network {
 
   void dial(NodeIndex from, const Dial&);
   void probe(NodeIndex from, const Probe&);
-  void send(NodeIndex from, NodeIndex to, Bytes bytes);
+  void send(NodeIndex from, NodeIndex to, Bytes bytes, bool bulk);
   void drop(NodeIndex from, const Drop&);
   void handle(NetEvent);
 

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -22,6 +21,8 @@ constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
 constexpr std::uint64_t kBlockOnTheLine = kBlockBytes + 1024;  // with its proof and its headers
 constexpr std::uint32_t kFirstKnown = 5;  // peers that one knows when it comes, at random
 constexpr Duration kSilence = 10s;        // until a link to one that has crashed is given up
+
+std::uint64_t block_at(std::uint64_t first_leaf) { return first_leaf / limits::kBlockLeaves; }
 
 // Eight bytes in place of a block's.
 Bytes token_of(const ContentId& id, std::uint64_t first_leaf) {
@@ -54,11 +55,15 @@ struct Crash {
 struct Return {
   std::uint32_t node = 0;
 };
+struct Departed {  // the line of `node` has carried a block for `to`
+  std::uint32_t node = 0, to = 0;
+  std::uint64_t session = 0, session_to = 0;
+};
 struct Silent {  // `node` gives its link to `gone` up
   std::uint32_t node = 0, gone = 0;
   std::uint64_t session = 0, session_gone = 0;
 };
-using Event = std::variant<Letter, Wake, Crash, Return, Silent>;
+using Event = std::variant<Letter, Wake, Crash, Return, Departed, Silent>;
 
 struct Member {
   NodeId id;
@@ -66,12 +71,13 @@ struct Member {
   std::uint64_t session = 0;
   Time up_free = 0, down_free = 0;  // when its line has carried all that it was given
   Time wake_at = 0;                 // 0: never
-  std::set<std::uint64_t> disk;     // first leaves
-  std::set<std::uint32_t> links;
+  BlockBits disk;
+  std::vector<bool> links;  // with whom it has one
   std::uint32_t dialled = 0;
-  std::uint64_t sent = 0;  // bytes of blocks
-  Time since = 0;          // it has been there without a break
-  Time present = 0;        // and was before, until it had everything
+  std::uint64_t sent = 0;    // bytes of blocks
+  std::uint64_t queued = 0;  // blocks that it was given for its line
+  Time since = 0;            // it has been there without a break
+  Time present = 0;          // and was before, until it had everything
   Time done = 0;
   Rng fate{0};
 };
@@ -90,7 +96,11 @@ class SwarmRun {
       members_[i].fate = Rng(splitmix(options.seed ^ i));
       by_id_[members_[i].id] = i;
     }
-    for (std::uint64_t i = 0; i < blocks_; ++i) members_[0].disk.insert(first_leaf_of(i));
+    for (Member& member : members_) {
+      member.disk = BlockBits(blocks_);
+      member.links.resize(members_.size());
+    }
+    for (std::uint64_t i = 0; i < blocks_; ++i) members_[0].disk.set(i);
   }
 
   SwarmReport run() {
@@ -143,11 +153,10 @@ class SwarmRun {
       }
     }
   }
-  bool linked(std::uint32_t a, std::uint32_t b) const { return members_[a].links.contains(b); }
+  bool linked(std::uint32_t a, std::uint32_t b) const { return members_[a].links[b]; }
   void dial(std::uint32_t from, std::uint32_t to) {
     if (from == to || !members_[to].exchange || linked(from, to)) return;
-    members_[from].links.insert(to);
-    members_[to].links.insert(from);
+    members_[from].links[to] = members_[to].links[from] = true;
     act(to, members_[to].exchange->link_up(instant(), members_[from].id));
     act(from, members_[from].exchange->link_up(instant(), members_[to].id));
   }
@@ -158,16 +167,19 @@ class SwarmRun {
       if (auto* send = std::get_if<Send>(&action)) {
         post(i, by_id_.at(send->peer), std::move(*send));
       } else if (auto* open = std::get_if<OpenContent>(&action)) {
-        const bool whole = member.disk.size() == blocks_;
+        const bool whole = member.disk.all();
         ContentOpened opened{open->id, open->length, whole, {}, open->for_reader};
-        if (!whole) opened.blocks_held.assign(member.disk.begin(), member.disk.end());
+        for (std::uint64_t block = 0; !whole && block < blocks_; ++block) {
+          if (member.disk.test(block)) opened.blocks_held.push_back(first_leaf_of(block));
+        }
         act(i, member.exchange->on_opened(instant(), opened));
       } else if (auto* store = std::get_if<StoreBlock>(&action)) {
-        member.disk.insert(store->first_leaf);
-        const bool whole = member.disk.size() == blocks_;
+        member.disk.set(block_at(store->first_leaf));
+        const bool whole = member.disk.all();
         act(i, member.exchange->on_stored(instant(), {store->id, store->first_leaf, whole, {}}));
       } else if (auto* read = std::get_if<ReadBlock>(&action)) {
-        Block block{read->id, read->first_leaf, {}, {}, !member.disk.contains(read->first_leaf)};
+        Block block{
+            read->id, read->first_leaf, {}, {}, !member.disk.test(block_at(read->first_leaf))};
         if (!block.missing) block.bytes = token_of(read->id, read->first_leaf);
         act(i, member.exchange->on_read(instant(), {read->reader, std::move(block)}));
       } else if (auto* arrived = std::get_if<ContentArrived>(&action)) {
@@ -202,6 +214,8 @@ class SwarmRun {
       sender.up_free = std::max(sender.up_free, now_) + time_on_line(kBlockOnTheLine);
       sender.sent += kBlockBytes;
       at = sender.up_free;
+      report_.queued_most = std::max(report_.queued_most, ++sender.queued);
+      queue_.push(at, Departed{from, to, sender.session, members_[to].session});
     }
     queue_.push(at + latency(from, to), std::move(letter));
   }
@@ -231,7 +245,7 @@ class SwarmRun {
   void hear(std::uint32_t i, std::uint32_t from, Block& m) {
     if (!m.missing) {
       ++report_.blocks;
-      if (members_[i].disk.contains(m.first_leaf)) ++report_.blocks_twice;
+      if (members_[i].disk.test(block_at(m.first_leaf))) ++report_.blocks_twice;
     }
     act(i, members_[i].exchange->on_block(instant(), members_[from].id, std::move(m)));
   }
@@ -280,17 +294,31 @@ class SwarmRun {
     if (member.done == 0) member.present += now_ - member.since;
     member.exchange.reset();
     member.wake_at = 0;
+    member.queued = 0;
     member.up_free = member.down_free = now_;
-    for (const std::uint32_t other : std::exchange(member.links, {})) {
+    for (std::uint32_t other = 0; other < members_.size(); ++other) {
+      if (!member.links[other]) continue;
+      member.links[other] = false;
       queue_.push(now_ + kSilence.count(),
                   Silent{other, crash.node, members_[other].session, member.session});
     }
     queue_.push(now_ + seconds(exponential(member.fate, options_.pause_s)), Return{crash.node});
   }
+  void on(const Departed& departed) {
+    Member& member = members_[departed.node];
+    if (!member.exchange || member.session != departed.session) return;
+    --member.queued;
+    if (!linked(departed.node, departed.to) ||
+        members_[departed.to].session != departed.session_to) {
+      return;
+    }
+    act(departed.node, member.exchange->on_bulk_sent(instant(), members_[departed.to].id));
+  }
   void on(const Silent& silent) {
     Member& member = members_[silent.node];
     const bool same = member.exchange && member.session == silent.session;
-    if (!same || linked(silent.gone, silent.node) || member.links.erase(silent.gone) == 0) return;
+    if (!same || linked(silent.gone, silent.node) || !linked(silent.node, silent.gone)) return;
+    member.links[silent.gone] = false;
     act(silent.node, member.exchange->link_lost(instant(), members_[silent.gone].id));
   }
   void on(const Return& back) {
@@ -299,7 +327,8 @@ class SwarmRun {
     member.exchange = std::make_unique<Exchange>(rng_.fork(), check_token);
     // Whoever has not noticed yet does now.
     for (std::uint32_t other = 0; other < members_.size(); ++other) {
-      if (!members_[other].exchange || members_[other].links.erase(back.node) == 0) continue;
+      if (!members_[other].exchange || !linked(other, back.node)) continue;
+      members_[other].links[back.node] = false;
       act(other, members_[other].exchange->link_lost(instant(), member.id));
     }
     queue_.push(away_at(back.node, now_), Crash{back.node});
@@ -359,6 +388,7 @@ std::string json_of(const SwarmReport& report) {
                                        {"worst_s", report.worst_s},
                                        {"ratio", report.worst_s / report.ideal_s},
                                        {"seed_sent", report.seed_sent},
+                                       {"queued_most", report.queued_most},
                                        {"blocks", report.blocks},
                                        {"blocks_twice", report.blocks_twice},
                                        {"messages", report.messages}};

@@ -37,7 +37,8 @@ struct SwarmReport {
   double median_s = 0;
   double p90_s = 0;
   double worst_s = 0;
-  double seed_sent = 0;  // by the seed, in sizes of the content
+  double seed_sent = 0;           // by the seed, in sizes of the content
+  std::uint64_t queued_most = 0;  // blocks that one node had given to its line at once
   std::uint64_t crashes = 0;
   std::uint64_t messages = 0;
   std::uint64_t blocks = 0;        // that were delivered

@@ -190,6 +190,7 @@ class World final : private NetworkHost {
   void deliver(NodeIndex, LinkUp) override;
   void deliver(NodeIndex, LinkLost) override;
   void deliver(NodeIndex, Received) override;
+  void deliver(NodeIndex, BulkSent) override;
   void deliver(NodeIndex, Probed) override;
 
   Node& add_node(NodeKind, bool dialable, bool has_endpoint);

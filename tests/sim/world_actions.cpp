@@ -180,6 +180,12 @@ void World::deliver(NodeIndex index, Received event) {
   if (node.rendezvous) step(node, RendezvousEvent(std::move(event)));
 }
 
+void World::deliver(NodeIndex index, BulkSent event) {
+  Node& node = *nodes_[index];
+  if (node.peer) return step(node, PeerEvent(event));
+  if (node.submitter) step(node, SubmitterEvent(event));
+}
+
 void World::deliver(NodeIndex index, Probed event) {
   Node& node = *nodes_[index];
   if (node.peer) step(node, PeerEvent(event));
@@ -191,7 +197,7 @@ void World::perform(Node& node, Dial dial) { network_.dial(node.index, dial); }
 
 void World::perform(Node& node, Send send) {
   const auto to = index_of(send.peer);
-  if (to) network_.send(node.index, *to, std::move(send.bytes));
+  if (to) network_.send(node.index, *to, std::move(send.bytes), send.bulk);
 }
 
 void World::perform(Node& node, Drop drop) {

@@ -209,6 +209,7 @@ struct Peer::Impl {
   void on(const ContentOpened& opened) { perform(exchange.on_opened(now, opened)); }
   void on(const BlockStored& stored) { perform(exchange.on_stored(now, stored)); }
   void on(BlockRead& read) { perform(exchange.on_read(now, std::move(read))); }
+  void on(const BulkSent& sent) { perform(exchange.on_bulk_sent(now, sent.peer)); }
 
   // --- messages ---
   void hear(const NodeId& from, Message message) {

@@ -143,9 +143,10 @@ struct Lend {
 struct Refuse {
   Refusals refusals;
 };
-using PeerEvent = std::variant<Started, Leaving, Lend, Refuse, DeadlineReached, LinkUp, LinkLost,
-                               Received, Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone,
-                               StateSaved, CompareDone, ContentOpened, BlockStored, BlockRead>;
+using PeerEvent =
+    std::variant<Started, Leaving, Lend, Refuse, DeadlineReached, LinkUp, LinkLost, Received,
+                 BulkSent, Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone, StateSaved,
+                 CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone

@@ -95,7 +95,8 @@ ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
     Offer& offer = want.sources.at(node);
     forget_holdings(want, offer);
     const Instant silent_until = offer.refusals == 0 ? offer.away_until : Instant{};
-    offer = Offer{.away_until = silent_until, .asked_holders = offer.asked_holders};
+    offer = Offer{
+        .source = offer.source, .away_until = silent_until, .asked_holders = offer.asked_holders};
     want.hope_at = now;
     greet(now, id, want, actions);
     request_more(now, id, want, actions);
@@ -215,7 +216,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   source.heard_at = now;
   source.late = 0;
   const std::uint64_t bytes = block_bytes(want.length, index);
-  source.given_bytes += bytes;
+  uploads_.gave(from, bytes);
   measure(now, source, bytes);
   freed_.insert(from);
   if (asked != want.in_flight.end()) {
@@ -257,8 +258,10 @@ ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
     fail(stored.id, stored.error, actions);
   } else if (stored.complete) {
     arrived(stored.id, want.length, stored.first_leaf / limits::kBlockLeaves, actions);
-  } else if (want.storing.erase(stored.first_leaf / limits::kBlockLeaves) > 0) {
-    const std::uint64_t block = stored.first_leaf / limits::kBlockLeaves;
+  } else if (const std::uint64_t block = stored.first_leaf / limits::kBlockLeaves;
+             want.storing.contains(block)) {
+    const bool was_full = !may_ask(want);
+    want.storing.erase(block);
     want.hope_at = now;
     want.here.set(block);
     tell_fans(stored.id, want.length, block, true, actions);
@@ -271,8 +274,10 @@ ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
         want.opened = false;
         actions.push_back(OpenContent{stored.id, want.length});
       }
-    } else {
+    } else if (was_full) {
       request_more(now, stored.id, want, actions);
+    } else {
+      stale_alarms_.insert(stored.id);
     }
   }
   settle(now, actions);
@@ -282,7 +287,7 @@ ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
 ExchangeActions Exchange::on_deadline(Instant now) {
   now_ = now;
   ExchangeActions actions;
-  send_waiting(now, actions);
+  read_next(now, actions);
   tell_idle_fans(now, actions);
   if (starved_ && download_.free_at() <= now) {
     starved_ = false;
@@ -333,7 +338,7 @@ std::optional<Instant> Exchange::next_deadline() const {
   for (const ContentId& id : dealing_) {
     if (const auto at = fans_.at(id).dealer->next_deadline()) consider(*at);
   }
-  if (!waiting_.empty()) consider(upload_.free_at());
+  if (const auto at = uploads_.next_deadline()) consider(*at);
   if (starved_) consider(download_.free_at());
   return next;
 }
@@ -348,8 +353,9 @@ void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node
     return;
   }
   if (want.sources.size() >= kSourcesPerWant) return;
-  want.sources.emplace(node, Offer{});
-  sources_[node].wants.insert(id);
+  Source& source = sources_[node];
+  source.wants.insert(id);
+  want.sources.emplace(node, Offer{.source = &source});
 }
 
 void Exchange::drop_source_of(const ContentId& id, Want& want, const NodeId& node) {
@@ -425,6 +431,7 @@ void Exchange::check_invariants() const {
       check(want.sources.contains(asked.source), "a block is asked of somebody who is no source");
       check(sources_.at(asked.source).in_flight.contains({id, block}),
             "a source does not know of a block asked of it");
+      check(asked.state == &sources_.at(asked.source), "a block is asked of somebody else");
     }
     for (const auto& [block, asked] : want.asked_again) {
       check(want.in_flight.contains(block), "a block is asked for again, and not at first");
@@ -440,6 +447,7 @@ void Exchange::check_invariants() const {
     for (const auto& [node, offer] : want.sources) {
       check(!liars_.contains(node), "a liar is still a source");
       check(sources_.at(node).wants.contains(id), "a source does not know its want");
+      check(offer.source == &sources_.at(node), "an offer is taken for another's");
       std::uint64_t useful = 0;
       for (const Range run : want.missing.runs()) {
         for (std::uint64_t block = run.first; offer.held && block < run.last; ++block) {
@@ -467,6 +475,7 @@ void Exchange::check_invariants() const {
     const auto want = wants_.find(id);
     check(want != wants_.end() && want->second.alarm == at, "an alarm of no want");
   }
+  uploads_.check_invariants();
 }
 
 }  // namespace shoal

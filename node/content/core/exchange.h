@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -13,6 +12,7 @@
 #include "node/content/core/content_actions.h"
 #include "node/content/core/rate_limit.h"
 #include "node/content/core/traffic.h"
+#include "node/content/core/upload_queue.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/range.h"
 #include "node/protocol/rng.h"
@@ -90,6 +90,8 @@ class Exchange {
   // Serves. What may be read, and by whom, is the owner's to decide before it calls.
   ExchangeActions on_request(Instant now, const NodeId& from, const BlockRequest&);
   void on_cancel(const NodeId& from, const BlockCancel&);
+  // The transport has passed on one block that was sent to `reader`.
+  ExchangeActions on_bulk_sent(Instant now, const NodeId& reader);
   ExchangeActions on_block(Instant now, const NodeId& from, Block);
   // As with requests, it is the owner's to decide whether `from` may know.
   ExchangeActions on_holdings(Instant now, const NodeId& from, const Holdings&);
@@ -111,12 +113,15 @@ class Exchange {
   void check_invariants() const;
 
  private:
+  struct Source;
   struct Asked {
     NodeId source;
+    const Source* state;  // of `source`
     Instant at;
   };
   // One source of one want.
   struct Offer {
+    Source* source = nullptr;            // whose it is; outlives it
     unsigned refusals = 0;               // how often it said that it does not have it
     Instant away_until = {};             // after a refusal: not asked again before
     std::optional<BlockBits> held = {};  // nothing: it has not said, and may hold all
@@ -163,7 +168,6 @@ class Exchange {
     std::uint64_t measured_bytes = 0;
     std::size_t window = limits::kContentWindow;
     std::size_t window_aim = limits::kContentWindow;
-    std::uint64_t given_bytes = 0;  // good ones
   };
   struct Question {  // the disk was asked what is here
     std::uint64_t length = 0;
@@ -180,7 +184,7 @@ class Exchange {
   using Read = std::pair<NodeId, std::pair<ContentId, std::uint64_t>>;
 
   bool may_ask(const Want&) const;
-  bool may_be_asked(Instant now, const ContentId&, const Want&, const NodeId&, const Offer&) const;
+  bool may_be_asked(Instant now, const ContentId&, const Want&, const Offer&) const;
   std::optional<NodeId> best_source(Instant now, const ContentId&, const Want&,
                                     const std::set<NodeId>& not_these);
   bool has_place(const Source&) const;
@@ -206,7 +210,9 @@ class Exchange {
   void take_back(const ContentId&, Want&, std::uint64_t block);
   void take_back_all(const ContentId&, Want&, const NodeId&);
   void note_hunger(Instant now, const ContentId&, Want&);
+  void note_hunger_for(Instant now, const ContentId&, const Want&, const Offer&);
   void set_alarm(Instant now, const ContentId&, Want&);
+  void set_alarms(Instant now);
   Instant late_at(const Asked&) const;
   Instant hopeless_at(const Want&) const;
   void add_source_to(const ContentId&, Want&, const NodeId&);
@@ -218,15 +224,12 @@ class Exchange {
   void expose(Instant now, const NodeId& liar, ExchangeActions&);
   void on_alarm(Instant now, const ContentId&, ExchangeActions&);
   // --- exchange_serving.cpp ---
-  ExchangeActions read_for(Instant now, const NodeId& from, const BlockRequest&);
-  void fill_slots(Instant now);
-  NodeId next_reader(Instant now);
-  void send_waiting(Instant now, ExchangeActions&);
+  void read_next(Instant now, ExchangeActions&);
   void forget_reader(const NodeId&);
   // --- exchange_swarm.cpp ---
   void greet(Instant now, const ContentId&, Want&, ExchangeActions&);
   void greet_one(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
-  void take_holdings(const ContentId&, Want&, const NodeId&, const Holdings&);
+  bool take_holdings(const ContentId&, Want&, const NodeId&, const Holdings&);
   void hand_back(const ContentId&, const Want&, const NodeId&, const Holdings&,
                  ExchangeActions&) const;
   void take_handed_back(const NodeId& fan, const Holdings&, ExchangeActions&);
@@ -249,17 +252,13 @@ class Exchange {
   std::map<ContentId, Want> wants_;
   std::map<NodeId, Source> sources_;
   std::set<std::pair<Instant, ContentId>> alarms_;
+  std::set<ContentId> stale_alarms_;  // of wants that changed in this call
   std::set<NodeId> freed_;  // sources with a place in their window that nobody has taken yet
   std::map<ContentId, Fans> fans_;
   std::set<ContentId> dealing_;                 // fans have a dealer
   std::map<NodeId, std::set<ContentId>> said_;  // who is a fan of what
   std::map<Read, std::uint64_t> reads_;  // what the disk was asked for -> length that was named
-  std::map<NodeId, std::deque<BlockRequest>> waiting_;  // readers, where what is sent is limited
-  std::map<NodeId, std::uint64_t> served_at_;           // of `served_`
-  std::uint64_t served_ = 0;                            // blocks
-  std::map<NodeId, Instant> slots_;                     // readers that are served -> last wanted
-  Instant slots_change_at_;
-  RateLimit upload_;
+  UploadQueue uploads_;
   RateLimit download_;
   TrafficMeter meter_;
   bool starved_ = false;  // a block was not asked for because of that

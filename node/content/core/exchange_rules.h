@@ -23,7 +23,16 @@ inline constexpr std::uint64_t kBlocksCompared = 2048;
 // Blocks of one want in flight or on their way to the disk, over all its sources: 32 MiB.
 inline constexpr std::size_t kBlocksAhead = 128;
 inline constexpr std::size_t kSourcesPerWant = 64;
-inline constexpr std::size_t kReadsPerReader = 2 * limits::kContentWindowMax;
+inline constexpr std::size_t kAsksPerReader = 2 * limits::kContentWindowMax;
+// Blocks that are read ahead of what a reader's link has taken: enough to keep it busy while the
+// next one is read. To one that took longer than kQuickBlock for the last, one at a time.
+inline constexpr std::size_t kBlocksAheadOfReader = 4;
+inline constexpr Duration kQuickBlock = 1s;
+// Of all readers together: 8 MiB, of which a wire that they share sends each his part in turn. Not
+// counted are those whose link has taken nothing for a while; with them at most 256 MiB.
+inline constexpr std::size_t kBlocksAheadOfAll = 32;
+inline constexpr Duration kStuckAfter = 10s;
+inline constexpr std::size_t kBlocksAheadMax = 1024;
 // Below this a content is here before its holders could tell each other of it.
 inline constexpr std::uint64_t kBlocksOfASwarm = 4;
 inline constexpr std::size_t kFansPerContent = 64;

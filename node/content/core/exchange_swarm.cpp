@@ -100,13 +100,19 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   if (!want.opened) return actions;
   add_source_to(id, want, from);
   if (!want.sources.contains(from)) return actions;
-  take_holdings(id, want, from, holdings);
+  const bool news = take_holdings(id, want, from, holdings);
   if (!holdings.fetching) hand_back(id, want, from, holdings, actions);
   // It hears what is here, and says what else it holds.
   const bool swarm = holdings.fetching || blocks_of(want.length) >= kBlocksOfASwarm;
   if (swarm && sources_.at(from).linked) greet_one(now, id, want, from, actions);
-  if (want.sources.at(from).useful > 0) want.hope_at = now;
-  request_more(now, id, want, actions);
+  const Offer& offer = want.sources.at(from);
+  if (offer.useful > 0) want.hope_at = now;
+  if (want.missing.empty()) {
+    request_more(now, id, want, actions);  // somebody may be asked second now
+  } else if (news) {
+    note_hunger_for(now, id, want, offer);
+    freed_.insert(from);
+  }
   settle(now, actions);
   return actions;
 }
@@ -116,6 +122,10 @@ bool Exchange::note_fan(const NodeId& node, const Holdings& holdings) {
   const ContentId& id = holdings.content;
   if (!holdings.fetching && holdings.bits.empty()) {
     forget_fan(node, id);
+    return false;
+  }
+  if (const auto known = fans_.find(id);
+      holdings.fetching && known != fans_.end() && known->second.fetching.contains(node)) {
     return false;
   }
   const bool room = said_[node].contains(id) ||
@@ -155,9 +165,12 @@ void Exchange::forget_fan(const NodeId& node, const ContentId& id) {
   fans_.erase(fans);
 }
 
-void Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
+// True: it could be asked for something now that it could not be asked for before.
+bool Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
                              const Holdings& holdings) {
   Offer& offer = want.sources.at(node);
+  const bool was_unknown = !offer.held || offer.away_until > now_ || offer.refusals > 0;
+  const std::uint64_t useful = offer.useful;
   offer.away_until = {};
   const std::uint64_t blocks = blocks_of(want.length);
   if (!offer.held) offer.held = BlockBits(blocks);
@@ -172,6 +185,7 @@ void Exchange::take_holdings(const ContentId&, Want& want, const NodeId& node,
       offer.refusals = 0;
     }
   }
+  return was_unknown || offer.useful > useful;
 }
 
 // Of the blocks that it was told of just now, those that it need not wait to be asked for: they are

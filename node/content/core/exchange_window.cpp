@@ -25,9 +25,9 @@ bool Exchange::may_ask(const Want& want) const {
          want.in_flight.size() + want.storing.size() < kBlocksAhead;
 }
 
-bool Exchange::may_be_asked(Instant now, const ContentId& id, const Want& want, const NodeId& node,
+bool Exchange::may_be_asked(Instant now, const ContentId& id, const Want& want,
                             const Offer& offer) const {
-  const Source& source = sources_.at(node);
+  const Source& source = *offer.source;
   if (!source.linked || offer.away_until > now) return false;
   if (offer.held && offer.useful == 0) return false;
   if (offer.refusals == 0) return true;
@@ -47,11 +47,11 @@ std::optional<NodeId> Exchange::best_source(Instant now, const ContentId& id, co
   std::tuple<unsigned, bool, std::size_t> best_load;
   std::uint64_t equals = 0;
   for (const auto& [node, offer] : want.sources) {
-    const Source& source = sources_.at(node);
+    const Source& source = *offer.source;
     // Where other wants wait for a place in the window, feed() gives it to whose turn it is.
+    if (!has_place(source) || !may_be_asked(now, id, want, offer)) continue;
     const std::size_t mine = source.hungry.contains({want.order, id}) ? 1 : 0;
     if (source.hungry.size() > mine || not_these.contains(node)) continue;
-    if (!has_place(source) || !may_be_asked(now, id, want, node, offer)) continue;
     const std::tuple load{source.late, !source.near, source.in_flight.size()};
     if (!best || load < best_load) {
       best = node;
@@ -70,7 +70,7 @@ bool Exchange::others_can_send(Instant now, const ContentId& id, const Want& wan
   return std::any_of(want.sources.begin(), want.sources.end(), [&](const auto& entry) {
     const auto& [node, offer] = entry;
     return node != but && offer.held && !offer.held->all() && offer.held->test(block) &&
-           has_place(sources_.at(node)) && may_be_asked(now, id, want, node, offer);
+           has_place(*offer.source) && may_be_asked(now, id, want, offer);
   });
 }
 
@@ -153,7 +153,7 @@ bool Exchange::ask(Instant now, const ContentId& id, Want& want, const NodeId& n
   if (!block) return false;
   download_.take(now, block_bytes(want.length, *block));
   no_more_missing(want, *block);
-  want.in_flight.emplace(*block, Asked{node, now});
+  want.in_flight.emplace(*block, Asked{node, &sources_.at(node), now});
   request(now, id, want, *block, node, actions);
   return true;
 }
@@ -211,7 +211,7 @@ void Exchange::measure(Instant now, Source& source, std::size_t bytes) {
 std::optional<NodeId> Exchange::second_source(Instant now, const ContentId&, const Want& want,
                                               std::uint64_t block, const Asked& asked) const {
   for (const auto& [node, offer] : want.sources) {
-    const Source& source = sources_.at(node);
+    const Source& source = *offer.source;
     if (node == asked.source || !source.linked || source.late > 0 || !has_place(source)) continue;
     if (offer.refusals > 0 || offer.away_until > now) continue;
     if (!offer.held || offer.held->test(block)) return node;
@@ -227,7 +227,7 @@ void Exchange::ask_again(Instant now, const ContentId& id, Want& want, ExchangeA
     if (asked.at + kEndgameAfter > now || want.asked_again.contains(block)) continue;
     const auto second = second_source(now, id, want, block, asked);
     if (!second) continue;
-    want.asked_again.emplace(block, Asked{*second, now});
+    want.asked_again.emplace(block, Asked{*second, &sources_.at(*second), now});
     request(now, id, want, block, *second, actions);
   }
 }
@@ -257,7 +257,7 @@ void Exchange::request_more(Instant now, const ContentId& id, Want& want,
   }
   ask_again(now, id, want, actions);
   note_hunger(now, id, want);
-  set_alarm(now, id, want);
+  stale_alarms_.insert(id);
 }
 
 // A place in the window of `node` is free: the wants that wait for it take turns.
@@ -265,22 +265,41 @@ void Exchange::feed(Instant now, const NodeId& node, ExchangeActions& actions) {
   const auto found = sources_.find(node);
   if (found == sources_.end()) return;
   Source& source = found->second;
+  std::set<ContentId> touched;
+  std::set<std::pair<std::uint64_t, ContentId>> sated;
   while (source.linked && !source.hungry.empty() && has_place(source)) {
     auto next = source.hungry.lower_bound({source.last_served + 1, {}});
     if (next == source.hungry.end()) next = source.hungry.begin();
-    const ContentId id = next->second;
+    const auto turn = *next;
+    const ContentId& id = turn.second;
     Want& want = wants_.at(id);
-    const bool asked = may_ask(want) && may_be_asked(now, id, want, node, want.sources.at(node)) &&
-                       ask(now, id, want, node, actions);
-    note_hunger(now, id, want);
+    const Offer& offer = want.sources.at(node);
+    const auto may_be = [&] { return may_ask(want) && may_be_asked(now, id, want, offer); };
+    const bool asked = may_be() && ask(now, id, want, node, actions);
+    touched.insert(id);
+    if (asked && may_be()) continue;
+    source.hungry.erase(turn);
     // What others are to send is not waited for here: it would be asked for again and again.
-    if (!asked) source.hungry.erase({want.order, id});
-    set_alarm(now, id, want);
+    if (!asked) sated.insert(turn);
   }
+  for (const ContentId& id : touched) {
+    note_hunger(now, id, wants_.at(id));
+    stale_alarms_.insert(id);
+  }
+  for (const auto& turn : sated) source.hungry.erase(turn);
 }
 
 void Exchange::settle(Instant now, ExchangeActions& actions) {
   for (const NodeId& node : std::exchange(freed_, {})) feed(now, node, actions);
+  set_alarms(now);
+}
+
+// Once for all that has changed: each of the blocks that are under way is looked at.
+void Exchange::set_alarms(Instant now) {
+  for (const ContentId& id : std::exchange(stale_alarms_, {})) {
+    if (const auto found = wants_.find(id); found != wants_.end())
+      set_alarm(now, id, found->second);
+  }
 }
 
 void Exchange::take_back(const ContentId& id, Want& want, std::uint64_t block) {
@@ -312,19 +331,22 @@ void Exchange::take_back_all(const ContentId& id, Want& want, const NodeId& node
 }
 
 void Exchange::note_hunger(Instant now, const ContentId& id, Want& want) {
-  for (const auto& [node, offer] : want.sources) {
-    auto& hungry = sources_.at(node).hungry;
-    if (may_ask(want) && may_be_asked(now, id, want, node, offer)) {
-      hungry.emplace(want.order, id);
-    } else {
-      hungry.erase({want.order, id});
-    }
+  for (const auto& [node, offer] : want.sources) note_hunger_for(now, id, want, offer);
+}
+
+void Exchange::note_hunger_for(Instant now, const ContentId& id, const Want& want,
+                               const Offer& offer) {
+  auto& hungry = offer.source->hungry;
+  if (may_ask(want) && may_be_asked(now, id, want, offer)) {
+    hungry.emplace(want.order, id);
+  } else if (!hungry.empty()) {
+    hungry.erase({want.order, id});
   }
 }
 
 void Exchange::set_alarm(Instant now, const ContentId& id, Want& want) {
-  if (want.alarm) alarms_.erase({*want.alarm, id});
-  want.alarm.reset();
+  const std::optional<Instant> before = std::exchange(want.alarm, std::nullopt);
+  if (before && !want.opened) alarms_.erase({*before, id});
   if (!want.opened) return;  // the disk will answer
   Instant at = hopeless_at(want);
   // While the disk is busy with a block, only the disk decides.
@@ -339,11 +361,13 @@ void Exchange::set_alarm(Instant now, const ContentId& id, Want& want) {
     if (offer.away_until > now) at = std::min(at, offer.away_until);
   }
   want.alarm = std::max(at, now + 1ms);
+  if (before == want.alarm) return;
+  if (before) alarms_.erase({*before, id});
   alarms_.emplace(*want.alarm, id);
 }
 
 Instant Exchange::late_at(const Asked& asked) const {
-  const Source& source = sources_.at(asked.source);
+  const Source& source = *asked.state;
   const Duration timeout = doubled(kBlockTimeout, source.late);
   return std::min(std::max(asked.at, source.heard_at) + timeout, asked.at + timeout * kTimeoutsMax);
 }
@@ -352,7 +376,7 @@ Instant Exchange::hopeless_at(const Want& want) const {
   Instant hope = want.hope_at;
   // A source that delivers to other wants gives hope to one that still waits for its turn.
   for (const auto& [node, offer] : want.sources) {
-    const Source& source = sources_.at(node);
+    const Source& source = *offer.source;
     if (source.linked && offer.refusals == 0) hope = std::max(hope, source.heard_at);
   }
   return hope + want.patience;

@@ -45,6 +45,7 @@ TEST(LinkBulk, GoesOnOverALinkThatSlowsDown) {
   for (int i = 0; i < 100; ++i) a.step();
   ASSERT_TRUE(run({&a, &b}, [&] { return b.count<Received>(a.id()) >= kBulk; }));
   EXPECT_TRUE(in_order(b.all<Received>(a.id()), kBulk));
+  EXPECT_EQ(a.count<BulkSent>(b.id()), kBulk);
 }
 
 TEST(LinkBulk, APartThatBelongsToNoMessageEndsTheLink) {

@@ -1,4 +1,5 @@
 #include "node/content/core/exchange.h"
+#include "node/content/core/exchange_rules.h"
 
 #include <gmock/gmock.h>
 
@@ -317,10 +318,23 @@ TEST(Exchange, AReaderWhoAsksForTooMuchWaits) {
     fetcher.run(fetcher.exchange.on_request(fetcher.now, kBob,
                                             {content.id, content.bytes.size(), first_leaf_of(i)}));
   }
-  EXPECT_EQ(fetcher.reads.size(), 2 * limits::kContentWindowMax);
+  ASSERT_EQ(fetcher.reads.size(), exchange_rules::kBlocksAheadOfReader);
+  for (std::size_t i = 0; i < fetcher.reads.size(); ++i) {
+    const Block block = content.block(fetcher.reads[i].first_leaf);
+    fetcher.run(fetcher.exchange.on_read(fetcher.now, {kBob, block}));
+  }
+  EXPECT_EQ(fetcher.reads.size(), 2 * limits::kContentWindowMax) << "the others he asks for again";
+  EXPECT_EQ(fetcher.served.size(), fetcher.reads.size());
+}
+
+TEST(Exchange, NothingIsServedToAReaderWhoHasLeft) {
+  const Content content(2 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.run(
+      fetcher.exchange.on_request(fetcher.now, kBob, {content.id, content.bytes.size(), 0}));
   fetcher.run(fetcher.exchange.link_lost(fetcher.now, kBob));
   fetcher.run(fetcher.exchange.on_read(fetcher.now, {kBob, content.block(0)}));
-  EXPECT_TRUE(fetcher.served.empty()) << "served to a reader who has left";
+  EXPECT_TRUE(fetcher.served.empty());
 }
 
 // Sources that come, go, lie, stay silent and lack blocks: whatever happens, the tables agree, and

@@ -85,6 +85,7 @@ struct Fetcher {
   std::set<ContentId> held_whole;
   std::vector<ReadBlock> reads;
   std::string disk_error;
+  bool links_take_bulk = true;
 
   void run(ExchangeActions actions) {
     for (ExchangeAction& action : actions) {
@@ -102,6 +103,7 @@ struct Fetcher {
         } else {
           served.emplace_back(send->peer, std::get<Block>(*message));
         }
+        if (send->bulk && links_take_bulk) run(exchange.on_bulk_sent(now, send->peer));
       } else if (auto* open = std::get_if<OpenContent>(&action)) {
         run(exchange.on_opened(now, {open->id, open->length, held_whole.contains(open->id),
                                      held_before[open->id], open->for_reader}));

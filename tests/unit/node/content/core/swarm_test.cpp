@@ -36,6 +36,8 @@ struct Member {
   Instant free_in_at;  // what was to come in has
   std::set<std::uint64_t> blocks;
   std::uint64_t blocks_sent = 0;
+  std::size_t queued = 0;  // blocks that its transport has, and has not sent
+  std::size_t queued_most = 0;
   std::uint64_t blocks_stored = 0;
   std::optional<Instant> done;
   std::string error;
@@ -144,7 +146,8 @@ class Swarm : public ::testing::Test {
     std::uint64_t order;
     std::size_t from, to;
     Bytes bytes;
-    bool is_in = false;  // it has passed the wire of whom it is for
+    bool is_in = false;    // it has passed the wire of whom it is for
+    bool is_gone = false;  // no letter: `from` hears that a block for `to` has left
     bool operator<(const Letter& o) const { return std::tie(o.at, o.order) < std::tie(at, order); }
   };
 
@@ -157,7 +160,7 @@ class Swarm : public ::testing::Test {
     for (ExchangeAction& action : actions) {
       Member& member = members_[i];
       if (auto* send = std::get_if<Send>(&action)) {
-        post(i, member_of(send->peer), std::move(send->bytes));
+        post(i, member_of(send->peer), std::move(send->bytes), send->bulk);
       } else if (auto* open = std::get_if<OpenContent>(&action)) {
         ContentOpened opened{open->id,
                              open->length,
@@ -182,14 +185,17 @@ class Swarm : public ::testing::Test {
     }
     members_[i].exchange->check_invariants();
   }
-  void post(std::size_t from, std::size_t to, Bytes bytes) {
+  void post(std::size_t from, std::size_t to, Bytes bytes, bool bulk) {
     Member& sender = members_[from];
     auto message = decode(bytes);
     ASSERT_TRUE(message);
     const bool news =
         std::holds_alternative<Block>(*message) ||
         (std::holds_alternative<Holdings>(*message) && !std::get<Holdings>(*message).bits.empty());
-    if (sender.manner == Manner::kKeeps && news) return;
+    if (sender.manner == Manner::kKeeps && news) {
+      if (bulk) queue_.push({now_, ++letters_, from, to, {}, false, true});
+      return;
+    }
     if (auto* sent = std::get_if<Block>(&*message); sent != nullptr && !sent->missing) {
       ++sender.blocks_sent;
       if (sender.manner == Manner::kPoisons) {
@@ -198,6 +204,10 @@ class Swarm : public ::testing::Test {
       }
     }
     sender.free_at = std::max(sender.free_at, now_) + on_wire(bytes.size(), sender.rate);
+    if (bulk) {
+      sender.queued_most = std::max(sender.queued_most, ++sender.queued);
+      queue_.push({sender.free_at, ++letters_, from, to, {}, false, true});
+    }
     queue_.push({sender.free_at + kDelay, ++letters_, from, to, std::move(bytes)});
   }
   static Duration on_wire(std::size_t bytes, double rate) {
@@ -206,14 +216,21 @@ class Swarm : public ::testing::Test {
   // False: later.
   bool comes_in(Letter& letter) {
     Member& to = members_[letter.to];
-    if (letter.is_in || to.rate_in == 0) return true;
+    if (letter.is_in || letter.is_gone || to.rate_in == 0) return true;
     to.free_in_at = std::max(to.free_in_at, now_) + on_wire(letter.bytes.size(), to.rate_in);
     letter.at = to.free_in_at;
     letter.is_in = true;
     queue_.push(std::move(letter));
     return false;
   }
+  void gone(const Letter& letter) {
+    Member& sender = members_[letter.from];
+    if (sender.queued > 0) --sender.queued;
+    if (!sender.up || !members_[letter.to].up) return;
+    perform(letter.from, sender.exchange->on_bulk_sent(now_, name(letter.to)));
+  }
   void deliver(const Letter& letter) {
+    if (letter.is_gone) return gone(letter);
     if (!members_[letter.to].up || !members_[letter.from].up) return;
     auto message = decode(letter.bytes);
     ASSERT_TRUE(message);
@@ -226,6 +243,7 @@ class Swarm : public ::testing::Test {
     } else if (auto* holdings = std::get_if<Holdings>(&*message)) {
       perform(letter.to, exchange.on_holdings(now_, from, *holdings));
     } else if (std::holds_alternative<HoldersRequest>(*message)) {
+      if (members_[letter.from].manner == Manner::kKeeps) return;  // nor does it look for others
       // All are linked here, so that the answer's records would be of no use.
       for (const NodeId& holder : exchange.holders_of(id_)) {
         if (holder == from) continue;
@@ -270,6 +288,28 @@ TEST_F(Swarm, IsNotSlowerWhereAllHaveTheSameWire) {
   RecordProperty("percent_of_ideal", static_cast<int>(100 * seconds(now_ - began) / ideal));
   EXPECT_LE(members_[seed].blocks_sent, kBlocks * 11 / 10);
   EXPECT_LE(seconds(now_ - began), 1.37 * ideal);
+}
+
+// No swarm: each has what it has from the seed alone.
+TEST_F(Swarm, ASeedOfManyWhoPassNothingOnHoldsFewBlocksInMemory) {
+  constexpr double kSeedRate = 10e6;
+  constexpr std::uint64_t kLacking = 16;
+  constexpr std::size_t kTakers = 64;
+  const std::size_t seed = add_seed(kSeedRate);
+  std::vector<std::size_t> takers;
+  for (std::size_t i = 0; i < kTakers; ++i) {
+    takers.push_back(add(kFast, Manner::kKeeps));
+    for (std::uint64_t block = kLacking; block < kBlocks; ++block) {
+      members_.back().blocks.insert(first_leaf_of(block));
+    }
+  }
+  const Instant began = now_;
+  for (const std::size_t i : takers) fetch(i, {seed});
+  ASSERT_TRUE(all_done(takers));
+  EXPECT_LE(members_[seed].queued_most, 32U);
+  EXPECT_LE(members_[seed].blocks_sent, kTakers * kLacking * 11 / 10);
+  const double ideal = static_cast<double>(kTakers * kLacking * kBlockBytes) / kSeedRate;
+  EXPECT_LE(seconds(now_ - began), 1.1 * ideal);
 }
 
 TEST_F(Swarm, TwoSeedsSendHalfOfItEach) {
