@@ -34,6 +34,40 @@ TEST(Work, TheEndOfAJobDoesNotWaitForItsSlowestWorker) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// Ten machines, and each has begun its last unit. Had nobody computed it in advance, what the one
+// that goes dark now holds would begin again when it is missed, after 10 s, and take another 20.
+TEST(Work, WhereWorkersComeAndGoTheLastUnitsDoNotWaitForThoseWhoGo) {
+  Pool pool;
+  pool.workers(10);
+  JobRun& job = pool.submit(Pool::job_of(24, 20s));
+  pool.run(30s);
+  std::vector<NodeIndex> others = pool.all_workers();
+  std::erase(others, *job.steward);
+  for (int departures = 0; departures < 3; ++departures) {
+    pool.stop(others[departures]);
+    pool.run(2s);
+    pool.restart(others[departures]);
+  }
+  ASSERT_TRUE(pool.run_until_ended(job, 18, 200s));
+  pool.run(6s);
+  ASSERT_LT(job.ended.size(), 24U);
+  pool.crash(others.back());
+  const Time gone = pool.world().now();
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 24U);
+  EXPECT_LT(static_cast<double>(*job.finished - gone) / 1e9, 30);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
+TEST(Work, WhereNobodyLeavesNothingIsComputedInAdvance) {
+  Pool pool;
+  pool.workers(10);
+  const JobRun& job = pool.submit(Pool::job_of(24, 20s));
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 24U);
+  EXPECT_EQ(pool.units_computed(), 48U);
+}
+
 TEST(Work, AThiefGetsHalf) {
   std::uint64_t stolen = 0;
   // Whether anything is left to be stolen is chance: in six pools it is somewhere.

@@ -14,7 +14,7 @@ void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& noti
     if (auto what = decode_commitment(commitment.body)) units += what->range.size();
   }
   auto member = members_.find(from);
-  if (member != members_.end()) member->second.heard = now;
+  if (member != members_.end()) member->second.heard = member->second.committed = now;
   if (units > 0 && notice.compute_ns > 0) {
     // Its word, but no unit may take longer than its limit.
     const std::uint64_t most = manifest_->unit_wall_ms * 1'000'000 + 1;

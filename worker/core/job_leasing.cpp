@@ -387,6 +387,7 @@ bool JobLed::lapse_lost(Instant now, Outbox& out) {
   }
   for (const NodeId& worker : gone) {
     lost_.erase(worker);
+    if (leases_.holds_any(worker)) ++gone_;
     lapse_all(worker);
     for (std::uint64_t batch : batches_.unanswered_by(worker)) {
       reject_batch(now, batch, ReplicaState::kLapsed, out);

@@ -106,6 +106,7 @@ void JobLed::follow() {
   threads_here_ = 0;
   askers_ = others_here_ = 0;
   lost_.clear();
+  gone_ = 0;
   hungry_.clear();
   failures_.clear();
   comparing_.clear();

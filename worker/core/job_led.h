@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -140,6 +141,7 @@ class JobLed {
     std::string declined;        // why its owner will have nothing to do with it
     Instant rests_until;         // it is given nothing before
     Instant heard;               // it asked, or did something with what it was given
+    Instant committed;           // the last time: then it began what it holds next
   };
   // A run of ranges that is about to be leased to one worker.
   struct Pick {
@@ -180,9 +182,11 @@ class JobLed {
   struct Late {
     Duration more{};  // that the run is expected to take from now on
     UnitIndex first = 0;
+    bool spare = false;  // more replicas are under way than it needs
   };
   void double_stragglers(Instant now, Outbox& out);
-  std::deque<Late> longest_to_go(Instant now);
+  std::list<Late> longest_to_go(Instant now);
+  bool some_will_be_lost(Instant now, const std::list<Late>&) const;
   Duration more_time(Instant now, const Replica&, std::uint64_t ahead) const;
   bool may_double(UnitIndex first, const NodeId& worker, const Member&) const;
 
@@ -263,6 +267,7 @@ class JobLed {
   UsageTally usage_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Instant> lost_;  // whose link was lost, since; they may come back
+  std::uint64_t gone_ = 0;          // times that a worker did not, and what it held went elsewhere
   std::uint64_t threads_here_ = 0;  // of all members that are linked
   std::uint32_t askers_ = 0;        // members other than the leader that are linked and have asked
   std::uint32_t others_here_ = 0;   // the same, whether they have asked or not

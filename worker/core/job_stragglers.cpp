@@ -12,6 +12,10 @@
 //   takes it. A pool of short units, which are over before anybody could help, gets no doubles.
 // - Who is late is expected to take as long again as it is late by now. So nobody is waited for who
 //   has gone quietly, and one who was reckoned a little too quick is not doubled for that.
+// - Of thousands that compute the last units some vanish, and each such unit would begin anew when
+//   all others have ended, once its worker was missed. So where workers have been leaving at a rate
+//   that makes it likely, whoever else waits computes one replica more than is needed, in advance.
+//   A pool that nobody leaves computes nothing for that.
 namespace shoal {
 namespace {
 
@@ -19,6 +23,7 @@ constexpr Duration kLeastGain = 1s;
 constexpr std::int64_t kGainShare = 4;         // a quarter
 constexpr std::size_t kRunsLookedAt = 16'384;  // at once: a leader of many small runs stays quick
 constexpr Duration kNever = 86'400s;
+constexpr double kLossesWorth = 0.1;  // that are to be expected before the end
 
 }  // namespace
 
@@ -33,7 +38,10 @@ Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ah
     return to_be_shown ? Duration{} : kNever;
   }
   const Lease& lease = *leases_.find(replica.lease);
-  const Duration taken = now - std::max(lease.granted, lease.progressed);
+  // What was given to it while it was busy with something else began after that.
+  Instant begun = std::max(lease.granted, lease.progressed);
+  if (member != members_.end()) begun = std::max(begun, member->second.committed);
+  const Duration taken = now - begun;
   const std::uint64_t unit_ns =
       member == members_.end() ? job_unit_ns_ : unit_ns_of(member->second);
   // Nobody has finished a unit yet: there is nothing to expect, and some time is patience.
@@ -47,9 +55,9 @@ Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ah
 
 // Runs that are computed everywhere where they need to be, and how long that will take: the longest
 // first.
-std::deque<JobLed::Late> JobLed::longest_to_go(Instant now) {
+std::list<JobLed::Late> JobLed::longest_to_go(Instant now) {
   const auto& shelf = units_.covered();
-  std::deque<Late> all;
+  std::list<Late> all;
   std::map<std::uint64_t, std::uint64_t> ahead;  // by lease, of the runs so far
   // From a random place, so that where there are too many each has its turn.
   auto it =
@@ -68,12 +76,22 @@ std::deque<JobLed::Late> JobLed::longest_to_go(Instant now) {
     }
     std::sort(times.begin(), times.end());
     const std::size_t wanted = manifest_->quorum - std::min(segment.agreed, manifest_->quorum - 1);
-    all.push_back({times.size() < wanted ? kNever : times[wanted - 1], *it});
+    all.push_back({times.size() < wanted ? kNever : times[wanted - 1], *it, times.size() > wanted});
   }
-  std::sort(all.begin(), all.end(), [](const Late& a, const Late& b) {
+  all.sort([](const Late& a, const Late& b) {
     return a.more != b.more ? a.more > b.more : a.first < b.first;
   });
   return all;
+}
+
+// Going by how many workers have left since this node leads.
+bool JobLed::some_will_be_lost(Instant now, const std::list<Late>& late) const {
+  double to_go = 0;
+  for (const Late& run : late) {
+    if (run.more < kNever && !run.spare) to_go += static_cast<double>(run.more.count());
+  }
+  const double stayed = static_cast<double>((now - leads_since_).count()) * askers_;
+  return static_cast<double>(gone_) * to_go > kLossesWorth * stayed;
 }
 
 void JobLed::double_stragglers(Instant now, Outbox& out) {
@@ -88,14 +106,20 @@ void JobLed::double_stragglers(Instant now, Outbox& out) {
   }
   if (waiting.empty()) return;
   std::sort(waiting.begin(), waiting.end());
-  std::deque<Late> late = longest_to_go(now);
+  std::list<Late> late = longest_to_go(now);
+  const bool in_advance = some_will_be_lost(now, late);
   for (const auto& [unit_ns, id] : waiting) {
     const Duration own(static_cast<std::int64_t>(unit_ns));
     const Duration worth = own + std::max(kLeastGain, own / kGainShare);
     Member& member = members_.at(id);
     Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
+    const Duration least = in_advance ? kLeastGain : worth;
     for (auto run = late.begin();
-         run != late.end() && run->more >= worth && pick.units < member.threads;) {
+         run != late.end() && run->more >= least && pick.units < member.threads;) {
+      if (run->more < worth && run->spare) {
+        run = late.erase(run);  // nor does it gain by those who are slower
+        continue;
+      }
       if (!may_double(run->first, id, member)) {
         ++run;
         continue;
@@ -107,7 +131,7 @@ void JobLed::double_stragglers(Instant now, Outbox& out) {
       run = late.erase(run);
     }
     if (pick.units > 0) grant(now, id, member, pick, out);
-    if (late.empty() || late.front().more < worth) return;  // the others are slower
+    if (late.empty() || late.front().more < least) return;  // the others are slower
   }
 }
 

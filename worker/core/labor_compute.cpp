@@ -106,7 +106,9 @@ void Labor::learn_speed(Job& job, std::uint64_t units, std::uint64_t bytes,
   if (units == 0) return;
   const std::uint64_t unit_ns = std::max<std::uint64_t>(compute_ns / units, 1);
   const std::uint64_t stray = std::max(unit_ns, job.unit_ns) - std::min(unit_ns, job.unit_ns);
-  job.unit_stray_ns = job.unit_ns == 0 ? unit_ns / 2 : (3 * job.unit_stray_ns + stray) / 4;
+  // What is believed at first is soon forgotten: a slow worker computes few units of a job, and as
+  // long as it asks early, what it is given waits behind a long unit.
+  job.unit_stray_ns = job.unit_ns == 0 ? unit_ns / 2 : (job.unit_stray_ns + stray) / 2;
   job.unit_ns = job.unit_ns == 0 ? unit_ns : (3 * job.unit_ns + unit_ns) / 4;
   job.unit_bytes = std::max(job.unit_bytes - job.unit_bytes / 8, bytes / units + 1);
   const std::uint64_t target =

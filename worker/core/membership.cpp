@@ -71,7 +71,7 @@ void Membership::recover(const Signed& record) {
 void Membership::note_if_idle(const NodeId& node) {
   const auto it = contacts_.find(node);
   const bool idle =
-      it != contacts_.end() && !it->second.door && !it->second.dialling && !linked(node);
+      it != contacts_.end() && !it->second.door && !dialling_.contains(node) && !linked(node);
   if (idle) {
     idle_.insert(node);
   } else {
@@ -92,8 +92,7 @@ void Membership::dial(const NodeId& node, Contact& contact, Outbox& out) {
   const auto& endpoints = contact.what.endpoints;
   const auto& via = contact.what.via;
   const std::size_t ways = endpoints.size() + (via.empty() ? 0 : 1);
-  if (ways == 0 || contact.dialling || linked(node)) return;
-  contact.dialling = true;
+  if (ways == 0 || linked(node) || !dialling_.insert(node).second) return;
   note_if_idle(node);
   const std::size_t relays = via_.empty() ? 0 : endpoints.size();  // the place of `via`
   const std::size_t way = contact.way % ways;
@@ -125,9 +124,7 @@ void Membership::announce(Instant now, Outbox& out) {
 }
 
 void Membership::dial_doors(Instant now, Outbox& out) {
-  for (auto& [node, contact] : contacts_) {
-    if (contact.door) dial(node, contact, out);
-  }
+  for (const auto& door : config_.doors) dial(door.node, contacts_.at(door.node), out);
   const Duration wait = door_failures_ == 0 ? config_.announce_every
                                             : std::min(config_.announce_every,
                                                        backoff(kDoorRetryLeast, door_failures_));
@@ -142,8 +139,8 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
                    .path = up.path,
                    .told = changes_,
                    .used = now};
+  dialling_.erase(up.peer);
   if (auto it = contacts_.find(up.peer); it != contacts_.end()) {
-    it->second.dialling = false;
     it->second.up_since = now;
     note_if_idle(up.peer);
   }
@@ -164,10 +161,10 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
 void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
   const auto link = links_.extract(lost.peer);
   const bool was_up = !link.empty();
+  dialling_.erase(lost.peer);
   auto it = contacts_.find(lost.peer);
   if (it == contacts_.end()) return;
   Contact& contact = it->second;
-  contact.dialling = false;
   note_if_idle(lost.peer);
   if (leaving_) {
     if (!was_up || link.mapped().farewell) contact.announced = false;
@@ -300,15 +297,10 @@ bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
 
 // Forgets a contact at random, so that nobody can fill the table with what he wants kept.
 void Membership::make_room() {
-  while (contacts_.size() >= limits::kKnownPeers) {
-    const std::uint64_t place = rng_.below(contacts_.size());
-    if (idle_.empty()) return;
-    auto at = contacts_.cbegin();
-    std::advance(at, static_cast<std::ptrdiff_t>(place));
-    auto idle = idle_.lower_bound(at->first);
-    if (idle == idle_.end()) idle = idle_.begin();
-    contacts_.erase(*idle);
-    idle_.erase(idle);
+  while (contacts_.size() >= limits::kKnownPeers && !idle_.empty()) {
+    const NodeId node = idle_.draw(rng_);
+    contacts_.erase(node);
+    idle_.erase(node);
   }
 }
 
@@ -365,8 +357,6 @@ void Membership::keep_active(Instant now, Outbox& out) {
   active_at_.reset();
   if (leaving_) return;
   std::size_t active = 0;
-  std::vector<NodeId> candidates;
-  bool some_later = false;
   for (const auto& [node, link] : links_) {
     if (link.role == Role::kWorker) ++active;
     if (active == limits::kActivePeers) {
@@ -374,18 +364,16 @@ void Membership::keep_active(Instant now, Outbox& out) {
       return;
     }
   }
-  for (const auto& [node, contact] : contacts_) {
-    if (contact.dialling && !contact.door) ++active;
-    if (may_dial(now, node, contact)) {
-      candidates.push_back(node);
-    } else {
-      some_later |= contact.not_before > now && may_dial(contact.not_before, node, contact);
-    }
+  for (const NodeId& node : dialling_) {
+    const auto contact = contacts_.find(node);
+    if (contact != contacts_.end() && !contact->second.door) ++active;
   }
+  auto [candidates, some_later] = this->candidates(now);
   while (active < limits::kActivePeers && !candidates.empty()) {
     const std::size_t at = rng_.below(candidates.size());
     dial(candidates[at], contacts_.at(candidates[at]), out);
-    candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(at));
+    candidates[at] = candidates.back();
+    candidates.pop_back();
     ++active;
   }
   if (active < limits::kActivePeers && some_later) active_at_ = now + jittered(kLookForPeers);
@@ -399,12 +387,27 @@ void Membership::keep_active(Instant now, Outbox& out) {
   if (announce_at_ && at < *announce_at_) announce_at_ = at;
 }
 
-// A worker that is neither linked nor on its way.
-bool Membership::may_dial(Instant now, const NodeId& node, const Contact& contact) const {
-  // Who names relays keeps its own links; circuits are for when there is something to say.
-  return !contact.dialling && !linked(node) && contact.record &&
-         contact.what.role == Role::kWorker && !contact.what.endpoints.empty() &&
-         contact.what.via.empty() && contact.not_before <= now;
+// Workers that are neither linked nor on their way.
+Membership::Candidates Membership::candidates(Instant now) const {
+  Candidates found;
+  const auto consider = [&](const NodeId& node) {
+    const Contact& contact = contacts_.at(node);
+    // Who names relays keeps its own links; circuits are for when there is something to say.
+    if (!contact.record || contact.what.role != Role::kWorker || contact.what.endpoints.empty() ||
+        !contact.what.via.empty()) {
+      return;
+    }
+    if (contact.not_before <= now) {
+      found.now.push_back(node);
+    } else {
+      found.some_later = true;
+    }
+  };
+  for (const NodeId& node : idle_) consider(node);
+  for (const auto& door : config_.doors) {
+    if (!linked(door.node) && !dialling_.contains(door.node)) consider(door.node);
+  }
+  return found;
 }
 
 void Membership::look_further(Instant now, Outbox& out) {
@@ -418,10 +421,7 @@ void Membership::look_further(Instant now, Outbox& out) {
     out.act(Drop{*idle, "of no use"});
     further_.erase(idle);
   }
-  std::vector<NodeId> candidates;
-  for (const auto& [node, contact] : contacts_) {
-    if (may_dial(now, node, contact)) candidates.push_back(node);
-  }
+  const std::vector<NodeId> candidates = this->candidates(now).now;
   if (candidates.empty()) return;
   further_.push_back(candidates[rng_.below(candidates.size())]);
   dial(further_.back(), contacts_.at(further_.back()), out);
@@ -472,7 +472,7 @@ void Membership::check_invariants() const {
   check(contacts_.size() <= limits::kKnownPeers + config_.doors.size() + limits::kLinksMax,
         "more peers are known than the limit allows");
   for (const auto& [node, contact] : contacts_) {
-    check(idle_.contains(node) == (!contact.door && !contact.dialling && !linked(node)),
+    check(idle_.contains(node) == (!contact.door && !dialling_.contains(node) && !linked(node)),
           "a peer is forgotten though it is in use, or kept though it is not");
   }
 }

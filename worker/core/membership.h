@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "node/protocol/rng.h"
+#include "worker/core/node_bag.h"
 #include "worker/core/outbox.h"
 
 namespace shoal {
@@ -85,7 +86,6 @@ class Membership {
     NodeRecord what;  // of the record; for a door without one, only endpoints
     bool door = false;
     bool announced = false;  // coordinators: it has our record
-    bool dialling = false;
     std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
     std::size_t way = 0;         // the one to try: stays where it was of use
     Instant up_since;
@@ -95,7 +95,11 @@ class Membership {
   void dial(const NodeId& node, Contact& contact, Outbox& out);
   void dial_doors(Instant now, Outbox& out);
   void keep_active(Instant now, Outbox& out);
-  bool may_dial(Instant now, const NodeId& node, const Contact& contact) const;
+  struct Candidates {
+    std::vector<NodeId> now;
+    bool some_later = false;  // who was out of reach a moment ago
+  };
+  Candidates candidates(Instant now) const;
   void look_further(Instant now, Outbox& out);
   void end_visit(const NodeId& node, Outbox& out);
   void say_farewell(const NodeId& node, Contact& contact, Outbox& out);
@@ -111,7 +115,8 @@ class Membership {
   std::map<NodeId, LinkState> links_;
   // Contacts that may be forgotten: who leads a job may know thousands of others, all linked, and
   // is told of one more again and again.
-  std::set<NodeId> idle_;
+  NodeBag idle_;
+  std::set<NodeId> dialling_;  // dialled, and not answered yet
   std::map<NodeId, std::uint64_t> cookies_;
   std::optional<Instant> announce_at_;
   std::optional<Instant> active_at_;   // when to look for more peers
