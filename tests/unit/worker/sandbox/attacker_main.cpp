@@ -57,6 +57,13 @@ int write_file(const Words& words) {
   return 0;
 }
 
+// As scripts do, to a pipe that whoever runs them has made.
+int write_to_stderr(const Words&) {
+  int ends[2];
+  if (::pipe(ends) != 0 || ::dup2(ends[1], STDERR_FILENO) < 0) return stopped(-1);
+  return stopped(::open("/dev/stderr", O_WRONLY));
+}
+
 int list_root(const Words&) {
   DIR* list = ::opendir("/");
   if (list == nullptr) return stopped(-1);
@@ -270,6 +277,7 @@ int main(int argc, char** argv) {
   const std::map<std::string, std::function<int(const Words&)>> attacks = {
       {"read", read_file},
       {"write", write_file},
+      {"write-to-stderr", write_to_stderr},
       {"list-root", list_root},
       {"sockets", open_sockets},
       {"fork-bomb", fork_bomb},

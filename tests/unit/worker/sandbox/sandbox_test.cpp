@@ -244,6 +244,7 @@ TEST_P(Sandbox, TakesNoFilesButInItsScratchFolder) {
   EXPECT_THAT(
       attack({"write", std::string(kSandboxWork) + "/here", "/tmp/here", "/dev/shm/here"}).lines,
       ElementsAre("DONE", "DONE", "DONE"));
+  EXPECT_THAT(attack({"write-to-stderr"}).lines, ElementsAre("DONE"));
 }
 
 TEST_P(Sandbox, HasNoWayOutByProc) {
