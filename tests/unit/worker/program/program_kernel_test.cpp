@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -182,16 +183,20 @@ TEST_F(ProgramKernelTest, BoundsWhatAUnitLeaves) {
 }
 
 TEST_F(ProgramKernelTest, FoldersDeeperThanItMayHaveFilesOpenGoAgain) {
-  // More than 2,000 levels, of which the last cannot be named by a path any more.
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const rlimit few{128, usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
   ProgramSpec deep = shell(
       "echo made; p=$(printf 'd%.0s/' $(seq 100)); n=0\n"
-      "while [ $n -lt 22 ]; do mkdir -p $p && cd -P $p || exit 3; n=$((n + 1)); done; echo x >x");
+      "while [ $n -lt 3 ]; do mkdir -p $p && cd -P $p || exit 3; n=$((n + 1)); done; echo x >x");
   deep.standard_output = true;
   EXPECT_EQ(made_by(deep), "-=made\n");
   EXPECT_TRUE(fs::is_empty(scratch() / "units"));
   deep.outputs = {"*"};
   EXPECT_THAT(failure_of(deep).what(), HasSubstr("more than 100 deep"));
   EXPECT_TRUE(fs::is_empty(scratch() / "units"));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
 }
 
 TEST_F(ProgramKernelTest, WhatItsProgramLocksGoesToo) {
