@@ -110,6 +110,8 @@ void Rendezvous::Impl::on(Instant now, Received& event) {
   }
   if (std::holds_alternative<Leave>(*message)) {
     records->remove(visitor.node);
+    links.erase(link);
+    actions.emplace_back(Drop{event.peer, "it has left"});  // so that it knows
     return;
   }
   if (!is_rendezvous(*message)) figures.job_bytes += event.bytes.size();

@@ -36,6 +36,7 @@ inline constexpr std::size_t kInlineOutputBytes = 1024;       // larger outputs 
 inline constexpr std::size_t kBatchInlineBytes = 512 * 1024;  // inline outputs of one batch
 inline constexpr std::uint64_t kOutputBytes = 1ULL << 30;     // one unit's output
 inline constexpr std::uint64_t kCompareBytes = 256ULL << 20;  // of one unit, by all replicas
+inline constexpr std::size_t kJudgedAtOnce = 256;             // units of a job, by those who may
 inline constexpr std::uint64_t kContentBytes = 1ULL << 40;
 inline constexpr std::size_t kFailureTextBytes = 2048;  // message and stderr, each
 inline constexpr unsigned kQuorumMax = 16;

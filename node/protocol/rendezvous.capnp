@@ -231,5 +231,6 @@ struct Sample {
 }
 
 struct Leave {
-  # "Forget my record": a polite farewell. Those who miss it notice when the record expires.
+  # "Forget my record": a polite farewell of a worker that ends. The coordinator drops the link when
+  # it has. Those who miss it notice when the record expires.
 }

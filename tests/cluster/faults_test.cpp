@@ -97,6 +97,20 @@ TEST_F(FaultsTest, AWorkerThatIsKilledIsDoneWithout) {
   expect_finished(*submit);
 }
 
+TEST_F(FaultsTest, OfAWorkerThatIsToldToEndNoRecordStays) {
+  start_pool(2);
+  ASSERT_EQ(cluster_.coordinator_figures()["records"], 2);
+  Process& told = cluster_.worker("worker-1");
+  told.signal(SIGTERM);
+  EXPECT_EQ(told.exit_code(), 0) << told.err();
+  EXPECT_EQ(cluster_.coordinator_figures()["records"], 1);
+  // The other one's coordinator is gone: nobody waits for it.
+  cluster_.coordinator().kill();
+  Process& alone = cluster_.worker("worker-2");
+  alone.signal(SIGTERM);
+  EXPECT_EQ(alone.exit_code(), 0) << alone.err();
+}
+
 TEST_F(FaultsTest, TheCoordinatorIsNotNeededOnceNodesKnowEachOther) {
   Process& coordinator = cluster_.start_coordinator();
   for (const char* name : {"worker-1", "worker-2", "worker-3"}) cluster_.start_worker(name);

@@ -116,6 +116,7 @@ WholeUnits whole_units_within(const World& world, Span span, double unit_ns) {
 void measure_best(const World& world, Span span, double units, SimReport& report) {
   const double replicas = units * report.options.quorum;
   const double unit_ns = report.options.unit_ms * 1e6;
+  if (unit_ns == 0) return;  // nothing to be late with
   Span best = span;
   // The span begins when the submitter hears that its job is accepted, a moment after work may
   // begin: a job that wasted nothing is over within less than its units take.

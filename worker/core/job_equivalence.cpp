@@ -12,6 +12,10 @@ void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint
                              Outbox& out) {
   for (UnitIndex unit = run.first; unit < run.last; ++unit) {
     if (comparing_.contains(unit)) continue;
+    if (comparing_.size() >= limits::kJudgedAtOnce) {
+      to_compare_.add({unit, run.last});
+      return;
+    }
     struct Candidate {
       Hash256 digest;
       PackedOutputs output;
@@ -95,6 +99,20 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
   }
   finish_if_done(out);
   serve_hungry(now, out);
+}
+
+// Many together: each run is cut out and weighed anew.
+bool JobLed::may_ask_more_equivalence() const {
+  return !to_compare_.empty() && comparing_.size() <= limits::kJudgedAtOnce / 2;
+}
+
+void JobLed::ask_more_equivalence(Instant now, Outbox& out) {
+  if (!may_ask_more_equivalence()) return;
+  const RangeSet next = to_compare_.take_front(limits::kJudgedAtOnce - comparing_.size());
+  for (Range run : next.runs()) {
+    units_.update(run, [](UnitIndex, UnitMap::Segment&) {});
+    open_or_compare(now, run, out);
+  }
 }
 
 // Who has not judged in time is gone, or says nothing: its evidence is replaced by another's.

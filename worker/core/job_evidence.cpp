@@ -474,6 +474,7 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
   }
   units_.end(run);
   comparing_.erase(comparing_.lower_bound(run.first), comparing_.lower_bound(run.last));
+  to_compare_.remove(run);
   for (auto [batch, units] : settled) batches_.settle(batch, units);
   for (UnitIndex unit = run.first; !failures_.empty() && unit < run.last;) {
     auto it = failures_.lower_bound(unit);

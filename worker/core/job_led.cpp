@@ -109,6 +109,7 @@ void JobLed::follow() {
   hungry_.clear();
   failures_.clear();
   comparing_.clear();
+  to_compare_ = {};
   states_.clear();
   next_straggler_look_.reset();
   rest_ends_.reset();

@@ -205,6 +205,8 @@ class JobLed {
   void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
                        Outbox& out);
   void judges_are_late(Instant now, UnitIndex unit, Outbox& out);
+  bool may_ask_more_equivalence() const;
+  void ask_more_equivalence(Instant now, Outbox& out);
 
   // --- failures (job_failures.cpp) ---
   void blame(Instant now, const UnitMap::Segment&, Outbox& out);
@@ -273,6 +275,7 @@ class JobLed {
     std::map<NodeId, Signed> verdicts;  // that all match
   };
   std::map<UnitIndex, Judging> comparing_;
+  RangeSet to_compare_;  // when fewer are judged at once
   std::uint64_t epoch_ = 0;
   Instant leads_since_;
   std::uint64_t next_sequence_ = 1;

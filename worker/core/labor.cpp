@@ -284,7 +284,7 @@ void Labor::stop_all(const JobKey& key, Outbox& out) {
       ++it;
     }
   }
-  std::erase_if(comparing_, [&](const Comparing& comparing) { return comparing.job == key; });
+  comparing_.erase(key);
 }
 
 void Labor::drop_job(Job& job, Outbox& out) {

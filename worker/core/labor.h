@@ -180,7 +180,6 @@ class Labor {
   };
   // A comparison that was asked for, until it is answered.
   struct Comparing {
-    JobKey job;
     CompareRequest request;
     std::set<ContentId> missing;  // candidates that are still being fetched
   };
@@ -222,9 +221,11 @@ class Labor {
   void resume_leases(Job&);
 
   // --- comparing outputs (labor_comparing.cpp) ---
-  void start_comparing(const Comparing&, Outbox&);
+  std::size_t comparisons() const;
+  void start_comparing(const JobKey&, const Comparing&, Outbox&);
   void on_candidate(const ContentId&, const std::string& error, Outbox&);
-  void judge(const Comparing&, bool all_match, const std::string& error, Outbox&);
+  void judge(const NodeId& asker, const CompareRequest&, bool all_match, const std::string& error,
+             Outbox&);
   void add_compared(std::set<ContentId>& needed) const;
 
   void drop_cancelled(Job&);
@@ -273,7 +274,7 @@ class Labor {
   std::map<std::uint64_t, Chunk> chunks_;
   std::uint64_t next_chunk_ = 1;
   std::vector<ContentNeed> needs_;
-  std::vector<Comparing> comparing_;
+  std::map<JobKey, std::map<UnitIndex, Comparing>> comparing_;
   std::optional<JobKey> last_run_;
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;

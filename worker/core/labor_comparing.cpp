@@ -8,7 +8,8 @@
 namespace shoal {
 namespace {
 
-constexpr std::size_t kComparingMax = 1024;  // at once
+// Of all jobs: small candidates are kept until they are judged.
+constexpr std::size_t kComparingMax = 16 * limits::kJudgedAtOnce;
 
 }  // namespace
 
@@ -16,17 +17,23 @@ void Labor::on_compare_request(Instant now, const NodeId& from, const CompareReq
                                Outbox& out) {
   const Job* job = led_by(request.job, from);
   if (job == nullptr || !job->manifest || job->state == State::kRefused) return;
+  std::erase_if(comparing_, [&](const auto& of_job) { return find(of_job.first) == nullptr; });
+  auto& of_job = comparing_[job->key()];
   // Asked again: there is other evidence now, or the first request is forgotten there.
-  std::erase_if(comparing_, [&](const Comparing& other) {
-    const bool same = other.job == job->key() && other.request.unit == request.unit;
-    return same || find(other.job) == nullptr;
-  });
-  Comparing comparing{.job = job->key(), .request = request, .missing = {}};
+  of_job.erase(request.unit);
   std::uint64_t bytes = 0;
   for (const std::uint64_t size : request.candidates.sizes) bytes += size;
-  if (bytes > limits::kCompareBytes || comparing_.size() >= kComparingMax) {
-    return judge(comparing, false, "there is too much to compare", out);
+  if (bytes > limits::kCompareBytes) {
+    return judge(from, request, false, "there is too much to compare", out);
   }
+  // No word of it that may be false: the leader has others judge in time.
+  if (of_job.size() >= limits::kJudgedAtOnce || comparisons() >= kComparingMax) {
+    out.tell(LogLevel::kWarning, "does not judge unit " + std::to_string(request.unit) +
+                                     " of job " + short_hex(request.job) +
+                                     ": too many are asked of it at once");
+    return;
+  }
+  Comparing comparing{.request = request, .missing = {}};
   std::vector<NodeId> sources;
   for (const Signed& record : request.holders) {
     if (record.signer != signer_.id() && membership_.learn(now, record, out)) {
@@ -40,12 +47,18 @@ void Labor::on_compare_request(Instant now, const NodeId& from, const CompareReq
     comparing.missing.insert(output);
     needs_.push_back({output, size, sources});
   }
-  if (comparing.missing.empty()) start_comparing(comparing, out);
-  comparing_.push_back(std::move(comparing));
+  if (comparing.missing.empty()) start_comparing(job->key(), comparing, out);
+  of_job.emplace(request.unit, std::move(comparing));
 }
 
-void Labor::start_comparing(const Comparing& comparing, Outbox& out) {
-  const Job* job = find(comparing.job);
+std::size_t Labor::comparisons() const {
+  std::size_t n = 0;
+  for (const auto& [_, of_job] : comparing_) n += of_job.size();
+  return n;
+}
+
+void Labor::start_comparing(const JobKey& key, const Comparing& comparing, Outbox& out) {
+  const Job* job = find(key);
   if (job == nullptr) return;
   out.act(StartCompare{.job = job->id,
                        .manifest = job->manifest,
@@ -54,35 +67,38 @@ void Labor::start_comparing(const Comparing& comparing, Outbox& out) {
 }
 
 void Labor::on_candidate(const ContentId& id, const std::string& error, Outbox& out) {
-  std::vector<Comparing> hopeless;
-  std::erase_if(comparing_, [&](Comparing& comparing) {
-    if (comparing.missing.erase(id) == 0) return false;
-    if (!error.empty()) {
-      hopeless.push_back(std::move(comparing));
-      return true;
+  std::vector<std::pair<NodeId, CompareRequest>> hopeless;
+  for (auto& [job, of_job] : comparing_) {
+    for (auto it = of_job.begin(); it != of_job.end();) {
+      Comparing& comparing = it->second;
+      const bool was_missing = comparing.missing.erase(id) > 0;
+      if (was_missing && !error.empty()) {
+        hopeless.emplace_back(job.second, std::move(comparing.request));
+        it = of_job.erase(it);
+        continue;
+      }
+      if (was_missing && comparing.missing.empty()) start_comparing(job, comparing, out);
+      ++it;
     }
-    if (comparing.missing.empty()) start_comparing(comparing, out);
-    return false;
-  });
-  for (const Comparing& comparing : hopeless) judge(comparing, false, error, out);
+  }
+  for (const auto& [asker, request] : hopeless) judge(asker, request, false, error, out);
 }
 
 void Labor::on_compare_done(const CompareDone& done, Outbox& out) {
-  const auto found =
-      std::find_if(comparing_.begin(), comparing_.end(), [&](const Comparing& comparing) {
-        return comparing.request.job == done.job && comparing.request.unit == done.unit &&
-               digests_of(comparing.request.candidates) == done.digests;
-      });
-  if (found == comparing_.end()) return;  // its job is over, or something else is asked now
-  const Comparing comparing = std::move(*found);
-  comparing_.erase(found);
-  judge(comparing, done.all_match, done.error, out);
+  for (auto& [key, of_job] : comparing_) {
+    if (key.first != done.job) continue;
+    const auto found = of_job.find(done.unit);
+    if (found == of_job.end()) continue;
+    if (digests_of(found->second.request.candidates) != done.digests) continue;  // asked anew since
+    const CompareRequest request = std::move(found->second.request);
+    of_job.erase(found);
+    return judge(key.second, request, done.all_match, done.error, out);
+  }
 }
 
 // What could not be compared does not match: to say nothing would cost this worker its own output.
-void Labor::judge(const Comparing& comparing, bool all_match, const std::string& error,
-                  Outbox& out) {
-  const CompareRequest& request = comparing.request;
+void Labor::judge(const NodeId& asker, const CompareRequest& request, bool all_match,
+                  const std::string& error, Outbox& out) {
   if (!error.empty()) {
     out.tell(LogLevel::kWarning, "could not compare the outputs of unit " +
                                      std::to_string(request.unit) + " of job " +
@@ -95,14 +111,15 @@ void Labor::judge(const Comparing& comparing, bool all_match, const std::string&
                                   .unit = request.unit,
                                   .digests = *digests,
                                   .all_match = all_match && error.empty()};
-  out.send(comparing.job.second,
-           CompareReply{sign_fact(signer_, Purpose::kComparison, encode(verdict))});
+  out.send(asker, CompareReply{sign_fact(signer_, Purpose::kComparison, encode(verdict))});
 }
 
 void Labor::add_compared(std::set<ContentId>& needed) const {
-  for (const Comparing& comparing : comparing_) {
-    const auto& large = comparing.request.candidates.large;
-    needed.insert(large.begin(), large.end());
+  for (const auto& [_, of_job] : comparing_) {
+    for (const auto& [unit, comparing] : of_job) {
+      const auto& large = comparing.request.candidates.large;
+      needed.insert(large.begin(), large.end());
+    }
   }
 }
 

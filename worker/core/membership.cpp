@@ -111,6 +111,7 @@ void Membership::set_via(Instant now, const std::vector<Via>& via, Outbox& out) 
 }
 
 void Membership::announce(Instant now, Outbox& out) {
+  if (leaving_) return;
   const Signed record = own_record(now);
   ++changes_;
   // A coordinator that is being visited right now has the old one, and is not dialled again; one
@@ -148,6 +149,7 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   }
   if (up.record && up.record->signer == up.node()) learn(now, *up.record, out);
   const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
+  if (leaving_ && door) return say_farewell(up.peer, contacts_.at(up.peer), out);
   if (up.role == Role::kCoordinator) {
     if (!door) return out.act(Drop{up.peer, "coordinators are called, they do not call"});
     door_failures_ = 0;
@@ -159,7 +161,7 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
   }
 }
 
-void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
+void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
   const auto link = links_.extract(lost.peer);
   const bool was_up = !link.empty();
   auto it = contacts_.find(lost.peer);
@@ -167,6 +169,11 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
   Contact& contact = it->second;
   contact.dialling = false;
   note_if_idle(lost.peer);
+  if (leaving_) {
+    if (!was_up || link.mapped().farewell) contact.announced = false;
+    if (contact.announced) say_farewell(lost.peer, contact, out);
+    return;
+  }
   // A coordinator is left as soon as it has answered; any other link is meant to last.
   const bool lasted = was_up && (contact.door || now - contact.up_since >= kLastingLink);
   contact.failures = lasted ? 0 : contact.failures + 1;
@@ -191,7 +198,7 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox&) {
   if (!active_at_) active_at_ = now + jittered(kNextPeerAfter);
 }
 
-void Membership::leave_coordinator(const NodeId& node, Outbox& out) {
+void Membership::end_visit(const NodeId& node, Outbox& out) {
   auto it = links_.find(node);
   if (it == links_.end() || it->second.role != Role::kCoordinator) return;
   if (!it->second.announced || !it->second.sampled) return;
@@ -203,7 +210,33 @@ void Membership::on_announced(Instant, const NodeId& from, Outbox& out) {
   auto it = links_.find(from);
   if (it == links_.end()) return;
   it->second.announced = true;
-  leave_coordinator(from, out);
+  const auto contact = contacts_.find(from);
+  if (contact != contacts_.end() && contact->second.door) contact->second.announced = true;
+  end_visit(from, out);
+}
+
+void Membership::leave(Outbox& out) {
+  leaving_ = true;
+  announce_at_.reset();
+  active_at_.reset();
+  further_at_.reset();
+  for (auto& [node, contact] : contacts_) {
+    if (contact.announced) say_farewell(node, contact, out);
+  }
+}
+
+// On a link that has been dropped nothing is heard any more: another follows when it is gone.
+void Membership::say_farewell(const NodeId& node, Contact& contact, Outbox& out) {
+  const auto link = links_.find(node);
+  if (link == links_.end()) return dial(node, contact, out);
+  if (link->second.left || link->second.farewell) return;
+  link->second.farewell = true;
+  out.send(node, Leave{});
+}
+
+bool Membership::has_left() const {
+  return leaving_ && std::none_of(contacts_.begin(), contacts_.end(),
+                                  [](const auto& entry) { return entry.second.announced; });
 }
 
 void Membership::on_sample(Instant now, const NodeId& from, const Sample& sample, Outbox& out) {
@@ -212,7 +245,7 @@ void Membership::on_sample(Instant now, const NodeId& from, const Sample& sample
   it->second.sampled = true;
   cookies_[from] = sample.cookie;
   for (const Signed& record : sample.records) learn(now, record, out);
-  leave_coordinator(from, out);
+  end_visit(from, out);
   keep_active(now, out);
 }
 
@@ -330,6 +363,7 @@ const std::optional<NodeRecord> Membership::what_of(const NodeId& node) const {
 
 void Membership::keep_active(Instant now, Outbox& out) {
   active_at_.reset();
+  if (leaving_) return;
   std::size_t active = 0;
   std::vector<NodeId> candidates;
   bool some_later = false;

@@ -29,6 +29,7 @@ class Membership {
     bool announced = false;  // coordinators: what we came for
     bool sampled = false;
     bool left = false;       // dropped; the transport is still to tell
+    bool farewell = false;   // has been told to forget us, and drops the link when it has
     std::uint64_t told = 0;  // the change of the own record that it was last told of
     Instant used;            // when it last said something
   };
@@ -71,6 +72,11 @@ class Membership {
   void fill(WorkerStatus&) const;
   // The own record has changed: others are told.
   void announce(Instant now, Outbox&);
+  // This node is about to end: the coordinators that have its record are told to forget it, and
+  // nobody is looked for any more.
+  void leave(Outbox&);
+  // Nobody is left to tell.
+  bool has_left() const;
   void check_invariants() const;
 
  private:
@@ -78,6 +84,7 @@ class Membership {
     std::optional<Signed> record;
     NodeRecord what;  // of the record; for a door without one, only endpoints
     bool door = false;
+    bool announced = false;  // coordinators: it has our record
     bool dialling = false;
     std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
     std::size_t way = 0;         // the one to try: stays where it was of use
@@ -90,7 +97,8 @@ class Membership {
   void keep_active(Instant now, Outbox& out);
   bool may_dial(Instant now, const NodeId& node, const Contact& contact) const;
   void look_further(Instant now, Outbox& out);
-  void leave_coordinator(const NodeId& node, Outbox& out);
+  void end_visit(const NodeId& node, Outbox& out);
+  void say_farewell(const NodeId& node, Contact& contact, Outbox& out);
   void note_if_idle(const NodeId& node);
   Duration jittered(Duration d);
   void make_room();
@@ -113,6 +121,7 @@ class Membership {
   std::uint32_t lonely_ = 0;  // visits to the doors in a row that led to nobody
   std::optional<Signed> own_;
   UnixMs own_sequence_ = 0;
+  bool leaving_ = false;
   std::uint64_t changes_ = 0;  // of what it says, not of its age alone
   std::vector<Via> via_;
 };

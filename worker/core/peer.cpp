@@ -112,6 +112,7 @@ struct Peer::Impl {
     custody.on_started([this](const JobId& job) { return busy_with(job); });
     perform(pins.fetch(now));
   }
+  void on(const Leaving&) { membership.leave(out); }
   void on(const DeadlineReached&) {
     reach.on_deadline(now);
     membership.on_deadline(now, out);
@@ -563,6 +564,7 @@ void Peer::check_invariants() const {
 Reachability Peer::reachability() const { return impl_->reach.reachability(); }
 const std::vector<std::string>& Peer::endpoints() const { return impl_->config.record.endpoints; }
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
+bool Peer::has_left() const { return impl_->membership.has_left(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }
 const Traffic& Peer::traffic() const { return impl_->exchange.traffic(); }
 

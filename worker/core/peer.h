@@ -86,6 +86,7 @@ std::optional<Signed> unpack_signed(ByteView);
 
 // --- events ---
 struct Started {};
+struct Leaving {};  // the node is about to end, and says so
 struct DeadlineReached {};
 struct PortMapped {      // a router lets others in to this node at that endpoint
   std::string endpoint;  // empty: it does no more
@@ -142,8 +143,8 @@ struct Lend {
 struct Refuse {
   Refusals refusals;
 };
-using PeerEvent = std::variant<Started, Lend, Refuse, DeadlineReached, LinkUp, LinkLost, Received,
-                               Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone,
+using PeerEvent = std::variant<Started, Leaving, Lend, Refuse, DeadlineReached, LinkUp, LinkLost,
+                               Received, Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone,
                                StateSaved, CompareDone, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
@@ -223,6 +224,8 @@ class Peer {
   WorkerStatus status() const;
   // Nothing runs, and nothing that was committed waits to be shown.
   bool nothing_in_hand() const;
+  // After Leaving: all who had to be told have been, or cannot be reached.
+  bool has_left() const;
   Reachability reachability() const;
   // The relays of this node and where it is dialled, for the record in its Hello.
   const std::vector<Via>& via() const;

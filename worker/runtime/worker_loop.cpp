@@ -18,6 +18,8 @@ namespace {
 
 // Long enough to cost nothing, short enough that an error in a deadline heals.
 constexpr Duration kLongestWait = 60s;
+// A coordinator that does not answer keeps nobody from ending.
+constexpr Duration kFarewell = 1s;
 
 // Why links come and go is the first question where something hangs.
 void log_link(const LinkEvent& event) {
@@ -64,9 +66,10 @@ void WorkerLoop::run() {
   parts_.ledger.flush();
   std::vector<bool> readable;
   while (true) {
-    std::vector<int> fds{parts_.signal_fd, parts_.ledger.descriptor()};
+    std::vector<int> fds{leave_until_ ? -1 : parts_.signal_fd, parts_.ledger.descriptor()};
     if (parts_.mapper != nullptr) fds.push_back(parts_.mapper->descriptor());
     for (const int fd : parts_.keeper.descriptors()) fds.push_back(fd);
+    const auto of_control = static_cast<std::ptrdiff_t>(fds.size());
     for (const int fd : parts_.control.descriptors()) fds.push_back(fd);
     const auto timeout = time_to_wait();
     keeper_called_ = false;
@@ -75,10 +78,12 @@ void WorkerLoop::run() {
       std::visit([this](auto& what) { step(std::move(what)); }, event);
       step_answers();
     }
-    if (readable.at(0)) return parts_.traffic.note(parts_.peer.traffic(), true);
+    const bool signalled = readable.at(0);
     // Before what has come in the meantime: a pause is meant now.
-    parts_.control.serve(
-        [this](std::string_view question) { return owner_.answer(boottime_now(), question); });
+    if (std::find(readable.begin() + of_control, readable.end(), true) != readable.end()) {
+      parts_.control.serve(
+          [this](std::string_view question) { return owner_.answer(boottime_now(), question); });
+    }
     // Also when it did not call: what nobody awaits is seen when there is something else.
     for (LedgerEvent& event : parts_.ledger.collect()) {
       if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
@@ -93,14 +98,23 @@ void WorkerLoop::run() {
     step_answers();
     if (parts_.mapper != nullptr) tend_mapping(readable.at(2));
     if (record_is_old()) refresh_record();
-    parts_.traffic.note(parts_.peer.traffic());
+    const bool ends = is_to_end(signalled);
+    parts_.traffic.note(parts_.peer.traffic(), ends);
     parts_.ledger.flush();
-    if (owner_.finished(boottime_now(), parts_.peer)) {
-      log_line(LogLevel::kInfo, "finished, as its owner asked");
-      parts_.traffic.note(parts_.peer.traffic(), true);
-      return;
-    }
+    if (ends) return;
   }
+}
+
+bool WorkerLoop::is_to_end(bool signalled) {
+  if (!leave_until_) {
+    const bool finished = owner_.finished(boottime_now(), parts_.peer);
+    if (!finished && !signalled) return false;
+    if (finished) log_line(LogLevel::kInfo, "finished, as its owner asked");
+    leave_until_ = boottime_now() + kFarewell;
+    step(Leaving{});
+    step_answers();
+  }
+  return parts_.peer.has_left() || *leave_until_ <= boottime_now();
 }
 
 Result<void, std::string> WorkerLoop::reread_refusals() {
@@ -116,12 +130,16 @@ Result<void, std::string> WorkerLoop::reread_refusals() {
 }
 
 void WorkerLoop::collect() {
-  for (KeeperEvent& event : parts_.keeper.collect()) {
-    if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
-    if (auto* done = std::get_if<ComputeDone>(&event)) step(std::move(*done));
-    if (auto* done = std::get_if<CompareDone>(&event)) step(std::move(*done));
-    if (auto* saved = std::get_if<StateSaved>(&event)) step(std::move(*saved));
-  }
+  do {
+    keeper_called_ = false;
+    for (KeeperEvent& event : parts_.keeper.collect()) {
+      if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
+      if (auto* done = std::get_if<ComputeDone>(&event)) step(std::move(*done));
+      if (auto* done = std::get_if<CompareDone>(&event)) step(std::move(*done));
+      if (auto* saved = std::get_if<StateSaved>(&event)) step(std::move(*saved));
+    }
+    step_answers();
+  } while (keeper_called_);
 }
 
 void WorkerLoop::step(PeerEvent event) {
@@ -203,6 +221,7 @@ std::chrono::nanoseconds WorkerLoop::time_to_wait() {
   const Instant now = boottime_now();
   Duration wait = std::min(kLongestWait, refresh_record_at_ - now);
   if (const auto deadline = parts_.peer.next_deadline()) wait = std::min(wait, *deadline - now);
+  if (leave_until_) wait = std::min(wait, *leave_until_ - now);
   if (const auto deadline = owner_.next_deadline()) wait = std::min(wait, *deadline - now);
   if (const auto timeout = parts_.keeper.next_timeout()) wait = std::min(wait, *timeout);
   if (const auto timeout = parts_.ledger.next_timeout()) wait = std::min(wait, *timeout);

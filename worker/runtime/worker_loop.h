@@ -40,10 +40,12 @@ struct WorkerParts {
 class WorkerLoop {
  public:
   explicit WorkerLoop(WorkerParts parts);
-  // Until a signal asks for the end, or the owner has told it to finish and it has.
+  // Until a signal asks for the end, or the owner has told it to finish and it has; and then until
+  // the coordinators know, but not for long.
   void run();
 
  private:
+  bool is_to_end(bool signalled);
   void step(PeerEvent event);
   void perform(PeerAction action);
   // Contents are stored and read at once; what the peer makes of it comes in its turn.
@@ -62,6 +64,7 @@ class WorkerLoop {
   std::deque<PeerEvent> answers_;
   bool keeper_called_ = false;  // it may have something to tell though no descriptor says so
   Instant refresh_record_at_;
+  std::optional<Instant> leave_until_;  // it is to end, and says so
 };
 
 // Logs one line; what a peer or a kernel wrote cannot start another one or move the cursor.

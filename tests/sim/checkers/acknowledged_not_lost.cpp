@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "tests/sim/byzantine/hostile.h"
 #include "tests/sim/checkers/checkers.h"
@@ -16,6 +18,7 @@ class AcknowledgedNotLost final : public Checker {
       return world.violated(name(), job.manifest.name + " has no steward");
     }
     for (const NodeIndex steward : job.stewards) {
+      acknowledged_.emplace(job.id, steward);
       if (world.node(steward).disk.holds(FactKind::kManifest, job.id, 0)) continue;
       world.violated(name(), job.manifest.name + " was acknowledged before " +
                                  world.name_of_node(steward) + " had it on its disk");
@@ -50,8 +53,12 @@ class AcknowledgedNotLost final : public Checker {
       const bool steward =
           std::find(job->stewards.begin(), job->stewards.end(), index) != job->stewards.end();
       if (!job->accepted || !steward || job->cancelled || job->done()) continue;
-      // One that was named by the others is a steward when it has said so.
-      if (!node.disk.holds(FactKind::kManifest, job->id, 0) && job->terms.size() > 1) continue;
+      // Named by the others, or by its submitter before that crashed: it is a steward when it has
+      // said so.
+      if (!node.disk.holds(FactKind::kManifest, job->id, 0) &&
+          !acknowledged_.contains({job->id, index})) {
+        continue;
+      }
       if (std::any_of(kept.begin(), kept.end(),
                       [&](const JobStatus& s) { return s.job == job->id; })) {
         continue;
@@ -60,6 +67,8 @@ class AcknowledgedNotLost final : public Checker {
                                  world.name_of_node(index) + " does not know it any more");
     }
   }
+
+  std::set<std::pair<JobId, NodeIndex>> acknowledged_;  // when the submitter said so
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A record that changes while a coordinator is being left.
+// A record that changes while a coordinator is being left; and one that is to be forgotten.
 
 #include <gtest/gtest.h>
 
@@ -72,6 +72,56 @@ TEST_F(AnnounceTest, WhatChangesDuringAVisitIsAnnouncedThere) {
   answer();
   step<Dial>(LinkLost{door, "done"});
   EXPECT_TRUE(step<Dial>(DeadlineReached{}).empty());
+}
+
+TEST_F(AnnounceTest, WhoEndsHasItsRecordForgotten) {
+  step<Dial>(Started{});
+  come();
+  answer();
+  step<Dial>(LinkLost{door, "done"});
+  ASSERT_EQ(step<Dial>(Leaving{}).size(), 1U);
+  const auto sent = come();
+  ASSERT_EQ(sent.size(), 1U) << "a record is not announced to be forgotten";
+  EXPECT_TRUE(std::holds_alternative<Leave>(*decode(sent[0].bytes)));
+  EXPECT_FALSE(peer.has_left());
+  EXPECT_TRUE(step<Dial>(LinkLost{door, "the peer left"}).empty());
+  EXPECT_TRUE(peer.has_left());
+  now = now + 3600s;
+  EXPECT_TRUE(step<Dial>(DeadlineReached{}).empty()) << "it is gone";
+}
+
+TEST_F(AnnounceTest, WhoEndsDuringAVisitSaysSoThere) {
+  step<Dial>(Started{});
+  come();
+  step<Drop>(Received{door, encode(Message(Announced{"198.51.100.7", 600}))});
+  const auto sent = step<Send>(Leaving{});
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Leave>(*decode(sent[0].bytes)));
+}
+
+TEST_F(AnnounceTest, WhoEndsWhileItHangsUpCallsAgain) {
+  step<Dial>(Started{});
+  come();
+  answer();
+  EXPECT_TRUE(step<Send>(Leaving{}).empty()) << "nothing is heard there any more";
+  EXPECT_EQ(step<Dial>(LinkLost{door, "done"}).size(), 1U);
+}
+
+TEST_F(AnnounceTest, WhoIsKnownToNobodyOrFindsNobodyHasLeft) {
+  step<Dial>(Started{});
+  step<Dial>(LinkLost{door, "connection refused"});
+  step<Dial>(Leaving{});
+  EXPECT_TRUE(peer.has_left());
+}
+
+TEST_F(AnnounceTest, ACoordinatorThatIsGoneIsNotWaitedFor) {
+  step<Dial>(Started{});
+  come();
+  answer();
+  step<Dial>(LinkLost{door, "done"});
+  ASSERT_EQ(step<Dial>(Leaving{}).size(), 1U);
+  step<Dial>(LinkLost{door, "connection refused"});
+  EXPECT_TRUE(peer.has_left());
 }
 
 }  // namespace

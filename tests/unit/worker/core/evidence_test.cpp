@@ -67,6 +67,54 @@ TEST(Evidence, WhoCommitsWhileTheOthersAreJudgedIsWeighedToo) {
   EXPECT_EQ(asked_of_third, (std::vector{RevealDetail::kRoot, RevealDetail::kOutputs}));
 }
 
+// All outputs differ, and are as good as each other.
+struct Judged : testing::Test {
+  JobId submit() {
+    Manifest manifest = pool.manifest(kUnits, 2);
+    manifest.comparison = Comparison::kEquivalent;
+    return pool.submit(1, manifest);
+  }
+  static constexpr std::uint64_t kUnits = 1500;
+  Pool pool{3};
+};
+
+TEST_F(Judged, NobodyIsAskedMoreThanItJudgesAtOnceAndAllIsJudged) {
+  pool.want_receipts(1, submit());
+  std::size_t most = 0;
+  for (int idle = 0; idle < 40; ++idle) {
+    for (std::size_t n = 1; n <= 3; ++n) {
+      while (pool.compute(n, own_output)) idle = 0;
+    }
+    for (std::size_t n = 1; n <= 3; ++n) {
+      most = std::max(most, pool.to_judge(n));
+      // The others wait.
+      for (std::size_t left = pool.to_judge(n) / 2; pool.to_judge(n) > left; idle = 0)
+        pool.judge(n);
+    }
+    pool.pass(100ms);
+  }
+  EXPECT_EQ(most, limits::kJudgedAtOnce);
+  std::uint64_t verified = 0;
+  for (const Receipt& receipt : pool.receipts()) {
+    EXPECT_EQ(receipt.end, UnitEnd::kVerified);
+    EXPECT_EQ(receipt.comparisons.size(), 2U);
+    verified += receipt.range.size();
+  }
+  EXPECT_EQ(verified, kUnits);
+}
+
+// A "no" that is only a want of room would have honest outputs disputed.
+TEST_F(Judged, WhoIsAskedTooMuchSaysNothing) {
+  CompareRequest request{.job = submit(), .unit = 0, .candidates = {}, .holders = {}};
+  for (std::uint8_t n = 1; n <= 2; ++n) {
+    request.candidates.sizes.push_back(1);
+    request.candidates.inline_bytes.push_back(n);
+  }
+  for (; request.unit < 2 * limits::kJudgedAtOnce; ++request.unit) pool.say_as(1, 2, request);
+  EXPECT_EQ(pool.to_judge(2), limits::kJudgedAtOnce);
+  EXPECT_EQ(pool.sent["CompareReply"], 0U);
+}
+
 TEST(Evidence, ADisputeShowsTwoOutputsThatDiffer) {
   Pool pool(6);
   const Manifest manifest = pool.manifest(1, 2);

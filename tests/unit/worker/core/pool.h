@@ -65,6 +65,7 @@ class Pool {
     std::unique_ptr<Peer> peer;
     bool up = true;
     std::deque<StartCompute> computing;
+    std::deque<StartCompare> judging;
     std::map<UnitIndex, Bytes> states;  // that it was told to keep
     std::map<UnitIndex, bool> went_on;  // of units that it began: whether it had their state then
     std::vector<StoredFact> disk;
@@ -95,6 +96,7 @@ class Pool {
                                          std::move(recovered));
     worker.up = true;
     worker.computing.clear();
+    worker.judging.clear();
     worker.hanging.clear();
   }
   PeerConfig config() const {
@@ -309,6 +311,20 @@ class Pool {
     settle();
     return true;
   }
+  // What worker n has to judge, and has not.
+  std::size_t to_judge(std::size_t n) const { return workers_.at(n).judging.size(); }
+  // Worker n finds that the oldest of it matches.
+  void judge(std::size_t n) {
+    Worker& worker = workers_.at(n);
+    const StartCompare compare = std::move(worker.judging.front());
+    worker.judging.pop_front();
+    step(n, CompareDone{.job = compare.job,
+                        .unit = compare.unit,
+                        .digests = *digests_of(compare.candidates),
+                        .all_match = true,
+                        .error = ""});
+    settle();
+  }
   // Everybody computes, turn by turn, until nobody has anything left; time passes where needed.
   void run(const Kernel& kernel, int idle_rounds = 40) {
     for (int idle = 0; idle < idle_rounds;) {
@@ -386,6 +402,8 @@ class Pool {
         worker.went_on[unit] = worker.states.contains(unit);
       }
       worker.computing.push_back(std::move(*start));
+    } else if (auto* compare = std::get_if<StartCompare>(&action)) {
+      worker.judging.push_back(std::move(*compare));
     } else if (auto* state = std::get_if<KeepState>(&action)) {
       worker.states.emplace(state->unit, std::move(state->state));
     } else if (auto* cancel = std::get_if<CancelCompute>(&action)) {
