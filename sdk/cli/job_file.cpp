@@ -176,6 +176,8 @@ Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWis
   }
   prefer(wish.compare, given.compare, std::string("bytes"));
   prefer(wish.compare_with, given.compare_with);
+  prefer(wish.column_separator, given.column_separator);
+  prefer(wish.exit_statuses, given.exit_statuses);
   prefer(wish.time_limit, given.time_limit);
   prefer(wish.memory, given.memory);
   prefer(wish.output_limit, given.output_limit);

@@ -15,14 +15,13 @@
 #include "node/protocol/program_template.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/programs.h"
-#include "sdk/cli/quantities.h"
 
 namespace shoal::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::hours kTimeLimitDefault{1};
+constexpr std::uint64_t kTimeLimitDefaultMs = 3'600'000;
 // The executor ends a program in time; this is for an executor that does not.
 constexpr std::uint64_t kGraceMs = 30'000;
 constexpr std::uint64_t kOutputLimitDefault = 64 << 20;
@@ -143,30 +142,11 @@ Result<std::optional<std::string>, Failure> program_needed(ProgramSpec& spec,
 }
 
 Result<void, Failure> read_limits(const ProgramWish& wish, ProgramSpec& spec) {
-  auto time = std::optional<std::chrono::milliseconds>(kTimeLimitDefault);
-  if (!wish.time_limit.empty()) time = parse_duration(wish.time_limit);
-  if (!time) {
-    return fail(kUsage,
-                "--time-limit " + wish.time_limit + " is no time. Write 90, 90s, 10m, 2h or 1d.");
-  }
-  spec.wall_ms = static_cast<std::uint64_t>(time->count());
-  const auto bytes = [](const char* flag, const std::string& text,
-                        std::uint64_t usual) -> Result<std::uint64_t, Failure> {
-    if (text.empty()) return usual;
-    const auto value = parse_bytes(text);
-    if (value) return *value;
-    return fail(kUsage, std::string(flag) + " " + text + " is no size. Write 512M or 2G.");
-  };
-  const auto memory = bytes("--memory", wish.memory, 0);
-  if (!memory) return tl::unexpected(memory.error());
-  const auto output = bytes("--output-limit", wish.output_limit, kOutputLimitDefault);
-  if (!output) return tl::unexpected(output.error());
-  if (*output > limits::kOutputBytes) {
-    return fail(kUsage, "A unit's output may have " + std::to_string(limits::kOutputBytes >> 20) +
-                            " MiB at most.");
-  }
-  spec.memory_bytes = *memory;
-  spec.output_bytes_max = *output;
+  const auto limit = limits_of(wish);
+  if (!limit) return tl::unexpected(limit.error());
+  spec.wall_ms = limit->wall_ms.value_or(kTimeLimitDefaultMs);
+  spec.memory_bytes = limit->memory_bytes.value_or(0);
+  spec.output_bytes_max = limit->output_bytes.value_or(kOutputLimitDefault);
   return {};
 }
 

@@ -6,9 +6,11 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <tuple>
 
 #include "node/protocol/limits.h"
 #include "sdk/cli/program_wish.h"
+#include "sdk/cli/quantities.h"
 
 namespace shoal::cli {
 namespace {
@@ -142,8 +144,33 @@ bool ProgramWish::any() const {
   return !array.empty() || !json_file.empty() || !column_separator.empty() || !inputs.empty() ||
          !ships.empty() || !outputs.empty() || standard_output || !needs.empty() ||
          !environment.empty() || !exit_statuses.empty() || compare != "bytes" ||
-         !compare_with.empty() || !dropped.empty() || !time_limit.empty() || !memory.empty() ||
-         !output_limit.empty() || !results_folder.empty() || resume || retry_failed;
+         !compare_with.empty() || !dropped.empty() || !results_folder.empty() || resume ||
+         retry_failed;
+}
+
+Result<UnitLimits, Failure> limits_of(const ProgramWish& wish) {
+  UnitLimits limit;
+  if (!wish.time_limit.empty()) {
+    const auto time = parse_duration(wish.time_limit);
+    if (!time || time->count() <= 0) {
+      return fail(kUsage,
+                  "--time-limit " + wish.time_limit + " is no time. Write 90, 90s, 10m, 2h or 1d.");
+    }
+    limit.wall_ms = static_cast<std::uint64_t>(time->count());
+  }
+  for (const auto& [flag, text, to] :
+       {std::tuple("--memory", &wish.memory, &limit.memory_bytes),
+        std::tuple("--output-limit", &wish.output_limit, &limit.output_bytes)}) {
+    if (text->empty()) continue;
+    *to = parse_bytes(*text);
+    if (!*to)
+      return fail(kUsage, std::string(flag) + " " + *text + " is no size. Write 512M or 2G.");
+  }
+  if (limit.output_bytes.value_or(0) > limits::kOutputBytes) {
+    return fail(kUsage, "A unit's output may have " + std::to_string(limits::kOutputBytes >> 20) +
+                            " MiB at most.");
+  }
+  return limit;
 }
 
 Result<Units, Failure> units_of(const ProgramWish& wish) {

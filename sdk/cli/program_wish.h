@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,9 +35,18 @@ struct ProgramWish {
   bool resume = false;
   bool retry_failed = false;
 
-  // Whether anything but the lines was asked for: then there must be a command as well.
+  // Whether anything but the lines and the limits was asked for: then there must be a command.
   bool any() const;
+  bool any_limit() const { return !time_limit.empty() || !memory.empty() || !output_limit.empty(); }
 };
+
+// What a unit may take, of a program or of a kernel. Nothing: as usual.
+struct UnitLimits {
+  std::optional<std::uint64_t> wall_ms;
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<std::uint64_t> output_bytes;
+};
+Result<UnitLimits, Failure> limits_of(const ProgramWish& wish);
 
 // The settings of a TOML file, which have the names of the flags, and those of `given` above them:
 // the command line wins. Paths in the file are taken from where the file is.

@@ -52,7 +52,7 @@ With the file of a WebAssembly module (*.wasm, made by `shoal kernel build`), on
 run in the same way as those that ship: by workers that need not trust you. --kernel chooses where
 there are several.
 
-  shoal submit collatz.wasm --units 1000 --params '{"block": 1000}'
+  shoal submit collatz.wasm --units 1000 --params '{"block": 1000}' --time-limit 10m
 
 With --kernel alone, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines
 of a file, and each unit's result is printed as one line of JSON as soon as it is verified.
@@ -72,12 +72,13 @@ bool asks_for_no_pool(const std::vector<std::string>& arguments) {
   return false;
 }
 
+Outcome no_such_flag(const std::string& flag) {
+  return fail(kUsage,
+              "There is no flag '" + flag + "' here. 'shoal submit --help' lists the flags.");
+}
+
 Outcome run_task(const Wish& wish, const Settings& settings) {
   const std::string& name = wish.task.front();
-  if (name.starts_with('-')) {
-    return fail(kUsage,
-                "There is no flag '" + name + "' here. 'shoal submit --help' lists the flags.");
-  }
   const std::string program = task_program(name);
   if (name.find('/') != std::string::npos || !can_run(program_folder() / program)) {
     std::string known;
@@ -156,6 +157,11 @@ Result<Manifest, Failure> manifest_of(const Wish& wish, const Settings& settings
   }
   Manifest manifest = new_manifest(wish.kernel, std::move(*parameters));
   manifest.units = wish.units;
+  const auto limit = limits_of(wish.program);
+  if (!limit) return tl::unexpected(limit.error());
+  manifest.unit_wall_ms = limit->wall_ms.value_or(manifest.unit_wall_ms);
+  manifest.unit_memory_bytes = limit->memory_bytes.value_or(manifest.unit_memory_bytes);
+  manifest.output_bytes_max = limit->output_bytes.value_or(manifest.output_bytes_max);
   if (auto set = apply(wish, settings, manifest); !set) return tl::unexpected(set.error());
   return manifest;
 }
@@ -263,7 +269,11 @@ Outcome run_submit(Wish wish, const Settings& settings) {
       return submit_job_file(wish.task.front(), wish.program, wish, settings);
     }
     if (!wish.task.empty()) {
-      if (!wish.program.any() && wish.program.lines_file.empty()) return run_task(wish, settings);
+      if (wish.task.front().starts_with('-')) return no_such_flag(wish.task.front());
+      const ProgramWish& said = wish.program;
+      if (!said.any() && !said.any_limit() && said.lines_file.empty()) {
+        return run_task(wish, settings);
+      }
       return fail(kUsage, "Put -- before the program: shoal submit ... -- " + wish.task.front() +
                               " ARGUMENTS...");
     }

@@ -19,29 +19,40 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kNamesShown = 8;
+constexpr int kFoldersDeep = 100;
 
 bool is_pattern(const std::string& text) { return text.find_first_of("*?") != std::string::npos; }
 
-// All regular files below the folder, and the folders themselves, by their paths in it.
+// What lies below the folder, by paths in it.
 struct Found {
   std::vector<std::string> files;
   std::set<std::string> folders;
+  std::set<std::string> others;  // links, pipes and sockets, which are no results
 };
 Result<Found, std::string> look_through(const fs::path& work) {
   Found found;
   std::error_code error;
+  const std::size_t above = work.native().size() + 1;
   fs::recursive_directory_iterator at(work, error);
   for (const fs::recursive_directory_iterator end; !error && at != end; at.increment(error)) {
     const fs::file_status status = at->symlink_status(error);
     if (error) break;
-    std::string path = at->path().lexically_relative(work).generic_string();
+    std::string path = at->path().native().substr(above);
     if (fs::is_regular_file(status))
       found.files.push_back(std::move(path));
     else if (fs::is_directory(status))
       found.folders.insert(std::move(path));
-    if (found.files.size() > limits::kProgramOutputFiles) {
+    else
+      found.others.insert(std::move(path));
+    if (found.files.size() + found.folders.size() + found.others.size() >
+        limits::kProgramOutputFiles) {
       return tl::unexpected(std::string("the program left more than ") +
-                            std::to_string(limits::kProgramOutputFiles) + " files behind");
+                            std::to_string(limits::kProgramOutputFiles) +
+                            " files and folders behind");
+    }
+    if (at.depth() >= kFoldersDeep) {
+      return tl::unexpected(std::string("the program left folders more than ") +
+                            std::to_string(kFoldersDeep) + " deep behind");
     }
   }
   if (error) return tl::unexpected("the program's folder cannot be read: " + error.message());
@@ -67,8 +78,14 @@ std::string missing(const std::string& pattern, const Found& found,
     if (++count <= kNamesShown) others += (others.empty() ? "" : ", ") + file;
   }
   if (count > kNamesShown) others += " and " + std::to_string(count - kNamesShown) + " more";
+  const auto no_file =
+      std::find_if(found.others.begin(), found.others.end(),
+                   [&](const auto& path) { return matches_pattern(pattern, path); });
   return "the program ended well, but left no '" + pattern + "' behind; it left " +
-         (others.empty() ? "nothing" : others);
+         (others.empty() ? "nothing" : others) +
+         (no_file == found.others.end()
+              ? std::string()
+              : "; '" + *no_file + "' is a link or a pipe, and only files and folders come back");
 }
 
 Result<GatheredFile, std::string> read_file(const fs::path& work, const std::string& path,
@@ -153,21 +170,6 @@ bool lay_out_result(const ProgramOutput& result, const fs::path& folder) {
     written = written && write(folder / file.path, file.bytes, file.executable);
   }
   return written;
-}
-
-void remove_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::remove_all(folder, error);
-  if (!error) return;
-  std::error_code ignored;
-  for (fs::recursive_directory_iterator
-           at(folder, fs::directory_options::skip_permission_denied, ignored),
-       end;
-       !ignored && at != end; at.increment(ignored)) {
-    if (at->is_symlink(error)) continue;
-    if (at->is_directory(error)) fs::permissions(at->path(), fs::perms::owner_all, error);
-  }
-  fs::remove_all(folder, ignored);
 }
 
 }  // namespace shoal

@@ -28,7 +28,4 @@ Result<std::vector<GatheredFile>, std::string> gather_outputs(
 // The other way round: writes a result into `folder`, which it makes. False: there is no room.
 bool lay_out_result(const ProgramOutput& result, const std::filesystem::path& folder);
 
-// Also where the program has taken away its own rights to write there.
-void remove_folder(const std::filesystem::path& folder);
-
 }  // namespace shoal

@@ -206,11 +206,8 @@ class Child {
     end.cpu_ms = ms_of(used.ru_utime) + ms_of(used.ru_stime);
     end.memory_kib = static_cast<std::uint64_t>(used.ru_maxrss);
     end.stderr_end = err_.end();
-    if (order.keep_stdout) {
-      end.standard_output = out_.take();
-    } else {
-      end.stdout_end = out_.end();
-    }
+    end.stdout_end = out_.end();
+    if (order.keep_stdout) end.standard_output = out_.take();
     return end;
   }
 

@@ -20,7 +20,7 @@ struct ProcessOrder {
   std::uint64_t wall_ms = 0;                    // 0: no limit
   std::uint64_t memory_bytes = 0;               // of address space, for each process; 0: no limit
   std::uint64_t stdout_bytes_max = 0;           // kept from its beginning; with more it is ended
-  bool keep_stdout = false;                     // else only its end is
+  bool keep_stdout = false;                     // all of it, and not only its end
   const std::atomic<bool>* unwanted = nullptr;  // set: the process is ended
 };
 
@@ -30,7 +30,7 @@ struct ProcessEnd {
   int wait_status = 0;
   Bytes standard_output;
   std::string stderr_end;
-  std::string stdout_end;  // where it is not kept
+  std::string stdout_end;
   std::uint64_t wall_ms = 0;
   std::uint64_t cpu_ms = 0;
   std::uint64_t memory_kib = 0;  // the most that one of its processes had resident

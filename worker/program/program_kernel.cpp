@@ -21,6 +21,7 @@
 #include "worker/program/input_layout.h"
 #include "worker/program/output_gathering.h"
 #include "worker/program/process_run.h"
+#include "worker/program/remove_folder.h"
 
 namespace shoal {
 namespace {
@@ -226,9 +227,14 @@ class ProgramJob {
       const int number = WTERMSIG(end.wait_status);
       // Nobody but the system kills like this, and it does so when memory runs out.
       const bool memory = number == SIGKILL;
-      throw UnitEnded(memory ? FailureKind::kOutOfMemory : FailureKind::kCrashed,
+      const bool refused = number == SIGSYS;
+      throw UnitEnded(memory    ? FailureKind::kOutOfMemory
+                      : refused ? FailureKind::kRefused
+                                : FailureKind::kCrashed,
                       "the program died of " + signal_name(number) + cost +
-                          (memory ? "; most likely memory ran out" : ""),
+                          (memory    ? "; most likely memory ran out"
+                           : refused ? "; it asked the system for what the sandbox refuses"
+                                     : ""),
                       words_of(end));
     }
     const int status = WEXITSTATUS(end.wait_status);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -94,7 +95,7 @@ constexpr std::array kForbidden = {"process_vm_readv",
 constexpr std::array kNotThere = {
     "clone3",      "io_uring_setup", "io_uring_enter", "io_uring_register",
     "userfaultfd", "memfd_create",   "memfd_secret",   "shmget",
-    "msgget",      "mq_open"};
+    "semget",      "msgget",         "mq_open"};
 
 constexpr std::array kComputing = {"read",
                                    "write",
@@ -234,13 +235,40 @@ int restrict_ids(scmp_filter_ctx filter) {
   return ::seccomp_rule_add(filter, refuse, SCMP_SYS(setgid), 1, SCMP_A0(SCMP_CMP_NE, ::getgid()));
 }
 
-// Nothing but pairs of sockets that are connected from the start.
+// The kernel looks at no more of an argument that is an `int`, whatever stands above.
+constexpr scmp_datum_t kInt = 0xffffffff;
+
+// Nothing but pairs of sockets that are connected from the start. What is in them counts by their
+// number (herd.cpp), so that none may hold more than others.
 int restrict_sockets(scmp_filter_ctx filter) {
   constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EAFNOSUPPORT);
-  const int error = ::seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 0);
+  int error = ::seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 0);
   if (error != 0) return error;
-  return ::seccomp_rule_add(filter, refuse, SCMP_SYS(socketpair), 1,
-                            SCMP_A0(SCMP_CMP_NE, static_cast<scmp_datum_t>(AF_UNIX)));
+  error = ::seccomp_rule_add(filter, refuse, SCMP_SYS(socketpair), 1,
+                             SCMP_A0(SCMP_CMP_NE, static_cast<scmp_datum_t>(AF_UNIX)));
+  if (error != 0) return error;
+  return ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 2,
+                            SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, SOL_SOCKET),
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, kInt, SO_SNDBUF));
+}
+
+// The first process of the namespace measures and freezes the others. It is of the same user as
+// they are, who may therefore take its descriptors and its processor time from it.
+int spare_the_first_process(scmp_filter_ctx filter) {
+  constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+  constexpr scmp_datum_t first = 1;
+  for (const int call : {SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setattr),
+                         SCMP_SYS(sched_setparam), SCMP_SYS(sched_setscheduler)}) {
+    const int error =
+        ::seccomp_rule_add(filter, refuse, call, 1, SCMP_A0(SCMP_CMP_MASKED_EQ, kInt, first));
+    if (error != 0) return error;
+  }
+  const int error = ::seccomp_rule_add(filter, refuse, SCMP_SYS(setpriority), 1,
+                                       SCMP_A0(SCMP_CMP_MASKED_EQ, kInt, PRIO_USER));
+  if (error != 0) return error;
+  return ::seccomp_rule_add(filter, refuse, SCMP_SYS(setpriority), 2,
+                            SCMP_A0(SCMP_CMP_MASKED_EQ, kInt, PRIO_PROCESS),
+                            SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, first));
 }
 
 // Sanitizers stop threads by ptrace() to look for leaks, and may start the program once more with
@@ -280,7 +308,8 @@ Step deny_dangerous_calls() {
   if (!filter) return step_failed("seccomp");
   int error = add_all(filter.get(), SCMP_ACT_ERRNO(EPERM), kForbidden);
   if (error == 0) error = add_all(filter.get(), SCMP_ACT_ERRNO(ENOSYS), kNotThere);
-  for (const auto restrict : {restrict_clone, restrict_ids, restrict_sockets, restrict_tracing}) {
+  for (const auto restrict : {restrict_clone, restrict_ids, restrict_sockets, restrict_tracing,
+                              spare_the_first_process}) {
     if (error == 0) error = restrict(filter.get());
   }
   if (error == 0) error = ::seccomp_load(filter.get());

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 namespace shoal {
 namespace {
@@ -26,6 +27,10 @@ namespace {
 constexpr int kMeasureLeastMs = 100;
 constexpr int kMeasureMostMs = 1000;
 constexpr std::uint64_t kTakenPerMs = 8 << 20;
+// What a socket may hold unread, and how many hold nothing that is worth counting. It is memory of
+// the kernel, which no process's own limit knows.
+constexpr std::uint64_t kSocketBytes = 320 << 10;
+constexpr std::uint64_t kSocketsFew = 64;
 
 std::string read_small_file(int folder, const std::string& path) {
   const int fd = ::openat(folder, path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -61,6 +66,7 @@ class Keeper {
   void measure();
   int next_measure_ms() const;
   std::uint64_t memory_of_all(bool exactly) const;
+  std::uint64_t memory_of_sockets() const;
   std::uint64_t cpu_ns() const;
   void tell(HerdNews::Kind kind, std::uint64_t memory) const;
 
@@ -105,7 +111,15 @@ std::uint64_t Keeper::memory_of_all(bool exactly) const {
     }
   }
   ::closedir(list);
-  return bytes;
+  return bytes + memory_of_sockets();
+}
+
+std::uint64_t Keeper::memory_of_sockets() const {
+  const std::string text = read_small_file(proc_, "self/net/sockstat");
+  constexpr std::string_view begin = "sockets: used ";
+  if (!text.starts_with(begin)) return 0;
+  const std::uint64_t sockets = std::strtoull(text.c_str() + begin.size(), nullptr, 10);
+  return sockets > kSocketsFew ? (sockets - kSocketsFew) * kSocketBytes : 0;
 }
 
 void Keeper::measure() {

@@ -238,7 +238,11 @@ Step Builder::make_scratch() {
     made_.mounts.emplace_back(place);
   }
   links_.emplace_back("/var/tmp", "../tmp");
+  // Scripts write to them, and hand them to programs that want the name of a file.
   links_.emplace_back("/dev/fd", "/proc/self/fd");
+  links_.emplace_back("/dev/stdin", "/proc/self/fd/0");
+  links_.emplace_back("/dev/stdout", "/proc/self/fd/1");
+  links_.emplace_back("/dev/stderr", "/proc/self/fd/2");
   return {};
 }
 

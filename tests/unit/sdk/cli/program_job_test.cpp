@@ -132,6 +132,8 @@ TEST_F(ProgramJobTest, SaysWhatIsWrongBeforeAnythingRuns) {
   wish_.compare = "bytes";
   wish_.time_limit = "soon";
   EXPECT_THAT(refusal(), HasSubstr("is no time"));
+  wish_.time_limit = "0";
+  EXPECT_THAT(refusal(), HasSubstr("is no time"));
   wish_.time_limit.clear();
   EXPECT_EQ(refusal(), "");
 }
@@ -186,16 +188,22 @@ env = { MODE = "fast" }
 )");
   ProgramWish given;
   given.time_limit = "1m";
+  given.exit_statuses = {0, 7};
+  given.column_separator = ",";
   const auto read = read_job_file(job, given);
   ASSERT_TRUE(read) << read.error().what;
   EXPECT_EQ(read->name, "mine");
   EXPECT_EQ(read->quorum, 3U);
   EXPECT_EQ(read->wish.time_limit, "1m");
-  EXPECT_THAT(read->wish.exit_statuses, ElementsAre(0U, 1U));
+  EXPECT_THAT(read->wish.exit_statuses, ElementsAre(0U, 7U));
+  EXPECT_EQ(read->wish.column_separator, ",");
   EXPECT_THAT(read->wish.environment, ElementsAre("MODE=fast"));
-  const auto plan = plan_program(read->wish);
+  ProgramWish whole = read_job_file(job, {})->wish;
+  EXPECT_THAT(whole.exit_statuses, ElementsAre(0U, 1U));
+  const auto plan = plan_program(whole);
   ASSERT_TRUE(plan) << plan.error().what;
   EXPECT_EQ(plan->spec.files.at(0).path, "data");
+  EXPECT_EQ(plan->spec.wall_ms, 300'000U);
   EXPECT_THAT(read_job_file(file("bad.toml", "command = ['a']\ncolour = 'red'\n"), {}).error().what,
               HasSubstr("'colour' is no setting"));
   EXPECT_FALSE(read_job_file(file("none.toml", "name = 'x'\n"), {}));

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -181,12 +182,54 @@ TEST_F(ProgramKernelTest, BoundsWhatAUnitLeaves) {
   EXPECT_THAT(failure_of(large).what(), HasSubstr("more than the job allows"));
 }
 
+TEST_F(ProgramKernelTest, FoldersDeeperThanItMayHaveFilesOpenGoAgain) {
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const rlimit few{128, usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  ProgramSpec deep = shell(
+      "echo made; p=$(printf 'd%.0s/' $(seq 100)); n=0\n"
+      "while [ $n -lt 3 ]; do mkdir -p $p && cd -P $p || exit 3; n=$((n + 1)); done; echo x >x");
+  deep.standard_output = true;
+  EXPECT_EQ(made_by(deep), "-=made\n");
+  EXPECT_TRUE(fs::is_empty(scratch() / "units"));
+  deep.outputs = {"*"};
+  EXPECT_THAT(failure_of(deep).what(), HasSubstr("more than 100 deep"));
+  EXPECT_TRUE(fs::is_empty(scratch() / "units"));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+}
+
+TEST_F(ProgramKernelTest, WhatItsProgramLocksGoesToo) {
+  // A folder of the same name as those that are moved up, and a link out of it all.
+  std::ofstream(place_ / "outside") << "x";
+  ProgramSpec locked = shell(
+      "mkdir -p 0/1 a/b/c a/0/1; echo x >0/1/x; echo x >a/b/c/x; echo x >a/0/1/x; echo x >1\n"
+      "ln -s " +
+      place_.string() + " a/b/up; chmod 0 a/b/c; chmod 500 a/b a .; echo made");
+  locked.standard_output = true;
+  EXPECT_EQ(made_by(locked), "-=made\n");
+  EXPECT_TRUE(fs::is_empty(scratch() / "units"));
+  EXPECT_TRUE(fs::exists(place_ / "outside"));
+}
+
+TEST_F(ProgramKernelTest, RefusedIsWhatDiesOfASystemCall) {
+  const UnitEnded ended = failure_of(shell("kill -SYS $$"));
+  EXPECT_EQ(ended.kind(), FailureKind::kRefused);
+  EXPECT_THAT(ended.what(), HasSubstr("the sandbox refuses"));
+}
+
+TEST_F(ProgramKernelTest, ShowsTheStdoutOfWhatFailsAlsoWhereItIsTheResult) {
+  ProgramSpec spec = shell("echo the reason; exit 1");
+  spec.standard_output = true;
+  EXPECT_EQ(failure_of(spec).stderr_end(), "the reason\n");
+}
+
 TEST_F(ProgramKernelTest, LooksAtNothingOutside) {
   std::ofstream(place_ / "secret") << "secret";
   ProgramSpec spec = shell("ln -s " + (place_ / "secret").string() + " leak; echo x >other");
   spec.outputs = {"leak"};
-  EXPECT_THAT(failure_of(spec).what(),
-              AllOf(HasSubstr("left no 'leak' behind"), HasSubstr("other")));
+  EXPECT_THAT(failure_of(spec).what(), AllOf(HasSubstr("left no 'leak' behind"),
+                                             HasSubstr("it left other; 'leak' is a link")));
   spec.outputs = {"*"};
   EXPECT_EQ(made_by(spec), "other=x\n");
 }

@@ -8,6 +8,8 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
@@ -53,6 +55,13 @@ int read_file(const Words& words) {
 int write_file(const Words& words) {
   for (const std::string& path : words) stopped(::open(path.c_str(), O_WRONLY | O_CREAT, 0600));
   return 0;
+}
+
+// As scripts do, to a pipe that whoever runs them has made.
+int write_to_stderr(const Words&) {
+  int ends[2];
+  if (::pipe(ends) != 0 || ::dup2(ends[1], STDERR_FILENO) < 0) return stopped(-1);
+  return stopped(::open("/dev/stderr", O_WRONLY));
 }
 
 int list_root(const Words&) {
@@ -139,7 +148,47 @@ int fill_memory_together(const Words& words) {
 int hidden_memory(const Words&) {
   stopped(::memfd_create("hidden", 0));
   stopped(::shmget(IPC_PRIVATE, 1 << 30, IPC_CREAT | 0600));
+  stopped(::semget(IPC_PRIVATE, 32'000, IPC_CREAT | 0600));
   return stopped(::syscall(SYS_io_uring_setup, 8, nullptr));
+}
+
+// In sockets that nobody reads: memory of the kernel.
+int fill_sockets(const Words&) {
+  const std::vector<char> much(1 << 16, 'x');
+  for (int i = 0; i < 8; ++i) {
+    if (::fork() != 0) continue;
+    int pair[2];
+    while (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0) {
+      for (const int fd : pair) {
+        while (::write(fd, much.data(), much.size()) > 0) {
+        }
+      }
+    }
+    for (;;) ::pause();
+  }
+  for (;;) ::pause();
+}
+
+int large_socket(const Words&) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return stopped(-1);
+  const int bytes = 1 << 30;
+  return stopped(::setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes));
+}
+
+// It is of the same user.
+int hamper_keeper(const Words&) {
+  const rlimit none{0, 0};
+  stopped(::syscall(SYS_prlimit64, 1, RLIMIT_NOFILE, &none, nullptr));
+  // Of which the kernel takes 32 bits.
+  stopped(::syscall(SYS_prlimit64, (1L << 32) + 1, RLIMIT_NOFILE, &none, nullptr));
+  const sched_param idle{};
+  stopped(::sched_setscheduler(1, SCHED_IDLE, &idle));
+  cpu_set_t one{};
+  CPU_SET(0, &one);
+  stopped(::sched_setaffinity(1, sizeof one, &one));
+  stopped(::setpriority(PRIO_PROCESS, 1, 19));
+  return stopped(::setpriority(PRIO_USER, 0, 19));
 }
 
 int spin(const Words&) {
@@ -228,6 +277,7 @@ int main(int argc, char** argv) {
   const std::map<std::string, std::function<int(const Words&)>> attacks = {
       {"read", read_file},
       {"write", write_file},
+      {"write-to-stderr", write_to_stderr},
       {"list-root", list_root},
       {"sockets", open_sockets},
       {"fork-bomb", fork_bomb},
@@ -235,6 +285,9 @@ int main(int argc, char** argv) {
       {"fill-memory", fill_memory},
       {"fill-memory-together", fill_memory_together},
       {"hidden-memory", hidden_memory},
+      {"fill-sockets", fill_sockets},
+      {"large-socket", large_socket},
+      {"hamper-keeper", hamper_keeper},
       {"spin", spin},
       {"sleep", sleep_for_ever},
       {"trace-parent", trace_parent},

@@ -244,6 +244,7 @@ TEST_P(Sandbox, TakesNoFilesButInItsScratchFolder) {
   EXPECT_THAT(
       attack({"write", std::string(kSandboxWork) + "/here", "/tmp/here", "/dev/shm/here"}).lines,
       ElementsAre("DONE", "DONE", "DONE"));
+  EXPECT_THAT(attack({"write-to-stderr"}).lines, ElementsAre("DONE"));
 }
 
 TEST_P(Sandbox, HasNoWayOutByProc) {
@@ -316,7 +317,21 @@ TEST_P(Sandbox, ManyProcessesHaveNoMoreMemoryThanOne) {
 TEST_P(Sandbox, ThereIsNoMemoryThatNobodyCounts) {
   const auto outcome = attack({"hidden-memory"});
   expect_clean_end(outcome);
-  EXPECT_THAT(outcome.lines, ElementsAre("ENOSYS", "ENOSYS", "ENOSYS"));
+  EXPECT_THAT(outcome.lines, ElementsAre("ENOSYS", "ENOSYS", "ENOSYS", "ENOSYS"));
+}
+
+TEST_P(Sandbox, WhatWaitsInSocketsCountsAsMemory) {
+  const auto outcome = attack({"fill-sockets"});
+  ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+  EXPECT_EQ(WTERMSIG(outcome.status), SIGKILL);
+  EXPECT_TRUE(outcome.news.out_of_memory);
+  EXPECT_THAT(attack({"large-socket"}).lines, ElementsAre("EPERM"));
+}
+
+TEST_P(Sandbox, CannotHamperWhoMeasuresIt) {
+  const auto outcome = attack({"hamper-keeper"});
+  expect_clean_end(outcome);
+  EXPECT_EQ(outcome.lines, std::vector<std::string>(6, "EPERM"));
 }
 
 TEST_P(Sandbox, ASpinningProgramEndsAtItsProcessorTime) {

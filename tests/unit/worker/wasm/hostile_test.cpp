@@ -117,6 +117,52 @@ TEST(HostileModule, WhatItSaysOfItsFailureIsKept) {
   EXPECT_EQ(ended.what, "kernel");
 }
 
+TEST(HostileModule, WhatItSaysFromOutsideOfItsMemoryIsNothing) {
+  // shoal.fail(0, -1, -1).
+  const Ending ended = ending_of(Bytes{0x41, 0, 0x41, 0x7f, 0x41, 0x7f, 0x10, 0, 0x00});
+  EXPECT_EQ(ended.kind, FailureKind::kThrew);
+  EXPECT_EQ(ended.what, "");
+}
+
+TEST(HostileModule, AStateIsNotGivenToWhereItHasNoMemory) {
+  // shoal.saved(-4).
+  Module module = with_unit(Bytes{0x41, 0x7c, 0x10, 1, 0x41, 0});
+  module.types.push_back({0x60, 1, 0x7f, 0});
+  module.further_imports = {text("shoal") + text("saved") + Bytes{0, 3}};
+  module.further_functions = 1;
+  Loaded loaded(module.bytes());
+  ASSERT_EQ(loaded.refused, "");
+  class Keeper final : public StateKeeper {
+   public:
+    std::optional<ByteView> saved() const override { return ByteView(kept_); }
+    bool due() override { return false; }
+    void save(ByteView) override {}
+
+   private:
+    Bytes kept_ = Bytes(8, 1);
+  } keeper;
+  try {
+    loaded.unit(0, "kernel", {}, {}, &keeper);
+    FAIL() << "the unit has ended well";
+  } catch (const UnitEnded& ended) {
+    EXPECT_EQ(ended.kind(), FailureKind::kBadAnswer);
+  }
+}
+
+TEST(HostileModule, AStartThatTakesArgumentsIsRefused) {
+  Module module;
+  module.after_exports = section(8, {Module::kUnit});
+  EXPECT_THAT(Loaded(module.bytes()).refused, HasSubstr("not valid"));
+}
+
+TEST(HostileModule, NamesThatAreGarbageHarmNobody) {
+  Module module;
+  module.after_code = section(0, text("name") + Bytes{1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x80});
+  Loaded loaded(module.bytes());
+  ASSERT_EQ(loaded.refused, "");
+  EXPECT_EQ(loaded.unit(7).size(), 24U);
+}
+
 TEST(HostileModule, AStateOutsideOfItsMemoryIsNotKept) {
   // shoal.save(-4, 8).
   Module module = with_unit(Bytes{0x41, 0x7c, 0x41, 8, 0x10, 1, 0x41, 0});
