@@ -135,6 +135,7 @@ void Link::Impl::probe(const Probe& action) {
   Transport& t = transports_[id];
   t.id = id;
   t.side = Side::kOut;
+  ++outbound_;
   t.peer = t.node = action.peer;
   t.endpoint = action.endpoint;
   t.probe = action.nonce;

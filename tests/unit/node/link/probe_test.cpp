@@ -35,6 +35,17 @@ TEST(Probe, ALinkToTheSamePeerIsNotTouched) {
   EXPECT_FALSE(b.lost(a));
 }
 
+// Each counts as a connection for as long as it lasts, and no longer.
+TEST(Probe, WhoHasProbedOthersHasRoomForNewcomers) {
+  Node a(1), b(2), c(3);
+  for (std::uint64_t nonce = 1; nonce <= 8; ++nonce) {
+    a.link->perform(Probe{b.id(), b.endpoint(), nonce});
+  }
+  ASSERT_TRUE(
+      run({&a, &b}, [&] { return b.probed().size() == 8 && a.link->figures().probes == 0; }));
+  EXPECT_TRUE(connect(c, a));
+}
+
 TEST(Probe, NothingIsToldOfOneThatFails) {
   Node a(1), b(2), c(3);
   a.link->perform(Probe{b.id(), "tcp://127.0.0.1:1", 1});     // nobody listens there
