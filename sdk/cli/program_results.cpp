@@ -20,7 +20,8 @@ class InOrder {
   void add(std::uint64_t unit, Bytes text) {
     waiting_[unit] = std::move(text);
     for (auto first = waiting_.find(next_); first != waiting_.end(); first = waiting_.find(next_)) {
-      std::fwrite(first->second.data(), 1, first->second.size(), stdout);
+      const Bytes& next = first->second;
+      if (!next.empty()) std::fwrite(next.data(), 1, next.size(), stdout);
       waiting_.erase(first);
       ++next_;
     }
