@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <chrono>
 #include <map>
 
 #include "tests/cluster/program_jobs.h"
@@ -173,7 +174,13 @@ TEST_F(ProgramJobs, WaitForAWorkerThatHasWhatTheyNeedAndSaySo) {
   const auto submitted = shoal({"submit", "--detach", "--", "no-such-program-anywhere"});
   ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
   const std::string id = submitted.out.substr(0, submitted.out.find('\n'));
-  const auto explained = shoal({"job", "explain", id});
+  // The workers say so when they have heard of the job.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  auto explained = shoal({"job", "explain", id});
+  while (explained.out.find("no-such-program-anywhere") == std::string::npos &&
+         std::chrono::steady_clock::now() < end) {
+    explained = shoal({"job", "explain", id});
+  }
   EXPECT_THAT(explained.out, HasSubstr("no-such-program-anywhere"));
   EXPECT_EQ(count_lines(explained.out), 1U);
 }

@@ -11,6 +11,8 @@ namespace {
 constexpr Duration kShortChunk = 200ms;
 // And these always: compared with them, the way to the executor and back is long.
 constexpr Duration kTinyChunk = 20ms;
+// Of longer units a worker is soon believed to take always the same time.
+constexpr std::uint64_t kLongUnitNs = 1'000'000'000;
 // Receipts of such jobs carry every replica's digests: smaller batches keep them within a message.
 constexpr std::uint64_t kUnitsPerEquivalentBatch = 512;
 constexpr std::uint64_t kChunkGrowth = 8;
@@ -106,9 +108,11 @@ void Labor::learn_speed(Job& job, std::uint64_t units, std::uint64_t bytes,
   if (units == 0) return;
   const std::uint64_t unit_ns = std::max<std::uint64_t>(compute_ns / units, 1);
   const std::uint64_t stray = std::max(unit_ns, job.unit_ns) - std::min(unit_ns, job.unit_ns);
-  // What is believed at first is soon forgotten: a slow worker computes few units of a job, and as
-  // long as it asks early, what it is given waits behind a long unit.
-  job.unit_stray_ns = job.unit_ns == 0 ? unit_ns / 2 : (job.unit_stray_ns + stray) / 2;
+  // What is believed at first is soon forgotten where units are long: a slow worker computes few of
+  // them, and as long as it asks early, what it is given waits behind one.
+  const std::uint64_t kept = job.unit_ns < kLongUnitNs ? 3 : 1;
+  job.unit_stray_ns =
+      job.unit_ns == 0 ? unit_ns / 2 : (kept * job.unit_stray_ns + stray) / (kept + 1);
   job.unit_ns = job.unit_ns == 0 ? unit_ns : (3 * job.unit_ns + unit_ns) / 4;
   job.unit_bytes = std::max(job.unit_bytes - job.unit_bytes / 8, bytes / units + 1);
   const std::uint64_t target =
