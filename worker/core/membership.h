@@ -85,7 +85,7 @@ class Membership {
     std::optional<Signed> record;
     NodeRecord what;  // of the record; for a door without one, only endpoints
     bool door = false;
-    bool announced = false;  // coordinators: it has our record
+    bool announced = false;      // coordinators: it has our record
     std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
     std::size_t way = 0;         // the one to try: stays where it was of use
     Instant up_since;

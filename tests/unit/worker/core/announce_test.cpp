@@ -26,6 +26,13 @@ class AnnounceTest : public ::testing::Test {
     step<Drop>(Received{door, encode(Message(Announced{"198.51.100.7", 600}))});
     return step<Drop>(Received{door, encode(Message(Sample{{}, 1, 0}))});
   }
+  // It starts, and is known to the coordinator.
+  void visit() {
+    step<Dial>(Started{});
+    come();
+    answer();
+    step<Dial>(LinkLost{door, "done"});
+  }
   static std::vector<std::string> endpoints_announced(const std::vector<Send>& sent) {
     for (const Send& send : sent) {
       const auto message = decode(send.bytes);
@@ -75,10 +82,7 @@ TEST_F(AnnounceTest, WhatChangesDuringAVisitIsAnnouncedThere) {
 }
 
 TEST_F(AnnounceTest, WhoEndsHasItsRecordForgotten) {
-  step<Dial>(Started{});
-  come();
-  answer();
-  step<Dial>(LinkLost{door, "done"});
+  visit();
   ASSERT_EQ(step<Dial>(Leaving{}).size(), 1U);
   const auto sent = come();
   ASSERT_EQ(sent.size(), 1U) << "a record is not announced to be forgotten";
@@ -115,10 +119,7 @@ TEST_F(AnnounceTest, WhoIsKnownToNobodyOrFindsNobodyHasLeft) {
 }
 
 TEST_F(AnnounceTest, ACoordinatorThatIsGoneIsNotWaitedFor) {
-  step<Dial>(Started{});
-  come();
-  answer();
-  step<Dial>(LinkLost{door, "done"});
+  visit();
   ASSERT_EQ(step<Dial>(Leaving{}).size(), 1U);
   step<Dial>(LinkLost{door, "connection refused"});
   EXPECT_TRUE(peer.has_left());

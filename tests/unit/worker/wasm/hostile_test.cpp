@@ -19,10 +19,11 @@ struct Ending {
   std::string what;
 };
 
-Ending ending_of(Loaded& loaded, const std::atomic<bool>* cancelled = nullptr) {
+Ending ending_of(Loaded& loaded, const std::atomic<bool>* cancelled = nullptr,
+                 StateKeeper* state = nullptr) {
   Bytes output;
   try {
-    loaded.instances->run_unit({"kernel", {}, 0, {}, cancelled, nullptr}, output);
+    loaded.instances->run_unit({"kernel", {}, 0, {}, cancelled, state}, output);
   } catch (const UnitEnded& ended) {
     return {ended.kind(), ended.what()};
   } catch (const UnitRefused& refused) {
@@ -38,6 +39,19 @@ Ending ending_of(Bytes code) {
   Loaded loaded(with_unit(std::move(code)).bytes());
   EXPECT_EQ(loaded.refused, "");
   return loaded.refused.empty() ? ending_of(loaded) : Ending{};
+}
+
+// One whose unit may call import 1, which takes so many numbers and gives nothing.
+Module with_import(std::string_view name, std::uint8_t numbers, Bytes code) {
+  Module module = with_unit(std::move(code));
+  Bytes type(std::size_t{numbers} + 3, 0x7f);
+  type[0] = 0x60;
+  type[1] = numbers;
+  type.back() = 0;
+  module.types.push_back(std::move(type));
+  module.further_imports = {text("shoal") + text(name) + Bytes{0, 3}};
+  module.further_functions = 1;
+  return module;
 }
 
 TEST(HostileModule, AKernelThatDoesNoHarmRuns) {
@@ -126,11 +140,7 @@ TEST(HostileModule, WhatItSaysFromOutsideOfItsMemoryIsNothing) {
 
 TEST(HostileModule, AStateIsNotGivenToWhereItHasNoMemory) {
   // shoal.saved(-4).
-  Module module = with_unit(Bytes{0x41, 0x7c, 0x10, 1, 0x41, 0});
-  module.types.push_back({0x60, 1, 0x7f, 0});
-  module.further_imports = {text("shoal") + text("saved") + Bytes{0, 3}};
-  module.further_functions = 1;
-  Loaded loaded(module.bytes());
+  Loaded loaded(with_import("saved", 1, {0x41, 0x7c, 0x10, 1, 0x41, 0}).bytes());
   ASSERT_EQ(loaded.refused, "");
   class Keeper final : public StateKeeper {
    public:
@@ -141,12 +151,7 @@ TEST(HostileModule, AStateIsNotGivenToWhereItHasNoMemory) {
    private:
     Bytes kept_ = Bytes(8, 1);
   } keeper;
-  try {
-    loaded.unit(0, "kernel", {}, {}, &keeper);
-    FAIL() << "the unit has ended well";
-  } catch (const UnitEnded& ended) {
-    EXPECT_EQ(ended.kind(), FailureKind::kBadAnswer);
-  }
+  EXPECT_EQ(ending_of(loaded, nullptr, &keeper).kind, FailureKind::kBadAnswer);
 }
 
 TEST(HostileModule, AStartThatTakesArgumentsIsRefused) {
@@ -165,11 +170,7 @@ TEST(HostileModule, NamesThatAreGarbageHarmNobody) {
 
 TEST(HostileModule, AStateOutsideOfItsMemoryIsNotKept) {
   // shoal.save(-4, 8).
-  Module module = with_unit(Bytes{0x41, 0x7c, 0x41, 8, 0x10, 1, 0x41, 0});
-  module.types.push_back({0x60, 2, 0x7f, 0x7f, 0});
-  module.further_imports = {text("shoal") + text("save") + Bytes{0, 3}};
-  module.further_functions = 1;
-  Loaded loaded(module.bytes());
+  Loaded loaded(with_import("save", 2, {0x41, 0x7c, 0x41, 8, 0x10, 1, 0x41, 0}).bytes());
   ASSERT_EQ(loaded.refused, "");
   class Keeper final : public StateKeeper {
    public:
@@ -177,12 +178,7 @@ TEST(HostileModule, AStateOutsideOfItsMemoryIsNotKept) {
     bool due() override { return true; }
     void save(ByteView) override { ADD_FAILURE() << "was saved"; }
   } keeper;
-  try {
-    loaded.unit(0, "kernel", {}, {}, &keeper);
-    FAIL() << "the unit has ended well";
-  } catch (const UnitEnded& ended) {
-    EXPECT_EQ(ended.kind(), FailureKind::kBadAnswer);
-  }
+  EXPECT_EQ(ending_of(loaded, nullptr, &keeper).kind, FailureKind::kBadAnswer);
 }
 
 TEST(HostileModule, DataOutsideOfTheMemoryIsRefused) {
