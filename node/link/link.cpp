@@ -243,7 +243,7 @@ void Link::Impl::finish_ended() {
     const NodeId peer = t.peer;
     const bool was_up = t.state == Transport::State::kUp;
     if (t.side == Side::kOut && !was_up) {
-      fail_dial(e.id, e.why);
+      fail_dial(e.id, e.why, e.nobody_listens);
       continue;
     }
     if (t.side == Side::kIn && e.is_closed) {

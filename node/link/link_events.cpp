@@ -31,6 +31,11 @@ TransportId id_of_route(std::string_view route) {
   return id;
 }
 
+// Before there was a connection.
+bool is_refusal(int event) {
+  return event == ZMQ_EVENT_CLOSED || event == ZMQ_EVENT_CONNECT_RETRIED;
+}
+
 std::string why_ended(const ConnectionEvent& event, const std::string& endpoint, bool was_up) {
   switch (event.kind) {
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
@@ -50,8 +55,8 @@ constexpr const char* kClosed = "the connection was closed";
 
 }  // namespace
 
-void Link::Impl::ended(TransportId id, std::string why, bool is_closed) {
-  ended_.push_back({id, std::move(why), is_closed});
+void Link::Impl::ended(TransportId id, std::string why, bool is_closed, bool nobody_listens) {
+  ended_.push_back({id, std::move(why), is_closed, nobody_listens});
 }
 
 // Before any handshake, which costs this node more than the other side.
@@ -101,7 +106,8 @@ void Link::Impl::read_events_out() {
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
         t.fd = -1;
-        ended(t.id, why_ended(*event, t.endpoint, t.state == Transport::State::kUp), true);
+        ended(t.id, why_ended(*event, t.endpoint, t.state == Transport::State::kUp), true,
+              is_refusal(event->kind));
         break;
     }
   }

@@ -115,7 +115,7 @@ struct Link::Impl {
   Transport* first_message(TransportId id, const Incoming&);
   // Ends the transport once all messages that came over it are told. `is_closed`: libzmq has closed
   // its connection, and no further event will tell of it.
-  void ended(TransportId id, std::string why, bool is_closed);
+  void ended(TransportId id, std::string why, bool is_closed, bool nobody_listens = false);
 
   // --- link_punches.cpp: both sides dial at once, and this one is the server ---
   void await_punch(const Dial&, const Endpoint&);
@@ -134,7 +134,7 @@ struct Link::Impl {
   void refuse(Transport& t, RefusalReason reason, const std::string& detail);
   // By value: the peer's name may stand in a transport that this ends.
   void lose_link(NodeId peer, const std::string& why);
-  void fail_dial(TransportId id, const std::string& why);
+  void fail_dial(TransportId id, const std::string& why, bool nobody_listens = false);
   // Gives messages that were sent before a moment to leave, where `graceful`.
   void close(TransportId id, bool graceful);
   void erase(TransportId id);
@@ -146,7 +146,7 @@ struct Link::Impl {
   bool take_key(const CurveKey& key);
   void release_key(const CurveKey& key);
   void forget_oldest_admitted();
-  void tell_lost(const NodeId& peer, std::string why);
+  void tell_lost(const NodeId& peer, std::string why, bool nobody_listens = false);
 
   struct Peer {
     std::vector<TransportId> transports;  // the first is the one that we send on
@@ -167,6 +167,7 @@ struct Link::Impl {
     TransportId id = 0;
     std::string why;
     bool is_closed = false;
+    bool nobody_listens = false;
   };
 
   LinkConfig config_;

@@ -179,13 +179,13 @@ void Link::Impl::lose_link(NodeId peer, const std::string& why) {
   tell_lost(peer, why);
 }
 
-void Link::Impl::fail_dial(TransportId id, const std::string& why) {
+void Link::Impl::fail_dial(TransportId id, const std::string& why, bool nobody_listens) {
   const NodeId peer = transports_.at(id).peer;
   const bool probe = transports_.at(id).probe.has_value();
   close(id, false);
   if (probe) return;
   // The peer may have come in by its own dial meanwhile: then this one is not missed.
-  if (!peers_.contains(peer)) tell_lost(peer, why);
+  if (!peers_.contains(peer)) tell_lost(peer, why, nobody_listens);
 }
 
 void Link::Impl::close(TransportId id, bool graceful) {
@@ -293,8 +293,8 @@ void Link::Impl::forget_oldest_admitted() {
   admitted_.erase(admitted_.begin());
 }
 
-void Link::Impl::tell_lost(const NodeId& peer, std::string why) {
-  events_.emplace_back(LinkLost{peer, std::move(why)});
+void Link::Impl::tell_lost(const NodeId& peer, std::string why, bool nobody_listens) {
+  events_.emplace_back(LinkLost{peer, std::move(why), nobody_listens});
 }
 
 }  // namespace shoal

@@ -45,6 +45,8 @@ struct LinkUp {
 struct LinkLost {  // also after Drop, and where a LinkUp never came: a dial that failed
   NodeId peer;
   std::string why;
+  // Its machine, or the way to it, refused at once: the node does not run, or listens elsewhere.
+  bool nobody_listens = false;
 };
 struct Received {  // the raw bytes of one Message; never a Hello or a Refused
   NodeId peer;

@@ -74,7 +74,7 @@ void Network::dial(NodeIndex from, const Dial& order) {
     ++turned_away_;
     fail_dial(number, Duration{}, "too many links");
   } else if (!state.to || *state.to == from) {
-    fail_dial(number, options_.latency_min, "nobody listens at " + order.endpoint);
+    fail_dial(number, options_.latency_min, "nobody listens at " + order.endpoint, true);
   } else if (!reachable(from, *state.to)) {
     fail_dial(number, limits::kHelloTimeout, "no answer from " + order.endpoint);
   } else {
@@ -91,8 +91,8 @@ void Network::probe(NodeIndex from, const Probe& order) {
   host_.schedule(host_.now() + 3 * latency(from, to).count(), Probing{from, to, order});
 }
 
-void Network::fail_dial(std::uint32_t dial, Duration after, std::string why) {
-  host_.schedule(host_.now() + after.count(), DialFailed{dial, std::move(why)});
+void Network::fail_dial(std::uint32_t dial, Duration after, std::string why, bool nobody_listens) {
+  host_.schedule(host_.now() + after.count(), DialFailed{dial, std::move(why), nobody_listens});
 }
 
 void Network::connect(std::uint32_t number) {
@@ -102,7 +102,7 @@ void Network::connect(std::uint32_t number) {
   const NodeIndex to = *dial.to;
   if (!reachable(from, to)) return fail_dial(number, limits::kHelloTimeout, "no answer");
   const Duration back = latency(from, to);
-  if (!nodes_[to].alive) return fail_dial(number, back, "connection refused");
+  if (!nodes_[to].alive) return fail_dial(number, back, "connection refused", true);
   if (host_.id_of(to) != dial.wanted) return fail_dial(number, back, "another node answered");
   if (host_.hello_of(from).pool != host_.hello_of(to).pool) {
     return fail_dial(number, back, "the node belongs to another pool");
@@ -137,32 +137,33 @@ void Network::connect(std::uint32_t number) {
 }
 
 void Network::handle(NetEvent event) {
-  std::visit(Overloaded{
-                 [&](Connecting& e) { connect(e.dial); },
-                 [&](DialFailed& e) {
-                   DialState& dial = dials_[e.dial];
-                   if (!dial.open) return;
-                   dial.open = false;
-                   nodes_[dial.from].dials.erase(dial.wanted);
-                   // The other side's dial came through meanwhile: there is a link after all.
-                   if (dial.to && nodes_[dial.from].links.contains(*dial.to)) return;
-                   host_.deliver(dial.from, LinkLost{dial.wanted, std::move(e.why)});
-                 },
-                 [&](SideUp& e) { side_up(e); },
-                 [&](SideLost& e) { close_side(e.link, e.side, e.why); },
-                 [&](Arriving& e) { arrive(std::move(e)); },
-                 [&](Departed& e) {
-                   const Link& link = links_[e.link];
-                   if (link.side[e.side] != Side::kUp) return;
-                   host_.deliver(link.node[e.side], BulkSent{host_.id_of(link.node[1 - e.side])});
-                 },
-                 [&](Probing& e) {
-                   if (!reachable(e.from, e.to) || !nodes_[e.to].alive) return;
-                   host_.deliver(e.to, Probed{e.probe.nonce});
-                 },
-                 [&](Dropped& e) { host_.deliver(e.node, std::move(e.lost)); },
-             },
-             event);
+  std::visit(
+      Overloaded{
+          [&](Connecting& e) { connect(e.dial); },
+          [&](DialFailed& e) {
+            DialState& dial = dials_[e.dial];
+            if (!dial.open) return;
+            dial.open = false;
+            nodes_[dial.from].dials.erase(dial.wanted);
+            // The other side's dial came through meanwhile: there is a link after all.
+            if (dial.to && nodes_[dial.from].links.contains(*dial.to)) return;
+            host_.deliver(dial.from, LinkLost{dial.wanted, std::move(e.why), e.nobody_listens});
+          },
+          [&](SideUp& e) { side_up(e); },
+          [&](SideLost& e) { close_side(e.link, e.side, e.why); },
+          [&](Arriving& e) { arrive(std::move(e)); },
+          [&](Departed& e) {
+            const Link& link = links_[e.link];
+            if (link.side[e.side] != Side::kUp) return;
+            host_.deliver(link.node[e.side], BulkSent{host_.id_of(link.node[1 - e.side])});
+          },
+          [&](Probing& e) {
+            if (!reachable(e.from, e.to) || !nodes_[e.to].alive) return;
+            host_.deliver(e.to, Probed{e.probe.nonce});
+          },
+          [&](Dropped& e) { host_.deliver(e.node, std::move(e.lost)); },
+      },
+      event);
 }
 
 void Network::side_up(const SideUp& up) {

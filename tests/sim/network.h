@@ -44,6 +44,7 @@ struct Connecting {
 struct DialFailed {
   std::uint32_t dial = 0;
   std::string why;
+  bool nobody_listens = false;
 };
 struct SideUp {
   std::uint32_t link = 0;
@@ -174,7 +175,7 @@ class Network {
     return nodes_[node].links.size() + nodes_[node].dials.size() >= options_.links_max;
   }
   void connect(std::uint32_t dial);
-  void fail_dial(std::uint32_t dial, Duration after, std::string why);
+  void fail_dial(std::uint32_t dial, Duration after, std::string why, bool nobody_listens = false);
   void close_side(std::uint32_t link, std::uint8_t side, const std::string& why);
   void lose_side(std::uint32_t link, std::uint8_t side, Duration after, const std::string& why);
   void side_up(const SideUp&);

@@ -173,9 +173,11 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
   }
   // A coordinator is left as soon as it has answered; any other link is meant to last.
   const bool lasted = was_up && (contact.door || now - contact.up_since >= kLastingLink);
+  // What was up is dialled at once, where it is wanted: whether anybody answers says a lot.
+  const bool at_once = lasted || (was_up && contact.failures == 0);
   contact.failures = lasted ? 0 : contact.failures + 1;
   if (!was_up) ++contact.way;
-  contact.not_before = lasted ? now : now + jittered(backoff(kRedialLeast, contact.failures));
+  contact.not_before = at_once ? now : now + jittered(backoff(kRedialLeast, contact.failures));
   if (was_up) {
     if (contact.door && link.mapped().told != changes_) announce_at_ = now;
     if (!active_at_) active_at_ = contact.not_before;

@@ -151,7 +151,7 @@ struct Peer::Impl {
   }
   void on(const LinkLost& lost) {
     membership.on_link_lost(now, lost, out);
-    stewardship.on_link_lost(now, lost.peer, out);
+    stewardship.on_link_lost(now, lost, out);
     labor.on_link_lost(now, lost.peer, out);
     perform(exchange.link_lost(now, lost.peer));
     visitors.erase(lost.peer);

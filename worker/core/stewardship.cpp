@@ -378,25 +378,29 @@ void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
   }
 }
 
-void Stewardship::on_link_lost(Instant now, const NodeId& node, Outbox& out) {
+void Stewardship::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
+  const NodeId& node = lost.peer;
   heard_.erase(node);
   forget_asks_of(node);
-  bool lost_worker = false;
+  bool missed = false;
   for (auto& [_, entry] : jobs_) {
-    lost_worker |= entry.job->worker_gone(now, node);
+    missed |= entry.job->worker_gone(now, node);
     if (entry.job->copies().holders().contains(node) && note_absence(now, node)) {
       look_for_copies(now + limits::kHeartbeatEvery);
     }
     entry.job->delivery().reader_lost(node);
     entry.readings.erase(node);
-    if (fellow(entry, node)) entry.away.emplace(node, now);
+    if (fellow(entry, node)) {
+      note_away(now, entry, lost);
+      missed = true;
+    }
     if (entry.enlisting && entry.enlisting->candidate == node) {
       entry.declined[node] = now;
       entry.enlisting.reset();
     }
   }
   // Dialled at once: whoever does not answer either is gone, and what it held goes elsewhere.
-  if (lost_worker) membership_.reach(now, node, out);
+  if (missed) membership_.reach(now, node, out);
 }
 
 JobStatus Stewardship::status_of(Instant, const Entry& entry) const {

@@ -53,7 +53,7 @@ class Stewardship {
   void on_control(Instant now, const NodeId& from, const ControlRequest&, Outbox&);
   void on_job_over(const NodeId& from, const JobOver&, Outbox&);
   void on_link_up(Instant now, const NodeId&, Outbox&);
-  void on_link_lost(Instant now, const NodeId&, Outbox&);
+  void on_link_lost(Instant now, const LinkLost&, Outbox&);
   void on_deadline(Instant now, Outbox&);
   std::optional<Instant> next_deadline() const;
 
@@ -180,6 +180,7 @@ class Stewardship {
   void elect_self(Instant now, Entry&, const std::string& why, Outbox&);
   void adopt_terms(Instant now, Entry&, TermChain, Outbox&);
   void meet_fellows(Instant now, Entry&, Outbox&);
+  void note_away(Instant now, Entry&, const LinkLost&);
   void tell_fellows(Entry&, const Message&, Outbox&);
   TermNotice notice_of(const Entry&) const;
   std::optional<Instant> takeover_at(const Entry&) const;

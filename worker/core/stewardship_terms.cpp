@@ -64,6 +64,14 @@ void Stewardship::meet_fellows(Instant now, Entry& entry, Outbox& out) {
   if (!tick_at_ && entry.job->active() && entry.job->term().stewards.size() > 0) tick_at_ = now;
 }
 
+// A lost link may come back. Where nobody listens any more there is less to wait for: the node does
+// not run, and whoever starts it again does so at once, or not soon.
+void Stewardship::note_away(Instant now, Entry& entry, const LinkLost& lost) {
+  const auto away = entry.away.emplace(lost.peer, now).first;
+  constexpr Duration kLessPatience = limits::kLinkPatience - limits::kRestartTime;
+  if (lost.nobody_listens) away->second = std::min(away->second, now - kLessPatience);
+}
+
 void Stewardship::take_lead(Instant now, Entry& entry, Outbox& out) {
   entry.resume_at.reset();
   if (!entry.job->active() || entry.job->leading()) return;

@@ -193,6 +193,13 @@ class Pool {
       if (other != n && worker.up) step(other, LinkLost{.peer = id(n), .why = "killed"});
     }
   }
+  // Its machine is there: whoever dials the dead process hears so at once.
+  void refuse_dials(std::size_t n) {
+    for (auto& [other, worker] : workers_) {
+      if (other == n || !worker.up) continue;
+      step(other, LinkLost{.peer = id(n), .why = "nobody listens", .nobody_listens = true});
+    }
+  }
   void restart(std::size_t n) {
     add(n, RecoveredState{workers_.at(n).disk});
     step(n, Started{});

@@ -88,6 +88,32 @@ TEST(Stewards, WhenTheLeaderDiesTheNextInRankGoesOn) {
   EXPECT_EQ(ledger_of(pool, 3, job, manifest), RangeSet(Range{0, 4000}));
 }
 
+TEST(Stewards, WhereNobodyListensAnyMoreTheNextWaitsOnlyForARestart) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(4000, 2));
+  run_until(pool, 1, 200);
+  pool.kill(1);
+  pool.refuse_dials(1);
+  pool.wait(limits::kRestartTime - Duration(1ms));
+  EXPECT_FALSE(status_at(pool, 2).leads);
+  pool.wait(Duration(1ms));
+  EXPECT_TRUE(status_at(pool, 2).leads);
+  EXPECT_FALSE(status_at(pool, 3).leads);
+}
+
+TEST(Stewards, ALeaderThatIsRestartedAtOnceLeadsOn) {
+  Pool pool(4);
+  pool.submit({1, 2, 3}, pool.manifest(4000, 2));
+  run_until(pool, 1, 200);
+  pool.kill(1);
+  pool.refuse_dials(1);
+  pool.wait(limits::kRestartTime / 2);
+  pool.restart(1);
+  pool.wait(2s);
+  EXPECT_TRUE(status_at(pool, 1).leads);
+  EXPECT_FALSE(status_at(pool, 2).leads);
+}
+
 TEST(Stewards, NothingIsComputedAThirdTimeForAChangeOfLeader) {
   Pool pool(5);
   const JobId job = pool.submit({1, 2, 3}, pool.manifest(4000, 2));
