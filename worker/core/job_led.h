@@ -172,6 +172,7 @@ class JobLed {
   bool leader_must_verify(const UnitMap::Segment&) const;
   bool blind_verifiers_suffice() const;
   std::uint64_t unit_ns_of(const Member&) const;
+  Duration longest_primary() const;
   std::uint64_t units_for(const Member&, Duration) const;
   // Takes a member out of the counts before it is changed (-1), and back in afterwards (+1): with
   // thousands of members nobody counts them anew for each.

@@ -20,6 +20,11 @@ constexpr std::uint64_t kProbeUnitsPerThread = 2;
 // might have. Where a unit takes as long as that, a second replica at once is the better use.
 constexpr std::uint64_t kLongUnitNs = 1'000'000'000;
 constexpr Duration kVerifyWork = 1s;
+// A worker verifies when it has come to the end of what it computes first, so that is no more than
+// this where anybody is to verify: results are known to be right within seconds.
+constexpr Duration kUnverifiedWork = 4s;
+// But a leader has better things to do than to lease: each of its workers asks no more often.
+constexpr Duration kLeasingOfWorker = 5ms;
 constexpr Duration kLeastPrimaryWork = 100ms;
 constexpr Duration kHalfLeasedWork = 200ms;
 
@@ -47,6 +52,12 @@ void JobLed::count(const NodeId& worker, const Member& member, int sign) {
   if (worker == context_.self) return;
   others_here_ += static_cast<std::uint32_t>(sign);
   if (member.asked) askers_ += static_cast<std::uint32_t>(sign);
+}
+
+Duration JobLed::longest_primary() const {
+  const Duration most = context_.config.lease / 2;
+  if (manifest_->quorum == 1) return most;
+  return std::min(most, std::max<Duration>(kUnverifiedWork, kLeasingOfWorker * others_here_));
 }
 
 // Enough workers besides the leader that it never needs to verify in its own job.
@@ -82,9 +93,8 @@ JobLed::Pick JobLed::pick_fresh(const NodeId& worker, const Member& member) {
   std::uint64_t budget = kProbeUnitsPerThread * member.threads;
   const std::uint64_t fair = units_.fresh_units() * member.threads / (2 * threads_here()) + 1;
   if (unit_ns_of(member) != 0) {
-    budget = std::clamp(fair, units_for(member, kLeastPrimaryWork),
-                        std::max(units_for(member, context_.config.lease / 2),
-                                 units_for(member, kLeastPrimaryWork)));
+    const std::uint64_t least = units_for(member, kLeastPrimaryWork);
+    budget = std::clamp(fair, least, std::max(units_for(member, longest_primary()), least));
   } else {
     budget = std::min(budget, fair);
   }

@@ -111,6 +111,20 @@ TEST(Peer, ThreeWorkersShareAndTheLeaderVerifiesNothing) {
   for (std::size_t n = 1; n <= 3; ++n) EXPECT_GT(pool.computed[n].size(), 500u) << n;
 }
 
+TEST(Peer, ResultsOfALongJobAreVerifiedWithinSeconds) {
+  Pool pool(3);
+  pool.unit_takes = 100ms;
+  pool.submit(1, pool.manifest(30'000, 2));
+  // 15 s of work for each.
+  for (int round = 0; round < 150; ++round) {
+    for (std::size_t n = 1; n <= 3; ++n) pool.compute(n, honest);
+  }
+  const std::size_t computed =
+      pool.computed[1].size() + pool.computed[2].size() + pool.computed[3].size();
+  ASSERT_GE(computed, 450U);
+  EXPECT_GE(pool.peer(1).jobs_led().front().verified, computed / 4) << computed;
+}
+
 TEST(Peer, AWorkerOnWhichEverythingFailsRestsAndSaysWhy) {
   Pool pool(4);
   const JobId job = pool.submit(1, pool.manifest(3000, 2));
