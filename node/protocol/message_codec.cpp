@@ -63,9 +63,9 @@ Bytes finish_in_place(Arena& arena, Bytes out) {
   if (segments.size() != 1 || segments[0].begin() != in_place) return copy_out(arena);
   // The table of a frame with one segment: the number of segments less one, and its size in words.
   const auto words = static_cast<std::uint32_t>(segments[0].size());
-  for (int i = 0; i < 4; ++i) {
-    out[static_cast<std::size_t>(i)] = 0;
-    out[static_cast<std::size_t>(4 + i)] = static_cast<std::uint8_t>(words >> (8 * i));
+  for (std::size_t i = 0; i < 4; ++i) {
+    out[i] = 0;
+    out[4 + i] = static_cast<std::uint8_t>(words >> (8 * i));
   }
   out.resize((1 + std::size_t{words}) * sizeof(capnp::word));
   return out;

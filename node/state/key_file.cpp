@@ -188,15 +188,15 @@ Result<void, StateError> store_key(const fs::path& file, const KeyPair& key) {
 
 Result<LoadedKey, StateError> load_or_create_key(const fs::path& file) {
   auto there = load_key(file);
-  if (there) return LoadedKey{std::move(*there), false};
+  if (there) return LoadedKey{*there, false};
   if (there.error().fault != StateFault::kMissing) return tl::unexpected(there.error());
   KeyPair key = new_key();
   auto stored = store_key(file, key);
-  if (stored) return LoadedKey{std::move(key), true};
+  if (stored) return LoadedKey{key, true};
   if (stored.error().fault != StateFault::kExists) return tl::unexpected(stored.error());
   there = load_key(file);  // another process was quicker
   if (!there) return tl::unexpected(there.error());
-  return LoadedKey{std::move(*there), false};
+  return LoadedKey{*there, false};
 }
 
 Result<std::string, StateError> read_text_file(const fs::path& file, std::size_t bytes_max) {

@@ -72,6 +72,7 @@ std::optional<pid_t> start(const Supervised& supervised, const sigset_t& signals
   std::vector<std::string> texts{supervised.program.string()};
   texts.insert(texts.end(), supervised.arguments.begin(), supervised.arguments.end());
   std::vector<char*> arguments;
+  arguments.reserve(texts.size() + 1);
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
   const pid_t parent = getpid();

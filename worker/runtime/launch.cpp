@@ -132,7 +132,8 @@ void finish(Prepared& p, std::vector<std::string> arguments) {
   p.environment.push_back("GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2");
   p.environment.push_back("LC_ALL=C");
   if (kSanitized) {
-    for (const char* name : {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"}) {
+    // Not TSAN_OPTIONS: they name a file, which an executor does not see, and it ends of that.
+    for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"}) {
       if (const char* value = std::getenv(name)) {
         p.environment.push_back(std::string(name) + "=" + value);
       }

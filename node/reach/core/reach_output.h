@@ -19,7 +19,9 @@ struct ReachOutput {
   std::vector<ReachEvent> events;
   std::vector<ReachAction> actions;
 
-  void send(const NodeId& to, Message message) { actions.emplace_back(Send{to, encode(message)}); }
+  void send(const NodeId& to, const Message& message) {
+    actions.emplace_back(Send{to, encode(message)});
+  }
 };
 
 // A connection. Circuits are not among these: nothing is arranged over them.
