@@ -115,6 +115,7 @@ class Keeper {
   const Herd& herd_;
   const bool whole_namespace_;
   bool ended_ = false;
+  bool frozen_ = false;  // by the worker
   bool control_open_ = true;
   bool seal_open_ = true;
   bool out_of_memory_ = false;
@@ -125,8 +126,13 @@ class Keeper {
 
 void Keeper::reap() {
   int status = 0;
-  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
     if (pid != herd_.main) continue;
+    if (WIFSTOPPED(status)) {
+      // By one that it runs: it could no longer end that one when its time is over.
+      if (!frozen_) ::kill(herd_.main, SIGCONT);
+      continue;
+    }
     ended_ = true;
     status_ = status;
   }
@@ -206,9 +212,11 @@ void Keeper::take_order() {
   }
   switch (static_cast<HerdOrder>(order)) {
     case HerdOrder::kFreeze:
+      frozen_ = true;
       signal_all(SIGSTOP);
       return tell(HerdNews::Kind::kFrozen, 0);
     case HerdOrder::kThaw:
+      frozen_ = false;
       signal_all(SIGCONT);
       return tell(HerdNews::Kind::kThawed, 0);
     case HerdOrder::kUsage:

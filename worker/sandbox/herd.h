@@ -39,9 +39,10 @@ struct Herd {
   std::function<bool()> seal;
 };
 
-// Until the program has ended: reaps orphans, takes orders, watches the memory. As the first
-// process of a process namespace it commands all others in it, else the program's process group.
-// All signals must be blocked. Returns the news of the end, which the worker has got as well.
+// Until the program has ended: reaps orphans, takes orders, watches the memory, and lets nobody but
+// the worker stop the program. As the first process of a process namespace it commands all others
+// in it, else the program's process group. All signals must be blocked. Returns the news of the
+// end, which the worker has got as well.
 HerdNews keep_herd(const Herd& herd);
 
 // Ends the calling process the way that another has ended.

@@ -300,6 +300,12 @@ int main(int argc, char** argv) {
       {"addresses", addresses},
       {"stay-oneself",
        [](const Words&) { return ::setuid(::getuid()) == 0 && ::setgid(::getgid()) == 0 ? 0 : 1; }},
+      {"stop",
+       [](const Words&) {
+         ::raise(SIGSTOP);
+         say("goes on");
+         return 0;
+       }},
       {"die", die},
       {"return", [](const Words& words) { return std::atoi(words.at(0).c_str()); }},
   };

@@ -478,6 +478,12 @@ TEST_P(Sandbox, FreezesAndThawsAllOfIt) {
   EXPECT_TRUE(comes_true([&] { return state() != "T"; }));
 }
 
+TEST_P(Sandbox, NobodyButTheWorkerStopsIt) {
+  const auto outcome = attack({"stop"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("goes on"));
+}
+
 TEST_P(Sandbox, SaysWhyAProgramCannotBeRun) {
   policy_.program = (folder_ / "nothing").string();
   policy_.arguments.clear();
