@@ -180,15 +180,15 @@ void judge_sandbox(Diagnosis& diagnosis, const std::vector<std::string>& layers)
   const bool full = !missing.contains("namespaces");
   std::string so;
   if (missing.contains("seccomp") || (!full && missing.contains("landlock"))) {
-    so = "no units at all: it would be without a lock on files or on system calls";
+    so = "nothing: strangers' code would be without a lock on files or on system calls";
   } else if (!full) {
     so = "WebAssembly and the kernels that ship with Shoal alone, by Landlock and seccomp; no "
          "native programs and no programs";
   } else if (missing.contains("proc")) {
     so = "all kinds; but programs find an empty /proc, and no /dev/stdin, /dev/stdout, /dev/stderr";
   }
-  if (so.empty()) return diagnosis.add(Level::kGood, "a worker here takes", "all kinds of units");
-  diagnosis.add(Level::kDoubtful, "a worker here takes", so + " (docs/sandbox.md)");
+  if (so.empty()) return diagnosis.add(Level::kGood, "sandbox: good for", "all kinds of units");
+  diagnosis.add(Level::kDoubtful, "sandbox: good for", so + " (docs/sandbox.md)");
 }
 
 void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,
