@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "node/state/clock.h"
@@ -86,27 +87,6 @@ void look_at_folders(Diagnosis& diagnosis) {
                   "the state folder cannot be written: mend that, or set XDG_STATE_HOME", kError);
 }
 
-void look_at_machine(Diagnosis& diagnosis) {
-  const std::vector<std::string> layers = sandbox_layers(program_folder() / "shoal-sandbox");
-  if (layers.empty()) {
-    return diagnosis.add(Level::kDoubtful, "sandbox", "shoal-sandbox cannot be run");
-  }
-  for (const std::string& line : layers) {
-    const std::size_t colon = std::min(line.find(": "), line.size());
-    const std::string value = line.substr(std::min(colon + 2, line.size()));
-    const bool works = value == "yes" || (!value.empty() && value != "0" &&
-                                          value.find_first_not_of("0123456789") == value.npos);
-    const bool namespaces = line.starts_with("namespaces");
-    // Nothing needs it, and a service may have what this process has not.
-    const Level missing = line.starts_with("cgroup") ? Level::kFact : Level::kDoubtful;
-    diagnosis.add(works ? Level::kGood : missing, "sandbox: " + line.substr(0, colon),
-                  works || !namespaces ? value
-                                       : value +
-                                             "; a worker here takes no native programs and no "
-                                             "programs (docs/sandbox.md)");
-  }
-}
-
 std::size_t look_at_doors(Diagnosis& diagnosis, const Ticket& ticket) {
   std::size_t listening = 0;
   for (const Ticket::Door& door : ticket.doors) {
@@ -143,7 +123,7 @@ Outcome run_doctor(const Settings& settings) {
   Diagnosis diagnosis;
   look_at_programs(diagnosis);
   look_at_folders(diagnosis);
-  look_at_machine(diagnosis);
+  judge_sandbox(diagnosis, sandbox_layers(program_folder() / "shoal-sandbox"));
   if (const auto ticket = ticket_of(settings)) {
     diagnosis.add(Level::kGood, "ticket",
                   "pool '" + ticket->name + "' (" + short_hex(ticket->pool) + "), " +
@@ -179,6 +159,36 @@ void Diagnosis::blame(std::string what, std::string text, const std::string& adv
   if (!reason.empty()) return;
   reason = advice;
   exit_code = code;
+}
+
+void judge_sandbox(Diagnosis& diagnosis, const std::vector<std::string>& layers) {
+  if (layers.empty()) {
+    return diagnosis.add(Level::kDoubtful, "sandbox", "shoal-sandbox cannot be run");
+  }
+  std::set<std::string> missing;
+  for (const std::string& line : layers) {
+    const std::string layer = line.substr(0, line.find(": "));
+    const std::string value = line.substr(std::min(layer.size() + 2, line.size()));
+    const bool works = value == "yes" || (!value.empty() && value != "0" &&
+                                          value.find_first_not_of("0123456789") == value.npos);
+    if (!works) missing.insert(layer);
+    // Nothing needs it, and a service may have what this process has not.
+    const Level lack = layer == "cgroup" ? Level::kFact : Level::kDoubtful;
+    diagnosis.add(works ? Level::kGood : lack, "sandbox: " + layer,
+                  value == "0" ? "not in this kernel, or forbidden here" : value);
+  }
+  const bool full = !missing.contains("namespaces");
+  std::string so;
+  if (missing.contains("seccomp") || (!full && missing.contains("landlock"))) {
+    so = "nothing: strangers' code would be without a lock on files or on system calls";
+  } else if (!full) {
+    so = "WebAssembly and the kernels that ship with Shoal alone, by Landlock and seccomp; no "
+         "native programs and no programs";
+  } else if (missing.contains("proc")) {
+    so = "all kinds; but programs find an empty /proc, and no /dev/stdin, /dev/stdout, /dev/stderr";
+  }
+  if (so.empty()) return diagnosis.add(Level::kGood, "sandbox: good for", "all kinds of units");
+  diagnosis.add(Level::kDoubtful, "sandbox: good for", so + " (docs/sandbox.md)");
 }
 
 void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,

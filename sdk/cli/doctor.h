@@ -30,6 +30,8 @@ struct Diagnosis {
   void blame(std::string what, std::string text, const std::string& advice, int exit_code);
 };
 
+// The lines of `shoal-sandbox --probe`, and what follows from them for a worker of this machine.
+void judge_sandbox(Diagnosis& diagnosis, const std::vector<std::string>& layers);
 // What the pool has answered. `listening`: how many of the doors accept connections at all.
 void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,
                 std::size_t listening, UnixMs now);

@@ -270,6 +270,10 @@ Outcome run_submit(Wish wish, const Settings& settings) {
     }
     if (!wish.task.empty()) {
       if (wish.task.front().starts_with('-')) return no_such_flag(wish.task.front());
+      if (wish.task.front().ends_with(".wasm")) {
+        return fail(kUsage, "A module comes before the flags: shoal submit " + wish.task.front() +
+                                " ...; or --module names it.");
+      }
       const ProgramWish& said = wish.program;
       if (!said.any() && !said.any_limit() && said.lines_file.empty()) {
         return run_task(wish, settings);

@@ -311,7 +311,9 @@ void Submitter::Impl::refuse_unknown_kernel(const JobId& id, const OpenJob& job)
   }
   std::string what = "No worker of the pool knows the kernel '" + job.manifest.kernel + "'.";
   if (offered.empty()) {
-    what += " They offer none: is shoal-executor installed beside shoal-worker there?";
+    what +=
+        " They offer none: either shoal-executor is not installed beside shoal-worker there, or "
+        "their sandbox lacks a layer (their logs say so, and 'shoal doctor' on those machines).";
   } else {
     what += " They offer:";
     for (const std::string& name : offered) what += (name == *offered.begin() ? " " : ", ") + name;

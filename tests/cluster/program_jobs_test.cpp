@@ -165,6 +165,8 @@ TEST_F(ProgramJobs, SayWhatIsMissing) {
   EXPECT_THAT(shoal({"submit", "--input", "nowhere", "--", "true"}).err,
               HasSubstr("there is no such file"));
   EXPECT_THAT(shoal({"submit", "--array", "1-3", "echo", "{}"}).err, HasSubstr("Put -- before"));
+  EXPECT_THAT(shoal({"submit", "--timeout", "9", "x.wasm", "--units", "3"}).err,
+              HasSubstr("A module comes before the flags"));
   EXPECT_THAT(shoal({"submit", "--array", "1-3", "--", "echo", "{nonsense}"}).err,
               HasSubstr("nothing for {nonsense}"));
   EXPECT_THAT(shoal({"submit", "--", "./not-here"}).err, HasSubstr("no such program"));

@@ -35,7 +35,7 @@ struct Sockets {
 };
 
 [[noreturn]] void give_up(const std::string& why, int status) {
-  std::fprintf(stderr, "shoal-sandbox: %s\n", why.c_str());
+  std::fprintf(stderr, "%s%s\n", kComplaint, why.c_str());
   ::_exit(status);
 }
 
@@ -169,11 +169,18 @@ void close_all(const OpenedFiles& opened) {
   if (::poll(&outer, 1, 0) != 0) ::_exit(kNoSandbox);
   // Or the program could look into this process: it is the same user.
   must(::prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
+  // Containers hide parts of theirs, and then the kernel gives out no new one.
+  const int proc_outside = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   auto root = build_root(policy, opened);
   if (!root) give_up(root.error(), kNoSandbox);
   close_all(opened);
 
   Herd herd;
+  herd.proc_fd = proc_outside;
+  if (root->proc) {
+    ::close(proc_outside);
+    herd.proc_fd = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  }
   Sockets seal;
   if (policy.kind == SandboxKind::kWasm) {
     seal = make_sockets();

@@ -4,6 +4,9 @@
 
 namespace shoal {
 
+// What the sentences begin with that it writes to stderr where it fails.
+inline constexpr char kComplaint[] = "shoal-sandbox: ";
+
 // Runs the policy's program inside its sandbox, and ends the way that it ends. For a process of one
 // thread, whose descriptors 0 to 4 are the program's. Where the sandbox cannot be made, says why on
 // stderr and ends with status 126; where the program cannot be executed, with 127.

@@ -15,8 +15,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace shoal {
 namespace {
@@ -32,13 +34,16 @@ constexpr std::uint64_t kTakenPerMs = 8 << 20;
 constexpr std::uint64_t kSocketBytes = 320 << 10;
 constexpr std::uint64_t kSocketsFew = 64;
 
-std::string read_small_file(int folder, const std::string& path) {
+std::string read_file(int folder, const std::string& path) {
+  std::string text;
   const int fd = ::openat(folder, path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  std::array<char, 4096> text{};
-  const ssize_t got = ::read(fd, text.data(), text.size());
+  if (fd < 0) return text;
+  std::array<char, 4096> part{};
+  for (ssize_t got = 0; (got = ::read(fd, part.data(), part.size())) > 0;) {
+    text.append(part.data(), static_cast<std::size_t>(got));
+  }
   ::close(fd);
-  return got > 0 ? std::string(text.data(), static_cast<std::size_t>(got)) : std::string();
+  return text;
 }
 
 // The bytes after "name:" in a file of lines like "Pss_Anon:  12 kB".
@@ -48,13 +53,49 @@ std::uint64_t kib_field(const std::string& text, const char* name) {
   return std::strtoull(text.c_str() + at + std::strlen(name) + 2, nullptr, 10) * 1024;
 }
 
+std::vector<std::string> names_in(int folder, const std::string& path) {
+  std::vector<std::string> names;
+  const int fd = ::openat(folder, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* list = fd >= 0 ? ::fdopendir(fd) : nullptr;
+  if (list == nullptr) return names;
+  while (const dirent* entry = ::readdir(list)) {
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  ::closedir(list);
+  return names;
+}
+
+// All processes below this one, as this /proc calls them: in that of their own namespace all that
+// there are. Elsewhere they are found by their parents: whoever loses its own becomes a child of
+// the namespace's first process, which is this one.
+std::vector<std::string> descendants_of_self(int proc) {
+  std::array<char, 32> self{};
+  if (::readlinkat(proc, "self", self.data(), self.size() - 1) <= 0) return {};
+  std::vector<std::string> found{self.data()};
+  if (found[0] == "1") {
+    found = names_in(proc, ".");
+    std::erase_if(found, [](const std::string& name) {
+      return name == "1" || name.find_first_not_of("0123456789") != std::string::npos;
+    });
+    return found;
+  }
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::string threads = found[i] + "/task";
+    for (const std::string& thread : names_in(proc, threads)) {
+      std::istringstream children(read_file(proc, threads + "/" + thread + "/children"));
+      for (std::string child; children >> child;) found.push_back(child);
+    }
+  }
+  found.erase(found.begin());
+  return found;
+}
+
 class Keeper {
  public:
   explicit Keeper(const Herd& herd)
       : herd_(herd),
         // With more than itself in it: a signal to "all" would reach the user's whole session.
-        whole_namespace_(::getpid() == 1),
-        proc_(whole_namespace_ ? ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1) {}
+        whole_namespace_(::getpid() == 1) {}
 
   HerdNews run();
 
@@ -66,14 +107,15 @@ class Keeper {
   void measure();
   int next_measure_ms() const;
   std::uint64_t memory_of_all(bool exactly) const;
+  std::uint64_t memory_of(const std::string& process, bool exactly) const;
   std::uint64_t memory_of_sockets() const;
   std::uint64_t cpu_ns() const;
   void tell(HerdNews::Kind kind, std::uint64_t memory) const;
 
   const Herd& herd_;
   const bool whole_namespace_;
-  const int proc_;
   bool ended_ = false;
+  bool frozen_ = false;  // by the worker
   bool control_open_ = true;
   bool seal_open_ = true;
   bool out_of_memory_ = false;
@@ -84,38 +126,42 @@ class Keeper {
 
 void Keeper::reap() {
   int status = 0;
-  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
     if (pid != herd_.main) continue;
+    if (WIFSTOPPED(status)) {
+      // By one that it runs: it could no longer end that one when its time is over.
+      if (!frozen_) ::kill(herd_.main, SIGCONT);
+      continue;
+    }
     ended_ = true;
     status_ = status;
   }
 }
 
-std::uint64_t Keeper::memory_of_all(bool exactly) const {
-  if (proc_ < 0) return 0;
-  const int copy = ::openat(proc_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* list = copy >= 0 ? ::fdopendir(copy) : nullptr;
-  if (list == nullptr) return 0;
-  std::uint64_t bytes = 0;
-  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  while (const dirent* entry = ::readdir(list)) {
-    const std::string name = entry->d_name;
-    if (name.find_first_not_of("0123456789") != std::string::npos || name == "1") continue;
-    if (exactly) {
-      const std::string shares = read_small_file(proc_, name + "/smaps_rollup");
-      bytes += kib_field(shares, "Pss_Anon") + kib_field(shares, "Pss_Shmem");
-    } else {
-      const std::string pages = read_small_file(proc_, name + "/statm");
-      const std::size_t space = pages.find(' ');
-      if (space != std::string::npos) bytes += std::strtoull(&pages[space], nullptr, 10) * page;
-    }
+std::uint64_t Keeper::memory_of(const std::string& process, bool exactly) const {
+  if (exactly) {
+    const std::string shares = read_file(herd_.proc_fd, process + "/smaps_rollup");
+    if (!shares.empty()) return kib_field(shares, "Pss_Anon") + kib_field(shares, "Pss_Shmem");
+    // It has forbidden others to look into it (PR_SET_DUMPABLE): then all that is resident counts.
   }
-  ::closedir(list);
-  return bytes + memory_of_sockets();
+  const std::string pages = read_file(herd_.proc_fd, process + "/statm");
+  const std::size_t space = pages.find(' ');
+  if (space == std::string::npos) return 0;
+  return std::strtoull(&pages[space], nullptr, 10) *
+         static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t Keeper::memory_of_all(bool exactly) const {
+  if (herd_.proc_fd < 0) return 0;
+  std::uint64_t bytes = memory_of_sockets();
+  for (const std::string& process : descendants_of_self(herd_.proc_fd)) {
+    bytes += memory_of(process, exactly);
+  }
+  return bytes;
 }
 
 std::uint64_t Keeper::memory_of_sockets() const {
-  const std::string text = read_small_file(proc_, "self/net/sockstat");
+  const std::string text = read_file(herd_.proc_fd, "self/net/sockstat");
   constexpr std::string_view begin = "sockets: used ";
   if (!text.starts_with(begin)) return 0;
   const std::uint64_t sockets = std::strtoull(text.c_str() + begin.size(), nullptr, 10);
@@ -166,9 +212,11 @@ void Keeper::take_order() {
   }
   switch (static_cast<HerdOrder>(order)) {
     case HerdOrder::kFreeze:
+      frozen_ = true;
       signal_all(SIGSTOP);
       return tell(HerdNews::Kind::kFrozen, 0);
     case HerdOrder::kThaw:
+      frozen_ = false;
       signal_all(SIGCONT);
       return tell(HerdNews::Kind::kThawed, 0);
     case HerdOrder::kUsage:
@@ -189,7 +237,7 @@ HerdNews Keeper::run() {
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-  const bool measured = proc_ >= 0 && herd_.memory_bytes != 0;
+  const bool measured = herd_.proc_fd >= 0 && herd_.memory_bytes != 0;
   reap();
   while (!ended_) {
     std::array<pollfd, 3> watched{{{signals, POLLIN, 0},
@@ -212,7 +260,6 @@ HerdNews Keeper::run() {
   most_ = std::max(most_, static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
   tell(HerdNews::Kind::kEnded, most_);
   ::close(signals);
-  if (proc_ >= 0) ::close(proc_);
   return {HerdNews::Kind::kEnded, out_of_memory_, status_, most_, cpu_ns()};
 }
 

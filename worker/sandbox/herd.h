@@ -31,14 +31,18 @@ static_assert(std::is_trivially_copyable_v<HerdNews>);
 struct Herd {
   pid_t main = -1;                 // the program; leads a process group
   std::uint64_t memory_bytes = 0;  // that they may have together; 0: no limit
-  int control_fd = -1;             // -1: there is nobody to take orders from
-  int seal_fd = -1;                // on which the program asks for `seal`, once; -1: it does not
+  // A /proc that shows them, to measure them by: that of their own namespace, or, where that could
+  // not be mounted, the one outside. -1: they are not measured.
+  int proc_fd = -1;
+  int control_fd = -1;  // -1: there is nobody to take orders from
+  int seal_fd = -1;     // on which the program asks for `seal`, once; -1: it does not
   std::function<bool()> seal;
 };
 
-// Until the program has ended: reaps orphans, takes orders, watches the memory. As the first
-// process of a process namespace it commands all others in it, else the program's process group.
-// All signals must be blocked. Returns the news of the end, which the worker has got as well.
+// Until the program has ended: reaps orphans, takes orders, watches the memory, and lets nobody but
+// the worker stop the program. As the first process of a process namespace it commands all others
+// in it, else the program's process group. All signals must be blocked. Returns the news of the
+// end, which the worker has got as well.
 HerdNews keep_herd(const Herd& herd);
 
 // Ends the calling process the way that another has ended.

@@ -37,7 +37,8 @@ Step stop_being_root() {
   if (!is_root_of_the_system()) return {};
   if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
       ::setresuid(kNobody, kNobody, kNobody) != 0) {
-    return step_failed("root cannot become nobody");
+    return step_failed(
+        "root cannot become nobody here; a worker of an ordinary user has no need to");
   }
   // Or /proc/self would still be root's, and the maps of users could not be written.
   if (::prctl(PR_SET_DUMPABLE, 1) != 0) return step_failed("PR_SET_DUMPABLE");
@@ -50,7 +51,7 @@ Step enter_namespaces() {
   const int wanted =
       CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
   if (::unshare(wanted | CLONE_NEWCGROUP) != 0 && ::unshare(wanted) != 0) {
-    return step_failed("no namespaces");
+    return step_failed("making them");
   }
   const std::string inside = std::to_string(kSandboxUser);
   if (auto done = write_file("/proc/self/setgroups", "deny"); !done) return done;

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 
 #include "worker/sandbox/cgroup.h"
@@ -55,10 +56,27 @@ Result<std::string, std::string> run_inside(const std::string& program) {
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (text.starts_with(kComplaint)) text.erase(0, sizeof kComplaint - 1);
   if (!text.starts_with(kInside)) {
     return tl::unexpected(text.empty() ? "the sandbox died" : text);
   }
   return text;
+}
+
+// The first line of a small file; empty where there is none.
+std::string first_line(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+bool has_filter(const std::string& proc) {
+  std::ifstream in(proc + "/self/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line == "Seccomp:\t2") return true;
+  }
+  return false;
 }
 
 std::string seccomp_fault() {
@@ -74,6 +92,26 @@ std::string look_around() {
   return std::string(kInside) + (proc ? " with /proc" : " without /proc");
 }
 
+std::string what_forbids_namespaces(const std::string& proc) {
+  const std::string kernel = proc + "/sys/kernel/";
+  if (first_line(proc + "/sys/user/max_user_namespaces") == "0") {
+    return "user.max_user_namespaces is 0; root allows them by 'sysctl "
+           "user.max_user_namespaces=10000'";
+  }
+  if (first_line(kernel + "unprivileged_userns_clone") == "0") {
+    return "root allows them by 'sysctl kernel.unprivileged_userns_clone=1'";
+  }
+  if (first_line(kernel + "apparmor_restrict_unprivileged_userns") == "1") {
+    return "root allows them by 'sysctl kernel.apparmor_restrict_unprivileged_userns=0', or by an "
+           "AppArmor profile for shoal-sandbox";
+  }
+  if (has_filter(proc)) {
+    return "a seccomp filter is around this process, as around a container's; those who start it "
+           "can leave it out, as by 'docker run --security-opt seccomp=unconfined'";
+  }
+  return {};
+}
+
 SandboxReport probe_sandbox(const std::string& program) {
   SandboxReport report;
   report.landlock_version = landlock_version();
@@ -82,9 +120,11 @@ SandboxReport probe_sandbox(const std::string& program) {
   const auto inside = run_inside(program);
   if (!inside) {
     report.namespaces = inside.error();
+    const std::string remedy = what_forbids_namespaces("/proc");
+    if (!remedy.empty()) report.namespaces += " (" + remedy + ")";
     report.proc = "there are no namespaces";
   } else if (*inside != std::string(kInside) + " with /proc") {
-    report.proc = "it may not be mounted here";
+    report.proc = "it may not be mounted here, as where a container hides a part of its own";
   }
   return report;
 }

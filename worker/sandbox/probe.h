@@ -21,6 +21,10 @@ struct SandboxReport {
 // Forks and waits: for a process of one thread.
 SandboxReport probe_sandbox(const std::string& program);
 
+// What of the machine's settings forbids user namespaces, and what would allow them; empty where
+// nothing is known to. `proc` is /proc, or a folder like it.
+std::string what_forbids_namespaces(const std::string& proc);
+
 // What it says to its inner self, and what that answers with on stdout.
 inline constexpr char kLookAround[] = "--look-around";
 std::string look_around();

@@ -47,6 +47,28 @@ TEST(DoctorTest, ACoordinatorThatIsAwayAndOneOfAnotherPoolAreToldApart) {
   EXPECT_THAT(last_line(other), HasSubstr("another pool"));
 }
 
+std::string taken_with(const std::vector<std::string>& layers) {
+  Diagnosis diagnosis;
+  judge_sandbox(diagnosis, layers);
+  EXPECT_EQ(diagnosis.findings.back().what, "sandbox: good for");
+  return diagnosis.findings.back().text;
+}
+
+TEST(DoctorTest, WhatAWorkerTakesFollowsFromTheLayersOfItsSandbox) {
+  const std::string none = "namespaces: making them: Operation not permitted";
+  EXPECT_EQ(taken_with({"namespaces: yes", "proc: yes", "seccomp: yes", "landlock: 4"}),
+            "all kinds of units");
+  EXPECT_EQ(taken_with({"namespaces: yes", "proc: yes", "seccomp: yes", "landlock: 0"}),
+            "all kinds of units");
+  EXPECT_THAT(taken_with({"namespaces: yes", "proc: it may not", "seccomp: yes", "landlock: 4"}),
+              AllOf(HasSubstr("all kinds"), HasSubstr("/dev/stdin")));
+  EXPECT_THAT(taken_with({none, "proc: no", "seccomp: yes", "landlock: 1"}),
+              AllOf(HasSubstr("WebAssembly"), HasSubstr("no programs")));
+  EXPECT_THAT(taken_with({none, "proc: no", "seccomp: yes", "landlock: 0"}), HasSubstr("nothing"));
+  EXPECT_THAT(taken_with({"namespaces: yes", "proc: yes", "seccomp: no", "landlock: 4"}),
+              HasSubstr("nothing"));
+}
+
 TEST(DoctorTest, MissingWorkersAndAWrongClockAreToldApart) {
   Diagnosis none;
   judge_pool(none, pool_of(0), 1, 1, kNow);

@@ -131,8 +131,10 @@ int fill_memory(const Words& words) {
   return stopped(0);
 }
 
-// Each within the limit of one process, all together far above it.
+// Each within the limit of one process, all together far above it; "hidden": from whoever wants to
+// know how much it is.
 int fill_memory_together(const Words& words) {
+  if (words.back() == "hidden") ::prctl(PR_SET_DUMPABLE, 0);
   const auto each = std::strtoull(words.at(0).c_str(), nullptr, 10);
   for (int i = 0; i < 16; ++i) {
     if (::fork() != 0) continue;
@@ -298,6 +300,12 @@ int main(int argc, char** argv) {
       {"addresses", addresses},
       {"stay-oneself",
        [](const Words&) { return ::setuid(::getuid()) == 0 && ::setgid(::getgid()) == 0 ? 0 : 1; }},
+      {"stop",
+       [](const Words&) {
+         ::raise(SIGSTOP);
+         say("goes on");
+         return 0;
+       }},
       {"die", die},
       {"return", [](const Words& words) { return std::atoi(words.at(0).c_str()); }},
   };

@@ -6,7 +6,9 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -29,6 +31,7 @@
 #include "worker/sandbox/herd.h"
 #include "worker/sandbox/policy.h"
 #include "worker/sandbox/root.h"
+#include "worker/sandbox/steps.h"
 
 namespace shoal {
 namespace {
@@ -56,7 +59,9 @@ struct Outcome {
 // One sandbox that runs; killed at the end.
 class Sandboxed {
  public:
-  Sandboxed(SandboxPolicy policy, User user) {
+  // `surroundings` are made in the child, before it gives up any rights.
+  Sandboxed(
+      SandboxPolicy policy, User user, const std::function<void()>& surroundings = [] {}) {
     std::array<int, 2> out{}, control{};
     if (::pipe2(out.data(), O_CLOEXEC) != 0) std::abort();
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control.data()) != 0) std::abort();
@@ -74,6 +79,7 @@ class Sandboxed {
       ::close(control[1]);
       return;
     }
+    surroundings();
     if (user == User::kOrdinary && ::geteuid() == 0 &&
         (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
          ::setresuid(kNobody, kNobody, kNobody) != 0)) {
@@ -145,6 +151,17 @@ class Sandboxed {
   int control_ = -1;
 };
 
+// As containers do: then the kernel gives out no new /proc below.
+void hide_a_part_of_proc() {
+  const bool root = ::geteuid() == 0;
+  const std::string user = std::to_string(::geteuid());
+  bool done = ::unshare(root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) == 0;
+  if (!root) done = done && write_file("/proc/self/uid_map", user + " " + user + " 1");
+  done = done && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("/dev/null", "/proc/version", nullptr, MS_BIND, nullptr) == 0;
+  if (!done) ::_exit(97);
+}
+
 bool comes_true(const std::function<bool()>& holds) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
   while (!holds()) {
@@ -187,7 +204,7 @@ class Sandbox : public ::testing::TestWithParam<User> {
   }
   Outcome attack(std::vector<std::string> words) {
     policy_.arguments = std::move(words);
-    return Sandboxed(policy_, GetParam()).outcome();
+    return Sandboxed(policy_, GetParam(), surroundings_).outcome();
   }
   static void expect_clean_end(const Outcome& outcome) {
     EXPECT_TRUE(WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == 0) << outcome.status;
@@ -196,6 +213,7 @@ class Sandbox : public ::testing::TestWithParam<User> {
 
   fs::path folder_;
   SandboxPolicy policy_;
+  std::function<void()> surroundings_ = [] {};
 };
 
 INSTANTIATE_TEST_SUITE_P(Users, Sandbox, ::testing::Values(User::kRoot, User::kOrdinary),
@@ -312,6 +330,22 @@ TEST_P(Sandbox, ManyProcessesHaveNoMoreMemoryThanOne) {
   ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
   EXPECT_EQ(WTERMSIG(outcome.status), SIGKILL);
   EXPECT_TRUE(outcome.news.out_of_memory);
+}
+
+TEST_P(Sandbox, MemoryThatNobodyMayLookIntoCountsToo) {
+  const auto outcome = attack({"fill-memory-together", std::to_string(64 * kMiB), "hidden"});
+  ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+  EXPECT_TRUE(outcome.news.out_of_memory);
+}
+
+TEST_P(Sandbox, MemoryCountsWhereThereIsNoProcToo) {
+  surroundings_ = hide_a_part_of_proc;
+  EXPECT_THAT(attack({"read", "/proc/self/status"}).lines, ElementsAre("ENOENT"));
+  for (const char* how : {"seen", "hidden"}) {
+    const auto outcome = attack({"fill-memory-together", std::to_string(64 * kMiB), how});
+    ASSERT_TRUE(WIFSIGNALED(outcome.status)) << outcome.status;
+    EXPECT_TRUE(outcome.news.out_of_memory) << how;
+  }
 }
 
 TEST_P(Sandbox, ThereIsNoMemoryThatNobodyCounts) {
@@ -442,6 +476,12 @@ TEST_P(Sandbox, FreezesAndThawsAllOfIt) {
   EXPECT_TRUE(comes_true([&] { return state() == "T"; }));
   EXPECT_EQ(sandbox.order(HerdOrder::kThaw).kind, HerdNews::Kind::kThawed);
   EXPECT_TRUE(comes_true([&] { return state() != "T"; }));
+}
+
+TEST_P(Sandbox, NobodyButTheWorkerStopsIt) {
+  const auto outcome = attack({"stop"});
+  expect_clean_end(outcome);
+  EXPECT_THAT(outcome.lines, ElementsAre("goes on"));
 }
 
 TEST_P(Sandbox, SaysWhyAProgramCannotBeRun) {
