@@ -163,7 +163,7 @@ Result<void, LedgerError> LedgerDatabase::set_up() {
                                   advice_for(LedgerFault::kTooNew, file_.string())});
   }
   if (auto done = run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-                      "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;");
+                      "PRAGMA wal_autocheckpoint = 1024; PRAGMA journal_size_limit = 67108864;");
       !done) {
     return done;
   }
