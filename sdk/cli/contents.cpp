@@ -10,6 +10,7 @@
 
 #include "node/content/core/content_text.h"
 #include "node/content/store/folder.h"
+#include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/fetch_bar.h"
