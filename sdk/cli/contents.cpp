@@ -120,13 +120,13 @@ Result<void, Failure> check_place(const ContentText& content, const fs::path& pl
   if (content.folder && fs::exists(fs::symlink_status(place, error))) {
     return fail(kUsage, place.string() + " is there already; name another place with -o.");
   }
-  const fs::file_status there = fs::status(place, error);
-  if (fs::is_directory(there)) {
+  if (fs::is_directory(place, error)) {
     return fail(kUsage, place.string() + " is a folder; name the file with -o.");
   }
-  // A device or a pipe would be replaced by the file.
+  // The file would take its place: of /dev/stdout, too.
+  const fs::file_status there = fs::symlink_status(place, error);
   if (fs::exists(there) && !fs::is_regular_file(there)) {
-    return fail(kUsage, place.string() + " is not a file; name one with -o.");
+    return fail(kUsage, place.string() + " is a link, a pipe or a device; name a file with -o.");
   }
   const fs::path named = place.has_filename() ? place : place.parent_path();
   const fs::path folder = fs::absolute(named, error).parent_path();

@@ -87,9 +87,11 @@ TEST_F(ContentTest, APlaceThatCannotBeWrittenIsRefusedBeforeAnythingIsFetched) {
   const std::string name = "file_" + std::string(64, 'a') + "_7";
   ASSERT_EQ(::mkfifo(place("pipe").c_str(), 0600), 0);
   fs::create_directory(place("folder"));
+  fs::create_symlink("pipe", place("link"));
   const std::pair<fs::path, std::string> wrong[] = {
       {place("nowhere/copy"), "There is no folder"},
-      {place("pipe"), "is not a file"},
+      {place("pipe"), "is a link, a pipe or a device"},
+      {place("link"), "is a link, a pipe or a device"},
       {place("folder"), "is a folder"},
   };
   for (const auto& [where, why] : wrong) {
