@@ -25,7 +25,7 @@ TEST(FetchText, IsNoLongerThanALineOfTheTerminal) {
   const ExchangeProgress progress{
       .bytes = 1000 * kMiB, .bytes_here = 500 * kMiB, .sources = 10, .linked = 64};
   const std::string figures = "500.0 MiB of 1000.0 MiB, 10 of 64 sources, 220.8 MiB/s, 0:02 left";
-  EXPECT_EQ(fetch_text(progress, kRate, 79), "[#####     ] " + figures);
+  EXPECT_EQ(fetch_text(progress, kRate, 79), "[#####      ] " + figures);
   EXPECT_EQ(fetch_text(progress, kRate, 70), figures) << "no room for a bar";
   EXPECT_EQ(fetch_text(progress, kRate, 40), figures.substr(0, 40));
 }
