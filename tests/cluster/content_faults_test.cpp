@@ -9,6 +9,7 @@
 #include <set>
 
 #include "node/content/core/content_text.h"
+#include "node/content/core/exchange_rules.h"
 #include "node/content/store/folder_listing.h"
 #include "tests/cluster/content_pool.h"
 #include "tests/cluster/holder.h"
@@ -165,9 +166,9 @@ TEST_F(ContentFaults, ADiskThatFillsUpInTheMiddleIsSaidAndNothingIsFetchedTwice)
   EXPECT_THAT(ended.err, ::testing::AnyOf(HasSubstr("space"), HasSubstr("full")));
   EXPECT_THAT(ended.err, HasSubstr("the same command goes on from there"));
   EXPECT_TRUE(read("copy") == bytes);
-  // Of 229 blocks some 150 found room; what was under way then is sent again. It is another session
-  // that asks the second time, so all that was sent is counted.
-  EXPECT_LE(seed.sent(), kLargeBlocks + limits::kContentWindowMax);
+  // Of 229 blocks some 150 found room; what was on its way to the disk then is sent again. It is
+  // another session that asks the second time, so all that was sent is counted.
+  EXPECT_LE(seed.sent(), kLargeBlocks + exchange_rules::kBlocksAhead);
 }
 
 // The bytes of a folder whose listing leads out of it, handed round as if it were one.
