@@ -19,9 +19,8 @@ void add_ticket(CLI::App& command, Chosen& chosen) {
       ->type_name("TICKET");
 }
 
-void add_timeout(CLI::App& command, Chosen& chosen) {
-  command.add_option("--timeout", chosen.flags.timeout, "Leave after so long; the job goes on")
-      ->type_name("SECONDS");
+void add_timeout(CLI::App& command, Chosen& chosen, const char* help) {
+  command.add_option("--timeout", chosen.flags.timeout, help)->type_name("SECONDS");
   command.add_flag("--no-progress", chosen.flags.no_progress, "No progress bar");
 }
 

@@ -22,7 +22,8 @@ struct Chosen {
 void add_common(CLI::App& command, Chosen& chosen);
 // For commands that go to a pool.
 void add_ticket(CLI::App& command, Chosen& chosen);
-void add_timeout(CLI::App& command, Chosen& chosen);
+void add_timeout(CLI::App& command, Chosen& chosen,
+                 const char* help = "Leave after so long; the job goes on");
 
 void add_pool(CLI::App& app, Chosen& chosen);
 void add_submit(CLI::App& app, Chosen& chosen);

@@ -1,4 +1,8 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -6,6 +10,8 @@
 
 #include "node/content/core/content_text.h"
 #include "node/content/store/folder.h"
+#include "node/protocol/hash.h"
+#include "node/protocol/limits.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/fetch_bar.h"
 #include "sdk/cli/own_worker.h"
@@ -90,7 +96,13 @@ Outcome run_put(const Asked& asked, const Settings& settings) {
   print(settings.json ? json_line(content_json(content)) : to_text(content));
   if (const auto written = flush_output(); !written) return tl::unexpected(written.error());
   store->reset();
-  return asked.serve ? serve(content, settings) : Outcome(kSuccess);
+  if (asked.serve) return serve(content, settings);
+  if (!settings.quiet) {
+    say("shoal: kept on this machine; the pool can fetch it while it is served: shoal put "
+        "--serve " +
+        asked.path);
+  }
+  return kSuccess;
 }
 
 // --- get ---
@@ -101,6 +113,45 @@ fs::path place_for(const ContentText& content, const std::string& output) {
 }
 
 enum class Stays : std::uint8_t { kInTheStore, kNowhereElse };
+
+// Looked at before anything is fetched: what would be in the way when it is put there.
+Result<void, Failure> check_place(const ContentText& content, const fs::path& place) {
+  std::error_code error;
+  if (content.folder && fs::exists(fs::symlink_status(place, error))) {
+    return fail(kUsage, place.string() + " is there already; name another place with -o.");
+  }
+  if (fs::is_directory(place, error)) {
+    return fail(kUsage, place.string() + " is a folder; name the file with -o.");
+  }
+  // The file would take its place: of /dev/stdout, too.
+  const fs::file_status there = fs::symlink_status(place, error);
+  if (fs::exists(there) && !fs::is_regular_file(there)) {
+    return fail(kUsage, place.string() + " is a link, a pipe or a device; name a file with -o.");
+  }
+  const fs::path named = place.has_filename() ? place : place.parent_path();
+  const fs::path folder = fs::absolute(named, error).parent_path();
+  if (!fs::is_directory(folder, error)) {
+    return fail(kUsage, "There is no folder " + folder.string() +
+                            "; make it, or name another place with -o.");
+  }
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    return fail(kError, "Nothing can be written in " + folder.string() + " (" +
+                            std::strerror(errno) + "); name another place with -o.");
+  }
+  return {};
+}
+
+// With what is here of it already, for whoever asks again.
+Failure with_what_is_kept(Failure failure, ContentStore& store, const ContentName& name) {
+  const ContentOpened opened = store.perform(OpenContent{name.id, name.length});
+  if (opened.blocks_held.empty()) return failure;
+  constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
+  const std::uint64_t bytes = std::min(opened.blocks_held.size() * kBlockBytes, name.length);
+  failure.what += "\nWhat has come is kept, " + bytes_text(static_cast<double>(bytes)) + " of " +
+                  bytes_text(static_cast<double>(name.length)) +
+                  ": the same command goes on from there.";
+  return failure;
+}
 
 Outcome take_out(ContentStore& store, const ContentText& content, const fs::path& place,
                  Stays stays, const Settings& settings) {
@@ -124,14 +175,7 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
   if (!content) return tl::unexpected(content.error());
   if (const auto taken = not_refused(*content); !taken) return tl::unexpected(taken.error());
   const fs::path place = place_for(*content, asked.output);
-  std::error_code error;
-  // Before anything is fetched.
-  if (content->folder && fs::exists(fs::symlink_status(place, error))) {
-    return fail(kUsage, place.string() + " is there already; name another place with -o.");
-  }
-  if (!content->folder && fs::is_directory(place, error)) {
-    return fail(kUsage, place.string() + " is a folder; name the file with -o.");
-  }
+  if (const auto free = check_place(*content, place); !free) return tl::unexpected(free.error());
   {
     auto store = own_store();
     if (!store) return tl::unexpected(std::move(store.error()));
@@ -144,8 +188,12 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
   FetchBar bar(settings);
   const auto fetched = pool->client->fetch(
       content->name, [&bar](const ExchangeProgress& progress) { bar.show(progress); });
+  if (fetched) bar.show_all();
   bar.finish();
-  if (!fetched) return tl::unexpected(pool->failure(fetched.error()));
+  if (!fetched) {
+    return tl::unexpected(
+        with_what_is_kept(pool->failure(fetched.error()), pool->client->content(), content->name));
+  }
   // It was asked for as a file or folder, which it is then.
   return take_out(pool->client->content(), *content, place, Stays::kNowhereElse, settings);
 }
@@ -213,7 +261,13 @@ Result<std::unique_ptr<ContentStore>, Failure> store_with(const ContentId& id,
   return store;
 }
 
-Outcome run_pin(const Asked& asked, const Settings&) {
+// Where JSON is wanted; else that nothing went wrong says it.
+Outcome done(const char* what, const ContentText& content, const Settings& settings) {
+  if (settings.json) print(json_line({{"schema", kSchema}, {what, to_text(content)}}));
+  return kSuccess;
+}
+
+Outcome run_pin(const Asked& asked, const Settings& settings) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
   if (const auto taken = not_refused(*content); !taken) return tl::unexpected(taken.error());
@@ -224,16 +278,16 @@ Outcome run_pin(const Asked& asked, const Settings&) {
   if (const auto pinned = (*store)->pin(content->name.id, ""); !pinned) {
     return failed(pinned.error());
   }
-  return kSuccess;
+  return done("pinned", *content, settings);
 }
 
-Outcome run_drop(const Asked& asked, const Settings&) {
+Outcome run_drop(const Asked& asked, const Settings& settings) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
   const auto store = store_with(content->name.id, "; 'shoal content list' shows those that are.");
   if (!store) return tl::unexpected(store.error());
   (*store)->drop(content->name.id);
-  return kSuccess;
+  return done("dropped", *content, settings);
 }
 
 using Action = Outcome (*)(const Asked&, const Settings&);
@@ -271,7 +325,7 @@ void add_contents(CLI::App& app, Chosen& chosen) {
   get->add_option("-o,--output", asked->output, "Where to put it; default: the first of its digits")
       ->type_name("PATH");
   add_ticket(*get, chosen);
-  add_timeout(*get, chosen);
+  add_timeout(*get, chosen, "Leave after so long; what has come is kept");
 
   CLI::App* content = app.add_subcommand("content", "What is kept on this machine's disk");
   content->require_subcommand(1);

@@ -1,6 +1,7 @@
 #include "sdk/cli/fetch_bar.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,8 +12,19 @@ namespace shoal::cli {
 namespace {
 
 constexpr std::size_t kBarColumns = 24;
+constexpr std::size_t kBarColumnsMin = 4;  // a shorter one says nothing
+constexpr std::size_t kAroundBar = 3;      // "[", "] "
+constexpr std::size_t kUsualColumns = 80;
 // The latest moments count the most, and yet the figure can be read.
 constexpr double kWeightOfLast = 0.2;
+
+// One less than there are: a line that fills the last column is two on some terminals, and the next
+// would not be written over it.
+std::size_t columns_of(int terminal) {
+  winsize size{};
+  const bool known = ::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  return (known ? size.ws_col : kUsualColumns) - 1;
+}
 
 std::string time_text(double seconds) {
   if (seconds >= 3600) {
@@ -31,20 +43,22 @@ std::string bytes_text(double bytes) {
   return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
 }
 
-std::string fetch_text(const ExchangeProgress& progress, double rate) {
-  const double done = progress.bytes == 0 ? 1
-                                          : static_cast<double>(progress.bytes_here) /
-                                                static_cast<double>(progress.bytes);
-  const auto full = static_cast<std::size_t>(done * static_cast<double>(kBarColumns));
+std::string fetch_text(const ExchangeProgress& progress, double rate, std::size_t columns) {
   std::string text = fmt::format(
-      "[{}{}] {} of {}, {} of {} sources", std::string(full, '#'),
-      std::string(kBarColumns - full, ' '), bytes_text(static_cast<double>(progress.bytes_here)),
+      "{} of {}, {} of {} sources", bytes_text(static_cast<double>(progress.bytes_here)),
       bytes_text(static_cast<double>(progress.bytes)), progress.sources, progress.linked);
   if (rate > 0) {
     const double left = static_cast<double>(progress.bytes - progress.bytes_here) / rate;
     text += fmt::format(", {}/s, {} left", bytes_text(rate), time_text(left));
   }
-  return text;
+  const std::size_t taken = text.size() + kAroundBar;
+  if (columns < taken + kBarColumnsMin) return text.substr(0, columns);
+  const std::size_t bar = std::min(kBarColumns, columns - taken);
+  const double done = progress.bytes == 0 ? 1
+                                          : static_cast<double>(progress.bytes_here) /
+                                                static_cast<double>(progress.bytes);
+  const auto full = static_cast<std::size_t>(done * static_cast<double>(bar));
+  return fmt::format("[{}{}] {}", std::string(full, '#'), std::string(bar - full, ' '), text);
 }
 
 FetchBar::FetchBar(const Settings& settings)
@@ -53,15 +67,23 @@ FetchBar::FetchBar(const Settings& settings)
 void FetchBar::show(const ExchangeProgress& progress) {
   if (!visible_) return;
   const auto now = std::chrono::steady_clock::now();
-  if (drawn_ && progress.bytes_here >= bytes_then_) {
+  if (drawn_ && progress.bytes_here >= last_.bytes_here) {
     const double seconds = std::max(std::chrono::duration<double>(now - then_).count(), 1e-3);
-    const double rate = static_cast<double>(progress.bytes_here - bytes_then_) / seconds;
+    const double rate = static_cast<double>(progress.bytes_here - last_.bytes_here) / seconds;
     rate_ = rate_ == 0 ? rate : (1 - kWeightOfLast) * rate_ + kWeightOfLast * rate;
   }
-  bytes_then_ = progress.bytes_here;
+  last_ = progress;
   then_ = now;
   drawn_ = true;
-  std::fprintf(stderr, "\r\033[K%s", fetch_text(progress, rate_).c_str());
+  std::fprintf(stderr, "\r\033[K%s",
+               fetch_text(progress, rate_, columns_of(STDERR_FILENO)).c_str());
+}
+
+void FetchBar::show_all() {
+  if (!drawn_) return;
+  ExchangeProgress all = last_;
+  all.bytes_here = all.bytes;
+  show(all);
 }
 
 void FetchBar::finish() {

@@ -28,8 +28,9 @@ Where none of them names a pool, it is the one that `shoal pool use` has set.
 stdout carries data; progress and notices go to stderr. --json prints objects with a "schema"
 number.
 
-Exit codes: 0 all units verified, 1 some failed or are disputed, or another error, 2 usage,
-3 cancelled, 4 the pool cannot be reached, 124 timeout, 130 Ctrl-C (the job goes on).)";
+Exit codes: 0 done (of a job: all units verified), 1 some units failed or are disputed, or another
+error, 2 usage, 3 cancelled, 4 the pool cannot be reached, 124 timeout, 130 Ctrl-C (a job goes
+on).)";
 
 // `shoal worker` and `shoal coordinator` hand all that follows to the program of that name.
 bool is_handed_on(const std::vector<std::string>& arguments) {

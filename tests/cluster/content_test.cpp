@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <chrono>
+#include <utility>
 
 #include "tests/cluster/content_pool.h"
 
@@ -79,16 +81,40 @@ TEST_F(ContentTest, ThatNobodyHasItIsSaidWithinSecondsAndOfWhomItWasAsked) {
   EXPECT_THAT(wrong.err, HasSubstr("is not the name of a content"));
 }
 
+// Nobody serves it, so whatever is said before the five seconds are over is said before a fetch.
+TEST_F(ContentTest, APlaceThatCannotBeWrittenIsRefusedBeforeAnythingIsFetched) {
+  cluster_.start_coordinator();
+  const std::string name = "file_" + std::string(64, 'a') + "_7";
+  ASSERT_EQ(::mkfifo(place("pipe").c_str(), 0600), 0);
+  fs::create_directory(place("folder"));
+  fs::create_symlink("pipe", place("link"));
+  const std::pair<fs::path, std::string> wrong[] = {
+      {place("nowhere/copy"), "There is no folder"},
+      {place("pipe"), "is a link, a pipe or a device"},
+      {place("link"), "is a link, a pipe or a device"},
+      {place("folder"), "is a folder"},
+  };
+  for (const auto& [where, why] : wrong) {
+    const auto get = cluster_.run({"get", name, "-o", where});
+    EXPECT_EQ(get.exit_code, 2);
+    EXPECT_THAT(get.err, HasSubstr(why));
+    EXPECT_THAT(get.err, ::testing::Not(HasSubstr("could not be fetched")));
+  }
+  EXPECT_TRUE(fs::is_fifo(place("pipe")));
+}
+
 TEST_F(ContentTest, TheStoreOfAnAccountIsListedAndDropped) {
   write("data", 1000);
   const auto put = cluster_.run({"put", place("data")});
   ASSERT_EQ(put.exit_code, 0) << put.err;
+  EXPECT_THAT(put.err, HasSubstr("--serve")) << "that others cannot fetch it now is not said";
   const std::string name = put.out.substr(0, put.out.find('\n'));
   const auto listed = cluster_.json({"content", "list", "--json"});
   EXPECT_EQ(listed["content"], name);
   EXPECT_EQ(listed["pinned"], true);
   EXPECT_EQ(listed["label"], place("data").string());
-  EXPECT_EQ(cluster_.run({"content", "drop", name}).exit_code, 0);
+  EXPECT_EQ(cluster_.json({"content", "pin", name, "--json"})["pinned"], name);
+  EXPECT_EQ(cluster_.json({"content", "drop", name, "--json"})["dropped"], name);
   EXPECT_EQ(cluster_.run({"content", "drop", name}).exit_code, 1);
   EXPECT_EQ(cluster_.run({"content", "list", "--json"}).out, "");
 }

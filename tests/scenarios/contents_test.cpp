@@ -1,6 +1,10 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "tests/sim/pool.h"
 
@@ -59,6 +63,66 @@ class Boaster final : public Meddler {
   }
 };
 
+// Its blocks are of one place, their proofs of another.
+class Misplacer final : public Meddler {
+ public:
+  using Meddler::Meddler;
+
+ private:
+  void meddle(Message& message) override {
+    if (auto* block = std::get_if<Block>(&message); block != nullptr && !block->proof.empty()) {
+      block->proof.front().bytes[0] ^= 1;
+    }
+  }
+};
+
+// What it serves it holds back, as far as `lets_go` says.
+class Withholder : public PlainWorker {
+ public:
+  using PlainWorker::PlainWorker;
+  PeerActions step(Instant now, PeerEvent event) override {
+    PeerActions actions = PlainWorker::step(now, std::move(event));
+    std::erase_if(actions, [&](const PeerAction& action) {
+      const auto* send = std::get_if<Send>(&action);
+      const auto message = send != nullptr ? decode(send->bytes) : tl::unexpected(DecodeError{});
+      const auto* block = message ? std::get_if<Block>(&*message) : nullptr;
+      return block != nullptr && !block->bytes.empty() && !lets_go(now, *block);
+    });
+    return actions;
+  }
+
+ protected:
+  virtual bool lets_go(Instant now, const Block& block) = 0;
+};
+
+// 1 KiB a second: a block in four minutes.
+class Crawler final : public Withholder {
+ public:
+  using Withholder::Withholder;
+
+ private:
+  bool lets_go(Instant now, const Block& block) override {
+    if (now < next_) return false;
+    next_ = now + std::chrono::seconds(block.bytes.size() / 1024);
+    return true;
+  }
+  Instant next_ = {};
+};
+
+// Sends all of a content but the block that it is asked for last, and then nothing any more.
+class Dier final : public Withholder {
+ public:
+  using Withholder::Withholder;
+
+ private:
+  bool lets_go(Instant, const Block& block) override {
+    sent_.insert(block.first_leaf);
+    return sent_.size() < kBlocksOfProgram;
+  }
+  static constexpr std::size_t kBlocksOfProgram = 12;
+  std::set<std::uint64_t> sent_;
+};
+
 template <class Machine>
 void expect_fetched_among(int liars) {
   Pool pool;
@@ -85,6 +149,12 @@ void expect_fetched_among(int liars) {
 }
 
 TEST(Contents, PoisonedBlocksReachNobodysDisk) { expect_fetched_among<Poisoner>(3); }
+
+TEST(Contents, PiecesThatBelongElsewhereReachNobodysDisk) { expect_fetched_among<Misplacer>(3); }
+
+TEST(Contents, SourcesOfOneKibibyteASecondHoldUpNobody) { expect_fetched_among<Crawler>(3); }
+
+TEST(Contents, SeedsThatDieAtTheLastBlockHoldUpNobody) { expect_fetched_among<Dier>(3); }
 
 TEST(Contents, WhoBoastsOfWhatItDoesNotHoldHoldsUpNobody) { expect_fetched_among<Boaster>(3); }
 
@@ -121,6 +191,63 @@ TEST(Contents, ADiskThatFillsUpInTheMiddleIsDoneWithoutUntilThereIsRoom) {
   ASSERT_TRUE(pool.run_until_finished());
   EXPECT_EQ(job.verified.size(), 200U);
   EXPECT_EQ(pool.judgement(), "");
+}
+
+// Writes down what its application is told of a fetch.
+class Fetching final : public PlainSubmitter {
+ public:
+  Fetching(SubmitterParts parts, std::vector<ContentReady>& told)
+      : PlainSubmitter(std::move(parts)), told_(told) {}
+  SubmitterActions step(Instant now, SubmitterEvent event) override {
+    SubmitterActions actions = PlainSubmitter::step(now, std::move(event));
+    for (const auto& action : actions) {
+      if (const auto* ready = std::get_if<ContentReady>(&action)) told_.push_back(*ready);
+    }
+    return actions;
+  }
+
+ private:
+  std::vector<ContentReady>& told_;
+};
+
+class AFetch : public ::testing::Test {
+ protected:
+  // Seconds of the pool's time until it was said that nobody has it, and of whom it was asked.
+  void expect_said_soon(const ContentId& id, std::uint64_t length) {
+    pool_.world().ask(fetcher_, FetchContent{.content = id, .length = length});
+    EXPECT_TRUE(pool_.world().run_until([&] { return !told_.empty(); }, 20s));
+    ASSERT_EQ(told_.size(), 1U);
+    EXPECT_EQ(told_[0].content, id);
+    EXPECT_THAT(told_[0].error, ::testing::HasSubstr("does not have it"));
+  }
+
+  Pool pool_;
+  std::vector<ContentReady> told_;
+  NodeIndex fetcher_ = pool_.world().add_submitter(
+      [this](SubmitterParts parts) { return std::make_unique<Fetching>(std::move(parts), told_); });
+};
+
+TEST_F(AFetch, OfAnIdThatNeverExistedEndsWithinSecondsAndSaysWhoWasAsked) {
+  pool_.workers(4);
+  pool_.run(10s);
+  ContentId never;
+  never.bytes.fill(0xaa);
+  expect_said_soon(never, 30'000'000);
+}
+
+// It was there, and those who knew of it are too.
+TEST_F(AFetch, OfWhatNobodyHasAnyMoreEndsWithinSecondsAndSaysWhoWasAsked) {
+  pool_.workers(4);
+  JobSpec spec = Pool::job_of(1'000'000, 200ms);
+  spec.program_bytes = 3'000'000;
+  const JobRun& job = pool_.submit(spec);
+  ASSERT_TRUE(job.accepted);
+  const std::vector<NodeIndex> holders = pool_.all_workers();
+  pool_.stop(pool_.submitter());
+  for (const NodeIndex worker : holders) pool_.stop(worker);
+  pool_.workers(4);
+  pool_.run(10s);
+  expect_said_soon(*job.manifest.program, spec.program_bytes);
 }
 
 }  // namespace

@@ -403,8 +403,13 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   }
   if (want.sources.empty() && want.liars == 0) return text + "nobody is known to have it";
   std::string asked;
+  std::size_t named = 0;
   for (const auto& [node, offer] : want.sources) {
     if (!asked.empty()) asked += ", ";
+    if (++named > kSourcesNamed) {
+      asked += std::to_string(want.sources.size() - kSourcesNamed) + " more were asked";
+      break;
+    }
     asked += short_hex(node);
     if (!sources_.at(node).linked) {
       asked += " is not connected";
@@ -418,7 +423,7 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   }
   if (want.liars > 0) {
     if (!asked.empty()) asked += ", ";
-    asked += std::to_string(want.liars) + " sent wrong bytes, or not what they claimed to have";
+    asked += std::to_string(want.liars) + " sent wrong bytes, or not what they said they hold";
   }
   return text + asked;
 }

@@ -23,6 +23,7 @@ inline constexpr std::uint64_t kBlocksCompared = 2048;
 // Blocks of one want in flight or on their way to the disk, over all its sources: 32 MiB.
 inline constexpr std::size_t kBlocksAhead = 128;
 inline constexpr std::size_t kSourcesPerWant = 64;
+inline constexpr std::size_t kSourcesNamed = 8;  // to people, where all of them have failed
 inline constexpr std::size_t kAsksPerReader = 2 * limits::kContentWindowMax;
 // Blocks that are read ahead of what a reader's link has taken: enough to keep it busy while the
 // next one is read. To one that took longer than kQuickBlock for the last, one at a time.

@@ -272,9 +272,14 @@ void Exchange::answer_fans(const ContentOpened& opened, ExchangeActions& actions
   const auto fans = fans_.find(opened.id);
   if (fans == fans_.end() || fans->second.unanswered.empty()) return;
   BlockBits here(blocks_of(opened.length));
-  for (std::uint64_t block = 0; opened.complete && block < here.blocks(); ++block) here.set(block);
+  // Where its owner lets it send no more this month nothing counts as here: to be asked in vain
+  // would make a liar of it.
+  const bool sends = meter_.may_send(now_, std::min(opened.length, kBlockBytes));
+  for (std::uint64_t block = 0; opened.complete && sends && block < here.blocks(); ++block) {
+    here.set(block);
+  }
   for (const std::uint64_t first_leaf : opened.blocks_held) {
-    if (first_leaf / limits::kBlockLeaves < here.blocks())
+    if (sends && first_leaf / limits::kBlockLeaves < here.blocks())
       here.set(first_leaf / limits::kBlockLeaves);
   }
   const bool deals = here.all() && here.blocks() >= kBlocksOfASwarm;

@@ -219,8 +219,10 @@ Result<bool, StoreError> ContentStore::Impl::store_block(const StoreBlock& block
     int error = make_folder_of(block.id);
     if (error == 0) error = write_block(block, *partial, index);
     if (error != 0) {
-      discard(block.id);
-      return failed("write", beside(block.id, ".part"), error);
+      const auto why = failed("write", beside(block.id, ".part"), error);
+      // Where the disk is full, what has come stays: the fetch goes on from it once there is room.
+      if (why.value().fault != StoreFault::kDiskFull || partial->held == 0) discard(block.id);
+      return why;
     }
   }
   if (partial->held < blocks) return false;

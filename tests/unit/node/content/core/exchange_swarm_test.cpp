@@ -287,5 +287,22 @@ TEST(Exchange, OneOfWhomItWasOnlyHeardIsAskedWhatItHoldsBeforeAnyBlock) {
   EXPECT_FALSE(fetcher.requests.empty()) << "an older program says nothing, and may hold all";
 }
 
+TEST(Exchange, OneIsAskedWhoElseHasItAtMostOnceAMinute) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.want(content, {kAnn});
+  ASSERT_EQ(fetcher.holders_asked.size(), 1U);
+  // Each of these is an occasion to ask.
+  const auto hear_of_ann = [&] {
+    fetcher.now = fetcher.now + Duration(1s);
+    fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kAnn, holding(content, {0})));
+  };
+  for (int second = 1; second < 60; ++second) hear_of_ann();
+  EXPECT_EQ(fetcher.holders_asked.size(), 1U);
+  for (int second = 60; second < 120; ++second) hear_of_ann();
+  EXPECT_EQ(fetcher.holders_asked.size(), 2U);
+}
+
 }  // namespace
 }  // namespace shoal

@@ -62,5 +62,22 @@ TEST(Traffic, NoMoreIsSentAndAskedForThanTheCapsAllow) {
       << fetcher.arrived[content.id];
 }
 
+// It would be asked for them, and be taken for one who claims what it has not.
+TEST(Traffic, WhoMaySendNoMoreThisMonthSaysThatItHoldsNothing) {
+  const Content content(20 * kBlockBytes);
+  const Holdings asks{content.id, content.bytes.size(), 0, {}, true};
+  Fetcher fetcher;
+  fetcher.held_whole = {content.id};
+  fetcher.exchange.limit_traffic({kBlockBytes, 0}, {kMay, kBlockBytes, 0}, kLastOfMay);
+  fetcher.now = Instant{};
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, asks));
+  ASSERT_EQ(fetcher.holdings.size(), 1U);
+  EXPECT_TRUE(fetcher.holdings[0].second.bits.empty());
+  fetcher.now = Instant{} + Duration(60s);
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kAnn, asks));
+  ASSERT_EQ(fetcher.holdings.size(), 2U);
+  EXPECT_FALSE(fetcher.holdings[1].second.bits.empty()) << "it is June";
+}
+
 }  // namespace
 }  // namespace shoal

@@ -434,5 +434,25 @@ TEST_F(ContentStoreTest, AFullDiskIsSaidAndLeavesNoHalfFile) {
   EXPECT_EQ(*store->read(id), bytes);
 }
 
+TEST_F(ContentStoreTest, WhatHasComeStaysWhereTheDiskIsFullInTheMiddle) {
+  const Bytes bytes = random_bytes(4 * kBlockBytes);
+  const ContentId id = content_id(bytes);
+  auto store = open();
+  for (const std::uint64_t i : {0, 1}) EXPECT_EQ(store->perform(block_of(bytes, id, i)).error, "");
+  {
+    const FileSizeLimit limit(2 * kBlockBytes);
+    EXPECT_THAT(store->perform(block_of(bytes, id, 3)).error, HasSubstr("the disk is full"));
+  }
+  const std::vector<std::uint64_t> come{first_leaf_of(0), first_leaf_of(1)};
+  EXPECT_EQ(store->perform(OpenContent{id, bytes.size()}).blocks_held, come);
+  store.reset();
+  store = open();
+  EXPECT_EQ(store->perform(OpenContent{id, bytes.size()}).blocks_held, come);
+  for (const std::uint64_t i : {2, 3}) EXPECT_EQ(store->perform(block_of(bytes, id, i)).error, "");
+  const auto whole = store->read(id);
+  ASSERT_TRUE(whole) << whole.error().what;
+  EXPECT_EQ(*whole, bytes);
+}
+
 }  // namespace
 }  // namespace shoal
