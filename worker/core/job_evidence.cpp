@@ -136,8 +136,7 @@ bool JobLed::request_reveals(Instant now, UnitIndex first, const UnitMap::Segmen
       continue;
     }
     if (&batch != outputs_of && !batch.asked) {
-      const bool aligned = batch.range == run && outputs_of->range == run;
-      ask_reveal(now, replica.batch, aligned ? RevealDetail::kRoot : RevealDetail::kDigests, out);
+      ask_reveal(now, replica.batch, detail_beside(*outputs_of, batch, run), out);
     }
     if (!batch.opened || (&batch == outputs_of && !batch.outputs)) {
       all_open = false;
@@ -152,6 +151,15 @@ bool JobLed::request_reveals(Instant now, UnitIndex first, const UnitMap::Segmen
     }
   }
   return all_open && outputs_of != nullptr && outputs_of->outputs.has_value();
+}
+
+// As little as will do: a root for who has computed the same run, digests for who has not. Where
+// the outputs will have to be judged they are asked for at once: a root would only be the first of
+// two questions.
+RevealDetail JobLed::detail_beside(const Batch& outputs_of, const Batch& batch, Range run) const {
+  if (outputs_differ_) return RevealDetail::kOutputs;
+  const bool aligned = batch.range == run && outputs_of.range == run;
+  return aligned ? RevealDetail::kRoot : RevealDetail::kDigests;
 }
 
 void JobLed::ask_reveal(Instant now, std::uint64_t id, RevealDetail detail, Outbox& out) {
@@ -310,6 +318,7 @@ void JobLed::settle_run(Instant now, Range run, const std::vector<std::uint64_t>
     return;
   }
   if (manifest_->comparison == Comparison::kEquivalent && batches.size() >= manifest_->quorum) {
+    outputs_differ_ = true;
     bool all_outputs = true;
     for (std::uint64_t id : batches) {
       if (batches_.find(id)->outputs) continue;

@@ -16,6 +16,7 @@ JobLed::JobLed(const StewardContext& context, Signed manifest, Manifest what, Rn
 
 // Before its units end: ledgers that were apart may have ended some of them twice.
 void JobLed::count_ends(const Receipt& receipt) {
+  outputs_differ_ |= !receipt.comparisons.empty();
   std::uint64_t units = 0;
   for (Range run : units_.open_runs(receipt.range)) units += run.size();
   switch (receipt.end) {

@@ -227,6 +227,7 @@ class JobLed {
   void commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
   void open_or_compare(Instant now, Range range, Outbox& out);
   bool request_reveals(Instant now, UnitIndex first, const UnitMap::Segment&, Outbox& out);
+  RevealDetail detail_beside(const Batch& outputs_of, const Batch& batch, Range run) const;
   void ask_reveal(Instant now, std::uint64_t batch, RevealDetail, Outbox& out);
   void compare(Instant now, Range run, Outbox& out);
   void settle_run(Instant now, Range run, const std::vector<std::uint64_t>& batches,
@@ -282,6 +283,8 @@ class JobLed {
   };
   std::map<UnitIndex, Judging> comparing_;
   RangeSet to_compare_;  // when fewer are judged at once
+  // Outputs that were to agree had to be judged: those of other units will differ as well.
+  bool outputs_differ_ = false;
   std::uint64_t epoch_ = 0;
   Instant leads_since_;
   std::uint64_t next_sequence_ = 1;
