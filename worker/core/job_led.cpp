@@ -112,6 +112,7 @@ void JobLed::follow() {
   failures_.clear();
   comparing_.clear();
   to_compare_ = {};
+  to_show_.clear();
   states_.clear();
   next_straggler_look_.reset();
   rest_ends_.reset();
