@@ -106,5 +106,23 @@ TEST_F(SubmitterCensus, WithoutTheLeaderAllFollowersAreAsked) {
   }
 }
 
+// Right after a program has begun, who follows may be linked sooner.
+TEST_F(SubmitterCensus, ALeaderThatIsOnlyLateIsWaitedFor) {
+  const Kept job = kept(manifest(4));
+  step(LinkLost{job.stewards[0], "connection reset"});
+  actions.clear();
+  step(WantStatus{job.job, NodeId{}});
+  for (std::size_t i = 1; i < 3; ++i) {
+    hear(job.stewards[i], JobStatusReply{{status(job.job)}});
+  }
+  EXPECT_TRUE(take<StatusReady>().empty());
+  pass();
+  link(worker_with(job.stewards[0]));
+  JobStatus said = status(job.job);
+  said.leads = true;
+  hear(job.stewards[0], JobStatusReply{{said}});
+  EXPECT_TRUE(only<StatusReady>().jobs.at(0).leads);
+}
+
 }  // namespace
 }  // namespace shoal
