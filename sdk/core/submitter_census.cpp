@@ -107,9 +107,17 @@ void Submitter::Impl::census_link_up(const NodeId& node) {
 }
 
 void Submitter::Impl::census_link_lost(const NodeId& node) {
+  bool elsewhere = false;
   for (Census& census : censuses) {
-    if (census.begun) census.pending.erase(node);
+    if (!census.begun || census.pending.count(node) == 0) continue;
+    // A worker that was restarted listens at another port than is remembered of it.
+    if (census.asked.count(node) == 0 && ++census.missed[node] < ways_to(contacts[node])) {
+      elsewhere = true;
+    } else {
+      census.pending.erase(node);
+    }
   }
+  if (elsewhere) dial(node);
 }
 
 void Submitter::Impl::heard(const NodeId& from, JobStatusReply& reply) {

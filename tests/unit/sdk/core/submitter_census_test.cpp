@@ -124,5 +124,25 @@ TEST_F(SubmitterCensus, ALeaderThatIsOnlyLateIsWaitedFor) {
   EXPECT_TRUE(only<StatusReady>().jobs.at(0).leads);
 }
 
+// A worker that was restarted listens at another port than is remembered of it.
+TEST_F(SubmitterCensus, WhoIsNotWhereItWasIsAskedWhereItIs) {
+  start();
+  introduce({record(workers[0])});
+  actions.clear();
+  step(WantStatus{JobId{}, me.id(), {{workers[0].id(), "tcp://10.0.0.8:1"}}});
+  introduce({record(workers[0])});
+  const auto dials = [&] {
+    const auto nodes = dialled();
+    return std::count(nodes.begin(), nodes.end(), workers[0].id());
+  };
+  ASSERT_EQ(dials(), 1);
+  step(LinkLost{workers[0].id(), "connection refused"});
+  EXPECT_EQ(dials(), 1) << "at its other endpoint";
+  EXPECT_TRUE(take<StatusReady>().empty());
+  step(LinkLost{workers[0].id(), "connection refused"});
+  EXPECT_EQ(dials(), 0);
+  EXPECT_TRUE(only<StatusReady>().jobs.empty());
+}
+
 }  // namespace
 }  // namespace shoal
