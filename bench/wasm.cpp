@@ -65,6 +65,7 @@ Contender contender(const Kernel<P, I, O>& kernel, const P& params, const I& inp
 std::vector<Contender> contenders() {
   mandelbrot::Params picture;
   picture.width = 0.003;
+  picture.tile = 128;
   picture.centre_x = -0.743643887;
   picture.centre_y = 0.131825904;
   align::Params scoring;
@@ -73,8 +74,8 @@ std::vector<Contender> contenders() {
   const std::string residues = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDA";
   tile.queries = {residues + residues + residues};
   tile.targets = {residues.substr(7) + residues, residues + residues.substr(20)};
-  return {contender(ising::kernel(), {64, 100, 2, 50}, ising::walk_at(2.2, 1)),
-          contender(mandelbrot::kernel(), picture, std::uint64_t{100}),
+  return {contender(ising::kernel(), ising::Params{}, ising::walk_at(2.2, 1)),
+          contender(mandelbrot::kernel(), picture, std::uint64_t{26}),
           contender(align::kernel(), scoring, tile)};
 }
 

@@ -48,11 +48,11 @@ Result<Key, std::string> load_coordinator_key(const fs::path& folder, const Tick
   if (ticket != nullptr && !fs::exists(own) && fs::exists(node)) {
     auto key = load_key(node);
     if (!key) return tl::unexpected(key.error().what);
-    if (is_door(*ticket, key->id())) return Key{std::move(*key), node, false};
+    if (is_door(*ticket, key->id())) return Key{*key, node, false};
   }
   auto loaded = load_or_create_key(own);
   if (!loaded) return tl::unexpected(loaded.error().what);
-  return Key{std::move(loaded->key), own, loaded->created};
+  return Key{loaded->key, own, loaded->created};
 }
 
 }  // namespace
@@ -115,7 +115,7 @@ Result<Identity, std::string> load_identity(const CoordinatorOptions& options) {
                           door_line(key->key, options.listen) +
                           ", or bring the key that it was made with");
   }
-  return Identity{std::move(*lock), std::move(key->key), std::move(*ticket)};
+  return Identity{std::move(*lock), key->key, std::move(*ticket)};
 }
 
 }  // namespace shoal

@@ -26,6 +26,7 @@ class NodeBag {
   }
   bool contains(const NodeId& node) const { return places_.contains(node); }
   bool empty() const { return nodes_.empty(); }
+  std::size_t size() const { return nodes_.size(); }
   // Of a bag that is not empty.
   const NodeId& draw(Rng& rng) const { return nodes_[rng.below(nodes_.size())]; }
   auto begin() const { return nodes_.begin(); }

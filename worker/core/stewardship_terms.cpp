@@ -61,7 +61,7 @@ void Stewardship::meet_fellows(Instant now, Entry& entry, Outbox& out) {
       membership_.reach(now, steward, out);
     }
   }
-  if (!tick_at_ && entry.job->active() && entry.job->term().stewards.size() > 0) tick_at_ = now;
+  if (!tick_at_ && entry.job->active() && !entry.job->term().stewards.empty()) tick_at_ = now;
 }
 
 // A lost link may come back. Where nobody listens any more there is less to wait for: the node does

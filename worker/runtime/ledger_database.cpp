@@ -162,8 +162,10 @@ Result<void, LedgerError> LedgerDatabase::set_up() {
                                   std::to_string(kSchemaVersion) + "); " +
                                   advice_for(LedgerFault::kTooNew, file_.string())});
   }
+  // Checkpoints come often enough for the log to be written over soon: where it grows, each commit
+  // waits for the file system's journal as well.
   if (auto done = run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-                      "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;");
+                      "PRAGMA wal_autocheckpoint = 1024; PRAGMA journal_size_limit = 67108864;");
       !done) {
     return done;
   }

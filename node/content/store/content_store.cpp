@@ -104,7 +104,7 @@ void ContentStore::Impl::drop(const ContentId& id) {
 ContentStore::ContentStore() : impl_(std::make_unique<Impl>()) {}
 ContentStore::~ContentStore() = default;
 
-Result<std::unique_ptr<ContentStore>, StoreError> ContentStore::open(fs::path folder) {
+Result<std::unique_ptr<ContentStore>, StoreError> ContentStore::open(const fs::path& folder) {
   std::unique_ptr<ContentStore> store(new ContentStore);
   std::error_code error;
   store->impl_->folder = fs::absolute(folder, error);

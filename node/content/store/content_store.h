@@ -30,7 +30,7 @@ struct StoreError {
 class ContentStore {
  public:
   // Creates `folder` if need be. A partial content of an earlier run is resumed.
-  static Result<std::unique_ptr<ContentStore>, StoreError> open(std::filesystem::path folder);
+  static Result<std::unique_ptr<ContentStore>, StoreError> open(const std::filesystem::path& folder);
   ~ContentStore();
 
   Result<ContentId, StoreError> put(ByteView bytes);

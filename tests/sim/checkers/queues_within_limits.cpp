@@ -32,7 +32,7 @@ class QueuesWithinLimits final : public Checker {
     if (node.peer) node.peer->check_invariants();
     if (node.rendezvous) node.rendezvous->check_invariants();
     const std::string who = world.name_of_node(node.index);
-    if (world.network().links_of(node.index) > limits::kLinksMax) {
+    if (world.network().links_of(node.index) > world.options().network.links_max) {
       world.violated(name(), who + " has too many links");
     }
     if (!node.honest()) return;
