@@ -29,6 +29,10 @@ std::string running_text(const JobStatus& status) {
   if (tally.ended() >= tally.units) return ended_text(tally);
   const std::string rest = units_text(tally.units - tally.ended());
   if (!status.waiting_for.empty()) return "It waits: " + status.waiting_for + ".";
+  if (status.workers == 0 && !status.leads && status.stewards.size() > 1) {
+    return "Who leads it does not answer, and the others know only what has ended: " +
+           tally_text(tally) + ". One of them takes its place within seconds; ask again then.";
+  }
   if (status.workers == 0) {
     return "It waits: no worker computes any of the " + rest +
            " that are left. 'shoal worker list' shows who is there.";

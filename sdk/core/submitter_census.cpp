@@ -50,13 +50,16 @@ std::vector<NodeId> Submitter::Impl::whom_to_ask(const OpenJob& job) const {
   const auto best = best_linked(job);
   if (!best) return job.stewards;
   if (*best == job.stewards.front()) return {*best};
-  // None of the followers knows all of what is under way.
-  std::vector<NodeId> followers;
+  // None of the followers knows what is under way: the leader's link may only be the slower one to
+  // come up.
+  std::vector<NodeId> asked;
   for (const NodeId& node : job.stewards) {
     const auto it = contacts.find(node);
-    if (it != contacts.end() && it->second.linked) followers.push_back(node);
+    if (it == contacts.end()) continue;
+    const bool leads = node == job.stewards.front();
+    if (it->second.linked || (leads && reachable(it->second))) asked.push_back(node);
   }
-  return followers;
+  return asked;
 }
 
 bool Submitter::Impl::begin_census(Census& census) {
@@ -104,9 +107,17 @@ void Submitter::Impl::census_link_up(const NodeId& node) {
 }
 
 void Submitter::Impl::census_link_lost(const NodeId& node) {
+  bool elsewhere = false;
   for (Census& census : censuses) {
-    if (census.begun) census.pending.erase(node);
+    if (!census.begun || census.pending.count(node) == 0) continue;
+    // A worker that was restarted listens at another port than is remembered of it.
+    if (census.asked.count(node) == 0 && ++census.missed[node] < ways_to(contacts[node])) {
+      elsewhere = true;
+    } else {
+      census.pending.erase(node);
+    }
   }
+  if (elsewhere) dial(node);
 }
 
 void Submitter::Impl::heard(const NodeId& from, JobStatusReply& reply) {

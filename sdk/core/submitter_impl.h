@@ -154,6 +154,7 @@ struct Census {
   Instant ends;
   std::set<NodeId> pending;
   std::set<NodeId> asked;
+  std::map<NodeId, std::size_t> missed;  // dials in vain of those that are pending
   std::map<NodeId, WorkerStatus> statuses;
   std::map<JobId, JobStatus> jobs;
 };
@@ -225,6 +226,8 @@ struct Submitter::Impl {
   bool reachable(const Contact&) const;
   bool valid_worker(const Contact&) const;
   void dial(const NodeId&);
+  static std::vector<std::string> endpoints_of(const Contact&);
+  static std::size_t ways_to(const Contact&);
   void link_gone(const NodeId&, const std::string& why);
   void begin_search();  // or, if one is under way, gives it its full time again
   void ask_doors();

@@ -73,18 +73,27 @@ bool Submitter::Impl::absorb(const Signed& fact) {
   return true;
 }
 
+// The record is newer than what was remembered; but both are tried, in turn.
+std::vector<std::string> Submitter::Impl::endpoints_of(const Contact& c) {
+  std::vector<std::string> endpoints;
+  if (c.record) endpoints = c.record->endpoints;
+  for (const std::string& e : c.endpoints) {
+    if (std::find(endpoints.begin(), endpoints.end(), e) == endpoints.end()) endpoints.push_back(e);
+  }
+  return endpoints;
+}
+
+std::size_t Submitter::Impl::ways_to(const Contact& c) {
+  return endpoints_of(c).size() + (c.record && !c.record->via.empty() ? 1 : 0);
+}
+
 void Submitter::Impl::dial(const NodeId& node) {
   Contact* c = contact(node);
   if (!c || c->linked || c->dial_ends) return;
-  // The record is newer than what was remembered; but both are tried, in turn.
-  std::vector<std::string> endpoints;
-  if (c->record) endpoints = c->record->endpoints;
-  for (const std::string& e : c->endpoints) {
-    if (std::find(endpoints.begin(), endpoints.end(), e) == endpoints.end()) endpoints.push_back(e);
-  }
+  const std::vector<std::string> endpoints = endpoints_of(*c);
   // Who names relays has found that it cannot be dialled.
   const bool relays = c->record && !c->record->via.empty();
-  const std::size_t ways = endpoints.size() + (relays ? 1 : 0);
+  const std::size_t ways = ways_to(*c);
   if (ways == 0) return;
   const std::size_t way = c->dials++ % ways;
   if (relays && way == 0) {

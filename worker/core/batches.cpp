@@ -39,7 +39,7 @@ void Batches::settle(std::uint64_t id, std::uint64_t units) {
 void Batches::remove(std::uint64_t id) {
   auto it = batches_.find(id);
   if (it == batches_.end()) return;
-  waiting_.erase({it->second.asked_at, id});
+  wait_no_more(id, it->second);
   auto by_worker = by_worker_.find({it->second.worker, it->second.range.first});
   if (by_worker != by_worker_.end() && by_worker->second == id) by_worker_.erase(by_worker);
   batches_.erase(it);
@@ -47,14 +47,26 @@ void Batches::remove(std::uint64_t id) {
 
 void Batches::mark_asked(std::uint64_t id, RevealDetail detail, Instant now) {
   Batch& batch = batches_.at(id);
-  waiting_.erase({batch.asked_at, id});
+  wait_no_more(id, batch);
   batch.asked = detail;
   batch.asked_at = now;
   waiting_.emplace(now, id);
+  ++unanswered_[batch.worker];
 }
 
 void Batches::mark_answered(std::uint64_t id) {
-  if (Batch* batch = find(id)) waiting_.erase({batch->asked_at, id});
+  if (const Batch* batch = find(id)) wait_no_more(id, *batch);
+}
+
+void Batches::wait_no_more(std::uint64_t id, const Batch& batch) {
+  if (waiting_.erase({batch.asked_at, id}) == 0) return;
+  const auto count = unanswered_.find(batch.worker);
+  if (--count->second == 0) unanswered_.erase(count);
+}
+
+std::size_t Batches::unanswered_count(const NodeId& worker) const {
+  const auto count = unanswered_.find(worker);
+  return count == unanswered_.end() ? 0 : count->second;
 }
 
 std::vector<std::uint64_t> Batches::unanswered_since(Instant moment) const {

@@ -46,12 +46,16 @@ class Batches {
   std::vector<std::uint64_t> unanswered_since(Instant moment) const;
   std::vector<std::uint64_t> unanswered_by(const NodeId& worker) const;
   std::optional<Instant> oldest_unanswered() const;
+  std::size_t unanswered_count(const NodeId& worker) const;
   std::size_t size() const { return batches_.size(); }
 
  private:
+  void wait_no_more(std::uint64_t id, const Batch&);
+
   std::map<std::uint64_t, Batch> batches_;
   std::map<std::pair<NodeId, UnitIndex>, std::uint64_t> by_worker_;
   std::set<std::pair<Instant, std::uint64_t>> waiting_;
+  std::map<NodeId, std::size_t> unanswered_;  // of `waiting_`, by worker
   std::uint64_t next_ = 1;
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "node/protocol/hash.h"
 #include "worker/core/job_led.h"
@@ -136,8 +137,7 @@ bool JobLed::request_reveals(Instant now, UnitIndex first, const UnitMap::Segmen
       continue;
     }
     if (&batch != outputs_of && !batch.asked) {
-      const bool aligned = batch.range == run && outputs_of->range == run;
-      ask_reveal(now, replica.batch, aligned ? RevealDetail::kRoot : RevealDetail::kDigests, out);
+      ask_reveal(now, replica.batch, detail_beside(*outputs_of, batch, run), out);
     }
     if (!batch.opened || (&batch == outputs_of && !batch.outputs)) {
       all_open = false;
@@ -154,6 +154,15 @@ bool JobLed::request_reveals(Instant now, UnitIndex first, const UnitMap::Segmen
   return all_open && outputs_of != nullptr && outputs_of->outputs.has_value();
 }
 
+// As little as will do: a root for who has computed the same run, digests for who has not. Where
+// the outputs will have to be judged they are asked for at once: a root would only be the first of
+// two questions.
+RevealDetail JobLed::detail_beside(const Batch& outputs_of, const Batch& batch, Range run) const {
+  if (outputs_differ_) return RevealDetail::kOutputs;
+  const bool aligned = batch.range == run && outputs_of.range == run;
+  return aligned ? RevealDetail::kRoot : RevealDetail::kDigests;
+}
+
 void JobLed::ask_reveal(Instant now, std::uint64_t id, RevealDetail detail, Outbox& out) {
   Batch& batch = *batches_.find(id);
   if (batch.asked && *batch.asked >= detail) return;
@@ -161,11 +170,49 @@ void JobLed::ask_reveal(Instant now, std::uint64_t id, RevealDetail detail, Outb
   const auto member = members_.find(batch.worker);
   const bool gone =
       !lost_.contains(batch.worker) && (member == members_.end() || !member->second.linked);
+  if (!gone && !comes_unasked &&
+      batches_.unanswered_count(batch.worker) >= shown_at_once(batch.worker)) {
+    to_show_[batch.worker].insert(id);
+    return;
+  }
   // Who has gone will not answer: its commitment lapses at once, and counts again when it is back.
   batches_.mark_asked(id, detail, gone ? now - limits::kRevealTimeout : now);
   if (comes_unasked) return;  // with nobody to copy from, workers show as they commit
   out.send(batch.worker,
            RevealRequest{.job = id_, .range = batch.range, .part = batch.range, .detail = detail});
+}
+
+// To a new leader a worker commits to a thousand batches in one message. Asked to show all of them
+// at once it would have as many outputs under way on one link, and lose them all together with it.
+std::size_t JobLed::shown_at_once(const NodeId& worker) const {
+  // A thread commits about ten batches a second: more than a second's.
+  constexpr std::size_t kOfAThread = 16;
+  const auto member = members_.find(worker);
+  return kOfAThread * (member == members_.end() ? 1 : member->second.threads);
+}
+
+bool JobLed::may_ask_more_reveals() const {
+  return std::any_of(to_show_.begin(), to_show_.end(), [this](const auto& entry) {
+    return batches_.unanswered_count(entry.first) <= shown_at_once(entry.first) / 2;
+  });
+}
+
+void JobLed::ask_more_reveals(Instant now, Outbox& out) {
+  while (may_ask_more_reveals()) {
+    const auto next = std::find_if(to_show_.begin(), to_show_.end(), [this](const auto& entry) {
+      return batches_.unanswered_count(entry.first) <= shown_at_once(entry.first) / 2;
+    });
+    const NodeId worker = next->first;
+    // What finds no room after all is put back.
+    std::set<std::uint64_t> ids = std::exchange(next->second, {});
+    to_show_.erase(next);
+    while (!ids.empty() && batches_.unanswered_count(worker) < shown_at_once(worker)) {
+      const Batch* batch = batches_.find(*ids.begin());
+      ids.erase(ids.begin());
+      if (batch != nullptr) open_or_compare(now, Range(batch->range), out);
+    }
+    if (!ids.empty()) to_show_[worker].merge(ids);
+  }
 }
 
 void JobLed::on_reveal(Instant now, const NodeId& from, Reveal reveal, Outbox& out) {
@@ -310,6 +357,7 @@ void JobLed::settle_run(Instant now, Range run, const std::vector<std::uint64_t>
     return;
   }
   if (manifest_->comparison == Comparison::kEquivalent && batches.size() >= manifest_->quorum) {
+    outputs_differ_ = true;
     bool all_outputs = true;
     for (std::uint64_t id : batches) {
       if (batches_.find(id)->outputs) continue;

@@ -432,6 +432,7 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
   for (UnitIndex unit : unjudged) {
     if (comparing_.contains(unit)) judges_are_late(now, unit, out);
   }
+  ask_more_reveals(now, out);
   ask_more_equivalence(now, out);
   if (rest_ends_ && *rest_ends_ <= now) {
     rest_ends_.reset();
@@ -468,7 +469,7 @@ std::optional<Instant> JobLed::next_deadline() const {
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
   for (const auto& [_, judging] : comparing_) consider(judging.due);
-  if (may_ask_more_equivalence()) consider(Instant{});  // at once
+  if (may_ask_more_reveals() || may_ask_more_equivalence()) consider(Instant{});  // at once
   if (auto asked = batches_.oldest_unanswered()) consider(*asked + limits::kRevealTimeout);
   if (units_.anything_to_lease()) consider(next_straggler_look_);
   return next;

@@ -16,6 +16,7 @@ JobLed::JobLed(const StewardContext& context, Signed manifest, Manifest what, Rn
 
 // Before its units end: ledgers that were apart may have ended some of them twice.
 void JobLed::count_ends(const Receipt& receipt) {
+  outputs_differ_ |= !receipt.comparisons.empty();
   std::uint64_t units = 0;
   for (Range run : units_.open_runs(receipt.range)) units += run.size();
   switch (receipt.end) {
@@ -111,6 +112,7 @@ void JobLed::follow() {
   failures_.clear();
   comparing_.clear();
   to_compare_ = {};
+  to_show_.clear();
   states_.clear();
   next_straggler_look_.reset();
   rest_ends_.reset();

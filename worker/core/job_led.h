@@ -227,6 +227,10 @@ class JobLed {
   void commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
   void open_or_compare(Instant now, Range range, Outbox& out);
   bool request_reveals(Instant now, UnitIndex first, const UnitMap::Segment&, Outbox& out);
+  RevealDetail detail_beside(const Batch& outputs_of, const Batch& batch, Range run) const;
+  std::size_t shown_at_once(const NodeId& worker) const;
+  bool may_ask_more_reveals() const;
+  void ask_more_reveals(Instant now, Outbox& out);
   void ask_reveal(Instant now, std::uint64_t batch, RevealDetail, Outbox& out);
   void compare(Instant now, Range run, Outbox& out);
   void settle_run(Instant now, Range run, const std::vector<std::uint64_t>& batches,
@@ -274,6 +278,8 @@ class JobLed {
   std::uint32_t others_here_ = 0;   // the same, whether they have asked or not
   std::deque<NodeId> hungry_;       // in the order in which they went away
   std::map<UnitIndex, std::vector<Signed>> failures_;
+  // Batches to be shown as soon as their worker has answered what it was asked before.
+  std::map<NodeId, std::set<std::uint64_t>> to_show_;
   // Units whose outputs differ and are judged, by everybody who computed them: one judge alone
   // could be the one who is wrong.
   struct Judging {
@@ -282,6 +288,8 @@ class JobLed {
   };
   std::map<UnitIndex, Judging> comparing_;
   RangeSet to_compare_;  // when fewer are judged at once
+  // Outputs that were to agree had to be judged: those of other units will differ as well.
+  bool outputs_differ_ = false;
   std::uint64_t epoch_ = 0;
   Instant leads_since_;
   std::uint64_t next_sequence_ = 1;

@@ -224,6 +224,8 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
     after_death_alone(lane, living, status, std::move(list));
   } else {
     after_death_among_others(program, living, running, tasks);
+    // Nobody need worry about one that was ended because its units are wanted no more.
+    if (living.reason == EndReason::kCancelled) return end(lane);
     tell(LogLevel::kWarning, "an executor " + how + " with " + std::to_string(running.size()) +
                                  " units running; they are looked at one by one");
   }

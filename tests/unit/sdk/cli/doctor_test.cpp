@@ -151,6 +151,11 @@ TEST(ExplainTest, OneLineForEachState) {
   job.units = 10;
   const auto explained = [&] { return explanation(job, std::nullopt); };
   EXPECT_THAT(explained(), HasSubstr("no worker computes"));
+  // What a follower says: it knows nothing of leases.
+  job.stewards.resize(3);
+  EXPECT_THAT(explained(), HasSubstr("Who leads it does not answer"));
+  job.leads = true;
+  EXPECT_THAT(explained(), HasSubstr("no worker computes"));
   job.workers = 2;
   EXPECT_THAT(explained(), HasSubstr("It moves: 2 workers"));
   job.waiting_for = "the disk is full";

@@ -106,5 +106,43 @@ TEST_F(SubmitterCensus, WithoutTheLeaderAllFollowersAreAsked) {
   }
 }
 
+// Right after a program has begun, who follows may be linked sooner.
+TEST_F(SubmitterCensus, ALeaderThatIsOnlyLateIsWaitedFor) {
+  const Kept job = kept(manifest(4));
+  step(LinkLost{job.stewards[0], "connection reset"});
+  actions.clear();
+  step(WantStatus{job.job, NodeId{}});
+  for (std::size_t i = 1; i < 3; ++i) {
+    hear(job.stewards[i], JobStatusReply{{status(job.job)}});
+  }
+  EXPECT_TRUE(take<StatusReady>().empty());
+  pass();
+  link(worker_with(job.stewards[0]));
+  JobStatus said = status(job.job);
+  said.leads = true;
+  hear(job.stewards[0], JobStatusReply{{said}});
+  EXPECT_TRUE(only<StatusReady>().jobs.at(0).leads);
+}
+
+// A worker that was restarted listens at another port than is remembered of it.
+TEST_F(SubmitterCensus, WhoIsNotWhereItWasIsAskedWhereItIs) {
+  start();
+  introduce({record(workers[0])});
+  actions.clear();
+  step(WantStatus{JobId{}, me.id(), {{workers[0].id(), "tcp://10.0.0.8:1"}}});
+  introduce({record(workers[0])});
+  const auto dials = [&] {
+    const auto nodes = dialled();
+    return std::count(nodes.begin(), nodes.end(), workers[0].id());
+  };
+  ASSERT_EQ(dials(), 1);
+  step(LinkLost{workers[0].id(), "connection refused"});
+  EXPECT_EQ(dials(), 1) << "at its other endpoint";
+  EXPECT_TRUE(take<StatusReady>().empty());
+  step(LinkLost{workers[0].id(), "connection refused"});
+  EXPECT_EQ(dials(), 0);
+  EXPECT_TRUE(only<StatusReady>().jobs.empty());
+}
+
 }  // namespace
 }  // namespace shoal

@@ -53,7 +53,7 @@ TEST(Evidence, WhoCommitsWhileTheOthersAreJudgedIsWeighedToo) {
   }
   ASSERT_EQ(holders.size(), 3U);
   ASSERT_TRUE(held_up.has_value());
-  ASSERT_EQ(asked_of_third, std::vector{RevealDetail::kRoot});
+  ASSERT_EQ(asked_of_third, std::vector{RevealDetail::kOutputs});
 
   ComparisonVerdict no{.job = job,
                        .worker = pool.id(holders[0]),
@@ -63,16 +63,17 @@ TEST(Evidence, WhoCommitsWhileTheOthersAreJudgedIsWeighedToo) {
   std::sort(no.digests.begin(), no.digests.end());
   const PlainSigner judge(static_cast<std::uint8_t>(holders[0]));
   pool.say_as(holders[0], 1, CompareReply{sign_fact(judge, Purpose::kComparison, encode(no))});
+  ASSERT_EQ(pool.to_judge(third), 0U);
   pool.say_as(third, 1, *held_up);
-  EXPECT_EQ(asked_of_third, (std::vector{RevealDetail::kRoot, RevealDetail::kOutputs}));
+  EXPECT_EQ(pool.to_judge(third), 1U) << "all three are judged";
 }
 
 // All outputs differ, and are as good as each other.
 struct Judged : testing::Test {
-  JobId submit() {
+  JobId submit(const std::vector<std::size_t>& stewards = {1}) {
     Manifest manifest = pool.manifest(kUnits, 2);
     manifest.comparison = Comparison::kEquivalent;
-    return pool.submit(1, manifest);
+    return pool.submit(stewards, manifest);
   }
   static constexpr std::uint64_t kUnits = 1500;
   Pool pool{3};
@@ -113,6 +114,86 @@ TEST_F(Judged, WhoIsAskedTooMuchSaysNothing) {
   for (; request.unit < 2 * limits::kJudgedAtOnce; ++request.unit) pool.say_as(1, 2, request);
   EXPECT_EQ(pool.to_judge(2), limits::kJudgedAtOnce);
   EXPECT_EQ(pool.sent["CompareReply"], 0U);
+}
+
+// A root says only that outputs differ, and of these all do: it would be asked for in vain each
+// time.
+TEST_F(Judged, OnceOutputsHaveDifferedTheyAreAskedForAtOnce) {
+  submit({1, 2});
+  std::size_t outputs = 0, less = 0;
+  pool.meddle = [&](std::size_t, std::size_t, Message& message) {
+    if (const auto* request = std::get_if<RevealRequest>(&message)) {
+      (request->detail == RevealDetail::kOutputs ? outputs : less) += 1;
+    }
+    return true;
+  };
+  pool.unit_takes = 50ms;
+  const auto compute_some = [&](std::size_t rounds) {
+    for (std::size_t round = 0; round < rounds; ++round) {
+      for (std::size_t n = 1; n <= 3; ++n) pool.compute(n, own_output);
+      for (std::size_t n = 1; n <= 3; ++n) {
+        while (pool.to_judge(n) > 0) pool.judge(n);
+      }
+    }
+  };
+  compute_some(10);
+  EXPECT_GT(less, 0U) << "nobody knew yet that they differ";
+  less = outputs = 0;
+  compute_some(100);
+  EXPECT_EQ(less, 0U);
+  EXPECT_GT(outputs, 20U);
+  // Its ledger says so to whoever leads next.
+  less = outputs = 0;
+  pool.kill(1);
+  pool.wait(5s);
+  ASSERT_EQ(pool.peer(2).jobs_led().size(), 1U);
+  compute_some(30);
+  EXPECT_EQ(less, 0U);
+  EXPECT_GT(outputs, 20U);
+}
+
+// Whoever commits to much at once, as to a new leader, shows it bit by bit: all of it would be lost
+// with the link.
+TEST(Evidence, NobodyIsAskedToShowAllThatItHasAtOnce) {
+  constexpr std::uint64_t kUnits = 300;
+  constexpr std::size_t kShownAtOnce = 16;
+  Pool pool(3);
+  pool.unit_takes = 1s;  // so each unit is a batch
+  pool.want_receipts(1, pool.submit(1, pool.manifest(kUnits, 2)));
+  std::vector<Message> commits, reveals;
+  std::size_t asked = 0;
+  bool held_up = true;
+  pool.meddle = [&](std::size_t from, std::size_t to, Message& message) {
+    asked += to == 3 && std::holds_alternative<RevealRequest>(message);
+    if (!held_up || from != 3) return true;
+    if (std::holds_alternative<CommitNotice>(message))
+      commits.push_back(message);
+    else if (std::holds_alternative<Reveal>(message))
+      reveals.push_back(message);
+    else
+      return true;
+    return false;
+  };
+  for (bool any = true; any && commits.size() < 100;) {
+    any = false;
+    for (std::size_t n = 2; n <= 3; ++n)
+      any |= pool.compute(
+          n, [](auto, UnitIndex unit) { return std::optional(test::true_output(unit)); });
+    pool.pass(1s);
+  }
+  ASSERT_GE(commits.size(), 3 * kShownAtOnce);
+  for (const Message& commit : commits) pool.say_as(3, 1, commit);
+  EXPECT_EQ(asked, kShownAtOnce);
+  held_up = false;
+  for (const Message& reveal : reveals) pool.say_as(3, 1, reveal);
+  for (int turn = 0; turn < 20; ++turn) pool.pass(1ms);
+  std::set<UnitIndex> of_both;
+  for (UnitIndex unit : pool.computed[2]) {
+    const auto& by_third = pool.computed[3];
+    if (std::find(by_third.begin(), by_third.end(), unit) != by_third.end()) of_both.insert(unit);
+  }
+  ASSERT_GT(of_both.size(), 2 * kShownAtOnce);
+  EXPECT_EQ(asked, of_both.size()) << "the others have their turn";
 }
 
 TEST(Evidence, ADisputeShowsTwoOutputsThatDiffer) {

@@ -97,6 +97,7 @@ class Keeper : public ::testing::Test {
     for (KeeperEvent& event : keeper_->collect()) {
       if (auto* done = std::get_if<ComputeDone>(&event)) done_[done->chunk] = std::move(*done);
       if (auto* compared = std::get_if<CompareDone>(&event)) compared_.push_back(*compared);
+      if (auto* tell = std::get_if<Tell>(&event)) told_.push_back(tell->text);
     }
   }
   bool turn_until(const std::function<bool()>& holds) {
@@ -167,6 +168,7 @@ class Keeper : public ::testing::Test {
   std::uint64_t last_chunk_ = 0;
   std::map<std::uint64_t, ComputeDone> done_;
   std::vector<CompareDone> compared_;
+  std::vector<std::string> told_;
 };
 
 TEST_F(Keeper, ComputesARangeAsOneRun) {
@@ -386,10 +388,14 @@ TEST_F(Keeper, ACancelledChunkGivesWayEvenIfItsUnitsDoNotStop) {
   start_keeper();
   const auto spinning = compute("spins", {3, 4}, {3, ""});
   keeper_->perform(spinning);
-  turn();
+  ASSERT_TRUE(turn_until([&] {
+    const auto view = keeper_->view();
+    return view.size() == 1 && view[0].units.size() == 1 && view[0].units[0].unit == 3;
+  }));
   keeper_->perform(CancelCompute{spinning.chunk});
   expect_squares_except(run(compute("square", {0, 100})), {0, 100}, {});
   EXPECT_FALSE(done_.contains(spinning.chunk));
+  EXPECT_EQ(told_, std::vector<std::string>{}) << "its executor was ended on purpose";
 }
 
 TEST_F(Keeper, InputsComeFromTheJobsPack) {
