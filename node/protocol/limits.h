@@ -101,12 +101,12 @@ inline constexpr Duration kJudgeTime = 1us;  // a judge's, for each byte that it
 inline constexpr Duration kBatchTarget = 100ms;  // work in one commitment
 inline constexpr Duration kHelloTimeout = 5s;
 inline constexpr Duration kHeartbeatEvery = 500ms;
-inline constexpr Duration kLeaderSilence = 2s;  // then its followers take it for dead
-inline constexpr Duration kLinkPatience = 1s;   // a lost link may come back so long
+inline constexpr Duration kLeaderSilence = 2s;   // then its followers take it for dead
+inline constexpr Duration kLinkPatience = 1s;    // a lost link may come back so long
 inline constexpr Duration kRestartTime = 300ms;  // a node may: nobody listens there meanwhile
-inline constexpr Duration kRankStep = 1s;       // each rank waits longer than the one before
-inline constexpr Duration kStewardAway = 30s;   // then another takes its place
-inline constexpr Duration kHolderAway = 30s;    // then what it holds is copied elsewhere
+inline constexpr Duration kRankStep = 1s;        // each rank waits longer than the one before
+inline constexpr Duration kStewardAway = 30s;    // then another takes its place
+inline constexpr Duration kHolderAway = 30s;     // then what it holds is copied elsewhere
 inline constexpr std::uint64_t kResultsKeptS = 604'800;
 
 }  // namespace shoal::limits
