@@ -191,21 +191,19 @@ std::size_t JobLed::shown_at_once(const NodeId& worker) const {
   return kOfAThread * (member == members_.end() ? 1 : member->second.threads);
 }
 
-bool JobLed::may_ask_more_reveals() const {
-  return std::any_of(to_show_.begin(), to_show_.end(), [this](const auto& entry) {
+// Of a worker that has answered half of what it may be asked at once; end(): there is none.
+JobLed::BatchesToShow::const_iterator JobLed::next_to_show() const {
+  return std::find_if(to_show_.begin(), to_show_.end(), [this](const auto& entry) {
     return batches_.unanswered_count(entry.first) <= shown_at_once(entry.first) / 2;
   });
 }
 
 void JobLed::ask_more_reveals(Instant now, Outbox& out) {
-  while (may_ask_more_reveals()) {
-    const auto next = std::find_if(to_show_.begin(), to_show_.end(), [this](const auto& entry) {
-      return batches_.unanswered_count(entry.first) <= shown_at_once(entry.first) / 2;
-    });
-    const NodeId worker = next->first;
+  for (auto next = next_to_show(); next != to_show_.end(); next = next_to_show()) {
     // What finds no room after all is put back.
-    std::set<std::uint64_t> ids = std::exchange(next->second, {});
-    to_show_.erase(next);
+    auto taken = to_show_.extract(next);
+    const NodeId& worker = taken.key();
+    std::set<std::uint64_t>& ids = taken.mapped();
     while (!ids.empty() && batches_.unanswered_count(worker) < shown_at_once(worker)) {
       const Batch* batch = batches_.find(*ids.begin());
       ids.erase(ids.begin());

@@ -469,7 +469,9 @@ std::optional<Instant> JobLed::next_deadline() const {
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
   for (const auto& [_, judging] : comparing_) consider(judging.due);
-  if (may_ask_more_reveals() || may_ask_more_equivalence()) consider(Instant{});  // at once
+  if (next_to_show() != to_show_.end() || may_ask_more_equivalence()) {
+    consider(Instant{});  // at once
+  }
   if (auto asked = batches_.oldest_unanswered()) consider(*asked + limits::kRevealTimeout);
   if (units_.anything_to_lease()) consider(next_straggler_look_);
   return next;

@@ -227,9 +227,10 @@ class JobLed {
   void commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
   void open_or_compare(Instant now, Range range, Outbox& out);
   bool request_reveals(Instant now, UnitIndex first, const UnitMap::Segment&, Outbox& out);
+  using BatchesToShow = std::map<NodeId, std::set<std::uint64_t>>;
   RevealDetail detail_beside(const Batch& outputs_of, const Batch& batch, Range run) const;
   std::size_t shown_at_once(const NodeId& worker) const;
-  bool may_ask_more_reveals() const;
+  BatchesToShow::const_iterator next_to_show() const;
   void ask_more_reveals(Instant now, Outbox& out);
   void ask_reveal(Instant now, std::uint64_t batch, RevealDetail, Outbox& out);
   void compare(Instant now, Range run, Outbox& out);
@@ -279,7 +280,7 @@ class JobLed {
   std::deque<NodeId> hungry_;       // in the order in which they went away
   std::map<UnitIndex, std::vector<Signed>> failures_;
   // Batches to be shown as soon as their worker has answered what it was asked before.
-  std::map<NodeId, std::set<std::uint64_t>> to_show_;
+  BatchesToShow to_show_;
   // Units whose outputs differ and are judged, by everybody who computed them: one judge alone
   // could be the one who is wrong.
   struct Judging {
