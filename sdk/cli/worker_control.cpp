@@ -55,7 +55,8 @@ Outcome show(const Settings& settings, const fs::path& folder) {
       pid = line[1];
       kind = line[2];
       bytes = std::strtoull(line[3].c_str(), nullptr, 10);
-      memory = bytes_text(static_cast<double>(bytes));
+      // Nobody measures where there are no namespaces.
+      memory = bytes == 0 ? "-" : bytes_text(static_cast<double>(bytes));
     } else if (line.size() == 5 && line[0] == "unit") {
       idle = false;
       const auto ms = std::strtoull(line[4].c_str(), nullptr, 10);
