@@ -49,8 +49,8 @@ class HostilePrograms : public ::testing::TestWithParam<WorkersOf> {
     command.insert(command.end(), arguments.begin(), arguments.end());
     return command;
   }
-  // A shell's lines as units of one job. All of its processes have the cluster's folder on their
-  // command line.
+  // A shell's lines as units of one job. All of its processes have the line, which ends with the
+  // cluster's folder, in their environment: it is the unit's entry.
   Line submission(const std::string& name, const std::map<std::string, std::string>& lines,
                   const Line& more) const {
     nlohmann::json units = nlohmann::json::array();
@@ -67,10 +67,13 @@ class HostilePrograms : public ::testing::TestWithParam<WorkersOf> {
   std::size_t hostile_processes() const {
     std::size_t count = 0;
     for (const auto& entry : fs::directory_iterator("/proc")) {
-      std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-      const std::string line{std::istreambuf_iterator<char>(file),
-                             std::istreambuf_iterator<char>()};
-      count += line.find("# " + cluster_.folder().string()) != std::string::npos ? 1U : 0U;
+      std::ifstream file(entry.path() / "environ", std::ios::binary);
+      // Zeros end the variables; a process that has gone has none.
+      for (std::string variable; std::getline(file, variable, '\0');) {
+        if (variable.find("# " + cluster_.folder().string()) == std::string::npos) continue;
+        ++count;
+        break;
+      }
     }
     return count;
   }
@@ -125,8 +128,7 @@ std::map<std::string, std::string> HostilePrograms::lines_that_end() const {
        "i=1; while [ $i -lt 40000 ]; do [ $i = $$ ] || kill -9 $i; i=$((i+1)); done "
        "2>/dev/null; sleep 1000"},
       {"stops_its_parent", "kill -STOP $PPID; kill -TERM 1; echo went on"},
-      {"stays_behind",
-       "setsid sh -c 'sleep 1000 & # " + cluster_.folder().string() + "'; echo has gone"},
+      {"stays_behind", "setsid sh -c 'sleep 1000 &'; echo has gone"},
   };
 }
 
@@ -137,6 +139,7 @@ TEST_P(HostilePrograms, HarmNeitherTheJobBesideThemNorTheDonor) {
   ASSERT_EQ(endless.exit_code, 0) << endless.err;
   const std::string endless_id = endless.out.substr(0, endless.out.find('\n'));
   ASSERT_TRUE(comes_true([&] { return cluster_.workers_at(endless_id) == 2; }));
+  ASSERT_TRUE(comes_true([&] { return hostile_processes() > 500; })) << hostile_processes();
   const auto ending = cluster_.start_command(submission("ending", lines_that_end(), {"--json"}));
   // Each in a sandbox of its own, since they would hamper those.
   const auto forking = cluster_.start_command(
