@@ -25,7 +25,7 @@ class HostileModules : public ::testing::TestWithParam<WorkersOf> {
     cluster_.start_coordinator();
     for (const char* name : {"one", "two"}) {
       cluster_.place_worker(name, {.ordinary_user = GetParam() == WorkersOf::kOrdinaryUser});
-      cluster_.start_worker(name, {"--threads", "3", "--memory", "256M"});
+      cluster_.start_worker(name, {"--threads", "3", "--memory", "512M"});
     }
     cluster_.await_workers(2);
   }
