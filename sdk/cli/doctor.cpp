@@ -179,7 +179,9 @@ void judge_sandbox(Diagnosis& diagnosis, const std::vector<std::string>& layers)
   }
   const bool full = !missing.contains("namespaces");
   std::string so;
-  if (missing.contains("seccomp") || (!full && missing.contains("landlock"))) {
+  if (missing.contains("not root")) {
+    so = "nothing: strangers' code would run as root; let an ordinary user start the worker";
+  } else if (missing.contains("seccomp") || (!full && missing.contains("landlock"))) {
     so = "nothing: strangers' code would be without a lock on files or on system calls";
   } else if (!full) {
     so = "WebAssembly and the kernels that ship with Shoal alone, by Landlock and seccomp; no "
