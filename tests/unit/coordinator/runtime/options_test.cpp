@@ -54,14 +54,14 @@ TEST_F(CoordinatorIdentity, ComesFromItsKeyAndTheTicketBesideIt) {
   EXPECT_EQ(identity->ticket.name, "a pool");
 }
 
-TEST_F(CoordinatorIdentity, OrFromTheKeyThatThePoolWasMadeWith) {
+TEST_F(CoordinatorIdentity, TheTicketMayBeInAnotherFile) {
   const KeyPair key = key_of(2);
-  ASSERT_TRUE(store_key(folder / "node.key", key));
-  options.ticket = ticket_for(key.id());
+  ASSERT_TRUE(store_key(folder / "coordinator.key", key));
+  ASSERT_TRUE(write_text_file(folder / "elsewhere", ticket_for(key.id()) + "\n"));
+  options.ticket = "@" + (folder / "elsewhere").string();
   const auto identity = load_identity(options);
   ASSERT_TRUE(identity) << identity.error();
   EXPECT_EQ(identity->key.id(), key.id());
-  EXPECT_FALSE(fs::exists(folder / "coordinator.key"));
 }
 
 TEST_F(CoordinatorIdentity, WithoutATicketItNamesItsDoorAndKeepsTheKey) {
