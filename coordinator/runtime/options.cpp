@@ -50,16 +50,22 @@ Result<Key, std::string> load_coordinator_key(const fs::path& folder) {
 
 }  // namespace
 
-ParsedOptions parse_options(int argc, const char* const* argv) {
+ParsedOptions parse_options(int argc, const char* const* argv, const std::string& version) {
   CoordinatorOptions options;
   CLI::App app("Helps the nodes of a pool find each other. It holds no job and no result.",
                "shoal-coordinator");
+  app.set_version_flag("--version", "shoal-coordinator " + version);
   app.add_option(
-      "--ticket", options.ticket,
-      "the pool's ticket (shoal1...), or @FILE with it; default: the file 'ticket' in the "
-      "state folder");
-  app.add_option("--state", options.state, "the folder with this coordinator's key")->required();
-  app.add_option("--listen", options.listen, "where to listen; port 0: any")->capture_default_str();
+         "--ticket", options.ticket,
+         "the pool's ticket (shoal1...), or @FILE with it; default: the file 'ticket' in the "
+         "state folder")
+      ->type_name("TICKET");
+  app.add_option("--state", options.state, "the folder with this coordinator's key")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--listen", options.listen, "where to listen; port 0: any")
+      ->capture_default_str()
+      ->type_name("ENDPOINT");
   app.add_flag("--verbose", options.verbose, "also tell of every link that is dropped");
   // Above what all tables of 200,000 nodes and the queues of 4,096 links come to.
   app.add_option("--memory-limit", options.memory_bytes,
