@@ -141,7 +141,7 @@ std::function<void(const std::string& line)> notices(const Settings& settings, P
   if (settings.quiet) return {};
   return [&bar](const std::string& line) {
     bar.finish();
-    say("shoal: " + line);
+    say("shoal: " + harmless(line));
   };
 }
 
