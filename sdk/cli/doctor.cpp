@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "node/state/clock.h"
+#include "node/state/key_file.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/explain.h"
 #include "sdk/cli/pool_access.h"
@@ -87,6 +88,14 @@ void look_at_folders(Diagnosis& diagnosis) {
                   "the state folder cannot be written: mend that, or set XDG_STATE_HOME", kError);
 }
 
+// Only read: it is made when something is submitted.
+void look_at_key(Diagnosis& diagnosis) {
+  const auto key = load_key(state_folder() / "submitter.key");
+  if (!key) return;
+  diagnosis.add(Level::kFact, "your key",
+                to_hex(key->id()) + ", for whoever starts a worker with --trust");
+}
+
 std::size_t look_at_doors(Diagnosis& diagnosis, const Ticket& ticket) {
   std::size_t listening = 0;
   for (const Ticket::Door& door : ticket.doors) {
@@ -123,6 +132,7 @@ Outcome run_doctor(const Settings& settings) {
   Diagnosis diagnosis;
   look_at_programs(diagnosis);
   look_at_folders(diagnosis);
+  look_at_key(diagnosis);
   judge_sandbox(diagnosis, sandbox_layers(program_folder() / "shoal-sandbox"));
   if (const auto ticket = ticket_of(settings)) {
     diagnosis.add(Level::kGood, "ticket",
