@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "node/protocol/shared_key.h"
+
 namespace shoal {
 namespace {
 
@@ -15,6 +17,10 @@ constexpr Duration kLastingLink = 10s;
 constexpr Duration kLookForPeers = 5s;
 constexpr std::size_t kFurtherPeers = 3;
 constexpr std::uint32_t kSampleCount = 32;
+// A coordinator that was restarted knows nobody until somebody comes. Where few would come, each
+// comes more often; all together so seldom that it costs a coordinator nothing.
+constexpr Duration kVisitsLeast = 30s;
+constexpr Duration kBetweenVisits = 250ms;  // of all nodes, on average
 // A record from a clock that is ahead of ours is still believed.
 constexpr UnixMs kClockSlackMs = 300'000;
 
@@ -26,7 +32,11 @@ Duration backoff(Duration least, std::uint32_t failures) {
 
 Membership::Membership(const PeerConfig& config, const Signer& signer,
                        const SignatureChecker& checker, Rng rng)
-    : config_(config), signer_(signer), checker_(checker), rng_(rng) {
+    : config_(config),
+      signer_(signer),
+      checker_(checker),
+      rng_(rng),
+      visits_every_(config.announce_every) {
   for (const auto& door : config.doors) {
     Contact& contact = contacts_[door.node];
     contact.door = true;
@@ -54,6 +64,7 @@ Signed Membership::own_record(Instant now) {
   record.via = via_;
   record.ttl_s = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
+  own_records_.add(own_sequence_);
   own_ = sign_fact(signer_, Purpose::kRecord, encode(record));
   return *own_;
 }
@@ -125,10 +136,12 @@ void Membership::announce(Instant now, Outbox& out) {
 
 void Membership::dial_doors(Instant now, Outbox& out) {
   for (const auto& door : config_.doors) dial(door.node, contacts_.at(door.node), out);
-  const Duration wait = door_failures_ == 0 ? config_.announce_every
-                                            : std::min(config_.announce_every,
-                                                       backoff(kDoorRetryLeast, door_failures_));
-  announce_at_ = now + jittered(wait);
+  announce_at_ = now + jittered(door_pause());
+}
+
+Duration Membership::door_pause() const {
+  if (door_failures_ == 0) return visits_every_;
+  return std::min(visits_every_, backoff(kDoorRetryLeast, door_failures_));
 }
 
 void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
@@ -144,13 +157,14 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
     it->second.up_since = now;
     note_if_idle(up.peer);
   }
+  if (up.role == Role::kWorker) show_other_record(up, out);
   if (up.record && up.record->signer == up.node()) learn(now, *up.record, out);
   const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
   if (leaving_ && door) return say_farewell(up.peer, contacts_.at(up.peer), out);
   if (up.role == Role::kCoordinator) {
     if (!door) return out.act(Drop{up.peer, "coordinators are called, they do not call"});
     door_failures_ = 0;
-    announce_at_ = now + jittered(config_.announce_every);
+    announce_at_ = now + jittered(visits_every_);
     out.send(up.peer, Announce{own_record(now)});
   }
   if (up.role == Role::kCoordinator || door) {
@@ -185,7 +199,7 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
   }
   if (contact.door) {
     door_failures_ += 1;
-    const Instant retry = now + jittered(backoff(kDoorRetryLeast, door_failures_));
+    const Instant retry = now + jittered(door_pause());
     if (!announce_at_ || retry < *announce_at_) announce_at_ = retry;
     return;
   }
@@ -243,6 +257,14 @@ void Membership::on_sample(Instant now, const NodeId& from, const Sample& sample
   if (it == links_.end()) return;
   it->second.sampled = true;
   cookies_[from] = sample.cookie;
+  if (it->second.role == Role::kCoordinator) {
+    const auto nodes = static_cast<std::int64_t>(
+        std::min<std::uint64_t>(sample.nodes_known, limits::kCoordinatorRecords));
+    const Duration pause = std::max<Duration>(kVisitsLeast, kBetweenVisits * nodes);
+    visits_every_ = std::min(config_.announce_every, pause);
+    const Instant next = now + jittered(visits_every_);
+    if (!leaving_ && (!announce_at_ || next < *announce_at_)) announce_at_ = next;
+  }
   for (const Signed& record : sample.records) learn(now, record, out);
   end_visit(from, out);
   keep_active(now, out);
@@ -272,7 +294,10 @@ void Membership::on_sample_request(Instant now, const NodeId& from, const Sample
 bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
   auto what = decode_record(record.body);
   if (!what || what->node != record.signer || what->pool != config_.pool) return false;
-  if (what->node == signer_.id()) return true;
+  if (what->node == signer_.id()) {
+    look_at_own(now, record, *what, out);
+    return true;
+  }
   auto it = contacts_.find(what->node);
   if (it != contacts_.end() && it->second.record && it->second.what.sequence >= what->sequence) {
     return true;
@@ -295,6 +320,40 @@ bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
                          .bytes = pack_signed(record)});
   }
   return true;
+}
+
+// A worker that was restarted elsewhere sees by its sequence that the record is an old one. Where
+// two processes have one key each is shown the other's, as coordinators do too.
+void Membership::show_other_record(const LinkUp& up, Outbox& out) const {
+  const auto known = contacts_.find(up.peer);
+  if (!up.record || known == contacts_.end() || !known->second.record) return;
+  const auto said = decode_record(up.record->body);
+  const NodeRecord& before = known->second.what;
+  if (!said || (said->endpoints == before.endpoints && said->via == before.via)) return;
+  out.send(up.peer, Announce{*known->second.record});
+}
+
+void Membership::look_at_own(Instant now, const Signed& record, const NodeRecord& what,
+                             Outbox& out) {
+  if (!own_records_.is_of_another(what.sequence)) return;
+  if (!signature_holds(checker_, Purpose::kRecord, record)) return;
+  const bool news = !twin_ || now - twin_->told >= limits::kRecordTtl;
+  twin_ = Twin{.endpoint = what.endpoints.empty() ? "an address that it does not say"
+                                                  : what.endpoints.front(),
+               .heard_of = now,
+               .told = news ? now : twin_->told};
+  if (!news) return;
+  out.tell(LogLevel::kWarning,
+           twin_text(now) + ". Links and leases go back and forth between the two");
+  // It is shown this record in turn. Not each time: there may be many of them.
+  announce(now, out);
+}
+
+std::string Membership::twin_text(Instant now) const {
+  if (!twin_ || now - twin_->heard_of >= limits::kRecordTtl) return "";
+  return std::string(kKeyIsShared) + ", at " + twin_->endpoint +
+         ": the state folder was copied. End one of the two, and start it with a --state of its "
+         "own, in which a new key is made";
 }
 
 // Forgets a contact at random, so that nobody can fill the table with what he wants kept.

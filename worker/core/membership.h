@@ -9,6 +9,7 @@
 #include "node/protocol/rng.h"
 #include "worker/core/node_bag.h"
 #include "worker/core/outbox.h"
+#include "worker/core/own_records.h"
 
 namespace shoal {
 
@@ -71,6 +72,8 @@ class Membership {
   const std::vector<Via>& via() const { return via_; }
   // Its links, by the way they go.
   void fill(WorkerStatus&) const;
+  // While another process has this node's key, and was heard of lately: what to do about that.
+  std::string twin_text(Instant now) const;
   // The own record has changed: others are told.
   void announce(Instant now, Outbox&);
   // This node is about to end: the coordinators that have its record are told to forget it, and
@@ -92,6 +95,9 @@ class Membership {
     Instant not_before;  // when it may be dialled again
   };
   UnixMs unix_ms(Instant now) const;
+  // A record of this node that somebody had: is it this process's own?
+  void look_at_own(Instant now, const Signed& record, const NodeRecord& what, Outbox& out);
+  void show_other_record(const LinkUp& up, Outbox& out) const;
   void dial(const NodeId& node, Contact& contact, Outbox& out);
   void dial_doors(Instant now, Outbox& out);
   void keep_active(Instant now, Outbox& out);
@@ -104,6 +110,7 @@ class Membership {
   void end_visit(const NodeId& node, Outbox& out);
   void say_farewell(const NodeId& node, Contact& contact, Outbox& out);
   void note_if_idle(const NodeId& node);
+  Duration door_pause() const;
   Duration jittered(Duration d);
   void make_room();
 
@@ -122,10 +129,18 @@ class Membership {
   std::optional<Instant> active_at_;   // when to look for more peers
   std::optional<Instant> further_at_;  // when to dial somebody beside the handful
   std::vector<NodeId> further_;        // those that were, the oldest first
+  Duration visits_every_;              // to the doors
   std::uint32_t door_failures_ = 0;
   std::uint32_t lonely_ = 0;  // visits to the doors in a row that led to nobody
   std::optional<Signed> own_;
   UnixMs own_sequence_ = 0;
+  OwnRecords own_records_;
+  struct Twin {
+    std::string endpoint;
+    Instant heard_of;
+    Instant told;  // people, and the others
+  };
+  std::optional<Twin> twin_;
   bool leaving_ = false;
   std::uint64_t changes_ = 0;  // of what it says, not of its age alone
   std::vector<Via> via_;
