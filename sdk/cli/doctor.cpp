@@ -128,7 +128,8 @@ Outcome run_doctor(const Settings& settings) {
   if (const auto ticket = ticket_of(settings)) {
     diagnosis.add(Level::kGood, "ticket",
                   "pool '" + ticket->name + "' (" + short_hex(ticket->pool) + "), " +
-                      std::to_string(ticket->doors.size()) + " ways in, from " +
+                      std::to_string(ticket->doors.size()) +
+                      (ticket->doors.size() == 1 ? " way in, from " : " ways in, from ") +
                       settings.ticket_origin);
     look_at_pool(diagnosis, settings, *ticket);
   } else {

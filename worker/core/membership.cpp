@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "node/protocol/shared_key.h"
-
 namespace shoal {
 namespace {
 
@@ -21,8 +19,6 @@ constexpr std::uint32_t kSampleCount = 32;
 // comes more often; all together so seldom that it costs a coordinator nothing.
 constexpr Duration kVisitsLeast = 30s;
 constexpr Duration kBetweenVisits = 250ms;  // of all nodes, on average
-// A record from a clock that is ahead of ours is still believed.
-constexpr UnixMs kClockSlackMs = 300'000;
 
 Duration backoff(Duration least, std::uint32_t failures) {
   return std::min<Duration>(kRedialMost, least * (1U << std::min<std::uint32_t>(failures, 10)));
@@ -37,6 +33,7 @@ Membership::Membership(const PeerConfig& config, const Signer& signer,
       checker_(checker),
       rng_(rng),
       visits_every_(config.announce_every) {
+  for (std::uint64_t place = 0; place < limits::kKnownPeers; ++place) free_places_.insert(place);
   for (const auto& door : config.doors) {
     Contact& contact = contacts_[door.node];
     contact.door = true;
@@ -52,31 +49,6 @@ UnixMs Membership::unix_ms(Instant now) const {
 Duration Membership::jittered(Duration d) {
   return Duration(
       static_cast<std::int64_t>(static_cast<double>(d.count()) * (0.75 + 0.5 * rng_.unit())));
-}
-
-Signed Membership::own_record(Instant now) {
-  NodeRecord record = config_.record;
-  record.node = signer_.id();
-  record.pool = config_.pool;
-  // Of two within one millisecond the later one counts.
-  own_sequence_ = std::max(unix_ms(now), own_sequence_ + 1);
-  record.sequence = own_sequence_;
-  record.via = via_;
-  record.ttl_s = static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
-  own_records_.add(own_sequence_);
-  own_ = sign_fact(signer_, Purpose::kRecord, encode(record));
-  return *own_;
-}
-
-void Membership::recover(const Signed& record) {
-  auto what = decode_record(record.body);
-  if (!what || what->node != record.signer || what->pool != config_.pool) return;
-  if (what->node == signer_.id()) return;
-  Contact& contact = contacts_[what->node];
-  contact.record = record;
-  contact.what = std::move(*what);
-  note_if_idle(record.signer);
 }
 
 void Membership::note_if_idle(const NodeId& node) {
@@ -204,8 +176,7 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
     return;
   }
   if (contact.failures > 6) {
-    contacts_.erase(it);
-    note_if_idle(lost.peer);
+    forget(it);
   }
   // Somebody else may answer.
   if (!active_at_) active_at_ = now + jittered(kNextPeerAfter);
@@ -289,80 +260,6 @@ void Membership::on_sample_request(Instant now, const NodeId& from, const Sample
   }
   sample.nodes_known = contacts_.size() + 1;
   out.send(from, std::move(sample));
-}
-
-bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
-  auto what = decode_record(record.body);
-  if (!what || what->node != record.signer || what->pool != config_.pool) return false;
-  if (what->node == signer_.id()) {
-    look_at_own(now, record, *what, out);
-    return true;
-  }
-  auto it = contacts_.find(what->node);
-  if (it != contacts_.end() && it->second.record && it->second.what.sequence >= what->sequence) {
-    return true;
-  }
-  const UnixMs age = unix_ms(now) - what->sequence;
-  if (age > static_cast<UnixMs>(what->ttl_s) * 1000 || age < -kClockSlackMs) return false;
-  if (!signature_holds(checker_, Purpose::kRecord, record)) return false;
-  if (it == contacts_.end()) make_room();
-  Contact& contact = contacts_[what->node];
-  const bool is_new =
-      !contact.record || contact.what.endpoints != what->endpoints || contact.what.via != what->via;
-  contact.record = record;
-  contact.what = std::move(*what);
-  note_if_idle(record.signer);
-  if (is_new) {
-    out.store(StoredFact{.kind = FactKind::kPeer,
-                         .job = {},
-                         .sequence = static_cast<std::uint64_t>(contact.what.sequence),
-                         .about = contact.what.node,
-                         .bytes = pack_signed(record)});
-  }
-  return true;
-}
-
-// A worker that was restarted elsewhere sees by its sequence that the record is an old one. Where
-// two processes have one key each is shown the other's, as coordinators do too.
-void Membership::show_other_record(const LinkUp& up, Outbox& out) const {
-  const auto known = contacts_.find(up.peer);
-  if (!up.record || known == contacts_.end() || !known->second.record) return;
-  const auto said = decode_record(up.record->body);
-  const NodeRecord& before = known->second.what;
-  if (!said || (said->endpoints == before.endpoints && said->via == before.via)) return;
-  out.send(up.peer, Announce{*known->second.record});
-}
-
-void Membership::look_at_own(Instant now, const Signed& record, const NodeRecord& what,
-                             Outbox& out) {
-  if (!own_records_.is_of_another(what.sequence)) return;
-  if (!signature_holds(checker_, Purpose::kRecord, record)) return;
-  const bool news = !twin_ || now - twin_->told >= limits::kRecordTtl;
-  twin_ = Twin{.endpoint = what.endpoints.empty() ? "an address that it does not say"
-                                                  : what.endpoints.front(),
-               .heard_of = now,
-               .told = news ? now : twin_->told};
-  if (!news) return;
-  out.tell(LogLevel::kWarning,
-           twin_text(now) + ". Links and leases go back and forth between the two");
-  // It is shown this record in turn. Not each time: there may be many of them.
-  announce(now, out);
-}
-
-std::string Membership::twin_text(Instant now) const {
-  if (!twin_ || now - twin_->heard_of >= limits::kRecordTtl) return "";
-  return std::string(kKeyIsShared) + ", at " + twin_->endpoint +
-         ": the state folder was copied. End one of the two, and start it with a --state of its "
-         "own, in which a new key is made";
-}
-
-// Forgets a contact at random, so that nobody can fill the table with what he wants kept.
-void Membership::make_room() {
-  while (contacts_.size() >= limits::kKnownPeers && !idle_.empty()) {
-    const NodeId node = idle_.draw(rng_);
-    contacts_.erase(node);
-    idle_.erase(node);
-  }
 }
 
 void Membership::reach(Instant now, const NodeId& node, Outbox& out) {

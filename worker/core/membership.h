@@ -39,7 +39,8 @@ class Membership {
   Membership(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
              Rng rng);
 
-  void recover(const Signed& record);
+  // A record from the disk, and its place there; nothing: it has none, as in earlier versions.
+  void recover(const Signed& record, std::optional<std::uint64_t> place);
   void on_started(Instant now, Outbox&);
   void on_link_up(Instant now, const LinkUp&, Outbox&);
   void on_link_lost(Instant now, const LinkLost&, Outbox&);
@@ -92,7 +93,8 @@ class Membership {
     std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
     std::size_t way = 0;         // the one to try: stays where it was of use
     Instant up_since;
-    Instant not_before;  // when it may be dialled again
+    Instant not_before;                  // when it may be dialled again
+    std::optional<std::uint64_t> place;  // of its record, on disk
   };
   UnixMs unix_ms(Instant now) const;
   // A record of this node that somebody had: is it this process's own?
@@ -113,12 +115,15 @@ class Membership {
   Duration door_pause() const;
   Duration jittered(Duration d);
   void make_room();
+  void forget(std::map<NodeId, Contact>::iterator contact);
+  void keep_on_disk(Contact& contact, Outbox& out);
 
   const PeerConfig& config_;
   const Signer& signer_;
   const SignatureChecker& checker_;
   Rng rng_;
   std::map<NodeId, Contact> contacts_;
+  std::set<std::uint64_t> free_places_;  // on disk, where there are kKnownPeers
   std::map<NodeId, LinkState> links_;
   // Contacts that may be forgotten: who leads a job may know thousands of others, all linked, and
   // is told of one more again and again.

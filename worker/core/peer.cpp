@@ -48,7 +48,10 @@ struct Peer::Impl {
         reach(reach_config(), signer, rng.fork()) {
     for (const StoredFact& fact : recovered.facts) {
       if (fact.kind != FactKind::kPeer) continue;
-      if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
+      const bool has_place = fact.about == NodeId();
+      const auto record = unpack_signed(fact.bytes);
+      if (!record) continue;
+      membership.recover(*record, has_place ? std::optional(fact.sequence) : std::nullopt);
     }
     exchange.limit_rates(config.upload_rate, config.download_rate);
     custody.recover(recovered.facts);
