@@ -54,12 +54,13 @@ class KnownPeersTest : public ::testing::Test {
     step(Started{});
   }
   void hear(const Signed& one) {
-    step(Received{node(1), encode(Message(Sample{{one}, 0, 1}))});
+    step(Received{node(kTeller), encode(Message(Sample{{one}, 0, 1}))});
     now = now + 200ms;
     step(DeadlineReached{});
     peer->check_invariants();
   }
 
+  static constexpr std::uint32_t kTeller = 1000;  // who is linked, and tells of the others
   struct Trusting final : SignatureChecker {
     bool holds(const NodeId&, Purpose, ByteView, const Signature&) const override { return true; }
   };
@@ -74,7 +75,7 @@ class KnownPeersTest : public ::testing::Test {
 
 TEST_F(KnownPeersTest, StrangersWithoutEndAndPeersThatMoveDoNotFillTheDisk) {
   start();
-  step(LinkUp{node(1), Role::kWorker, "192.0.2.2", record(1, "tcp://192.0.2.2:1")});
+  step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});
   for (std::uint32_t i = 0; i < 3 * limits::kKnownPeers; ++i) {
     hear(record(2 + i % 700, "tcp://192.0.2.3:" + std::to_string(1 + i)));
   }
@@ -84,7 +85,7 @@ TEST_F(KnownPeersTest, StrangersWithoutEndAndPeersThatMoveDoNotFillTheDisk) {
 
 TEST_F(KnownPeersTest, WhoMovedIsDialledWhereItWasLast) {
   start();
-  step(LinkUp{node(1), Role::kWorker, "192.0.2.2", record(1, "tcp://192.0.2.2:1")});
+  step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});
   for (int port = 1; port <= 5; ++port) hear(record(2, "tcp://192.0.2.3:" + std::to_string(port)));
   EXPECT_EQ(disk.size(), 2U);
   // In a place of an earlier version, and older.
