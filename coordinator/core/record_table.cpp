@@ -116,6 +116,12 @@ void RecordTable::note_change(Records::value_type& entry) {
   changes_.push_back({entry.second.change, &entry});
 }
 
+std::optional<RecordTable::Held> RecordTable::held(const NodeId& node) const {
+  const auto it = records_.find(node);
+  if (it == records_.end()) return std::nullopt;
+  return Held{signed_of(*it), it->second.address->first};
+}
+
 Duration RecordTable::time_left(const NodeId& node, Instant now) const {
   const auto it = records_.find(node);
   if (it == records_.end()) return Duration(0);

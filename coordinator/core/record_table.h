@@ -42,6 +42,11 @@ class RecordTable {
   std::size_t size() const { return records_.size(); }
   // Nothing changed after this number.
   std::uint64_t last_change() const { return next_change_ - 1; }
+  struct Held {
+    Signed record;
+    std::string address;
+  };
+  std::optional<Held> held(const NodeId& node) const;
   // How long a node's record is still kept; zero if it is not.
   Duration time_left(const NodeId& node, Instant now) const;
 

@@ -15,6 +15,7 @@ constexpr UnixMs kClockSlackMs = 10 * 60 * 1000;
 // Whose requests are counted at once: past this, newcomers wait for the next window.
 constexpr std::size_t kAddressesWatched = limits::kCoordinatorRecords;
 constexpr Duration kRateWindow = 60s;
+constexpr std::uint32_t kAskedOfEachVisitor = 32;
 
 std::uint32_t whole_seconds(Duration d) { return static_cast<std::uint32_t>(d / 1s); }
 
@@ -47,7 +48,9 @@ struct Rendezvous::Impl {
   void on(Instant now, LinkLost& event);
   void on(Instant now, Received& event);
   void on_announce(Instant now, const NodeId& peer, Announce& message);
+  void show_other_record(const NodeId& peer, const NodeRecord& said);
   void on_sample_request(Instant now, const NodeId& peer, const SampleRequest& message);
+  void on_sample(Instant now, const NodeId& peer, Sample& message);
   // What is wrong with a record in itself; empty: nothing.
   std::string fault_of(Instant now, const NodeId& node, const Signed& fact,
                        const NodeRecord& record) const;
@@ -63,11 +66,13 @@ struct Rendezvous::Impl {
   struct Visitor {
     NodeId node;          // whose key it holds
     std::string address;  // that it is seen at
+    bool asked = false;   // whom it knows
   };
   std::map<NodeId, Visitor> links;
   // Requests in the window that began at window_start, by address.
   std::map<std::string, std::size_t> requests;
   Instant window_start;
+  std::size_t visitors_asked = 0;
   RendezvousFigures figures;
   RendezvousActions actions;
 };
@@ -83,7 +88,12 @@ RecordTable& Rendezvous::Impl::table(Instant now) {
 }
 
 void Rendezvous::Impl::on(Instant, LinkUp& event) {
-  links[event.peer] = {event.node(), std::move(event.address)};
+  Visitor& visitor = links[event.peer];
+  visitor = {.node = event.node(), .address = std::move(event.address)};
+  if (event.role != Role::kWorker || visitors_asked == config.visitors_asked_max) return;
+  ++visitors_asked;
+  visitor.asked = true;
+  reply(event.peer, SampleRequest{.count = kAskedOfEachVisitor});
 }
 
 void Rendezvous::Impl::on(Instant, LinkLost& event) { links.erase(event.peer); }
@@ -107,6 +117,9 @@ void Rendezvous::Impl::on(Instant now, Received& event) {
   }
   if (const auto* request = std::get_if<SampleRequest>(&*message)) {
     return on_sample_request(now, event.peer, *request);
+  }
+  if (auto* sample = std::get_if<Sample>(&*message); sample && visitor.asked) {
+    return on_sample(now, event.peer, *sample);
   }
   if (std::holds_alternative<Leave>(*message)) {
     records->remove(visitor.node);
@@ -141,7 +154,8 @@ std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& node, const Si
 void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& message) {
   const auto record = decode_record(message.record.body);
   if (!record) return refuse(peer, "a record that cannot be read: " + record.error().what);
-  const auto& [node, address] = links.at(peer);
+  const NodeId& node = links.at(peer).node;
+  const std::string& address = links.at(peer).address;
   const std::string fault = fault_of(now, node, message.record, *record);
   if (!fault.empty()) return refuse(peer, fault);
 
@@ -154,6 +168,7 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
     }
   }
   ++figures.announcements;
+  show_other_record(peer, *record);
   switch (outcome) {
     case RecordTable::Put::kTaken:
       // Nobody asks a submitter for work: it learns its address, and its record is not kept.
@@ -173,6 +188,18 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
   reply(peer, Announced{address, whole_seconds(records->time_left(node, now))});
 }
 
+// A node that was restarted or moved knows that it has signed the record itself, or that it is too
+// old. Two processes with one key take turns here, and each learns so of the other.
+void Rendezvous::Impl::show_other_record(const NodeId& peer, const NodeRecord& said) {
+  const Visitor& visitor = links.at(peer);
+  const auto held = records->held(visitor.node);
+  if (!held) return;
+  const auto before = decode_record(held->record.body);
+  const bool same = before && before->endpoints == said.endpoints && before->via == said.via &&
+                    held->address == visitor.address;
+  if (!same) reply(peer, Announce{held->record});
+}
+
 void Rendezvous::Impl::on_sample_request(Instant, const NodeId& peer,
                                          const SampleRequest& message) {
   const std::size_t count = std::min<std::size_t>(message.count, limits::kSampleRecords);
@@ -184,6 +211,27 @@ void Rendezvous::Impl::on_sample_request(Instant, const NodeId& peer,
   sample.nodes_known = records->size();
   ++figures.samples;
   reply(peer, std::move(sample));
+}
+
+// Each record is signed by its node, and as good as if that had come; until it does, it counts for
+// the address of who brought it. What a node has said here itself is left alone.
+void Rendezvous::Impl::on_sample(Instant now, const NodeId& peer, Sample& message) {
+  Visitor& visitor = links.at(peer);
+  visitor.asked = false;
+  const UnixMs unix_now = config.unix_ms_at_zero + now.ns / 1'000'000;
+  for (Signed& fact : message.records) {
+    const auto record = decode_record(fact.body);
+    if (!record || record->role != Role::kWorker || records->held(fact.signer)) continue;
+    if (!fault_of(now, fact.signer, fact, *record).empty()) continue;
+    const UnixMs age_ms = std::max<UnixMs>(unix_now - record->sequence, 0);
+    const Duration left = std::chrono::seconds(record->ttl_s) - std::chrono::milliseconds(age_ms);
+    if (left <= Duration(0)) continue;
+    const auto outcome =
+        records->would_put(fact, record->sequence, visitor.address, is_exempt(visitor.address));
+    if (outcome != RecordTable::Put::kTaken) continue;
+    if (!signature_holds(checker, Purpose::kRecord, fact)) continue;
+    records->put(std::move(fact), record->sequence, visitor.address, now + left);
+  }
 }
 
 // A window for all addresses at once, so that the table empties itself every minute and nothing has

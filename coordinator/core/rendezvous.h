@@ -22,6 +22,10 @@ struct RendezvousConfig {
   std::size_t records_max = limits::kCoordinatorRecords;
   std::size_t records_per_address = limits::kRecordsPerAddress;
   std::size_t requests_per_address_per_minute = limits::kRequestsPerAddressPerMinute;
+  // Who begins with nothing asks its first visitors whom they know, so that a coordinator that was
+  // restarted need not wait for each node's next visit. So many of them, and no more: in a large
+  // pool there are visitors enough.
+  std::size_t visitors_asked_max = 64;
 };
 
 // Bytes by kind, so that it can be shown that no unit, result or content passes here.

@@ -188,10 +188,13 @@ struct Refused {
 }
 
 struct Announce {
-  # "Remember me": to a coordinator. Repeated well before the record expires.
+  # "Remember me": to a coordinator. Repeated well before the record expires. Between peers: my
+  # record has changed.
 
   record @0 :Signed;
-  # The sender's NodeRecord.
+  # The sender's NodeRecord; or the receiver's own, with another address than it now says: this was
+  # known of you. A node that has not signed it in this run, though it is of this run's time, knows
+  # that another process has its key.
 }
 
 struct Announced {
@@ -206,7 +209,8 @@ struct Announced {
 }
 
 struct SampleRequest {
-  # "Whom do you know?": to a coordinator, or to any peer.
+  # "Whom do you know?": to a coordinator, or to any peer; and from a coordinator that knows nobody
+  # yet to its first visitors.
 
   count @0 :UInt32;
   # How many records are wanted. The answer may hold fewer.

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "node/protocol/shared_key.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
 #include "sdk/cli/commands.h"
@@ -96,36 +97,36 @@ void look_at_key(Diagnosis& diagnosis) {
                 to_hex(key->id()) + ", for whoever starts a worker with --trust");
 }
 
-std::size_t look_at_doors(Diagnosis& diagnosis, const Ticket& ticket) {
-  std::size_t listening = 0;
-  for (const Ticket::Door& door : ticket.doors) {
-    const std::string fault = dial_fault(door.endpoint, kDialPatience);
-    if (fault.empty()) ++listening;
-    diagnosis.add(fault.empty() ? Level::kGood : Level::kDoubtful, "coordinator",
-                  door.endpoint + (fault.empty() ? " accepts connections" : ": " + fault));
-  }
-  return listening;
-}
-
 void look_at_pool(Diagnosis& diagnosis, const Settings& settings, const Ticket& ticket) {
-  const std::size_t listening = look_at_doors(diagnosis, ticket);
+  std::vector<SeenDoor> doors;
+  for (const Ticket::Door& door : ticket.doors) {
+    doors.push_back({door, dial_fault(door.endpoint, kDialPatience)});
+  }
   Settings quiet = settings;
   quiet.quiet = true;
   auto pool = join_pool(quiet, ticket, state_folder());
   if (!pool) {
+    judge_doors(diagnosis, doors, nullptr);
     diagnosis.blame("pool", pool.error().what, pool.error().what, pool.error().exit_code);
     return;
   }
   const auto seen = pool->client->workers();
+  judge_doors(diagnosis, doors, seen ? &*seen : nullptr);
   if (!seen) {
     const Failure failure = pool->failure(seen.error());
     diagnosis.blame("pool", failure.what, failure.what, failure.exit_code);
     return;
   }
-  judge_pool(diagnosis, *seen, ticket.doors.size(), listening, unix_ms_now());
+  judge_pool(diagnosis, *seen, doors, unix_ms_now());
   if (seen->workers.empty()) return;
+  judge_keys(diagnosis, *seen);
   judge_paths(diagnosis, *seen);
   if (const auto jobs = pool->client->jobs()) judge_jobs(diagnosis, *jobs);
+}
+
+bool is_worker(const WorkersReady& seen, const NodeId& node) {
+  return std::any_of(seen.workers.begin(), seen.workers.end(),
+                     [&](const auto& worker) { return worker.record.node == node; });
 }
 
 Outcome run_doctor(const Settings& settings) {
@@ -137,7 +138,8 @@ Outcome run_doctor(const Settings& settings) {
   if (const auto ticket = ticket_of(settings)) {
     diagnosis.add(Level::kGood, "ticket",
                   "pool '" + ticket->name + "' (" + short_hex(ticket->pool) + "), " +
-                      std::to_string(ticket->doors.size()) + " coordinators, from " +
+                      std::to_string(ticket->doors.size()) +
+                      (ticket->doors.size() == 1 ? " way in, from " : " ways in, from ") +
                       settings.ticket_origin);
     look_at_pool(diagnosis, settings, *ticket);
   } else {
@@ -203,9 +205,31 @@ void judge_sandbox(Diagnosis& diagnosis, const std::vector<std::string>& layers)
   diagnosis.add(Level::kDoubtful, "sandbox: good for", so + " (docs/sandbox.md)");
 }
 
-void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,
-                std::size_t listening, UnixMs now) {
-  const std::string up = std::to_string(seen.coordinators_up) + " of " + std::to_string(doors);
+void judge_doors(Diagnosis& diagnosis, const std::vector<SeenDoor>& doors,
+                 const WorkersReady* seen) {
+  for (const SeenDoor& one : doors) {
+    const bool listens = one.fault.empty();
+    std::string what = "way in";
+    if (seen != nullptr && is_worker(*seen, one.door.node)) {
+      what = "worker as a way in";
+    } else if (seen != nullptr && seen->coordinators_up > 0 && listens) {
+      what = "coordinator";
+    }
+    diagnosis.add(listens ? Level::kGood : Level::kDoubtful, what,
+                  one.door.endpoint + (listens ? " accepts connections" : ": " + one.fault));
+  }
+}
+
+void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, const std::vector<SeenDoor>& doors,
+                UnixMs now) {
+  std::size_t coordinators = 0;
+  std::size_t listening = 0;
+  for (const SeenDoor& one : doors) {
+    coordinators += is_worker(seen, one.door.node) ? 0 : 1;
+    listening += one.fault.empty() ? 1 : 0;
+  }
+  const std::string up =
+      std::to_string(seen.coordinators_up) + " of " + std::to_string(coordinators);
   if (seen.coordinators_up == 0 && seen.workers.empty()) {
     diagnosis.blame("coordinators", up + " answer",
                     listening == 0
@@ -216,8 +240,13 @@ void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t door
                     kUnreachable);
     return;
   }
-  diagnosis.add(seen.coordinators_up == doors ? Level::kGood : Level::kDoubtful, "coordinators",
-                up + " answer, and know " + std::to_string(seen.nodes_known) + " nodes");
+  if (coordinators == 0) {
+    diagnosis.add(Level::kFact, "coordinators", "the ticket names workers alone as ways in");
+  } else {
+    diagnosis.add(seen.coordinators_up >= coordinators ? Level::kGood : Level::kDoubtful,
+                  "coordinators",
+                  up + " answer; " + std::to_string(seen.nodes_known) + " nodes are known");
+  }
   if (seen.workers.empty()) {
     diagnosis.blame("workers", "none can be seen",
                     seen.nodes_known > 0
@@ -252,6 +281,15 @@ void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t door
                       " s ahead of this machine's: set both by NTP");
   } else {
     diagnosis.add(Level::kGood, "clock", "no worker's is ahead of this machine's");
+  }
+}
+
+void judge_keys(Diagnosis& diagnosis, const WorkersReady& seen) {
+  for (const auto& worker : seen.workers) {
+    const std::string doing = worker.status ? worker.status->doing : "";
+    const auto said = doing.find(kKeyIsShared);
+    if (said == std::string::npos) continue;
+    diagnosis.add(Level::kDoubtful, "worker " + short_hex(worker.record.node), doing.substr(said));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "node/protocol/ticket.h"
 #include "node/protocol/time.h"
 #include "sdk/core/submitter.h"
 
@@ -32,9 +33,19 @@ struct Diagnosis {
 
 // The lines of `shoal-sandbox --probe`, and what follows from them for a worker of this machine.
 void judge_sandbox(Diagnosis& diagnosis, const std::vector<std::string>& layers);
-// What the pool has answered. `listening`: how many of the doors accept connections at all.
-void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, std::size_t doors,
-                std::size_t listening, UnixMs now);
+// One of the ticket's ways in, and why it accepts no connections, if so.
+struct SeenDoor {
+  Ticket::Door door;
+  std::string fault;
+};
+// Whether each is a coordinator's or a worker's, as far as `seen` tells; nothing: nobody answered.
+void judge_doors(Diagnosis& diagnosis, const std::vector<SeenDoor>& doors,
+                 const WorkersReady* seen);
+// What the pool has answered.
+void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, const std::vector<SeenDoor>& doors,
+                UnixMs now);
+// Workers whose key another process has as well.
+void judge_keys(Diagnosis& diagnosis, const WorkersReady& seen);
 // The ways that the links to the workers go, and whether those that cannot be dialled have relays.
 void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen);
 void judge_jobs(Diagnosis& diagnosis, const std::vector<JobStatus>& jobs);

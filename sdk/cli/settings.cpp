@@ -115,26 +115,26 @@ std::optional<T> number_of(std::string_view text) {
   return value;
 }
 
-Result<void, Failure> apply_ticket(const Said& said, Settings& settings) {
+void apply_ticket(const Said& said, Settings& settings) {
   settings.ticket_origin = said.origin;
   if (!said.text.starts_with('@')) {
     settings.ticket = said.text;
-    return {};
+    return;
   }
   auto text = read_text_file(said.text.substr(1), kTicketBytesMax);
   if (!text) {
-    return fail(kUsage, "The ticket that " + said.origin +
-                            " names cannot be read: " + text.error().what + ".");
+    settings.ticket_fault =
+        "The ticket that " + said.origin + " names cannot be read: " + text.error().what + ".";
+    return;
   }
   settings.ticket = std::move(*text);
   settings.ticket_origin = said.text.substr(1);
-  return {};
 }
 
 Result<void, Failure> apply_layer(const Layer& layer, Settings& settings) {
   for (const auto& [name, said] : layer) {
     if (name == "ticket") {
-      if (auto applied = apply_ticket(said, settings); !applied) return applied;
+      apply_ticket(said, settings);
     } else if (name == "quorum") {
       const auto value = number_of<unsigned>(said.text);
       if (!value || *value < 1 || *value > limits::kQuorumMax) {
@@ -193,6 +193,7 @@ Result<Settings, Failure> load_settings(const Flags& flags, const Environment& e
 }
 
 Result<Ticket, Failure> ticket_of(const Settings& settings) {
+  if (!settings.ticket_fault.empty()) return fail(kUsage, settings.ticket_fault);
   if (!settings.ticket) {
     return fail(kUsage,
                 "No pool is set. Give its ticket with --ticket or SHOAL_TICKET, or once and for "

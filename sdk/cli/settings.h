@@ -29,6 +29,7 @@ struct Flags {
 
 struct Settings {
   std::optional<std::string> ticket;  // not parsed yet; nothing: none was given anywhere
+  std::string ticket_fault;           // why the file that is to hold it cannot be read
   std::string ticket_origin;          // for messages: "--ticket", "SHOAL_TICKET", a file
   unsigned quorum = 2;
   bool quorum_given = false;  // somewhere
@@ -44,8 +45,8 @@ struct Locations {
 };
 Locations usual_locations();
 
-// What is wrong with a setting is a matter of usage. The ticket's text is looked at by ticket_of()
-// alone, so that commands without a pool do not need one.
+// What is wrong with a setting is a matter of usage. What is wrong with the ticket ticket_of()
+// alone says, so that commands without a pool do not need one.
 Result<Settings, Failure> load_settings(const Flags& flags, const Environment& environment,
                                         const Locations& locations);
 

@@ -210,9 +210,12 @@ bool Submitter::Impl::settled() const {
   if (!search.active) return true;
   if (search.answered.empty()) return false;
   if (search.first_answer && now >= *search.first_answer + kSlowDoors) return true;
-  return std::all_of(config.doors.begin(), config.doors.end(), [this](const Ticket::Door& door) {
-    return search.answered.count(door.node) > 0 || search.failed.count(door.node) > 0;
-  });
+  const auto heard_of = [this](const NodeId& node) {
+    return search.answered.count(node) > 0 || search.failed.count(node) > 0;
+  };
+  return std::all_of(config.doors.begin(), config.doors.end(),
+                     [&](const Ticket::Door& door) { return heard_of(door.node); }) &&
+         std::all_of(search.peers.begin(), search.peers.end(), heard_of);
 }
 
 bool Submitter::Impl::sampled_enough() const {
@@ -233,6 +236,8 @@ void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
     search.answered.insert(from);
     search.failed.erase(from);
     if (!search.first_answer) search.first_answer = now;
+    // A coordinator that was restarted a moment ago knows nobody yet.
+    if (sample.nodes_known == 0 && search.peers.empty()) ask_remembered();
   }
   review();
   // A sample is a few at random. Whoever looks through the whole pool needs many.

@@ -1,4 +1,4 @@
-#include "tests/cluster/attacks.h"
+#include "tests/cluster/attack_clients.h"
 
 #include <zmq.h>
 
@@ -11,7 +11,6 @@
 #include "node/protocol/facts.h"
 #include "node/protocol/messages.h"
 #include "node/protocol/rng.h"
-#include "tests/unit/node/link/hostile_support.h"
 #include "tests/unit/node/protocol/specimens.h"
 
 namespace shoal::cluster {
@@ -26,7 +25,9 @@ using link_test::Throttle;
 constexpr std::uint32_t kMost32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kMost64 = std::numeric_limits<std::uint64_t>::max();
 
-KeyPair key_of(std::uint32_t attack, std::uint32_t n) {
+}  // namespace
+
+KeyPair attacker_key(std::uint32_t attack, std::uint32_t n) {
   std::array<std::uint8_t, KeyPair::kSeedBytes> seed{0x66};
   std::memcpy(seed.data() + 8, &attack, sizeof attack);
   std::memcpy(seed.data() + 16, &n, sizeof n);
@@ -37,7 +38,6 @@ bool was_ended(RawClient& client) {
   return client.saw(ZMQ_EVENT_DISCONNECTED | link_test::kFailed);
 }
 
-// A client that the victim has answered with its own Hello.
 std::unique_ptr<RawClient> linked(const Victim& victim, const KeyPair& key, std::uint16_t port) {
   auto client = std::make_unique<RawClient>(key, victim.node, port);
   client->hello(key.id(), victim.pool);
@@ -45,8 +45,6 @@ std::unique_ptr<RawClient> linked(const Victim& victim, const KeyPair& key, std:
       client->await([&] { return client->receive().has_value() || was_ended(*client); });
   return answered && !was_ended(*client) ? std::move(client) : nullptr;
 }
-
-}  // namespace
 
 bool open_and_say_nothing(const Victim& victim) {
   std::vector<RawTcp> connections;
@@ -61,7 +59,7 @@ bool storm_of_handshakes(const Victim& victim) {
   hello.pool = victim.pool;
   std::vector<void*> sockets;
   for (std::uint32_t i = 0; i < 200; ++i) {
-    const KeyPair key = key_of(1, i);
+    const KeyPair key = attacker_key(1, i);
     void* socket = zmq_socket(context, ZMQ_DEALER);
     link_test::set(socket, ZMQ_LINGER, 0);
     link_test::set(socket, ZMQ_CURVE_PUBLICKEY, curve_key_of(key.id())->view());
@@ -94,7 +92,7 @@ bool messages_without_an_end(const Victim& victim) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (std::uint32_t i = 0; i < 6; ++i) {
     throttles.push_back(std::make_unique<Throttle>(victim.port, kBytes, kBytes));
-    clients.push_back(linked(victim, key_of(2, i), throttles.back()->port()));
+    clients.push_back(linked(victim, attacker_key(2, i), throttles.back()->port()));
     if (!clients.back()) return false;
     for (std::size_t sent = 0; sent <= kBytes; sent += part.size()) {
       clients.back()->send_constant(part, true);
@@ -106,7 +104,7 @@ bool messages_without_an_end(const Victim& victim) {
 }
 
 bool messages_in_many_parts(const Victim& victim) {
-  const auto client = linked(victim, key_of(3, 0), victim.port);
+  const auto client = linked(victim, attacker_key(3, 0), victim.port);
   if (!client) return false;
   const Bytes part(256, 7);
   for (int i = 0; i < 20'000; ++i) client->send(part, true);
@@ -116,7 +114,7 @@ bool messages_in_many_parts(const Victim& victim) {
 
 bool frames_that_are_too_large(const Victim& victim) {
   for (std::uint32_t i = 0; i < 6; ++i) {
-    const auto client = linked(victim, key_of(4, i), victim.port);
+    const auto client = linked(victim, attacker_key(4, i), victim.port);
     if (!client) return false;
     client->send(Bytes(limits::kMessageBytes << i, 7), false);
     if (i == 0) client->send(Bytes(limits::kMessageBytes + 1, 7), false);
@@ -127,7 +125,7 @@ bool frames_that_are_too_large(const Victim& victim) {
 
 bool claimed_routing_ids(const Victim& victim) {
   for (std::uint32_t i = 0; i < 24; ++i) {
-    const KeyPair key = key_of(5, i);
+    const KeyPair key = attacker_key(5, i);
     // As a node names its own dials; as libzmq names a client's; as nobody does.
     const std::vector<std::string> claims{{1, 0, 0, 0, 0, 0, 0, static_cast<char>(i + 1)},
                                           {0, 0, 0, 0, static_cast<char>(i)},
@@ -151,7 +149,7 @@ bool slow_readers(const Victim& victim) {
   for (std::uint32_t i = 0; i < 4; ++i) {
     Reader& reader = readers.emplace_back();
     reader.throttle = std::make_unique<Throttle>(victim.port, std::size_t{1} << 40, 4096);
-    reader.client = linked(victim, key_of(6, i), reader.throttle->port());
+    reader.client = linked(victim, attacker_key(6, i), reader.throttle->port());
     if (!reader.client) return false;
     const Bytes peers = encode(Message(SampleRequest{kMost32, 0}));
     const Bytes jobs = encode(Message(JobStatusRequest{}));
@@ -168,7 +166,7 @@ bool noise(const Victim& victim) {
   std::unique_ptr<RawClient> client;
   const std::vector<Message> messages = specimens::messages();
   for (std::uint32_t i = 0; i < 100; ++i) {
-    if (!client || was_ended(*client)) client = linked(victim, key_of(7, i), victim.port);
+    if (!client || was_ended(*client)) client = linked(victim, attacker_key(7, i), victim.port);
     if (!client) return false;
     Bytes bytes = encode(messages[rng.below(messages.size())]);
     for (std::uint64_t n = 1 + rng.below(8); n > 0; --n) {
@@ -302,7 +300,7 @@ std::vector<Message> absurd_messages_of(const Victim& victim, const KeyPair& aut
 
 // Every `step`th of all, from `first` on.
 bool send_absurd_messages(const Victim& victim, std::uint32_t first, std::uint32_t step) {
-  const KeyPair author = key_of(8, first);
+  const KeyPair author = attacker_key(8, first);
   const std::vector<Message> all = absurd_messages_of(victim, author);
   std::unique_ptr<RawClient> client;
   for (std::size_t i = first; i < all.size(); i += step) {
@@ -342,7 +340,11 @@ std::vector<Attack> all_attacks() {
           claimed_routing_ids,
           slow_readers,
           noise,
-          absurd_messages};
+          absurd_messages,
+          records_that_change_without_end,
+          strangers_without_end,
+          questions_without_end,
+          comings_and_goings};
 }
 
 }  // namespace shoal::cluster

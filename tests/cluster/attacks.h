@@ -34,6 +34,14 @@ bool noise(const Victim&);
 // Each message that there is, with the largest values that its decoder takes, from one who has said
 // Hello.
 bool absurd_messages(const Victim&);
+// One node's record, changed again and again, each time signed anew.
+bool records_that_change_without_end(const Victim&);
+// Records of nodes that there are not, thousands of them, each with a key of its own.
+bool strangers_without_end(const Victim&);
+// Small questions with large answers, all of which are read.
+bool questions_without_end(const Victim&);
+// The same few keys, coming and going, each time from another address.
+bool comings_and_goings(const Victim&);
 
 using Attack = std::function<bool(const Victim&)>;
 // All of the above.

@@ -74,7 +74,7 @@ void Disk::keep(StoredFact fact) {
       jobs_[fact.job].receipts[fact.sequence] = std::move(fact.bytes);
       return;
     case FactKind::kPeer:
-      peers_[fact.about] = std::move(fact);
+      peers_[fact.sequence] = std::move(fact);
       return;
     case FactKind::kManifest:
     case FactKind::kControl:
@@ -110,7 +110,7 @@ RecoveredState Disk::recovered() const {
       state.facts.push_back(std::move(fact));
     }
   }
-  for (const auto& [node, fact] : peers_) state.facts.push_back(fact);
+  for (const auto& [place, fact] : peers_) state.facts.push_back(fact);
   return state;
 }
 

@@ -55,7 +55,7 @@ class Disk {
     std::map<std::tuple<FactKind, std::uint64_t, NodeId>, StoredFact> others;
   };
   std::map<JobId, JobFacts> jobs_;
-  std::map<NodeId, StoredFact> peers_;
+  std::map<std::uint64_t, StoredFact> peers_;  // by place
   std::deque<Write> syncing_;
   std::deque<Write> waiting_;
   std::vector<Erase> erased_;  // goes with the next group

@@ -171,7 +171,7 @@ JobStatus JobLed::status() const {
   }
   status.moved = moved_;
   status.usage = usage_.usage();
-  const std::uint64_t expected = (verified_ + units_.committed_units()) * manifest_->quorum;
+  const std::uint64_t expected = verified_ * manifest_->quorum + units_.replicas_within_quorum();
   status.recomputed = replicas_ > expected ? replicas_ - expected : 0;
   status.unblinded = unblinded_;
   status.name = manifest_->name;

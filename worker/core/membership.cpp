@@ -15,8 +15,10 @@ constexpr Duration kLastingLink = 10s;
 constexpr Duration kLookForPeers = 5s;
 constexpr std::size_t kFurtherPeers = 3;
 constexpr std::uint32_t kSampleCount = 32;
-// A record from a clock that is ahead of ours is still believed.
-constexpr UnixMs kClockSlackMs = 300'000;
+// A coordinator that was restarted knows nobody until somebody comes. Where few would come, each
+// comes more often; all together so seldom that it costs a coordinator nothing.
+constexpr Duration kVisitsLeast = 30s;
+constexpr Duration kBetweenVisits = 250ms;  // of all nodes, on average
 
 Duration backoff(Duration least, std::uint32_t failures) {
   return std::min<Duration>(kRedialMost, least * (1U << std::min<std::uint32_t>(failures, 10)));
@@ -26,7 +28,12 @@ Duration backoff(Duration least, std::uint32_t failures) {
 
 Membership::Membership(const PeerConfig& config, const Signer& signer,
                        const SignatureChecker& checker, Rng rng)
-    : config_(config), signer_(signer), checker_(checker), rng_(rng) {
+    : config_(config),
+      signer_(signer),
+      checker_(checker),
+      rng_(rng),
+      visits_every_(config.announce_every) {
+  for (std::uint64_t place = 0; place < limits::kKnownPeers; ++place) free_places_.insert(place);
   for (const auto& door : config.doors) {
     Contact& contact = contacts_[door.node];
     contact.door = true;
@@ -42,30 +49,6 @@ UnixMs Membership::unix_ms(Instant now) const {
 Duration Membership::jittered(Duration d) {
   return Duration(
       static_cast<std::int64_t>(static_cast<double>(d.count()) * (0.75 + 0.5 * rng_.unit())));
-}
-
-Signed Membership::own_record(Instant now) {
-  NodeRecord record = config_.record;
-  record.node = signer_.id();
-  record.pool = config_.pool;
-  // Of two within one millisecond the later one counts.
-  own_sequence_ = std::max(unix_ms(now), own_sequence_ + 1);
-  record.sequence = own_sequence_;
-  record.via = via_;
-  record.ttl_s = static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
-  own_ = sign_fact(signer_, Purpose::kRecord, encode(record));
-  return *own_;
-}
-
-void Membership::recover(const Signed& record) {
-  auto what = decode_record(record.body);
-  if (!what || what->node != record.signer || what->pool != config_.pool) return;
-  if (what->node == signer_.id()) return;
-  Contact& contact = contacts_[what->node];
-  contact.record = record;
-  contact.what = std::move(*what);
-  note_if_idle(record.signer);
 }
 
 void Membership::note_if_idle(const NodeId& node) {
@@ -125,10 +108,12 @@ void Membership::announce(Instant now, Outbox& out) {
 
 void Membership::dial_doors(Instant now, Outbox& out) {
   for (const auto& door : config_.doors) dial(door.node, contacts_.at(door.node), out);
-  const Duration wait = door_failures_ == 0 ? config_.announce_every
-                                            : std::min(config_.announce_every,
-                                                       backoff(kDoorRetryLeast, door_failures_));
-  announce_at_ = now + jittered(wait);
+  announce_at_ = now + jittered(door_pause());
+}
+
+Duration Membership::door_pause() const {
+  if (door_failures_ == 0) return visits_every_;
+  return std::min(visits_every_, backoff(kDoorRetryLeast, door_failures_));
 }
 
 void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
@@ -144,13 +129,14 @@ void Membership::on_link_up(Instant now, const LinkUp& up, Outbox& out) {
     it->second.up_since = now;
     note_if_idle(up.peer);
   }
+  if (up.role == Role::kWorker) show_other_record(up, out);
   if (up.record && up.record->signer == up.node()) learn(now, *up.record, out);
   const bool door = contacts_.contains(up.peer) && contacts_.at(up.peer).door;
   if (leaving_ && door) return say_farewell(up.peer, contacts_.at(up.peer), out);
   if (up.role == Role::kCoordinator) {
     if (!door) return out.act(Drop{up.peer, "coordinators are called, they do not call"});
     door_failures_ = 0;
-    announce_at_ = now + jittered(config_.announce_every);
+    announce_at_ = now + jittered(visits_every_);
     out.send(up.peer, Announce{own_record(now)});
   }
   if (up.role == Role::kCoordinator || door) {
@@ -185,13 +171,12 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
   }
   if (contact.door) {
     door_failures_ += 1;
-    const Instant retry = now + jittered(backoff(kDoorRetryLeast, door_failures_));
+    const Instant retry = now + jittered(door_pause());
     if (!announce_at_ || retry < *announce_at_) announce_at_ = retry;
     return;
   }
   if (contact.failures > 6) {
-    contacts_.erase(it);
-    note_if_idle(lost.peer);
+    forget(it);
   }
   // Somebody else may answer.
   if (!active_at_) active_at_ = now + jittered(kNextPeerAfter);
@@ -243,6 +228,14 @@ void Membership::on_sample(Instant now, const NodeId& from, const Sample& sample
   if (it == links_.end()) return;
   it->second.sampled = true;
   cookies_[from] = sample.cookie;
+  if (it->second.role == Role::kCoordinator) {
+    const auto nodes = static_cast<std::int64_t>(
+        std::min<std::uint64_t>(sample.nodes_known, limits::kCoordinatorRecords));
+    const Duration pause = std::max<Duration>(kVisitsLeast, kBetweenVisits * nodes);
+    visits_every_ = std::min(config_.announce_every, pause);
+    const Instant next = now + jittered(visits_every_);
+    if (!leaving_ && (!announce_at_ || next < *announce_at_)) announce_at_ = next;
+  }
   for (const Signed& record : sample.records) learn(now, record, out);
   end_visit(from, out);
   keep_active(now, out);
@@ -267,43 +260,6 @@ void Membership::on_sample_request(Instant now, const NodeId& from, const Sample
   }
   sample.nodes_known = contacts_.size() + 1;
   out.send(from, std::move(sample));
-}
-
-bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
-  auto what = decode_record(record.body);
-  if (!what || what->node != record.signer || what->pool != config_.pool) return false;
-  if (what->node == signer_.id()) return true;
-  auto it = contacts_.find(what->node);
-  if (it != contacts_.end() && it->second.record && it->second.what.sequence >= what->sequence) {
-    return true;
-  }
-  const UnixMs age = unix_ms(now) - what->sequence;
-  if (age > static_cast<UnixMs>(what->ttl_s) * 1000 || age < -kClockSlackMs) return false;
-  if (!signature_holds(checker_, Purpose::kRecord, record)) return false;
-  if (it == contacts_.end()) make_room();
-  Contact& contact = contacts_[what->node];
-  const bool is_new =
-      !contact.record || contact.what.endpoints != what->endpoints || contact.what.via != what->via;
-  contact.record = record;
-  contact.what = std::move(*what);
-  note_if_idle(record.signer);
-  if (is_new) {
-    out.store(StoredFact{.kind = FactKind::kPeer,
-                         .job = {},
-                         .sequence = static_cast<std::uint64_t>(contact.what.sequence),
-                         .about = contact.what.node,
-                         .bytes = pack_signed(record)});
-  }
-  return true;
-}
-
-// Forgets a contact at random, so that nobody can fill the table with what he wants kept.
-void Membership::make_room() {
-  while (contacts_.size() >= limits::kKnownPeers && !idle_.empty()) {
-    const NodeId node = idle_.draw(rng_);
-    contacts_.erase(node);
-    idle_.erase(node);
-  }
 }
 
 void Membership::reach(Instant now, const NodeId& node, Outbox& out) {

@@ -9,6 +9,7 @@
 #include "node/protocol/rng.h"
 #include "worker/core/node_bag.h"
 #include "worker/core/outbox.h"
+#include "worker/core/own_records.h"
 
 namespace shoal {
 
@@ -38,7 +39,8 @@ class Membership {
   Membership(const PeerConfig& config, const Signer& signer, const SignatureChecker& checker,
              Rng rng);
 
-  void recover(const Signed& record);
+  // A record from the disk, and its place there; nothing: it has none, as in earlier versions.
+  void recover(const Signed& record, std::optional<std::uint64_t> place);
   void on_started(Instant now, Outbox&);
   void on_link_up(Instant now, const LinkUp&, Outbox&);
   void on_link_lost(Instant now, const LinkLost&, Outbox&);
@@ -71,6 +73,8 @@ class Membership {
   const std::vector<Via>& via() const { return via_; }
   // Its links, by the way they go.
   void fill(WorkerStatus&) const;
+  // While another process has this node's key, and was heard of lately: what to do about that.
+  std::string twin_text(Instant now) const;
   // The own record has changed: others are told.
   void announce(Instant now, Outbox&);
   // This node is about to end: the coordinators that have its record are told to forget it, and
@@ -89,9 +93,13 @@ class Membership {
     std::uint32_t failures = 0;  // in a row: dials, and links that broke soon after they were up
     std::size_t way = 0;         // the one to try: stays where it was of use
     Instant up_since;
-    Instant not_before;  // when it may be dialled again
+    Instant not_before;                  // when it may be dialled again
+    std::optional<std::uint64_t> place;  // of its record, on disk
   };
   UnixMs unix_ms(Instant now) const;
+  // A record of this node that somebody had: is it this process's own?
+  void look_at_own(Instant now, const Signed& record, const NodeRecord& what, Outbox& out);
+  void show_other_record(const LinkUp& up, Outbox& out) const;
   void dial(const NodeId& node, Contact& contact, Outbox& out);
   void dial_doors(Instant now, Outbox& out);
   void keep_active(Instant now, Outbox& out);
@@ -104,14 +112,18 @@ class Membership {
   void end_visit(const NodeId& node, Outbox& out);
   void say_farewell(const NodeId& node, Contact& contact, Outbox& out);
   void note_if_idle(const NodeId& node);
+  Duration door_pause() const;
   Duration jittered(Duration d);
   void make_room();
+  void forget(std::map<NodeId, Contact>::iterator contact);
+  void keep_on_disk(Contact& contact, Outbox& out);
 
   const PeerConfig& config_;
   const Signer& signer_;
   const SignatureChecker& checker_;
   Rng rng_;
   std::map<NodeId, Contact> contacts_;
+  std::set<std::uint64_t> free_places_;  // on disk, where there are kKnownPeers
   std::map<NodeId, LinkState> links_;
   // Contacts that may be forgotten: who leads a job may know thousands of others, all linked, and
   // is told of one more again and again.
@@ -122,10 +134,18 @@ class Membership {
   std::optional<Instant> active_at_;   // when to look for more peers
   std::optional<Instant> further_at_;  // when to dial somebody beside the handful
   std::vector<NodeId> further_;        // those that were, the oldest first
+  Duration visits_every_;              // to the doors
   std::uint32_t door_failures_ = 0;
   std::uint32_t lonely_ = 0;  // visits to the doors in a row that led to nobody
   std::optional<Signed> own_;
   UnixMs own_sequence_ = 0;
+  OwnRecords own_records_;
+  struct Twin {
+    std::string endpoint;
+    Instant heard_of;
+    Instant told;  // people, and the others
+  };
+  std::optional<Twin> twin_;
   bool leaving_ = false;
   std::uint64_t changes_ = 0;  // of what it says, not of its age alone
   std::vector<Via> via_;

@@ -48,7 +48,10 @@ struct Peer::Impl {
         reach(reach_config(), signer, rng.fork()) {
     for (const StoredFact& fact : recovered.facts) {
       if (fact.kind != FactKind::kPeer) continue;
-      if (auto record = unpack_signed(fact.bytes)) membership.recover(*record);
+      const bool has_place = fact.about == NodeId();
+      const auto record = unpack_signed(fact.bytes);
+      if (!record) continue;
+      membership.recover(*record, has_place ? std::optional(fact.sequence) : std::nullopt);
     }
     exchange.limit_rates(config.upload_rate, config.download_rate);
     custody.recover(recovered.facts);
@@ -402,9 +405,10 @@ struct Peer::Impl {
   template <class M>
   requires requires(Reach& r, const M& m) { r.heard(Instant{}, NodeId{}, m); }
   void hear(const NodeId& from, const M& m) { reach.heard(now, from, m); }
-  // Its relays have changed.
+  // Its relays have changed; or it had another record of this node.
   void hear(const NodeId& from, const Announce& m) {
-    if (m.record.signer == from) membership.learn(now, m.record, out);
+    const NodeId& node = m.record.signer;
+    if (node == from || node == signer.id()) membership.learn(now, m.record, out);
   }
   // Spoken by others to others: a peer that sends one of these here gets no answer.
   void hear(const NodeId&, const Hello&) {}
@@ -528,6 +532,9 @@ struct Peer::Impl {
     membership.fill(status);
     status.jobs_led = stewardship.jobs_led();
     labor.fill(status);
+    if (const std::string twin = membership.twin_text(now); !twin.empty()) {
+      status.doing += "; " + twin;
+    }
     status.reachability = reach.reachability();
     status.mapped = mapped;
     return status;

@@ -52,7 +52,7 @@ enum class FactKind : std::uint8_t {
   kReceipt = 2,    // encoded Receipt; sequence = Receipt::sequence
   kControl = 3,    // encoded signed Control; sequence = Control::sequence
   kSnapshot = 4,   // encoded signed Snapshot; sequence 0
-  kPeer = 5,       // encoded signed NodeRecord of a peer; job zero; key = node id in `about`
+  kPeer = 5,       // Signed NodeRecord of a peer; job zero; sequence = its place of so many
   kTerms = 6,      // encode_chain() of a job that this node keeps; sequence 0
   kEnded = 7,      // when a job that this node keeps ended: sequence = Unix time in ms
   kTask = 8,       // Signed manifest of a job that this node works for; sequence 0
@@ -72,7 +72,7 @@ struct StoredFact {
   FactKind kind = FactKind::kManifest;
   JobId job;
   std::uint64_t sequence = 0;
-  NodeId about;  // kPeer and kHolder only
+  NodeId about;  // kHolder only
   Bytes bytes;
 };
 // What a restarted node remembers. Receipts are given without their outputs' bytes being kept.

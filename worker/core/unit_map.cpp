@@ -76,6 +76,17 @@ void UnitMap::unindex(UnitIndex first, const Segment& segment) {
   }
 }
 
+std::uint64_t UnitMap::replicas_within_quorum() const {
+  std::uint64_t replicas = 0;
+  for (const auto& [first, segment] : segments_) {
+    const std::uint32_t here = segment.count(ReplicaState::kLeased) +
+                               segment.count(ReplicaState::kCommitted) +
+                               segment.count(ReplicaState::kCompared);
+    replicas += std::min(here, quorum_) * (segment.last - first);
+  }
+  return replicas;
+}
+
 void UnitMap::split_at(UnitIndex unit) {
   auto it = segments_.upper_bound(unit);
   if (it == segments_.begin()) return;

@@ -71,6 +71,8 @@ class UnitMap {
   std::uint64_t verifiable_units() const { return verifiable_units_; }
   std::uint64_t committed_units() const { return committed_units_; }
   std::uint64_t leased_units() const { return leased_units_; }
+  // Replicas of units that have not ended, leased or done, as far as the quorum needs them.
+  std::uint64_t replicas_within_quorum() const;
 
   const Segments& segments() const { return segments_; }
   const RangeSet& ended() const { return ended_; }

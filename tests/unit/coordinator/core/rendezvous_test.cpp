@@ -51,6 +51,7 @@ class RendezvousTest : public testing::Test {
     RendezvousConfig c;
     c.pool = pool();
     c.unix_ms_at_zero = kUnixMsAtZero;
+    c.visitors_asked_max = 0;  // or everybody's first message would be a question
     return c;
   }
   UnixMs unix_now() const { return kUnixMsAtZero + now.ns / 1'000'000; }
@@ -279,6 +280,65 @@ TEST_F(RendezvousTest, AnOlderRecordDoesNotReplaceANewerOne) {
   EXPECT_EQ(ask(1, 1).cookie, cookie);
   up(1000);
   EXPECT_EQ(ask(1000, 64).records.at(0), signed_record(newer));
+}
+
+TEST_F(RendezvousTest, TwoProcessesWithOneKeyAreEachShownTheOthersRecord) {
+  up(1);
+  announce(1);
+  lose(1);
+  const Signed first = signed_record(record(1));
+  now = now + 10s;
+  up(1);
+  NodeRecord elsewhere = record(1);
+  elsewhere.endpoints = {"tcp://203.0.113.9:4300"};
+  const auto shown = [&](const NodeRecord& said) {
+    const auto actions = say(1, Announce{signed_record(said)});
+    EXPECT_EQ(actions.size(), 2U);
+    return reply<Announce>({actions.at(0)}, 1).record;
+  };
+  EXPECT_EQ(shown(elsewhere), first);
+  now = now + 10s;
+  EXPECT_EQ(shown(record(1)), signed_record(elsewhere));
+  lose(1);
+  now = now + 10s;
+  up(1, "203.0.113.77");  // the same port of the same private network, behind another router
+  EXPECT_EQ(shown(record(1)).signer, node(1));
+  EXPECT_EQ(announce(1).ttl_s, 600U) << "as before: there is nothing to show";
+}
+
+TEST_F(RendezvousTest, WhoBeginsWithNothingAsksItsFirstVisitorsWhomTheyKnow) {
+  config.visitors_asked_max = 2;
+  const auto come = [&](std::uint32_t n, Role role) {
+    return world().step(now, LinkUp{node(n), role, address(n), std::nullopt});
+  };
+  EXPECT_TRUE(come(900, Role::kSubmitter).empty()) << "it knows less than a worker";
+  EXPECT_GE(reply<SampleRequest>(come(1, Role::kWorker), 1).count, 8U);
+  now = now + 400s;
+  NodeRecord old = record(2);
+  old.sequence -= 300'000;
+  NodeRecord expired = record(3);
+  expired.sequence -= 600'000;
+  NodeRecord foreign = record(4);
+  foreign.pool.bytes[0] ^= 1;
+  NodeRecord submitter = record(5);
+  submitter.role = Role::kSubmitter;
+  const Sample told{{signed_record(old), signed_record(expired), signed_record(foreign),
+                     signed_record(submitter), signed_record(record(6), 2)},
+                    0,
+                    6};
+  EXPECT_TRUE(say(1, told).empty());
+  EXPECT_EQ(nodes_of(ask(1, 64)), std::set{node(2)}) << "what holds by itself, and no more";
+  EXPECT_TRUE(is_drop(say(1, told), 1)) << "it was asked once";
+
+  reply<SampleRequest>(come(7, Role::kWorker), 7);
+  EXPECT_TRUE(come(8, Role::kWorker).empty()) << "two were asked";
+  EXPECT_EQ(announce(8).ttl_s, 600U);
+  now = now + 1s;
+  EXPECT_TRUE(say(7, Sample{{signed_record(record(8))}, 0, 1}).empty());
+  now = now + 299s;
+  EXPECT_EQ(nodes_of(ask(7, 64)), std::set{node(8)}) << "it is as old as it says";
+  now = now + 300s;
+  EXPECT_TRUE(ask(7, 64).records.empty()) << "what it said itself is left alone";
 }
 
 TEST_F(RendezvousTest, ANodeAnnouncesItselfAlone) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "node/protocol/shared_key.h"
 #include "sdk/cli/explain.h"
 #include "sdk/cli/outcome.h"
 
@@ -14,6 +15,14 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr UnixMs kNow = 1'700'000'000'000;
+
+NodeId node(std::uint8_t n) {
+  NodeId id;
+  id.bytes[0] = n;
+  return id;
+}
+const SeenDoor kDoor{{node(200), "tcp://192.0.2.1:4242"}, ""};
+const SeenDoor kSilentDoor{{node(200), "tcp://192.0.2.1:4242"}, "connection refused"};
 
 WorkersReady pool_of(std::size_t workers, bool answering = true) {
   WorkersReady seen;
@@ -30,7 +39,7 @@ WorkersReady pool_of(std::size_t workers, bool answering = true) {
 
 TEST(DoctorTest, APoolThatIsWellIsNotBlamed) {
   Diagnosis diagnosis;
-  judge_pool(diagnosis, pool_of(3), 1, 1, kNow);
+  judge_pool(diagnosis, pool_of(3), {kDoor}, kNow);
   judge_jobs(diagnosis, {});
   EXPECT_EQ(diagnosis.reason, "");
   EXPECT_EQ(diagnosis.exit_code, kSuccess);
@@ -39,12 +48,48 @@ TEST(DoctorTest, APoolThatIsWellIsNotBlamed) {
 
 TEST(DoctorTest, ACoordinatorThatIsAwayAndOneOfAnotherPoolAreToldApart) {
   Diagnosis away;
-  judge_pool(away, {}, 1, 0, kNow);
+  judge_pool(away, {}, {kSilentDoor}, kNow);
   EXPECT_THAT(last_line(away), HasSubstr("no coordinator can be reached"));
   EXPECT_EQ(away.exit_code, kUnreachable);
   Diagnosis other;
-  judge_pool(other, {}, 1, 1, kNow);
+  judge_pool(other, {}, {kDoor}, kNow);
   EXPECT_THAT(last_line(other), HasSubstr("another pool"));
+}
+
+TEST(DoctorTest, AWorkerThatATicketNamesIsNoCoordinator) {
+  WorkersReady seen = pool_of(2);
+  seen.workers[0].record.node = node(7);
+  const SeenDoor worker{{node(7), "tcp://192.0.2.7:4300"}, ""};
+  Diagnosis both;
+  judge_doors(both, {kDoor, worker}, &seen);
+  ASSERT_EQ(both.findings.size(), 2U);
+  EXPECT_EQ(both.findings[0].what, "coordinator");
+  EXPECT_EQ(both.findings[1].what, "worker as a way in");
+  judge_pool(both, seen, {kDoor, worker}, kNow);
+  EXPECT_THAT(both.findings[2].text, HasSubstr("1 of 1 answer"));
+  EXPECT_EQ(both.findings[2].level, Finding::Level::kGood);
+
+  seen.coordinators_up = 0;
+  Diagnosis alone;
+  judge_doors(alone, {kSilentDoor, worker}, &seen);
+  EXPECT_EQ(alone.findings[0].what, "way in") << "nobody has said what it is";
+  EXPECT_EQ(alone.findings[0].level, Finding::Level::kDoubtful);
+  judge_pool(alone, seen, {worker}, kNow);
+  EXPECT_THAT(alone.findings[2].text, HasSubstr("workers alone"));
+}
+
+TEST(DoctorTest, WorkersWhoseKeyIsSharedAreNamed) {
+  WorkersReady seen = pool_of(2);
+  seen.workers[1].record.node = node(7);
+  seen.workers[0].status->doing = "idle";
+  Diagnosis well;
+  judge_keys(well, seen);
+  EXPECT_TRUE(well.findings.empty());
+  seen.workers[1].status->doing = "idle; " + std::string(kKeyIsShared) + ", at tcp://192.0.2.9:1";
+  judge_keys(well, seen);
+  ASSERT_EQ(well.findings.size(), 1U);
+  EXPECT_THAT(well.findings[0].what, HasSubstr("07"));
+  EXPECT_THAT(well.findings[0].text, HasSubstr("192.0.2.9"));
 }
 
 std::string taken_with(const std::vector<std::string>& layers) {
@@ -74,18 +119,18 @@ TEST(DoctorTest, WhatAWorkerTakesFollowsFromTheLayersOfItsSandbox) {
 
 TEST(DoctorTest, MissingWorkersAndAWrongClockAreToldApart) {
   Diagnosis none;
-  judge_pool(none, pool_of(0), 1, 1, kNow);
+  judge_pool(none, pool_of(0), {kDoor}, kNow);
   EXPECT_THAT(last_line(none), HasSubstr("shoal worker"));
   WorkersReady invisible = pool_of(0);
   invisible.nodes_known = 5;
   Diagnosis clock;
-  judge_pool(clock, invisible, 1, 1, kNow);
+  judge_pool(clock, invisible, {kDoor}, kNow);
   EXPECT_THAT(last_line(clock), HasSubstr("clock"));
 }
 
 TEST(DoctorTest, WorkersThatDoNotAnswerAreTheReason) {
   Diagnosis diagnosis;
-  judge_pool(diagnosis, pool_of(2, false), 1, 1, kNow);
+  judge_pool(diagnosis, pool_of(2, false), {kDoor}, kNow);
   EXPECT_THAT(last_line(diagnosis), HasSubstr("none of them can be reached"));
 }
 
@@ -125,7 +170,7 @@ TEST(DoctorTest, ARecordFromTheFutureIsAboutClocks) {
   WorkersReady seen = pool_of(2);
   seen.workers[1].record.sequence = kNow + 120'000;
   Diagnosis diagnosis;
-  judge_pool(diagnosis, seen, 1, 1, kNow);
+  judge_pool(diagnosis, seen, {kDoor}, kNow);
   EXPECT_EQ(diagnosis.findings.back().what, "clock");
   EXPECT_EQ(diagnosis.findings.back().level, Finding::Level::kDoubtful);
 }
@@ -144,7 +189,7 @@ TEST(DoctorTest, AJobThatWaitsIsTheReasonWhereNothingElseIs) {
   job.units = 10;
   job.waiting_for = "each unit needs 2 workers";
   Diagnosis diagnosis;
-  judge_pool(diagnosis, pool_of(1), 1, 1, kNow);
+  judge_pool(diagnosis, pool_of(1), {kDoor}, kNow);
   judge_jobs(diagnosis, {job});
   EXPECT_THAT(last_line(diagnosis), HasSubstr("each unit needs 2 workers"));
 }

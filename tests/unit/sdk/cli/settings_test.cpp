@@ -130,8 +130,17 @@ TEST_F(SettingsTest, ATicketMayBeInAFile) {
   const auto settings = load(flags);
   ASSERT_TRUE(settings);
   EXPECT_EQ(ticket_of(*settings)->name, "garden 5");
-  flags.ticket = "@" + (folder_ / "missing").string();
-  expect_usage(flags, "missing");
+}
+
+TEST_F(SettingsTest, AFileWithATicketThatIsMissingMattersOnlyToWhomNeedsATicket) {
+  variables_["SHOAL_TICKET"] = "@" + (folder_ / "missing").string();
+  const auto settings = load();
+  ASSERT_TRUE(settings) << "it may be the pool that `shoal pool init` is about to make";
+  const auto ticket = ticket_of(*settings);
+  ASSERT_FALSE(ticket);
+  EXPECT_EQ(ticket.error().exit_code, kUsage);
+  EXPECT_THAT(ticket.error().what, HasSubstr("missing"));
+  EXPECT_THAT(ticket.error().what, HasSubstr("SHOAL_TICKET"));
 }
 
 TEST_F(SettingsTest, AMistypedTicketIsUsageAndSaysWhereItCameFrom) {

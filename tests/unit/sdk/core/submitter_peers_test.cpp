@@ -57,6 +57,23 @@ TEST_F(SubmitterPeers, WorkersMetBeforeAreLeftAloneWhereACoordinatorAnswers) {
   EXPECT_EQ(std::count(nodes.begin(), nodes.end(), workers[0].id()), 0);
 }
 
+// It was restarted a moment ago, and no worker has come by since.
+TEST_F(SubmitterPeers, WorkersMetBeforeAreAskedWhereACoordinatorKnowsNobody) {
+  start_with({door(coordinator)}, {door(workers[0])});
+  step(WantWorkers{});
+  introduce({});
+  const auto nodes = dialled();
+  ASSERT_EQ(std::count(nodes.begin(), nodes.end(), workers[0].id()), 1);
+  step(LinkUp{workers[0].id(), Role::kWorker, "10.0.0.8", record(workers[0])});
+  EXPECT_EQ(sent<SampleRequest>(workers[0].id()).size(), 1u);
+  hear(workers[0].id(), Sample{{record(workers[1])}, 0, 2});
+  EXPECT_EQ(dialled(), std::vector{workers[1].id()});
+  link(workers[1]);
+  hear(workers[0].id(), WorkerStatus{});
+  hear(workers[1].id(), WorkerStatus{});
+  EXPECT_EQ(only<WorkersReady>().workers.size(), 2u);
+}
+
 TEST_F(SubmitterPeers, SilentCoordinatorsAreNotWaitedForLong) {
   start_with({door(coordinator)}, {door(workers[0])});
   submit(manifest(4));

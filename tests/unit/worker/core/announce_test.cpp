@@ -1,7 +1,9 @@
-// A record that changes while a coordinator is being left; and one that is to be forgotten.
+// A record that changes while a coordinator is being left; one that is to be forgotten; and one
+// that another process made with the same key.
 
 #include <gtest/gtest.h>
 
+#include "node/protocol/shared_key.h"
 #include "tests/unit/worker/core/pool.h"
 
 namespace shoal::test {
@@ -123,6 +125,122 @@ TEST_F(AnnounceTest, ACoordinatorThatIsGoneIsNotWaitedFor) {
   ASSERT_EQ(step<Dial>(Leaving{}).size(), 1U);
   step<Dial>(LinkLost{door, "connection refused"});
   EXPECT_TRUE(peer.has_left());
+}
+
+// What coordinators and peers show a worker that says another address than before.
+class TwinTest : public AnnounceTest {
+ protected:
+  Signed record_of_twin(UnixMs sequence) const {
+    NodeRecord record = config().record;
+    record.node = signer.id();
+    record.endpoints = {"tcp://203.0.113.9:4300"};
+    record.sequence = sequence;
+    record.ttl_s = 600;
+    return sign_fact(signer, Purpose::kRecord, encode(record));
+  }
+  std::vector<Tell> warned(const Signed& record) {
+    auto told = step<Tell>(Received{door, encode(Message(Announce{record}))});
+    std::erase_if(told, [](const Tell& tell) { return tell.level != LogLevel::kWarning; });
+    return told;
+  }
+  UnixMs unix_now() const { return config().unix_ms_at_zero + now.ns / 1'000'000; }
+};
+
+TEST_F(TwinTest, AnotherProcessWithItsKeyIsNoticedAndShownThisOne) {
+  step<Dial>(Started{});
+  const UnixMs before = unix_now();
+  now = now + 60s;
+  come();
+  std::vector<Send> sent;
+  std::vector<Tell> told;
+  const Message shown = Announce{record_of_twin(before + 30'000)};
+  for (PeerAction& action : peer.step(now, Received{door, encode(shown)})) {
+    if (auto* send = std::get_if<Send>(&action)) sent.push_back(*send);
+    if (auto* tell = std::get_if<Tell>(&action)) told.push_back(*tell);
+  }
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].level, LogLevel::kWarning);
+  EXPECT_NE(told[0].text.find("tcp://203.0.113.9:4300"), std::string::npos);
+  EXPECT_EQ(endpoints_announced(sent), config().record.endpoints) << "so that the other notices";
+  EXPECT_NE(peer.status().doing.find(kKeyIsShared), std::string::npos);
+
+  now = now + 60s;
+  EXPECT_TRUE(warned(record_of_twin(unix_now())).empty()) << "it has been said";
+  now = now + 599s;
+  step<Dial>(DeadlineReached{});
+  EXPECT_NE(peer.status().doing.find(kKeyIsShared), std::string::npos);
+  now = now + 1s;
+  step<Dial>(DeadlineReached{});
+  EXPECT_EQ(peer.status().doing.find(kKeyIsShared), std::string::npos) << "it may have ended";
+  EXPECT_EQ(warned(record_of_twin(unix_now())).size(), 1U);
+}
+
+TEST_F(TwinTest, WhatThisProcessSignedOrAnEarlierOneIsNoWarning) {
+  const Signed earlier = record_of_twin(unix_now() - 1);
+  step<Dial>(Started{});
+  now = now + 60s;
+  const auto announced = decode(come().front().bytes);
+  EXPECT_TRUE(warned(earlier).empty()) << "it was restarted elsewhere";
+  EXPECT_TRUE(warned(std::get<Announce>(*announced).record).empty());
+  Signed forged = record_of_twin(unix_now() - 1000);
+  forged.signature.bytes[0] ^= 1;
+  EXPECT_TRUE(warned(forged).empty()) << "nobody says so without the key";
+  EXPECT_EQ(peer.status().doing, "idle");
+}
+
+TEST_F(TwinTest, AWorkerThatComesWithAnotherRecordIsShownTheOneThatWasKnown) {
+  const PlainSigner other(7);
+  const auto record_at = [&](const std::string& endpoint) {
+    NodeRecord record = config().record;
+    record.node = other.id();
+    record.endpoints = {endpoint};
+    record.sequence = unix_now();
+    record.ttl_s = 600;
+    return sign_fact(other, Purpose::kRecord, encode(record));
+  };
+  step<Dial>(Started{});
+  const auto shown_to = [&](const Signed& record) {
+    std::vector<Signed> shown;
+    for (const Send& send : step<Send>(LinkUp{other.id(), Role::kWorker, "203.0.113.9", record})) {
+      const auto message = decode(send.bytes);
+      const auto* announce = std::get_if<Announce>(&*message);
+      if (announce != nullptr) shown.push_back(announce->record);
+    }
+    step<Dial>(LinkLost{other.id(), "it came back on a new connection"});
+    now = now + 1s;
+    return shown;
+  };
+  const Signed first = record_at("tcp://203.0.113.8:4300");
+  EXPECT_TRUE(shown_to(first).empty());
+  EXPECT_TRUE(shown_to(record_at("tcp://203.0.113.8:4300")).empty());
+  const Signed before = record_at("tcp://203.0.113.8:4300");
+  shown_to(before);
+  EXPECT_EQ(shown_to(record_at("tcp://203.0.113.9:4300")), std::vector<Signed>{before});
+}
+
+TEST_F(TwinTest, WhereFewNodesAreKnownACoordinatorIsVisitedMoreOften) {
+  const auto pause_where = [&](std::uint64_t nodes) {
+    come();
+    step<Drop>(Received{door, encode(Message(Announced{"198.51.100.7", 600}))});
+    step<Drop>(Received{door, encode(Message(Sample{{}, 1, nodes}))});
+    step<Dial>(LinkLost{door, "done"});
+    const Instant left = now;
+    for (int i = 0; i < 100; ++i) {
+      now = *peer.next_deadline();
+      if (!step<Dial>(DeadlineReached{}).empty()) return now - left;
+    }
+    return Duration(0);
+  };
+  step<Dial>(Started{});
+  // Who is alone looks for others more often.
+  step<Dial>(LinkUp{PlainSigner(7).id(), Role::kWorker, "203.0.113.9", std::nullopt});
+  const Duration few = pause_where(3);
+  EXPECT_GT(few, 20s);
+  EXPECT_LT(few, 40s);
+  pause_where(1'000'000);
+  const Duration many = pause_where(1'000'000);
+  EXPECT_GT(many, 80s);
+  EXPECT_LT(many, 160s);
 }
 
 }  // namespace

@@ -91,6 +91,22 @@ TEST(Peer, TwoWorkersVerifyEachUnitOnce) {
   for (const Receipt& receipt : pool.receipts()) EXPECT_EQ(receipt.supports.size(), 2u);
 }
 
+TEST(Peer, WhatIsUnderWayIsNotCountedAsRecomputed) {
+  Pool pool(3);
+  pool.submit(1, pool.manifest(1000, 2));
+  std::uint64_t leased = 0;
+  bool going = true;
+  while (going) {
+    going = false;
+    for (std::size_t n = 1; n <= 3; ++n) going |= pool.compute(n, honest);
+    const JobStatus status = pool.peer(1).jobs_led().at(0);
+    EXPECT_EQ(status.recomputed, 0U)
+        << status.verified << " verified, " << status.leased << " leased";
+    leased = std::max(leased, status.leased);
+  }
+  EXPECT_GT(leased, 0U);
+}
+
 TEST(Peer, WaitsForASecondWorkerAndSaysSo) {
   Pool pool(1);
   const JobId job = pool.submit(1, pool.manifest(10, 2));

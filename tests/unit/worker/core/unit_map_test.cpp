@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "node/protocol/rng.h"
@@ -99,14 +100,14 @@ TEST(UnitMap, AgreesWithOneCellAUnit) {
       }
       map.check_invariants();
     }
-    std::uint64_t fresh = 0, leased = 0;
+    std::uint64_t fresh = 0, leased = 0, within = 0;
     for (UnitIndex u = 0; u < kUnits; ++u) {
       ASSERT_EQ(map.ended().contains(u), ended[u]) << "seed " << seed << " unit " << u;
       if (ended[u]) continue;
       const auto it = map.first_overlapping({u, u + 1});
       ASSERT_LE(it->first, u);
       ASSERT_GT(it->second.last, u);
-      std::uint32_t under_way = 0;
+      std::uint32_t under_way = 0, replicas = 0;
       bool any_leased = false, any_seen = false;
       for (const auto& [worker, state] : cells[u]) {
         const Replica* own = it->second.find(worker);
@@ -114,14 +115,18 @@ TEST(UnitMap, AgreesWithOneCellAUnit) {
         EXPECT_EQ(own->state, state);
         any_leased |= state == ReplicaState::kLeased;
         any_seen |= state == ReplicaState::kCommitted || state == ReplicaState::kCompared;
+        replicas += state == ReplicaState::kLeased || state == ReplicaState::kCommitted ||
+                    state == ReplicaState::kCompared;
         under_way += state == ReplicaState::kLeased || state == ReplicaState::kCommitted ? 1 : 0;
       }
       EXPECT_EQ(map.need(it->second), under_way >= 2 ? 0 : 2 - under_way);
       fresh += under_way < 2 && !any_leased && !any_seen ? 1 : 0;
       leased += any_leased ? 1 : 0;
+      within += std::min(replicas, 2U);
     }
     EXPECT_EQ(map.fresh_units(), fresh) << "seed " << seed;
     EXPECT_EQ(map.leased_units(), leased) << "seed " << seed;
+    EXPECT_EQ(map.replicas_within_quorum(), within) << "seed " << seed;
   }
 }
 

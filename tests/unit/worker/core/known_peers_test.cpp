@@ -1,0 +1,105 @@
+// What a worker remembers of the others, however many they are and however often they move.
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tests/unit/worker/core/pool.h"
+
+namespace shoal::test {
+namespace {
+
+class KnownPeersTest : public ::testing::Test {
+ protected:
+  using Disk = std::map<std::tuple<FactKind, NodeId, std::uint64_t>, StoredFact>;
+
+  static NodeId node(std::uint32_t n) {
+    NodeId id;
+    for (std::size_t i = 0; i < 4; ++i) id.bytes[i] = static_cast<std::uint8_t>(n >> (8 * i));
+    id.bytes[31] = 0x55;
+    return id;
+  }
+  // Anybody's: the checker below lets all signatures pass.
+  Signed record(std::uint32_t n, const std::string& endpoint) {
+    NodeRecord record = config().record;
+    record.node = node(n);
+    record.endpoints = {endpoint};
+    record.sequence = ++sequence;
+    record.ttl_s = 600;
+    return {node(n), encode(record), {}};
+  }
+  PeerConfig config() const {
+    PeerConfig config;
+    config.record.endpoints = {"tcp://192.0.2.1:4300"};
+    config.unix_ms_at_zero = 1'000'000;
+    return config;
+  }
+  void step(PeerEvent event) {
+    for (PeerAction& action : peer->step(now, std::move(event))) {
+      if (const auto* dial = std::get_if<Dial>(&action)) dialled[dial->peer] = dial->endpoint;
+      auto* store = std::get_if<Store>(&action);
+      if (store == nullptr) continue;
+      const std::uint64_t token = store->token;
+      for (StoredFact& fact : store->facts) {
+        disk.insert_or_assign({fact.kind, fact.about, fact.sequence}, std::move(fact));
+      }
+      step(StoreDone{token, ""});
+    }
+  }
+  void start() {
+    RecoveredState recovered;
+    for (const auto& [key, fact] : disk) recovered.facts.push_back(fact);
+    peer = std::make_unique<Peer>(config(), signer, checker, Rng(1), std::move(recovered));
+    dialled.clear();
+    step(Started{});
+  }
+  void hear(const Signed& one) {
+    step(Received{node(kTeller), encode(Message(Sample{{one}, 0, 1}))});
+    now = now + 200ms;
+    step(DeadlineReached{});
+    peer->check_invariants();
+  }
+
+  static constexpr std::uint32_t kTeller = 1000;  // who is linked, and tells of the others
+  struct Trusting final : SignatureChecker {
+    bool holds(const NodeId&, Purpose, ByteView, const Signature&) const override { return true; }
+  };
+  UnixMs sequence = 1'000'000;
+  PlainSigner signer{1};
+  Trusting checker;
+  Instant now{1'000'000'000};
+  Disk disk;
+  std::map<NodeId, std::string> dialled;
+  std::unique_ptr<Peer> peer;
+};
+
+TEST_F(KnownPeersTest, StrangersWithoutEndAndPeersThatMoveDoNotFillTheDisk) {
+  start();
+  step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});
+  for (std::uint32_t i = 0; i < 3 * limits::kKnownPeers; ++i) {
+    hear(record(2 + i % 700, "tcp://192.0.2.3:" + std::to_string(1 + i)));
+  }
+  EXPECT_GT(disk.size(), limits::kKnownPeers / 2);
+  EXPECT_LE(disk.size(), limits::kKnownPeers);
+}
+
+TEST_F(KnownPeersTest, WhoMovedIsDialledWhereItWasLast) {
+  start();
+  step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});
+  for (int port = 1; port <= 5; ++port) hear(record(2, "tcp://192.0.2.3:" + std::to_string(port)));
+  EXPECT_EQ(disk.size(), 2U);
+  // In a place of an earlier version, and older.
+  StoredFact old;
+  old.kind = FactKind::kPeer;
+  old.about = node(2);
+  old.sequence = 1;
+  sequence = 999'000;
+  old.bytes = pack_signed(record(2, "tcp://192.0.2.3:99"));
+  disk.insert_or_assign({old.kind, old.about, old.sequence}, old);
+  start();
+  EXPECT_EQ(dialled.size(), 2U);
+  EXPECT_EQ(dialled[node(2)], "tcp://192.0.2.3:5");
+}
+
+}  // namespace
+}  // namespace shoal::test
