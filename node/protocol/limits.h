@@ -69,9 +69,10 @@ inline constexpr std::size_t kHoldersRemembered = 4'096;  // by one node, over a
 
 // Peers.
 inline constexpr std::size_t kKnownPeers = 512;
-inline constexpr std::size_t kLinksMax = 4096;
-inline constexpr std::size_t kActivePeers = 5;     // peers a worker dials of its own accord
-inline constexpr std::size_t kHungryPeers = 4096;  // remembered empty-handed askers
+inline constexpr std::size_t kLinksMax = 16'384;  // of one node: all workers of its job have one
+inline constexpr std::uint64_t kLinkBytes = 40 << 10;  // of memory, about: libzmq's, with CURVE
+inline constexpr std::size_t kActivePeers = 5;         // peers a worker dials of its own accord
+inline constexpr std::size_t kHungryPeers = 4096;      // remembered empty-handed askers
 inline constexpr std::size_t kJobsLed = 1024;
 inline constexpr std::size_t kJobsKnown = 4096;
 
