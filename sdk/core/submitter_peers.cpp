@@ -119,6 +119,7 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
     if (!search.ask_again) search.ask_again = now + jittered(kAskAgain);
   }
   pass(exchange.link_lost(now, node));
+  content_link_lost(node);
   job_link_lost(node, why, was_linked);
   census_link_lost(node);
   review();
@@ -225,7 +226,8 @@ bool Submitter::Impl::sampled_enough() const {
 
 void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
   const std::size_t before = contacts.size();
-  for (const Signed& record : sample.records) absorb(record);
+  for (const Signed& record : sample.records)
+    loose.empty() ? absorb(record) : absorb_holder(record);
   nodes_known = std::max(nodes_known, sample.nodes_known);
   search.stale_samples = contacts.size() > before ? 0 : search.stale_samples + 1;
   if (search.active && is_door(from)) {
@@ -250,7 +252,8 @@ bool Submitter::Impl::somebody_waits() const {
                               (job.stage == JobStage::kLocating && job.asking_all);
                      }) ||
          std::any_of(censuses.begin(), censuses.end(),
-                     [](const Census& census) { return !census.begun; });
+                     [](const Census& census) { return !census.begun; }) ||
+         fetch_waits();
 }
 
 void Submitter::Impl::review() {
