@@ -71,16 +71,19 @@ Measured measure_efficiency(const Run& run, int unit_ms) {
   if (!pool) return tl::unexpected(pool.error());
   auto session = (*pool)->join();
   if (!session) return tl::unexpected(session.error());
-  // Of what is computed twice, half as much: so that all runs are of about the same length.
+  // Of what is computed twice, half as much: so that all runs are of about the same length. Each
+  // stands between two of raw oneTBB, since within a minute a machine can lose or win a hundredth.
   const std::pair<Figure*, unsigned> parts[] = {{&one, 1}, {&two, 2}};
+  Raw before = run_raw(run.cores.size(), params, units);
   for (int i = 0; i < kRuns && (i == 0 || std::chrono::steady_clock::now() < end); ++i) {
-    const Raw raw = run_raw(run.cores.size(), params, units);
     for (const auto& [figure, quorum] : parts) {
       if (!run.wants(figure->name)) continue;
-      const auto rate = run_in_pool(**session, params, units / quorum, quorum, raw);
+      const auto rate = run_in_pool(**session, params, units / quorum, quorum, before);
       if (!rate) return tl::unexpected(rate.error());
+      Raw after = run_raw(run.cores.size(), params, units);
       figure->values.push_back(*rate);
-      figure->references.push_back(raw.units_per_s / quorum);
+      figure->references.push_back((before.units_per_s + after.units_per_s) / 2 / quorum);
+      before = std::move(after);
     }
   }
   for (const auto& [figure, quorum] : parts) run.report(*figure);

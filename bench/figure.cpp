@@ -5,6 +5,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <functional>
+#include <iterator>
+#include <utility>
 
 namespace shoal::bench {
 namespace {
@@ -53,6 +56,20 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+std::optional<double> ratio_of(const Figure& figure) {
+  const std::vector<double>& references = figure.references;
+  const bool above_zero =
+      std::all_of(references.begin(), references.end(), [](double each) { return each > 0; });
+  if (references.empty() || figure.values.empty() || !above_zero) return std::nullopt;
+  if (references.size() != figure.values.size()) {
+    return median(figure.values) / median(references);
+  }
+  std::vector<double> ratios;
+  std::transform(figure.values.begin(), figure.values.end(), references.begin(),
+                 std::back_inserter(ratios), std::divides<>());
+  return median(std::move(ratios));
+}
+
 json to_json(const Figure& figure) {
   json out = failed_figure(figure.name, "");
   out["error"] = nullptr;
@@ -62,14 +79,12 @@ json to_json(const Figure& figure) {
   if (figure.values.empty()) return failed_figure(figure.name, "it was never measured");
   const double value = median(figure.values);
   out["value"] = value;
-  std::optional<double> ratio;
+  const std::optional<double> ratio = ratio_of(figure);
   if (!figure.references.empty()) {
-    const double reference = median(figure.references);
-    out["reference"] = reference;
+    out["reference"] = median(figure.references);
     out["reference_is"] = figure.reference_is;
-    if (reference > 0) ratio = value / reference;
-    if (ratio) out["ratio"] = *ratio;
   }
+  if (ratio) out["ratio"] = *ratio;
   if (!figure.bound) return out;
   const Bound& bound = *figure.bound;
   const bool on_ratio = bound.judged == Judged::kRatio;

@@ -23,14 +23,18 @@ struct Bound {
 struct Figure {
   std::string name;
   std::string unit;
-  std::vector<double> values;      // one a run; the figure is their median
-  std::vector<double> references;  // likewise, in the same unit; empty: there is none
-  std::string reference_is;        // for people
+  std::vector<double> values;  // one a run; the figure is their median
+  // In the same unit; empty: there is none. As many as there are values: each was measured beside
+  // the value at its place, and the figure's ratio is the median of the runs' own.
+  std::vector<double> references;
+  std::string reference_is;  // for people
   std::optional<Bound> bound;
 };
 
 // Of at least one.
 double median(std::vector<double> values);
+// Of the figure to its reference; none without a reference above zero.
+std::optional<double> ratio_of(const Figure& figure);
 
 // As it is written to the JSON file; README.md tells of its fields.
 nlohmann::json to_json(const Figure& figure);

@@ -27,7 +27,7 @@ constexpr int kExitMissed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kSchema = 1;
 // Several times what a group takes on a machine with two cores.
-constexpr std::chrono::seconds kGroupPatience{300};
+constexpr std::chrono::seconds kGroupPatience{400};
 
 struct Group {
   std::string name;

@@ -132,8 +132,7 @@ void finish(Prepared& p, std::vector<std::string> arguments) {
   p.environment.push_back("GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2");
   p.environment.push_back("LC_ALL=C");
   if (kSanitized) {
-    // Not TSAN_OPTIONS: they name a file, which an executor does not see, and it ends of that.
-    for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"}) {
+    for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
       if (const char* value = std::getenv(name)) {
         p.environment.push_back(std::string(name) + "=" + value);
       }

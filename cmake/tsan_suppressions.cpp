@@ -1,0 +1,10 @@
+// libzmq, what deciphers and writes for it, and oneTBB are Debian's builds, without
+// ThreadSanitizer: it cannot see their atomics.
+extern "C" const char* __tsan_default_suppressions();
+extern "C" const char* __tsan_default_suppressions() {
+  return "called_from_lib:libzmq.so\n"
+         "called_from_lib:libsodium.so\n"
+         "called_from_lib:libstdc++.so\n"
+         "called_from_lib:libtbb.so\n"
+         "race:tbb::detail\n";
+}
