@@ -405,7 +405,9 @@ TEST_F(Swarm, WhoBoastsHoldsUpNobody) {
   fetch(fetcher, {boaster, seed});
   ASSERT_TRUE(all_done({fetcher}));
   EXPECT_LE(seconds(now_ - began), 1.4 * static_cast<double>(kBlocks * kBlockBytes) / 10e6);
-  EXPECT_EQ(members_[boaster].asked_in_vain, 4U) << "-2 each, out at -7";
+  // -2 for each claim, out at -7: four, and behind each of them what was asked with it.
+  EXPECT_GE(members_[boaster].asked_in_vain, 4U);
+  EXPECT_LE(members_[boaster].asked_in_vain, 4 * limits::kContentWindow);
 }
 
 TEST_F(Swarm, ASeedMayDieOnceEveryBlockIsSomewhere) {
