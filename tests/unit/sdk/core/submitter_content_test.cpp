@@ -191,8 +191,8 @@ TEST_F(SubmitterContent, AHolderThatIsSlowToSendIsWaitedForLongerThanOneThatIsSl
   link(workers[0]);
   hear(workers[0].id(), holdings(0x03));
   EXPECT_THAT(end_of_fetch(), HasSubstr("did not answer"));
-  EXPECT_GE(now - began, Duration(60s));
-  EXPECT_LE(now - began, Duration(70s));
+  EXPECT_GE(now - began, Duration(30s));
+  EXPECT_LE(now - began, Duration(40s));
 }
 
 TEST_F(SubmitterContent, WhoSharesIsAnnouncedToTheCoordinatorAndWhoFetchesIsNot) {
