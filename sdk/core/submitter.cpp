@@ -122,7 +122,7 @@ void Submitter::Impl::on(const LinkUp& up) {
     out.push_back(Drop{up.peer, "nothing to ask"});
     return;
   }
-  if ((c->worker || c->of_content) && up.path != LinkPath::kRelayed) {
+  if (exchanges(*c)) {
     const AddressScope scope = scope_of(up.address);
     pass(exchange.link_up(now, up.peer,
                           scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));

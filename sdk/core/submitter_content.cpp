@@ -17,13 +17,18 @@ constexpr Duration kSharerTtl = 3 * kLookAgain;
 
 }  // namespace
 
+// Not with coordinators, and not through relays: content is too much for either.
+bool Submitter::Impl::exchanges(const Contact& c) const {
+  return c.linked && (c.worker || c.of_content) && c.path != LinkPath::kRelayed;
+}
+
 void Submitter::Impl::on(const ShareContent& share) {
   loose[share.content] = LooseContent{.length = share.length};
   if (!look_for_holders) look_for_holders = now + kLookAgain;
   begin_search();
   for (const auto& [node, c] : std::map<NodeId, Contact>(contacts)) {
     if (c.linked && !c.worker && is_door(node)) announce_to(node);
-    if (c.linked && c.path != LinkPath::kRelayed) content_link_up(node);
+    if (exchanges(c)) content_link_up(node);
   }
   review();
 }
@@ -34,7 +39,7 @@ void Submitter::Impl::on(const FetchContent& fetch) {
   pass(exchange.want(now, fetch.content, fetch.length, {}, fetch.patience));
   begin_search();
   for (const auto& [node, c] : std::map<NodeId, Contact>(contacts)) {
-    if (c.linked && c.path != LinkPath::kRelayed) content_link_up(node);
+    if (exchanges(c)) content_link_up(node);
   }
   review();
 }
@@ -129,7 +134,9 @@ bool Submitter::Impl::absorb_holder(const Signed& fact) {
 void Submitter::Impl::content_arrived(const ContentArrived& arrived) {
   const auto it = loose.find(arrived.id);
   if (it == loose.end() || !it->second.fetching) return;
-  out.push_back(ContentReady{arrived.id, arrived.error});
+  std::string error = arrived.error;
+  if (!error.empty() && !door_answered) error += ". " + nobody_found().second;
+  out.push_back(ContentReady{arrived.id, std::move(error)});
   if (!arrived.error.empty()) {
     loose.erase(it);
     return;

@@ -342,8 +342,8 @@ struct Submitter::Impl {
   bool may_yet_be_reached(const LooseContent&) const;
   bool fetch_waits() const;  // for somebody who has what it lacks
   void announce_to(const NodeId& door);
+  bool exchanges(const Contact&) const;
   void content_link_up(const NodeId&);
-  void content_link_lost(const NodeId&);
   void content_arrived(const ContentArrived&);
   void contents_deadline();
   void tell_progress(const ContentId&);
@@ -372,6 +372,7 @@ struct Submitter::Impl {
   Instant now;
   SubmitterActions out;  // of the step under way
   Search search;
+  bool door_answered = false;                     // in any search
   std::optional<Instant> searched;                // the end of the last search
   std::size_t told_stewards = limits::kStewards;  // of a job: fewer are told of once
   std::uint64_t nodes_known = 0;

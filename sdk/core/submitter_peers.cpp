@@ -119,7 +119,6 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
     if (!search.ask_again) search.ask_again = now + jittered(kAskAgain);
   }
   pass(exchange.link_lost(now, node));
-  content_link_lost(node);
   job_link_lost(node, why, was_linked);
   census_link_lost(node);
   review();
@@ -226,12 +225,16 @@ bool Submitter::Impl::sampled_enough() const {
 
 void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
   const std::size_t before = contacts.size();
-  for (const Signed& record : sample.records)
-    loose.empty() ? absorb(record) : absorb_holder(record);
+  const bool fetches = std::any_of(loose.begin(), loose.end(),
+                                   [](const auto& entry) { return entry.second.fetching; });
+  for (const Signed& record : sample.records) {
+    static_cast<void>(fetches ? absorb_holder(record) : absorb(record));
+  }
   nodes_known = std::max(nodes_known, sample.nodes_known);
   search.stale_samples = contacts.size() > before ? 0 : search.stale_samples + 1;
   if (search.active && is_door(from)) {
     if (!contacts[from].worker) coordinators_up.insert(from);
+    door_answered = true;
     search.answered.insert(from);
     search.failed.erase(from);
     if (!search.first_answer) search.first_answer = now;

@@ -150,14 +150,6 @@ void Submitter::Impl::make_place(const ContentId& content, LooseContent& what) {
   pass(exchange.link_lost(now, whose));
 }
 
-void Submitter::Impl::content_link_lost(const NodeId& node) {
-  for (auto& [content, what] : loose) {
-    if (const auto it = what.candidates.find(node); it != what.candidates.end()) {
-      it->second.answered = false;
-    }
-  }
-}
-
 bool Submitter::Impl::fetch_waits() const {
   return std::any_of(loose.begin(), loose.end(), [](const auto& entry) {
     return entry.second.fetching && !entry.second.supplied;

@@ -212,6 +212,21 @@ TEST_F(SubmitterContent, WhoSharesIsAnnouncedToTheCoordinatorAndWhoFetchesIsNot)
   EXPECT_TRUE(signature_holds(checker, Purpose::kRecord, told[0].record));
 }
 
+TEST_F(SubmitterContent, NoContentIsSpokenOfWithACoordinator) {
+  start();
+  step(LinkUp{coordinator.id(), Role::kCoordinator, "10.0.0.1", std::nullopt});
+  step(ShareContent{content_id(as_bytes("another")), kLength});
+  fetch();
+  EXPECT_TRUE(sent<Holdings>(coordinator.id()).empty());
+  EXPECT_TRUE(sent<HoldersRequest>(coordinator.id()).empty());
+}
+
+TEST_F(SubmitterContent, ThatNoCoordinatorAnswersIsSaidToo) {
+  start();
+  fetch();
+  EXPECT_THAT(end_of_fetch(), HasSubstr("No coordinator of the pool answered"));
+}
+
 TEST_F(SubmitterContent, InAPoolWithoutWorkersTheCoordinatorNamesWhoShares) {
   start_sharing();
   fetch();
