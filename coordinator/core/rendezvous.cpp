@@ -189,8 +189,9 @@ void Rendezvous::Impl::on_sample_request(Instant, const NodeId& peer,
       message.cookie == 0 ? std::nullopt : records->changed_since(message.cookie, count, peer, rng);
   sample.records = changed ? std::move(*changed) : records->sample(count, peer, rng);
   // Where there are many workers, they know who has what.
-  if (links.at(peer).role == Role::kSubmitter && sample.records.size() < count) {
-    std::vector<Signed> more = sharers->sample(count - sample.records.size(), peer, rng);
+  const Visitor& visitor = links.at(peer);
+  if (visitor.role == Role::kSubmitter && sample.records.size() < count) {
+    auto more = sharers->sample(count - sample.records.size(), visitor.node, rng);
     std::move(more.begin(), more.end(), std::back_inserter(sample.records));
   }
   sample.cookie = records->last_change();

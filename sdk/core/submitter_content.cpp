@@ -60,6 +60,7 @@ void Submitter::Impl::announce_to(const NodeId& door) {
 void Submitter::Impl::content_link_up(const NodeId& node) {
   std::vector<ContentId> fetched;
   for (auto& [content, what] : loose) {
+    what.fetchers.erase(node);
     if (const auto it = what.candidates.find(node); it != what.candidates.end()) {
       it->second.dials = 0;
       it->second.answered = false;
@@ -80,6 +81,13 @@ void Submitter::Impl::heard(const NodeId& from, Holdings& holdings) {
     return send(from, Holdings{holdings.content, holdings.length, 0, {}, false});
   }
   if (!reach.connected(from)) return;
+  if (const auto what = loose.find(holdings.content); what != loose.end()) {
+    if (holdings.fetching) {
+      what->second.fetchers.insert(from);
+    } else {
+      what->second.fetchers.erase(from);
+    }
+  }
   pass(exchange.on_holdings(now, from, holdings));
   if (exchange.wants(holdings.content) && !exchange.is_useful(holdings.content, from)) review();
 }
@@ -116,6 +124,7 @@ void Submitter::Impl::heard(const NodeId& from, Holders& holders) {
 
 // As absorb(), but of anybody in the pool that lets itself be dialled.
 bool Submitter::Impl::absorb_holder(const Signed& fact) {
+  if (fact.signer == signer.id()) return false;
   if (absorb(fact)) return true;
   auto record = decode_record(fact.body);
   if (!record || record->node != fact.signer || record->pool != config.pool ||

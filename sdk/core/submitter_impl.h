@@ -177,9 +177,10 @@ struct LooseContent {
   std::uint64_t length = 0;
   bool fetching = false;
   std::map<NodeId, Candidate> candidates = {};
-  bool supplied = false;  // one that is linked has what is missing, or may have it
-  Instant more_at = {};   // where none has, one more than usual is dialled then
-  Instant told = {};      // the application, how far it is
+  std::set<NodeId> fetchers = {};  // too; as they have said
+  bool supplied = false;           // one that is linked has what is missing, or may have it
+  Instant more_at = {};            // where none has, one more than usual is dialled then
+  Instant told = {};               // the application, how far it is
 };
 
 struct Submitter::Impl {
@@ -337,6 +338,7 @@ struct Submitter::Impl {
   void note_candidates(const ContentId&, LooseContent&);
   void dial_candidates(const ContentId&, LooseContent&);
   std::size_t count_links(const ContentId&, LooseContent&);
+  bool takes_part(const ContentId&, const LooseContent&, const NodeId&) const;
   void make_place(const ContentId&, LooseContent&);
   bool near(const Contact&) const;
   bool may_yet_be_reached(const LooseContent&) const;

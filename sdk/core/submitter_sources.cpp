@@ -80,14 +80,21 @@ void Submitter::Impl::note_candidates(const ContentId& content, LooseContent& wh
   for (const auto& [between, node] : workers) what.candidates.try_emplace(node);
 }
 
-// Those that are up, or about to be, and may have what is missing.
+// It has what is missing here, or will have, or what is here is of use to it.
+bool Submitter::Impl::takes_part(const ContentId& content, const LooseContent& what,
+                                 const NodeId& node) const {
+  return exchange.is_useful(content, node) || what.fetchers.contains(node);
+}
+
+// Those that take part and are up, or are about to be. A crowd of fetchers is no supply: with them
+// alone it goes on looking for somebody who has what they all lack.
 std::size_t Submitter::Impl::count_links(const ContentId& content, LooseContent& what) {
   what.supplied = false;
   std::size_t links = 0;
   for (const auto& [node, c] : contacts) {
     if (!c.worker && !c.of_content && !what.candidates.contains(node)) continue;
-    if (c.linked && (!what.fetching || exchange.is_useful(content, node))) {
-      what.supplied = true;
+    if (c.linked && exchange.is_useful(content, node)) what.supplied = true;
+    if (c.linked && takes_part(content, what, node)) {
       ++links;
     } else if (!c.linked && c.dial_ends && what.candidates.contains(node)) {
       ++links;
@@ -136,7 +143,7 @@ void Submitter::Impl::make_place(const ContentId& content, LooseContent& what) {
     const auto it = contacts.find(node);
     if (it == contacts.end() || !it->second.linked) continue;
     ++linked;
-    const bool needed = !candidate.answered || exchange.is_useful(content, node) ||
+    const bool needed = !candidate.answered || takes_part(content, what, node) ||
                         keeps_a_job(node) || exchange.wanted_of(node).size() > 1;
     if (needed || useless != nullptr) continue;
     useless = &candidate;

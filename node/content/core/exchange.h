@@ -111,7 +111,7 @@ class Exchange {
   // Who is known here to hold a part of it or to be about to, for those who ask.
   std::vector<NodeId> holders_of(const ContentId&) const;
   std::vector<NodeId> sources_of(const ContentId&) const;  // of a want
-  // A source that has what is missing here, or has not said yet, or is getting it, too.
+  // A source that has what is missing here, or has not said yet.
   bool is_useful(const ContentId&, const NodeId&) const;
   std::set<ContentId> wanted_of(const NodeId&) const;  // of which it is a source
   // Sources that sent a block which does not belong to the content.

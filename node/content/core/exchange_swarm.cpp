@@ -393,8 +393,6 @@ bool Exchange::is_useful(const ContentId& id, const NodeId& node) const {
   const Offer& offer = source->second;
   if (!offer.held) return offer.refusals == 0;
   if (offer.useful > 0 || (want.opened && want.missing.empty())) return true;
-  const auto fans = fans_.find(id);
-  if (fans != fans_.end() && fans->second.fetching.contains(node)) return true;
   const auto asked = sources_.at(node).in_flight.lower_bound({id, 0});
   return asked != sources_.at(node).in_flight.end() && asked->first == id;
 }

@@ -278,6 +278,25 @@ TEST_F(SubmitterContentCrowd, NeighboursAreDialledFirstAndTheRestAreInReserve) {
   ASSERT_EQ(next.size(), 1u);
 }
 
+// What they all lack, somebody else may have.
+TEST_F(SubmitterContentCrowd, ACrowdOfFetchersIsNotEnough) {
+  meet_crowd();
+  const auto first = dialled();
+  for (const NodeId& node : first) {
+    up(node);
+    hear(node, holdings(0, true));
+  }
+  std::size_t more = 0;
+  for (int i = 0; i < 100 && more < 2; ++i) {
+    pass();
+    const auto dials = dialled();
+    more += static_cast<std::size_t>(std::count_if(
+        dials.begin(), dials.end(), [&](const NodeId& node) { return node != coordinator.id(); }));
+  }
+  EXPECT_EQ(more, 2u);
+  EXPECT_TRUE(take<ContentReady>().empty());
+}
+
 TEST_F(SubmitterContentCrowd, WhoHasNothingIsLeftForSomebodyInReserve) {
   meet_crowd();
   const auto first = dialled();
