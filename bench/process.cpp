@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::chrono::seconds kGrace{5};
 constexpr std::chrono::milliseconds kLookEvery{5};
+constexpr std::streamoff kLogEnd = 2000;  // bytes of a log that are shown
 
 // In the child: only what may be called between fork and exec.
 struct Prepared {
@@ -77,6 +79,16 @@ pid_t parent_of(const std::filesystem::path& proc_folder) {
   return parent;
 }
 
+std::string end_of(const std::filesystem::path& log) {
+  std::ifstream file(log, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file ? std::streamoff(file.tellg()) : 0;
+  if (size == 0) return "; it logged nothing";
+  file.seekg(std::max<std::streamoff>(0, size - kLogEnd));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return "; the end of its log:\n" + text.str();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Process>, std::string> Process::start(const Wish& wish) {
@@ -113,7 +125,7 @@ Result<std::unique_ptr<Process>, std::string> Process::start(const Wish& wish) {
     errno = error;
     return failed();
   }
-  return std::unique_ptr<Process>(new Process(pid, out[0]));
+  return std::unique_ptr<Process>(new Process(pid, out[0], wish.log));
 }
 
 Process::~Process() {
@@ -173,6 +185,16 @@ int Process::await_end(Deadline deadline) {
     }
   }
   return end();
+}
+
+std::string Process::account() const {
+  std::string how = "has not ended";
+  if (status_ && WIFEXITED(*status_)) {
+    how = "ended with code " + std::to_string(WEXITSTATUS(*status_));
+  } else if (status_) {
+    how = "was ended by signal " + std::to_string(WTERMSIG(*status_));
+  }
+  return how + end_of(log_);
 }
 
 std::chrono::nanoseconds cpu_time(pid_t pid) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "node/protocol/result.h"
@@ -48,11 +49,16 @@ class Process {
   // after the deadline.
   int await_end(Deadline deadline);
 
+  // How it ended, or that it has not, and the end of its log: for whoever must find out why.
+  std::string account() const;
+
  private:
-  Process(pid_t pid, int out) : pid_(pid), out_(out) {}
+  Process(pid_t pid, int out, std::filesystem::path log)
+      : pid_(pid), out_(out), log_(std::move(log)) {}
 
   pid_t pid_;
   int out_;
+  std::filesystem::path log_;
   std::string read_;
   std::optional<int> status_;
 };

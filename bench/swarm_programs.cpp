@@ -27,6 +27,7 @@ using Processes = std::vector<std::unique_ptr<Process>>;
 
 constexpr std::chrono::seconds kReadyWithin{20};
 constexpr std::chrono::seconds kDoneWithin{200};
+constexpr std::chrono::seconds kGrace{5};  // from a program's last word to its end
 constexpr std::chrono::milliseconds kLookEvery{5};
 constexpr std::size_t kSeed = 0;  // its machine
 constexpr const char* kPython = "/usr/bin/python3";
@@ -49,6 +50,10 @@ fs::path copy_of(const SwarmTask& task, const fs::path& folder, std::size_t peer
   return folder / ("peer-" + std::to_string(peer)) / task.file.filename();
 }
 
+fs::path log_of(const fs::path& folder, std::size_t peer) {
+  return folder / ("peer-" + std::to_string(peer) + ".log");
+}
+
 Measured await_line(Process& process, const std::string& begin, std::chrono::seconds patience,
                     std::string* whole = nullptr) {
   std::string line;
@@ -59,21 +64,27 @@ Measured await_line(Process& process, const std::string& begin, std::chrono::sec
     if (whole != nullptr) *whole = line;
     return {};
   }
+  if (read == Process::Read::kEnded) static_cast<void>(process.await_end(Clock::now() + kGrace));
   return tl::unexpected("a program does not say '" + begin + "'" +
-                        (read == Process::Read::kEnded ? ", and ended" : " in time"));
+                        (read == Process::Read::kEnded ? "" : " in time") + ": it " +
+                        process.account());
 }
 
 // Programs that end when they have the file.
 Measured await_ends(const Processes& peers) {
   const auto deadline = Clock::now() + kDoneWithin;
+  std::size_t number = 0;
   for (const auto& peer : peers) {
+    const std::string name = "peer " + std::to_string(++number);
     std::string line;
     Process::Read read = Process::Read::kLine;
     while (read == Process::Read::kLine) read = peer->read_line(line, deadline);
-    if (read == Process::Read::kLate) return tl::unexpected(std::string("a peer is not done"));
+    if (read == Process::Read::kLate) {
+      return tl::unexpected(name + " is not done: it " + peer->account());
+    }
     const int status = peer->await_end(deadline);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-      return tl::unexpected(std::string("a peer failed"));
+      return tl::unexpected(name + " failed: it " + peer->account());
     }
   }
   return {};
@@ -187,15 +198,17 @@ SwarmResult run_shoal(const SwarmTask& task, const fs::path& folder) {
     const fs::path copy = copy_of(task, folder, peer);
     auto started = task.machines.start(
         peer, {task.run.programs / "shoal",
-               {"get", content, "-o", copy.string(), "--ticket", pool->ticket_text, "--quiet"},
-               folder / "peers.log",
+               {"get", content, "-o", copy.string(), "--ticket", pool->ticket_text},
+               log_of(folder, peer),
                {},
                {},
                {{"XDG_STATE_HOME", copy.parent_path().string()}}});
     if (!started) return tl::unexpected(started.error());
     peers.push_back(std::move(*started));
   }
-  if (auto done = await_ends(peers); !done) return tl::unexpected(done.error());
+  if (auto done = await_ends(peers); !done) {
+    return tl::unexpected(done.error() + "\nthe seed " + pool->processes.back()->account());
+  }
   return SwarmEnd{seconds_since(start), 0, 0};
 }
 
@@ -242,7 +255,7 @@ SwarmResult run_http(const SwarmTask& task, const fs::path& folder) {
   for (std::size_t peer = 1; peer <= task.peers; ++peer) {
     std::vector<std::string> fetch = arguments;
     fetch.push_back(copy_of(task, folder, peer).string());
-    auto started = task.machines.start(peer, {kCurl, fetch, folder / "peers.log", {}});
+    auto started = task.machines.start(peer, {kCurl, fetch, log_of(folder, peer), {}});
     if (!started) return tl::unexpected(started.error());
     peers.push_back(std::move(*started));
   }
@@ -280,7 +293,7 @@ SwarmResult run_libtorrent(const SwarmTask& task, const fs::path& folder,
     std::vector<std::string> arguments{"fetch", copy_of(task, folder, peer).string(), torrent,
                                        endpoints[peer]};
     arguments.insert(arguments.end(), endpoints.begin(), endpoints.begin() + peer);
-    auto started = task.machines.start(peer, python(arguments, log));
+    auto started = task.machines.start(peer, python(arguments, log_of(folder, peer)));
     if (!started) return tl::unexpected(started.error());
     peers.push_back(std::move(*started));
   }

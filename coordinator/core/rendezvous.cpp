@@ -1,6 +1,7 @@
 #include "coordinator/core/rendezvous.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@ constexpr UnixMs kClockSlackMs = 10 * 60 * 1000;
 constexpr std::size_t kAddressesWatched = limits::kCoordinatorRecords;
 constexpr Duration kRateWindow = 60s;
 constexpr std::uint32_t kAskedOfEachVisitor = 32;
+constexpr std::size_t kSharersShare = 16;  // of the records, so many times fewer are of sharers
 
 std::uint32_t whole_seconds(Duration d) { return static_cast<std::uint32_t>(d / 1s); }
 
@@ -63,8 +65,10 @@ struct Rendezvous::Impl {
   const SignatureChecker& checker;
   Rng rng;
   std::unique_ptr<RecordTable> records;  // from the first step on, which tells the time
+  std::unique_ptr<RecordTable> sharers;  // submitters that serve a content; likewise
   struct Visitor {
-    NodeId node;          // whose key it holds
+    NodeId node;  // whose key it holds
+    Role role = Role::kWorker;
     std::string address;  // that it is seen at
     bool asked = false;   // whom it knows
   };
@@ -82,6 +86,9 @@ RecordTable& Rendezvous::Impl::table(Instant now) {
     const UnixMs started = config.unix_ms_at_zero + now.ns / 1'000'000;
     records = std::make_unique<RecordTable>(config.records_max, config.records_per_address,
                                             first_change_at(started));
+    sharers =
+        std::make_unique<RecordTable>(std::max<std::size_t>(config.records_max / kSharersShare, 1),
+                                      config.records_per_address, first_change_at(started));
     window_start = now;
   }
   return *records;
@@ -89,7 +96,7 @@ RecordTable& Rendezvous::Impl::table(Instant now) {
 
 void Rendezvous::Impl::on(Instant, LinkUp& event) {
   Visitor& visitor = links[event.peer];
-  visitor = {.node = event.node(), .address = std::move(event.address)};
+  visitor = {.node = event.node(), .role = event.role, .address = std::move(event.address)};
   if (event.role != Role::kWorker || visitors_asked == config.visitors_asked_max) return;
   ++visitors_asked;
   visitor.asked = true;
@@ -123,6 +130,7 @@ void Rendezvous::Impl::on(Instant now, Received& event) {
   }
   if (std::holds_alternative<Leave>(*message)) {
     records->remove(visitor.node);
+    sharers->remove(visitor.node);
     links.erase(link);
     actions.emplace_back(Drop{event.peer, "it has left"});  // so that it knows
     return;
@@ -159,8 +167,10 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
   const std::string fault = fault_of(now, node, message.record, *record);
   if (!fault.empty()) return refuse(peer, fault);
 
+  // Nobody asks a submitter for work: those who fetch a content are told of it, and nobody else.
+  RecordTable& kept = record->role == Role::kSubmitter ? *sharers : *records;
   const auto outcome =
-      records->would_put(message.record, record->sequence, address, is_exempt(address));
+      kept.would_put(message.record, record->sequence, address, is_exempt(address));
   if (outcome == RecordTable::Put::kTaken || outcome == RecordTable::Put::kSame) {
     // For the same bytes too: the signature beside them may be another.
     if (!signature_holds(checker, Purpose::kRecord, message.record)) {
@@ -171,10 +181,8 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
   show_other_record(peer, *record);
   switch (outcome) {
     case RecordTable::Put::kTaken:
-      // Nobody asks a submitter for work: it learns its address, and its record is not kept.
-      if (record->role == Role::kSubmitter) return reply(peer, Announced{address, 0});
-      records->put(std::move(message.record), record->sequence, address,
-                   now + std::chrono::seconds(record->ttl_s));
+      kept.put(std::move(message.record), record->sequence, address,
+               now + std::chrono::seconds(record->ttl_s));
       break;
     case RecordTable::Put::kSame:
       break;
@@ -185,7 +193,7 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
       break;
   }
   // What is kept, if not what was sent: none is 0 s.
-  reply(peer, Announced{address, whole_seconds(records->time_left(node, now))});
+  reply(peer, Announced{address, whole_seconds(kept.time_left(node, now))});
 }
 
 // A node that was restarted or moved knows that it has signed the record itself, or that it is too
@@ -207,6 +215,12 @@ void Rendezvous::Impl::on_sample_request(Instant, const NodeId& peer,
   auto changed =
       message.cookie == 0 ? std::nullopt : records->changed_since(message.cookie, count, peer, rng);
   sample.records = changed ? std::move(*changed) : records->sample(count, peer, rng);
+  // Where there are many workers, they know who has what.
+  const Visitor& visitor = links.at(peer);
+  if (visitor.role == Role::kSubmitter && sample.records.size() < count) {
+    auto more = sharers->sample(count - sample.records.size(), visitor.node, rng);
+    std::move(more.begin(), more.end(), std::back_inserter(sample.records));
+  }
   sample.cookie = records->last_change();
   sample.nodes_known = records->size();
   ++figures.samples;
@@ -273,6 +287,7 @@ Rendezvous::Rendezvous(Rendezvous&&) noexcept = default;
 
 RendezvousActions Rendezvous::step(Instant now, RendezvousEvent event) {
   impl_->table(now).expire(now);
+  impl_->sharers->expire(now);
   std::visit([&](auto& e) { impl_->on(now, e); }, event);
   return std::exchange(impl_->actions, {});
 }
@@ -287,6 +302,7 @@ void Rendezvous::check_invariants() const {
   check(impl_->actions.empty(), "all actions are handed out");
   check(impl_->requests.size() <= kAddressesWatched, "more addresses than there may be");
   if (impl_->records) impl_->records->check_invariants();
+  if (impl_->sharers) impl_->sharers->check_invariants();
 }
 
 }  // namespace shoal

@@ -55,6 +55,7 @@ std::optional<Instant> Submitter::Impl::next_deadline() const {
   };
   consider(reach.next_deadline());
   consider(look_for_holders);
+  consider(dial_holders_at);
   if (search.active) {
     consider(search.ends);
     consider(search.ask_again);
@@ -112,6 +113,7 @@ void Submitter::Impl::on(const LinkUp& up) {
   c->address = up.address;
   c->worker = up.role == Role::kWorker;
   if (search.active && is_door(up.peer)) {
+    if (!c->worker) announce_to(up.peer);
     ask_for_peers({up.peer, {}});
   } else if (of_content) {
     c->of_content = true;
@@ -120,7 +122,7 @@ void Submitter::Impl::on(const LinkUp& up) {
     out.push_back(Drop{up.peer, "nothing to ask"});
     return;
   }
-  if ((c->worker || c->of_content) && up.path != LinkPath::kRelayed) {
+  if (exchanges(*c)) {
     const AddressScope scope = scope_of(up.address);
     pass(exchange.link_up(now, up.peer,
                           scope == AddressScope::kLoopback || scope == AddressScope::kPrivate));
@@ -177,7 +179,9 @@ void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
 }
 
 void Submitter::Impl::heard(const NodeId& from, Block& block) {
+  const ContentId content = block.content;
   pass(exchange.on_block(now, from, std::move(block)));
+  if (exchange.wants(content) && !exchange.is_useful(content, from)) review();
 }
 
 void Submitter::Impl::send(const NodeId& to, const Message& message) {

@@ -30,8 +30,11 @@ struct SubmitterConfig {
   // Workers met before, the likeliest first: asked for peers where the doors do not answer.
   std::vector<Ticket::Door> remembered = {};
   UnixMs unix_ms_at_zero = 0;
-  std::uint16_t port = 0;     // where it listens, for peers that it asks to dial; 0: nowhere
-  bool takes_calls = false;   // others may dial it: to fetch what it shares
+  std::uint16_t port = 0;    // where it listens, for peers that it asks to dial; 0: nowhere
+  bool takes_calls = false;  // others may dial it: to fetch what it shares
+  // How they can; announced to the coordinators while something is shared. Id and time are filled
+  // in.
+  std::optional<NodeRecord> record = {};
   std::uint64_t session = 0;  // this process's own number: others may use the key at once
   Duration search = 3s;       // how long to look for peers before saying that there are none
 };

@@ -1,69 +1,70 @@
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "sdk/core/submitter_impl.h"
 
 // Contents that are shared or fetched for their own sake. Who shares one tells some workers of it,
-// and who fetches one asks some workers who has it. Both choose those whose ids are the nearest to
-// the content's: in a large pool, too, they meet at the same ones.
+// and who fetches one asks some workers who has it (submitter_sources.cpp).
 namespace shoal {
 namespace {
 
-constexpr std::size_t kRendezvous = 16;
 constexpr Duration kLookAgain = 30s;
 constexpr Duration kTellEvery = 200ms;
-
-using Distance = std::array<std::uint8_t, 32>;
-
-Distance distance(const NodeId& node, const ContentId& content) {
-  Distance between{};
-  for (std::size_t i = 0; i < between.size(); ++i) {
-    between[i] = static_cast<std::uint8_t>(node.bytes[i] ^ content.bytes[i]);
-  }
-  return between;
-}
+// Of the candidates that a fetch began with, one should have answered by then.
+constexpr Duration kMoreAfter = 2s;
+// What a coordinator keeps of one who shares; it is announced again before that.
+constexpr Duration kSharerTtl = 3 * kLookAgain;
 
 }  // namespace
 
+// Not with coordinators, and not through relays: content is too much for either.
+bool Submitter::Impl::exchanges(const Contact& c) const {
+  return c.linked && (c.worker || c.of_content) && c.path != LinkPath::kRelayed;
+}
+
 void Submitter::Impl::on(const ShareContent& share) {
-  loose[share.content] = LooseContent{share.length, false, {}, {}};
+  loose[share.content] = LooseContent{.length = share.length};
   if (!look_for_holders) look_for_holders = now + kLookAgain;
   begin_search();
   for (const auto& [node, c] : std::map<NodeId, Contact>(contacts)) {
-    if (c.linked && c.path != LinkPath::kRelayed) content_link_up(node);
+    if (c.linked && !c.worker && is_door(node)) announce_to(node);
+    if (exchanges(c)) content_link_up(node);
   }
   review();
 }
 
 void Submitter::Impl::on(const FetchContent& fetch) {
-  loose[fetch.content] = LooseContent{fetch.length, true, {}, {}};
+  loose[fetch.content] =
+      LooseContent{.length = fetch.length, .fetching = true, .more_at = now + kMoreAfter};
   pass(exchange.want(now, fetch.content, fetch.length, {}, fetch.patience));
   begin_search();
   for (const auto& [node, c] : std::map<NodeId, Contact>(contacts)) {
-    if (c.linked && c.path != LinkPath::kRelayed) content_link_up(node);
+    if (exchanges(c)) content_link_up(node);
   }
   review();
 }
 
-void Submitter::Impl::dial_for_contents() {
-  for (auto& [content, what] : loose) {
-    if (!settled()) return;
-    std::vector<std::pair<Distance, NodeId>> workers;
-    for (const auto& [node, c] : contacts) {
-      if (valid_worker(c) && reachable(c)) workers.emplace_back(distance(node, content), node);
-    }
-    std::sort(workers.begin(), workers.end());
-    if (workers.size() > kRendezvous) workers.resize(kRendezvous);
-    for (const auto& [between, node] : workers) {
-      if (!contacts.at(node).linked && what.tried.insert(node).second) dial(node);
-    }
-  }
+// Coordinators tell fetchers alone of those who share: in a pool that has no worker yet there is
+// nobody else who could.
+void Submitter::Impl::announce_to(const NodeId& door) {
+  const bool shares = std::any_of(loose.begin(), loose.end(),
+                                  [](const auto& entry) { return !entry.second.fetching; });
+  if (!shares || !config.record) return;
+  NodeRecord record = *config.record;
+  record.node = signer.id();
+  record.sequence = unix_now();
+  record.ttl_s = static_cast<std::uint32_t>(kSharerTtl / 1s);
+  send(door, Announce{sign_fact(signer, Purpose::kRecord, encode(record))});
 }
 
 void Submitter::Impl::content_link_up(const NodeId& node) {
   std::vector<ContentId> fetched;
-  for (const auto& [content, what] : loose) {
+  for (auto& [content, what] : loose) {
+    what.fetchers.erase(node);
+    if (const auto it = what.candidates.find(node); it != what.candidates.end()) {
+      it->second.dials = 0;
+      it->second.answered = false;
+    }
     if (what.fetching) {
       fetched.push_back(content);
     } else {
@@ -79,7 +80,16 @@ void Submitter::Impl::heard(const NodeId& from, Holdings& holdings) {
     if (!holdings.fetching) return;
     return send(from, Holdings{holdings.content, holdings.length, 0, {}, false});
   }
-  if (reach.connected(from)) pass(exchange.on_holdings(now, from, holdings));
+  if (!reach.connected(from)) return;
+  if (const auto what = loose.find(holdings.content); what != loose.end()) {
+    if (holdings.fetching) {
+      what->second.fetchers.insert(from);
+    } else {
+      what->second.fetchers.erase(from);
+    }
+  }
+  pass(exchange.on_holdings(now, from, holdings));
+  if (exchange.wants(holdings.content) && !exchange.is_useful(holdings.content, from)) review();
 }
 
 void Submitter::Impl::heard(const NodeId& from, HoldersRequest& request) {
@@ -93,20 +103,28 @@ void Submitter::Impl::heard(const NodeId& from, HoldersRequest& request) {
   send(from, answer);
 }
 
-void Submitter::Impl::heard(const NodeId&, Holders& holders) {
+void Submitter::Impl::heard(const NodeId& from, Holders& holders) {
   if (!exchange.wants(holders.content)) return;
+  const auto what = loose.find(holders.content);
   for (const Signed& record : holders.records) {
     if (record.signer == signer.id() || !absorb_holder(record)) continue;
     pass(exchange.add_hearsay(now, holders.content, record.signer));
-    const auto what = loose.find(holders.content);
-    if (what == loose.end() || what->second.tried.insert(record.signer).second) {
+    if (what == loose.end()) {
       dial(record.signer);
+    } else {
+      what->second.candidates[record.signer].named = true;
     }
   }
+  if (what == loose.end()) return;
+  if (const auto it = what->second.candidates.find(from); it != what->second.candidates.end()) {
+    it->second.answered = true;
+  }
+  review();
 }
 
 // As absorb(), but of anybody in the pool that lets itself be dialled.
 bool Submitter::Impl::absorb_holder(const Signed& fact) {
+  if (fact.signer == signer.id()) return false;
   if (absorb(fact)) return true;
   auto record = decode_record(fact.body);
   if (!record || record->node != fact.signer || record->pool != config.pool ||
@@ -125,7 +143,9 @@ bool Submitter::Impl::absorb_holder(const Signed& fact) {
 void Submitter::Impl::content_arrived(const ContentArrived& arrived) {
   const auto it = loose.find(arrived.id);
   if (it == loose.end() || !it->second.fetching) return;
-  out.push_back(ContentReady{arrived.id, arrived.error});
+  std::string error = arrived.error;
+  if (!error.empty() && !door_answered) error += ". " + nobody_found().second;
+  out.push_back(ContentReady{arrived.id, std::move(error)});
   if (!arrived.error.empty()) {
     loose.erase(it);
     return;
@@ -143,13 +163,20 @@ void Submitter::Impl::tell_progress(const ContentId& content) {
 }
 
 void Submitter::Impl::contents_deadline() {
-  if (!look_for_holders || *look_for_holders > now) return;
-  look_for_holders.reset();
-  if (loose.empty()) return;
-  look_for_holders = now + kLookAgain;
-  for (auto& [content, what] : loose) what.tried.clear();
-  begin_search();
-  review();
+  for (const auto& [content, what] : loose) {
+    if (what.fetching && may_yet_be_reached(what)) exchange.hope(now, content);
+  }
+  const bool dial_due = dial_holders_at && *dial_holders_at <= now;
+  const bool look_due = look_for_holders && *look_for_holders <= now;
+  if (look_due) look_for_holders.reset();
+  if (look_due && !loose.empty()) {
+    look_for_holders = now + kLookAgain;
+    for (auto& [content, what] : loose) {
+      if (!what.fetching) what.candidates.clear();
+    }
+    begin_search();
+  }
+  if (dial_due || look_due) review();
 }
 
 }  // namespace shoal

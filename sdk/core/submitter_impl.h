@@ -18,8 +18,8 @@
 // The tables behind submitter.h. One part a file: finding peers (submitter_peers.cpp), opening jobs
 // and steering them (submitter_jobs.cpp), giving them to stewards (submitter_place.cpp), finding
 // the stewards of others (submitter_locate.cpp), staying with them (submitter_hold.cpp), receipts
-// and outputs (submitter_results.cpp), contents without a job (submitter_content.cpp), questions to
-// many (submitter_census.cpp).
+// and outputs (submitter_results.cpp), contents without a job (submitter_content.cpp) and whom to
+// be linked with for them (submitter_sources.cpp), questions to many (submitter_census.cpp).
 namespace shoal {
 
 struct StatusQuestion {
@@ -164,12 +164,23 @@ struct WantedOutput {
   std::map<NodeId, unsigned> holders;  // -> dials so far
 };
 
+// One who may have a content, or know who has it.
+struct Candidate {
+  bool named = false;     // as a holder, by somebody who may know
+  bool answered = false;  // on the link that stands: who else has it
+  std::size_t dials = 0;  // in a row that led to no link
+  Instant dial_at = {};   // not before
+};
+
 // A content that is shared, or fetched for its own sake.
 struct LooseContent {
   std::uint64_t length = 0;
   bool fetching = false;
-  std::set<NodeId> tried;  // dialled for it
-  Instant told;            // the application, how far it is
+  std::map<NodeId, Candidate> candidates = {};
+  std::set<NodeId> fetchers = {};  // too; as they have said
+  bool supplied = false;           // one that is linked has what is missing, or may have it
+  Instant more_at = {};            // where none has, one more than usual is dialled then
+  Instant told = {};               // the application, how far it is
 };
 
 struct Submitter::Impl {
@@ -324,6 +335,16 @@ struct Submitter::Impl {
   void heard(const NodeId& from, HoldersRequest& m);
   void heard(const NodeId& from, Holders& m);
   void dial_for_contents();
+  void note_candidates(const ContentId&, LooseContent&);
+  void dial_candidates(const ContentId&, LooseContent&);
+  std::size_t count_links(const ContentId&, LooseContent&);
+  bool takes_part(const ContentId&, const LooseContent&, const NodeId&) const;
+  void make_place(const ContentId&, LooseContent&);
+  bool near(const Contact&) const;
+  bool may_yet_be_reached(const LooseContent&) const;
+  bool fetch_waits() const;  // for somebody who has what it lacks
+  void announce_to(const NodeId& door);
+  bool exchanges(const Contact&) const;
   void content_link_up(const NodeId&);
   void content_arrived(const ContentArrived&);
   void contents_deadline();
@@ -353,6 +374,7 @@ struct Submitter::Impl {
   Instant now;
   SubmitterActions out;  // of the step under way
   Search search;
+  bool door_answered = false;                     // in any search
   std::optional<Instant> searched;                // the end of the last search
   std::size_t told_stewards = limits::kStewards;  // of a job: fewer are told of once
   std::uint64_t nodes_known = 0;
@@ -363,6 +385,7 @@ struct Submitter::Impl {
   std::map<ContentId, WantedOutput> outputs;
   std::map<ContentId, LooseContent> loose;
   std::optional<Instant> look_for_holders;  // workers come and go: who does not know yet?
+  std::optional<Instant> dial_holders_at;   // a candidate of a content
 };
 
 }  // namespace shoal

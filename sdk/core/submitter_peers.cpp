@@ -228,11 +228,16 @@ bool Submitter::Impl::sampled_enough() const {
 
 void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
   const std::size_t before = contacts.size();
-  for (const Signed& record : sample.records) absorb(record);
+  const bool fetches = std::any_of(loose.begin(), loose.end(),
+                                   [](const auto& entry) { return entry.second.fetching; });
+  for (const Signed& record : sample.records) {
+    static_cast<void>(fetches ? absorb_holder(record) : absorb(record));
+  }
   nodes_known = std::max(nodes_known, sample.nodes_known);
   search.stale_samples = contacts.size() > before ? 0 : search.stale_samples + 1;
   if (search.active && is_door(from)) {
     if (!contacts[from].worker) coordinators_up.insert(from);
+    door_answered = true;
     search.answered.insert(from);
     search.failed.erase(from);
     if (!search.first_answer) search.first_answer = now;
@@ -255,7 +260,8 @@ bool Submitter::Impl::somebody_waits() const {
                               (job.stage == JobStage::kLocating && job.asking_all);
                      }) ||
          std::any_of(censuses.begin(), censuses.end(),
-                     [](const Census& census) { return !census.begun; });
+                     [](const Census& census) { return !census.begun; }) ||
+         fetch_waits();
 }
 
 void Submitter::Impl::review() {

@@ -58,9 +58,9 @@ LinkConfig link_config_of(const Ticket& ticket, bool shares, std::uint64_t sessi
 }
 
 // Under which others can dial it, as long as the session lasts.
-Signed record_of(const Ticket& ticket, const KeyPair& key, std::uint16_t port) {
+NodeRecord record_of(const Ticket& ticket, const NodeId& node, std::uint16_t port) {
   NodeRecord record;
-  record.node = key.id();
+  record.node = node;
   record.pool = ticket.pool;
   record.role = Role::kSubmitter;
   record.endpoints =
@@ -68,7 +68,7 @@ Signed record_of(const Ticket& ticket, const KeyPair& key, std::uint16_t port) {
   record.agent = "shoal/" SHOAL_VERSION;
   record.sequence = unix_ms_now();
   record.ttl_s = kSessionSeconds;
-  return sign_fact(key, Purpose::kRecord, encode(record));
+  return record;
 }
 
 }  // namespace
@@ -118,10 +118,13 @@ Result<std::unique_ptr<SubmitLoop>, LinkError> SubmitLoop::start(
   }
   std::unique_ptr<SubmitLoop> loop(new SubmitLoop());
   const std::uint16_t port = (*link)->port();
-  loop->impl_ =
-      std::make_unique<Impl>(config_of(ticket, std::move(remembered), port, shares, session), key,
-                             checker, content, std::move(news), std::move(*link));
-  if (shares) loop->impl_->link->set_record(record_of(ticket, key, port));
+  SubmitterConfig config = config_of(ticket, std::move(remembered), port, shares, session);
+  if (shares) {
+    config.record = record_of(ticket, key.id(), port);
+    (*link)->set_record(sign_fact(key, Purpose::kRecord, encode(*config.record)));
+  }
+  loop->impl_ = std::make_unique<Impl>(std::move(config), key, checker, content, std::move(news),
+                                       std::move(*link));
   loop->impl_->wake_fd = fd;
   loop->impl_->thread = std::thread([impl = loop->impl_.get()] { impl->run(); });
   return loop;

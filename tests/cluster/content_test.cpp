@@ -32,6 +32,19 @@ TEST_F(ContentTest, WhatOneServesAnotherFetchesAndChecks) {
   EXPECT_EQ(put->exit_code(), 0) << put->err();
 }
 
+TEST_F(ContentTest, APoolWithoutAnyWorkerWillDo) {
+  cluster_.start_coordinator();
+  const std::string bytes = write("data", 9'000'001);
+  const auto put = cluster_.start({"put", place("data"), "--serve"});
+  const std::string name = served(*put);
+  const auto get = cluster_.run({"get", name, "-o", place("copy")}, another("bob"));
+  EXPECT_EQ(get.exit_code, 0) << get.err;
+  EXPECT_TRUE(read("copy") == bytes);
+  EXPECT_TRUE(cluster_.workers().empty());
+  // What the coordinator tells is where they are, and no byte of what they have.
+  EXPECT_EQ(cluster_.coordinator_figures()["job_bytes"], 0);
+}
+
 TEST_F(ContentTest, AFolderComesWithItsNamesAndModes) {
   start_pool(1);
   write("in/a/data", 700'000);
@@ -79,6 +92,34 @@ TEST_F(ContentTest, ThatNobodyHasItIsSaidWithinSecondsAndOfWhomItWasAsked) {
   const auto wrong = cluster_.run({"get", "aaaa"});
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("is not the name of a content"));
+}
+
+// It was on two machines, and was fetched from there.
+TEST_F(ContentTest, ThatEverybodyHasDroppedItIsSaidWithinSecondsAndOfWhomItWasAsked) {
+  start_pool(1);
+  write("data", 5'000'000);
+  const auto put = cluster_.start({"put", place("data"), "--serve"});
+  const std::string name = served(*put);
+  Process& keeper = cluster_.start_worker("keeper", {"--pin", name});
+  ASSERT_TRUE(keeper.await_err([](const std::string& err) {
+    return err.find("is pinned here") != std::string::npos;
+  })) << keeper.err();
+  const auto before = cluster_.run({"get", name, "-o", place("copy")}, another("bob"));
+  ASSERT_EQ(before.exit_code, 0) << before.err;
+
+  put->signal(SIGINT);
+  EXPECT_EQ(put->exit_code(), 0) << put->err();
+  EXPECT_EQ(cluster_.run({"content", "drop", name}).exit_code, 0);
+  const auto refused =
+      cluster_.run({"content", "refuse", name, "--state", cluster_.state_of("keeper").string()});
+  EXPECT_EQ(refused.exit_code, 0) << refused.err;
+  const auto began = std::chrono::steady_clock::now();
+  const auto get = cluster_.run({"get", name, "-o", place("again")}, another("bob"));
+  EXPECT_EQ(get.exit_code, 1);
+  EXPECT_THAT(get.err, HasSubstr("20 of 20 blocks are missing"));
+  EXPECT_THAT(get.err, HasSubstr("does not have it"));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
+  EXPECT_FALSE(fs::exists(place("again")));
 }
 
 // Nobody serves it, so whatever is said before the five seconds are over is said before a fetch.

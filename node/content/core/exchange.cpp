@@ -401,7 +401,9 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   if (meter_.caps_fetching() && !meter_.may_fetch(now_, kBlockBytes)) {
     return text + "its owner lets this node fetch no more this month";
   }
-  if (want.sources.empty() && want.liars == 0) return text + "nobody is known to have it";
+  if (want.sources.empty() && want.liars == 0 && want.left == 0) {
+    return text + "nobody is known to have it";
+  }
   std::string asked;
   std::size_t named = 0;
   for (const auto& [node, offer] : want.sources) {
@@ -420,6 +422,10 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
     } else {
       asked += " did not answer";
     }
+  }
+  if (want.left > 0) {
+    if (!asked.empty()) asked += ", ";
+    asked += std::to_string(want.left) + " more had nothing of it";
   }
   if (want.liars > 0) {
     if (!asked.empty()) asked += ", ";

@@ -76,12 +76,18 @@ class Exchange {
   const Traffic& traffic() const { return meter_.traffic(); }
 
   // Wants a content. Sources are added as they are learned; with none the want waits `patience`,
-  // and fails when all sources that were tried are exhausted for as long. Wanting twice is once.
+  // and fails when all sources that were tried are exhausted for as long. One that is linked and
+  // says that it holds what is missing is waited for longer: it may be slow, or its machine busy.
+  // Wanting twice is once.
   ExchangeActions want(Instant now, const ContentId&, std::uint64_t length,
                        const std::vector<NodeId>& sources, Duration patience = 30s);
   ExchangeActions add_source(Instant now, const ContentId&, const NodeId&);
   // One who is said to hold a part of it, by somebody who need not know.
   ExchangeActions add_hearsay(Instant now, const ContentId&, const NodeId&);
+  // A source that is of no use any more, so that another can have its place.
+  ExchangeActions leave_source(Instant now, const ContentId&, const NodeId&);
+  // Somebody may yet be reached who has it: the want's patience begins anew.
+  void hope(Instant now, const ContentId&);
   void forget(const ContentId&);
 
   // `near`: it is in the same network, and asked before others are.
@@ -105,7 +111,9 @@ class Exchange {
   // Who is known here to hold a part of it or to be about to, for those who ask.
   std::vector<NodeId> holders_of(const ContentId&) const;
   std::vector<NodeId> sources_of(const ContentId&) const;  // of a want
-  std::set<ContentId> wanted_of(const NodeId&) const;      // of which it is a source
+  // A source that has what is missing here, or has not said yet.
+  bool is_useful(const ContentId&, const NodeId&) const;
+  std::set<ContentId> wanted_of(const NodeId&) const;  // of which it is a source
   // Sources that sent a block which does not belong to the content.
   const std::set<NodeId>& liars() const { return liars_; }
   // Whether the answer to such a request is still waited for.
@@ -141,6 +149,7 @@ class Exchange {
     Instant hope_at;              // the last moment that gave hope: a block, a new source
     std::uint64_t at_random = 0;  // blocks still to be picked at random
     unsigned liars = 0;           // sources dropped for wrong bytes
+    unsigned left = 0;            // sources that had nothing, and were left for others
     std::map<NodeId, Offer> sources;
     std::set<NodeId> out;  // no sources any more: they claimed too often what they had not
     RangeSet missing;

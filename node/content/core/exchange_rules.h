@@ -12,6 +12,9 @@ namespace shoal::exchange_rules {
 
 inline constexpr Duration kBlockTimeout = 4s;
 inline constexpr unsigned kDoublingsMax = 4;  // 64 s
+// A fetch whose source is there, and says that it holds what is missing, waits at least so long for
+// the next block: one that shares a narrow line with others needs more than seconds for it.
+inline constexpr Duration kPatienceWithHolder = 30s;
 // A source that keeps delivering is not late for the blocks queued behind; but a block that it
 // holds back while it delivers others is, after this many timeouts.
 inline constexpr int kTimeoutsMax = 8;

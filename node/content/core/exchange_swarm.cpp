@@ -363,6 +363,40 @@ std::set<ContentId> Exchange::wanted_of(const NodeId& node) const {
   return source == sources_.end() ? std::set<ContentId>{} : source->second.wants;
 }
 
+ExchangeActions Exchange::leave_source(Instant now, const ContentId& id, const NodeId& node) {
+  now_ = now;
+  ExchangeActions actions;
+  const auto found = wants_.find(id);
+  if (found == wants_.end() || !found->second.sources.contains(node)) return actions;
+  ++found->second.left;
+  drop_source_of(id, found->second, node);
+  request_more(now, id, found->second, actions);
+  settle(now, actions);
+  return actions;
+}
+
+void Exchange::hope(Instant now, const ContentId& id) {
+  now_ = now;
+  const auto found = wants_.find(id);
+  if (found == wants_.end()) return;
+  found->second.hope_at = now;
+  stale_alarms_.insert(id);
+  set_alarms(now);
+}
+
+bool Exchange::is_useful(const ContentId& id, const NodeId& node) const {
+  const auto found = wants_.find(id);
+  if (found == wants_.end()) return false;
+  const Want& want = found->second;
+  const auto source = want.sources.find(node);
+  if (source == want.sources.end()) return false;
+  const Offer& offer = source->second;
+  if (!offer.held) return offer.refusals == 0;
+  if (offer.useful > 0 || (want.opened && want.missing.empty())) return true;
+  const auto asked = sources_.at(node).in_flight.lower_bound({id, 0});
+  return asked != sources_.at(node).in_flight.end() && asked->first == id;
+}
+
 std::vector<NodeId> Exchange::sources_of(const ContentId& id) const {
   std::vector<NodeId> sources;
   if (const auto want = wants_.find(id); want != wants_.end()) {

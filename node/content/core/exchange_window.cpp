@@ -374,12 +374,15 @@ Instant Exchange::late_at(const Asked& asked) const {
 
 Instant Exchange::hopeless_at(const Want& want) const {
   Instant hope = want.hope_at;
+  bool held = false;
   // A source that delivers to other wants gives hope to one that still waits for its turn.
   for (const auto& [node, offer] : want.sources) {
     const Source& source = *offer.source;
-    if (source.linked && offer.refusals == 0) hope = std::max(hope, source.heard_at);
+    if (!source.linked) continue;
+    if (offer.refusals == 0) hope = std::max(hope, source.heard_at);
+    if (offer.held && (offer.useful > 0 || !source.in_flight.empty())) held = true;
   }
-  return hope + want.patience;
+  return hope + (held ? std::max(want.patience, kPatienceWithHolder) : want.patience);
 }
 
 }  // namespace shoal

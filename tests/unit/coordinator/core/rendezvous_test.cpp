@@ -382,15 +382,24 @@ TEST_F(RendezvousTest, ARecordsTimesMustMakeSense) {
   EXPECT_EQ(world().figures().records, 1U);
 }
 
-TEST_F(RendezvousTest, SubmittersAreNotHandedOut) {
+// One who shares a content is no worker: it is named to submitters alone, who may fetch it.
+TEST_F(RendezvousTest, SubmittersAreNamedToSubmittersAlone) {
   up(1);
   NodeRecord r = record(1);
   r.role = Role::kSubmitter;
+  r.ttl_s = 90;
   const Announced answer = reply<Announced>(say(1, Announce{signed_record(r)}), 1);
   EXPECT_EQ(answer.observed_address, address(1));
-  EXPECT_EQ(answer.ttl_s, 0U);
+  EXPECT_EQ(answer.ttl_s, 90U);
   up(2);
+  announce(2);
   EXPECT_TRUE(ask(2, 64).records.empty());
+  EXPECT_EQ(world().figures().records, 1U);
+  static_cast<void>(world().step(now, LinkUp{node(3), Role::kSubmitter, address(3), {}}));
+  EXPECT_EQ(nodes_of(ask(3, 64)), (std::set{node(1), node(2)}));
+  EXPECT_EQ(nodes_of(ask(3, 1)), std::set{node(2)}) << "workers come first";
+  now = now + 91s;
+  EXPECT_EQ(nodes_of(ask(3, 64)), std::set{node(2)});
 }
 
 TEST_F(RendezvousTest, ATableThatIsFullRefusesNewcomersAndKeepsThoseItHas) {

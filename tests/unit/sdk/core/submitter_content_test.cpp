@@ -17,15 +17,39 @@ class SubmitterContent : public World {
   const ContentId content = content_id(as_bytes("only its name counts here"));
   KeyPair friend_key = key_of(50);
 
-  Signed record_of_friend() const {
+  NodeRecord record_at(const KeyPair& key, const std::string& endpoint) const {
     NodeRecord r;
-    r.node = friend_key.id();
+    r.node = key.id();
     r.pool = pool_id();
     r.role = Role::kSubmitter;
-    r.endpoints = {"tcp://10.0.0.50:9050"};
+    r.endpoints = {endpoint};
     r.sequence = kUnixZero;
     r.ttl_s = 600;
-    return sign_fact(friend_key, Purpose::kRecord, encode(r));
+    return r;
+  }
+  Signed sharer(const KeyPair& key, const std::string& endpoint) const {
+    return sign_fact(key, Purpose::kRecord, encode(record_at(key, endpoint)));
+  }
+  Signed record_of_friend() const { return sharer(friend_key, "tcp://10.0.0.50:9050"); }
+  // Others can dial it, at an address of its network.
+  void start_sharing() {
+    SubmitterConfig config;
+    config.pool = pool_id();
+    config.doors = {{coordinator.id(), "tcp://10.0.0.1:7000"}};
+    config.unix_ms_at_zero = kUnixZero;
+    config.takes_calls = true;
+    config.record = record_at(me, "tcp://192.168.7.1:5000");
+    submitter = std::make_unique<Submitter>(config, me, checker, Rng(7));
+    step(SubmitterStarted{});
+  }
+  // What is said of a fetch that nothing more happens to.
+  std::string end_of_fetch() {
+    for (int i = 0; i < 1000; ++i) {
+      if (auto ready = take<ContentReady>(); !ready.empty()) return ready[0].error;
+      pass();
+    }
+    ADD_FAILURE() << "the fetch does not end";
+    return {};
   }
   // The coordinator was dialled, comes up, and knows the first `n` workers.
   void pool_knows(std::size_t n) {
@@ -83,7 +107,9 @@ TEST_F(SubmitterContent, AFetchAsksWorkersWhoNameAHolderWhichIsDialledAndAsked) 
   EXPECT_EQ(dials[0].peer, friend_key.id());
   EXPECT_EQ(dials[0].endpoint, "tcp://10.0.0.50:9050");
   step(LinkUp{friend_key.id(), Role::kSubmitter, "10.0.0.50", record_of_friend()});
-  EXPECT_TRUE(take<Drop>().empty());
+  for (const Drop& drop : take<Drop>()) {
+    EXPECT_EQ(drop.peer, coordinator.id()) << "it is left once somebody who has it is here";
+  }
   EXPECT_EQ(sent<Holdings>(friend_key.id()).size(), 1u);
   hear(friend_key.id(), holdings(0x07));
   EXPECT_EQ(sent<BlockRequest>(friend_key.id()).size(), 3u);
@@ -120,6 +146,179 @@ TEST_F(SubmitterContent, ThatNobodyHasItIsSaidWithinSeconds) {
   }
   EXPECT_THAT(ready[0].error, HasSubstr(short_hex(workers[0].id()) + " does not have it"));
   EXPECT_LE(now - began, Duration(10s));
+}
+
+// The seed and the fetcher may have been started together.
+TEST_F(SubmitterContent, WhoIsAnnouncedAfterTheFirstAnswerIsFoundAllTheSame) {
+  start();
+  fetch();
+  pool_knows(0);
+  pass_until(now + 2s);
+  EXPECT_GE(sent<SampleRequest>(coordinator.id()).size(), 2u);
+  hear(coordinator.id(), Sample{{record(workers[0])}, 2, 1});
+  EXPECT_EQ(dialled(), std::vector<NodeId>{workers[0].id()});
+  link(workers[0]);
+  hear(workers[0].id(), holdings(0x07));
+  EXPECT_EQ(sent<BlockRequest>(workers[0].id()).size(), 3u);
+  EXPECT_THAT(take<Drop>(), ::testing::SizeIs(1)) << "there is nothing more to learn at the door";
+}
+
+TEST_F(SubmitterContent, TheOnlySeedIsDialledAgainWhenItsLinkIsLost) {
+  start();
+  fetch();
+  pool_knows(1);
+  dialled();
+  link(workers[0]);
+  hear(workers[0].id(), holdings(0x07));
+  step(LinkLost{workers[0].id(), "connection reset"});
+  const Instant lost = now;
+  await_dial(workers[0].id());
+  EXPECT_LE(now - lost, Duration(2s));
+  // In vain; and then not.
+  step(LinkLost{workers[0].id(), "connection refused"});
+  await_dial(workers[0].id());
+  link(workers[0]);
+  hear(workers[0].id(), holdings(0x07));
+  EXPECT_FALSE(sent<BlockRequest>(workers[0].id()).empty());
+  EXPECT_TRUE(take<ContentReady>().empty());
+}
+
+TEST_F(SubmitterContent, AHolderThatIsSlowToSendIsWaitedForLongerThanOneThatIsSlowToAppear) {
+  start();
+  const Instant began = now;
+  fetch();
+  pool_knows(1);
+  link(workers[0]);
+  hear(workers[0].id(), holdings(0x03));
+  EXPECT_THAT(end_of_fetch(), HasSubstr("did not answer"));
+  EXPECT_GE(now - began, Duration(30s));
+  EXPECT_LE(now - began, Duration(40s));
+}
+
+TEST_F(SubmitterContent, WhoSharesIsAnnouncedToTheCoordinatorAndWhoFetchesIsNot) {
+  start_sharing();
+  fetch();
+  EXPECT_EQ(dialled(), std::vector<NodeId>{coordinator.id()});
+  introduce({});
+  EXPECT_TRUE(sent<Announce>(coordinator.id()).empty());
+  step(ShareContent{content_id(as_bytes("another")), kLength});
+  const auto told = sent<Announce>(coordinator.id());
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].record.signer, me.id());
+  const auto told_record = decode_record(told[0].record.body);
+  ASSERT_TRUE(told_record);
+  EXPECT_EQ(told_record->endpoints, (std::vector<std::string>{"tcp://192.168.7.1:5000"}));
+  EXPECT_LT(told_record->ttl_s, 600u) << "it is gone when this session is";
+  EXPECT_TRUE(signature_holds(checker, Purpose::kRecord, told[0].record));
+}
+
+TEST_F(SubmitterContent, NoContentIsSpokenOfWithACoordinator) {
+  start();
+  step(LinkUp{coordinator.id(), Role::kCoordinator, "10.0.0.1", std::nullopt});
+  step(ShareContent{content_id(as_bytes("another")), kLength});
+  fetch();
+  EXPECT_TRUE(sent<Holdings>(coordinator.id()).empty());
+  EXPECT_TRUE(sent<HoldersRequest>(coordinator.id()).empty());
+}
+
+TEST_F(SubmitterContent, ThatNoCoordinatorAnswersIsSaidToo) {
+  start();
+  fetch();
+  EXPECT_THAT(end_of_fetch(), HasSubstr("No coordinator of the pool answered"));
+}
+
+TEST_F(SubmitterContent, InAPoolWithoutWorkersTheCoordinatorNamesWhoShares) {
+  start_sharing();
+  fetch();
+  EXPECT_EQ(dialled(), std::vector<NodeId>{coordinator.id()});
+  introduce({record_of_friend()});
+  EXPECT_EQ(dialled(), std::vector<NodeId>{friend_key.id()});
+  step(LinkUp{friend_key.id(), Role::kSubmitter, "10.0.0.50", record_of_friend()});
+  hear(friend_key.id(), holdings(0x07));
+  EXPECT_EQ(sent<BlockRequest>(friend_key.id()).size(), 3u);
+}
+
+// Thirty who share something: those of this network first, ten at a time.
+class SubmitterContentCrowd : public SubmitterContent {
+ protected:
+  static constexpr std::uint8_t kNear = 4, kAll = 30;
+  std::vector<KeyPair> crowd;
+
+  void meet_crowd() {
+    start_sharing();
+    fetch();
+    EXPECT_EQ(dialled(), std::vector<NodeId>{coordinator.id()});
+    std::vector<Signed> records;
+    for (std::uint8_t i = 0; i < kAll; ++i) {
+      crowd.push_back(key_of(static_cast<std::uint8_t>(100 + i)));
+      const std::string host = i < kNear ? "192.168.7." : "203.0.113.";
+      records.push_back(sharer(crowd.back(), "tcp://" + host + std::to_string(10 + i) + ":9000"));
+    }
+    introduce(records);
+  }
+  void up(const NodeId& node) { step(LinkUp{node, Role::kSubmitter, "203.0.113.9", {}}); }
+};
+
+TEST_F(SubmitterContentCrowd, NeighboursAreDialledFirstAndTheRestAreInReserve) {
+  meet_crowd();
+  const auto first = dialled();
+  ASSERT_EQ(first.size(), limits::kContentPeers);
+  for (std::uint8_t i = 0; i < kNear; ++i) {
+    EXPECT_EQ(std::count(first.begin(), first.end(), crowd[i].id()), 1);
+  }
+  for (const NodeId& node : first) {
+    up(node);
+    hear(node, holdings(0x07, true));
+  }
+  pass_until(now + 3s);
+  EXPECT_TRUE(dialled().empty()) << "there are enough who have it";
+  // One is lost, and another takes its place.
+  step(LinkLost{first[0], "connection reset"});
+  const auto next = dialled();
+  ASSERT_EQ(next.size(), 1u);
+}
+
+// What they all lack, somebody else may have.
+TEST_F(SubmitterContentCrowd, ACrowdOfFetchersIsNotEnough) {
+  meet_crowd();
+  const auto first = dialled();
+  for (const NodeId& node : first) {
+    up(node);
+    hear(node, holdings(0, true));
+  }
+  std::size_t more = 0;
+  for (int i = 0; i < 100 && more < 2; ++i) {
+    pass();
+    const auto dials = dialled();
+    more += static_cast<std::size_t>(std::count_if(
+        dials.begin(), dials.end(), [&](const NodeId& node) { return node != coordinator.id(); }));
+  }
+  EXPECT_EQ(more, 2u);
+  EXPECT_TRUE(take<ContentReady>().empty());
+}
+
+TEST_F(SubmitterContentCrowd, WhoHasNothingIsLeftForSomebodyInReserve) {
+  meet_crowd();
+  const auto first = dialled();
+  ASSERT_EQ(first.size(), limits::kContentPeers);
+  for (const NodeId& node : first) {
+    up(node);
+    hear(node, holdings(0x07, true));
+  }
+  take<Drop>();
+  step(LinkLost{first[3], "connection reset"});
+  const auto second = dialled();
+  ASSERT_EQ(second.size(), 1u);
+  up(second[0]);
+  hear(second[0], holdings(0));
+  const auto third = dialled();
+  ASSERT_EQ(third.size(), 1u) << "who holds nothing does not count";
+  hear(second[0], Holders{content, {}});
+  up(third[0]);
+  EXPECT_TRUE(take<Drop>().empty()) << "it is left when its place is needed";
+  hear(third[0], holdings(0));
+  EXPECT_EQ(dialled().size(), 1u);
+  EXPECT_EQ(only<Drop>().peer, second[0]);
 }
 
 }  // namespace

@@ -124,6 +124,50 @@ TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
   EXPECT_EQ(fetcher.fetched(content), content.bytes);
 }
 
+// After so many good blocks, how many claims in vain until it is asked no more.
+int lies_until_out(int good) {
+  const Content content(60 * kBlockBytes);
+  std::vector<std::uint64_t> all;
+  for (std::uint64_t block = 0; block < 60; ++block) all.push_back(block);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  fetcher.want(content, {});
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
+  for (int i = 0; i < good; ++i) fetcher.answer({&content});
+  int lies = 0;
+  while (!fetcher.requests.empty()) {
+    fetcher.answer_missing();
+    ++lies;
+    std::erase_if(fetcher.requests, [&](const auto& request) {
+      return !fetcher.exchange.is_asked(request.source, request.what);
+    });
+  }
+  return lies;
+}
+
+TEST(Exchange, AGoodBlockGainsOnePointAFalseClaimCostsTwoAndSevenBelowZeroIsOut) {
+  EXPECT_EQ(lies_until_out(0), 4);   // -8
+  EXPECT_EQ(lies_until_out(1), 4);   // -7: that is out
+  EXPECT_EQ(lies_until_out(2), 5);   // -8; after four it was -6
+  EXPECT_EQ(lies_until_out(3), 5);   // -7
+  EXPECT_EQ(lies_until_out(10), 9);  // -8
+  EXPECT_EQ(lies_until_out(30), 9);  // nobody saves up more than ten
+}
+
+TEST(Exchange, OneWrongBlockPutsItsSenderOutHoweverManyGoodOnesItSent) {
+  const Content content(60 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  fetcher.want(content, {kBob});
+  for (int i = 0; i < 30; ++i) fetcher.answer({&content});
+  Block block = content.block(fetcher.requests.front().what.first_leaf);
+  block.bytes[0] ^= 1;
+  fetcher.run(fetcher.exchange.on_block(fetcher.now, kBob, block));
+  EXPECT_EQ(fetcher.exchange.liars(), std::set<NodeId>{kBob});
+  EXPECT_TRUE(fetcher.exchange.sources_of(content.id).empty());
+  EXPECT_FALSE(fetcher.disk[content.id].contains(block.first_leaf));
+}
+
 TEST(Exchange, ASeedThatFallsSilentAtTheEndHoldsUpNobody) {
   const Content content(100 * kBlockBytes);
   Fetcher fetcher;

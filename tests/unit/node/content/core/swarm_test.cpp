@@ -35,6 +35,7 @@ struct Member {
   Instant free_at;     // what was to be sent has left by then
   Instant free_in_at;  // what was to come in has
   std::set<std::uint64_t> blocks;
+  std::uint64_t asked_in_vain = 0;
   std::uint64_t blocks_sent = 0;
   std::size_t queued = 0;  // blocks that its transport has, and has not sent
   std::size_t queued_most = 0;
@@ -176,7 +177,9 @@ class Swarm : public ::testing::Test {
         perform(i, member.exchange->on_stored(now_, {store->id, store->first_leaf, complete, {}}));
       } else if (auto* read = std::get_if<ReadBlock>(&action)) {
         BlockRead answer{read->reader, {read->id, read->first_leaf, {}, {}, true}};
-        if (member.blocks.contains(read->first_leaf)) answer.block = block(read->first_leaf);
+        const bool here = member.blocks.contains(read->first_leaf);
+        if (here) answer.block = block(read->first_leaf);
+        if (!here) ++member.asked_in_vain;
         perform(i, member.exchange->on_read(now_, std::move(answer)));
       } else if (auto* arrived = std::get_if<ContentArrived>(&action)) {
         if (arrived->error.empty()) member.done = now_;
@@ -402,6 +405,9 @@ TEST_F(Swarm, WhoBoastsHoldsUpNobody) {
   fetch(fetcher, {boaster, seed});
   ASSERT_TRUE(all_done({fetcher}));
   EXPECT_LE(seconds(now_ - began), 1.4 * static_cast<double>(kBlocks * kBlockBytes) / 10e6);
+  // -2 for each claim, out at -7: four, and behind each of them what was asked with it.
+  EXPECT_GE(members_[boaster].asked_in_vain, 4U);
+  EXPECT_LE(members_[boaster].asked_in_vain, 4 * limits::kContentWindow);
 }
 
 TEST_F(Swarm, ASeedMayDieOnceEveryBlockIsSomewhere) {

@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "node/protocol/address.h"
+#include "sdk/core/submitter_impl.h"
+
+// Whom one who shares or fetches a content is linked with. Both choose the workers whose ids are
+// the nearest to the content's: in a large pool, too, they meet at the same ones. Who fetches also
+// dials those who are named to it as holders, and those who share anything, as a coordinator tells
+// it. Of all these it keeps limits::kContentPeers links, the neighbours' first; the others are in
+// reserve, for when one of those is lost or turns out to have nothing.
+namespace shoal {
+namespace {
+
+constexpr std::size_t kRendezvous = 16;
+constexpr Duration kDialAgain = 1s;    // and twice as long after each dial in vain
+constexpr std::size_t kDialsMost = 6;  // in vain, of one candidate
+constexpr Duration kLeftFor = 30s;     // one that had nothing
+constexpr Duration kSearchAgain = 1s;  // for more candidates, while none has what is missing
+constexpr Duration kMoreEvery = 1s;    // one link more than usual, while none has
+
+using Distance = std::array<std::uint8_t, 32>;
+
+Distance distance(const NodeId& node, const ContentId& content) {
+  Distance between{};
+  for (std::size_t i = 0; i < between.size(); ++i) {
+    between[i] = static_cast<std::uint8_t>(node.bytes[i] ^ content.bytes[i]);
+  }
+  return between;
+}
+
+std::set<std::string> private_blocks(const NodeRecord& record) {
+  std::set<std::string> blocks;
+  for (const std::string& endpoint : record.endpoints) {
+    const auto at = split_endpoint(endpoint);
+    const AddressScope scope = at ? scope_of(at->host) : AddressScope::kNone;
+    if (scope == AddressScope::kLoopback || scope == AddressScope::kPrivate) {
+      blocks.insert(address_block(at->host));
+    }
+  }
+  return blocks;
+}
+
+}  // namespace
+
+// As far as records tell: private addresses are the same in many networks.
+bool Submitter::Impl::near(const Contact& c) const {
+  if (!config.record || !c.record) return false;
+  const auto mine = private_blocks(*config.record);
+  const auto its = private_blocks(*c.record);
+  return std::any_of(its.begin(), its.end(),
+                     [&](const std::string& block) { return mine.contains(block); });
+}
+
+void Submitter::Impl::dial_for_contents() {
+  dial_holders_at.reset();
+  for (auto& [content, what] : loose) {
+    if (settled()) note_candidates(content, what);
+    dial_candidates(content, what);
+  }
+  if (!fetch_waits() || search.active) return;
+  const Instant again = searched ? *searched + kSearchAgain : now;
+  if (again <= now) return begin_search();
+  dial_holders_at = std::min(dial_holders_at.value_or(again), again);
+}
+
+void Submitter::Impl::note_candidates(const ContentId& content, LooseContent& what) {
+  std::vector<std::pair<Distance, NodeId>> workers;
+  for (const auto& [node, c] : contacts) {
+    if (valid_worker(c) && reachable(c)) workers.emplace_back(distance(node, content), node);
+    const bool shares = c.of_content && c.record && reachable(c) &&
+                        c.record->sequence + 1000LL * c.record->ttl_s > unix_now();
+    if (what.fetching && shares) what.candidates.try_emplace(node);
+  }
+  std::sort(workers.begin(), workers.end());
+  if (workers.size() > kRendezvous) workers.resize(kRendezvous);
+  for (const auto& [between, node] : workers) what.candidates.try_emplace(node);
+}
+
+// It has what is missing here, or will have, or what is here is of use to it.
+bool Submitter::Impl::takes_part(const ContentId& content, const LooseContent& what,
+                                 const NodeId& node) const {
+  return exchange.is_useful(content, node) || what.fetchers.contains(node);
+}
+
+// Those that take part and are up, or are about to be. A crowd of fetchers is no supply: with them
+// alone it goes on looking for somebody who has what they all lack.
+std::size_t Submitter::Impl::count_links(const ContentId& content, LooseContent& what) {
+  what.supplied = false;
+  std::size_t links = 0;
+  for (const auto& [node, c] : contacts) {
+    if (!c.worker && !c.of_content && !what.candidates.contains(node)) continue;
+    if (c.linked && exchange.is_useful(content, node)) what.supplied = true;
+    if (c.linked && takes_part(content, what, node)) {
+      ++links;
+    } else if (!c.linked && c.dial_ends && what.candidates.contains(node)) {
+      ++links;
+    }
+  }
+  return links;
+}
+
+void Submitter::Impl::dial_candidates(const ContentId& content, LooseContent& what) {
+  std::size_t links = count_links(content, what);
+  const auto wake = [this](Instant at) {
+    dial_holders_at = std::min(dial_holders_at.value_or(at), at);
+  };
+  std::vector<std::tuple<bool, bool, Distance, NodeId>> reserve;  // the best first
+  for (const auto& [node, candidate] : what.candidates) {
+    const auto it = contacts.find(node);
+    if (it == contacts.end() || it->second.linked || it->second.dial_ends) continue;
+    if (candidate.dials >= kDialsMost || !reachable(it->second)) continue;
+    if (candidate.dial_at > now) {
+      wake(candidate.dial_at);
+    } else {
+      reserve.emplace_back(!near(it->second), !candidate.named, distance(node, content), node);
+    }
+  }
+  std::sort(reserve.begin(), reserve.end());
+  for (const auto& [far, unnamed, between, node] : reserve) {
+    if (what.fetching && links >= limits::kContentPeers) {
+      if (what.supplied) return;
+      if (now < what.more_at) return wake(what.more_at);
+      what.more_at = now + kMoreEvery;
+    }
+    ++links;
+    if (what.fetching) make_place(content, what);
+    Candidate& candidate = what.candidates.at(node);
+    candidate.dial_at = now + kDialAgain * (1 << candidate.dials++);
+    dial(node);
+  }
+}
+
+// One that had nothing, and has said who might, is left: for as many links as there may be.
+void Submitter::Impl::make_place(const ContentId& content, LooseContent& what) {
+  std::size_t linked = 0;
+  Candidate* useless = nullptr;
+  NodeId whose;
+  for (auto& [node, candidate] : what.candidates) {
+    const auto it = contacts.find(node);
+    if (it == contacts.end() || !it->second.linked) continue;
+    ++linked;
+    const bool needed = !candidate.answered || takes_part(content, what, node) ||
+                        keeps_a_job(node) || exchange.wanted_of(node).size() > 1;
+    if (needed || useless != nullptr) continue;
+    useless = &candidate;
+    whose = node;
+  }
+  if (linked < limits::kContentPeers || useless == nullptr) return;
+  useless->dial_at = now + kLeftFor;
+  pass(exchange.leave_source(now, content, whose));
+  contacts.at(whose).linked = false;
+  out.push_back(Drop{whose, "it has nothing of what is fetched"});
+  pass(exchange.link_lost(now, whose));
+}
+
+bool Submitter::Impl::fetch_waits() const {
+  return std::any_of(loose.begin(), loose.end(), [](const auto& entry) {
+    return entry.second.fetching && !entry.second.supplied;
+  });
+}
+
+// A link takes its time to those who are far, or busy: that nobody has it is said after that.
+bool Submitter::Impl::may_yet_be_reached(const LooseContent& what) const {
+  if (!searched && search.active && !settled() && door_on_its_way()) return true;
+  return std::any_of(what.candidates.begin(), what.candidates.end(), [this](const auto& entry) {
+    const auto it = contacts.find(entry.first);
+    return entry.second.dials == 1 && it != contacts.end() && it->second.dial_ends;
+  });
+}
+
+}  // namespace shoal
