@@ -242,7 +242,8 @@ void Membership::on_sample(Instant now, const NodeId& from, const Sample& sample
   auto it = links_.find(from);
   if (it == links_.end()) return;
   it->second.sampled = true;
-  cookies_[from] = sample.cookie;
+  const auto contact = contacts_.find(from);
+  if (contact != contacts_.end() && contact->second.door) cookies_[from] = sample.cookie;
   for (const Signed& record : sample.records) learn(now, record, out);
   end_visit(from, out);
   keep_active(now, out);

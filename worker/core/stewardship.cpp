@@ -163,7 +163,8 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (Entry* known = entry(id)) {
     // The same job again: the acknowledgement was lost, or its stewards are others now.
     if (outranks(submit.terms, known->job->terms())) adopt_terms(now, *known, submit.terms, out);
-    known->to_answer.push_back(from);
+    auto& waiting = known->to_answer;
+    if (std::find(waiting.begin(), waiting.end(), from) == waiting.end()) waiting.push_back(from);
     if (known->durable) store_terms(*known, out);
     return;
   }

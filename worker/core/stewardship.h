@@ -171,6 +171,7 @@ class Stewardship {
   UnixMs kept_until(const Entry&) const;
 
   bool fellow(const Entry&, const NodeId&) const;  // another steward of the term in force
+  bool has_kept(const Entry&, const NodeId&, const TermChain& by) const;
   bool leads_by_term(const Entry&) const;
   // A fellow, or this node, that can be counted on.
   bool steward_here(const Entry&, const NodeId&) const;

@@ -23,6 +23,18 @@ bool Stewardship::fellow(const Entry& entry, const NodeId& node) const {
   return node != signer_.id() && is_steward(entry.job->term(), node);
 }
 
+// Now or before, as its own notice shows. A receipt proves no more than that there are as many keys
+// as the quorum wants, and keys cost nothing: a ledger is believed only of who was trusted with it.
+bool Stewardship::has_kept(const Entry& entry, const NodeId& node, const TermChain& by) const {
+  const bool named = std::any_of(by.begin(), by.end(), [&](const SignedTerm& paper) {
+    const auto term = decode_term(paper.term.body);
+    return term && is_steward(*term, node);
+  });
+  return named &&
+         (by == entry.job->terms() ||
+          term_in_force(by, entry.job->id(), entry.job->signed_manifest().signer, checker_));
+}
+
 bool Stewardship::leads_by_term(const Entry& entry) const {
   const auto& stewards = entry.job->term().stewards;
   return !stewards.empty() && stewards.front() == signer_.id();
@@ -111,6 +123,7 @@ void Stewardship::elect_self(Instant now, Entry& entry, const std::string& why, 
 
 // `terms` were checked, and outrank those that were in force here.
 void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox& out) {
+  const TermNotice before = notice_of(entry);
   entry.job->set_terms(std::move(terms));
   if (entry.durable) store_terms(entry, out);
   std::erase_if(entry.away, [&](const auto& away) { return !fellow(entry, away.first); });
@@ -135,9 +148,10 @@ void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox
   }
   if (!entry.begun) return;
   meet_fellows(now, entry, out);
-  // Who is no steward any more has a ledger all the same, which the leader is to read.
+  // Who is no steward any more has a ledger all the same, which the leader is to read. The terms
+  // under which it was kept say that it is no stranger's.
   if (!is_steward(entry.job->term(), signer_.id()) && membership_.linked(leader)) {
-    out.send(leader, notice_of(entry));
+    out.send(leader, before);
   }
   if (leader == signer_.id()) {
     if (entry.job->leading()) {
@@ -168,8 +182,12 @@ void Stewardship::on_term_notice(Instant now, const NodeId& from, const TermNoti
     out.send(from, notice_of(*found));  // it begins to follow
   }
   // The leader reads once what a fellow has; the others read the leader's as it grows.
-  if (from == leader || leader == signer_.id()) read_from(*found, from, out);
-  if (found->job->control()) out.send(from, ControlRequest{*found->job->control()});
+  if (from == leader || (leader == signer_.id() && has_kept(*found, from, notice.terms))) {
+    read_from(*found, from, out);
+  }
+  for (Signed& control : found->job->controls()) {
+    out.send(from, ControlRequest{std::move(control)});
+  }
   if (found->snapshot) out.send(from, JobOver{*found->snapshot});
 }
 
