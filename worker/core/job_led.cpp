@@ -43,6 +43,8 @@ void JobLed::recover(const Receipt& receipt) {
 
 bool JobLed::merge(Receipt receipt, Outbox& out) {
   if (receipt.range.last > units_.units() || units_.open_runs(receipt.range).empty()) return false;
+  // A message can be packed more tightly than it is packed here: what came in one may not fit.
+  if (encode(receipt).size() > kReceiptBytesMax) return false;
   receipt.sequence = next_sequence_++;
   count_ends(receipt);
   const Range range = receipt.range;
@@ -224,6 +226,7 @@ JobStatus JobLed::status() const {
 
 void JobLed::check_invariants() const {
   units_.check_invariants();
+  check(failures_.size() <= kFailingUnitsMax, "more failures are kept than the limit allows");
   for (const NodeId& worker : hungry_) {
     const auto member = members_.find(worker);
     check(member != members_.end() && member->second.linked, "units are kept for who has gone");

@@ -24,6 +24,9 @@ namespace shoal {
 
 // A worker says how many it has; nobody has more.
 inline constexpr std::uint32_t kThreadsMax = 1024;
+// Of one job, that have failed on somebody and have not ended: each failure is kept as it was
+// signed, with what the kernel said.
+inline constexpr std::size_t kFailingUnitsMax = 16'384;
 
 // What all jobs of one steward share. References outlive the job.
 struct StewardContext {
@@ -87,7 +90,8 @@ class JobLed {
   std::uint64_t epoch() const { return epoch_; }
   Instant leads_since() const { return leads_since_; }
   const RangeSet& ended() const { return units_.ended(); }
-  // A receipt of another steward's, which was checked. False: nothing in it is new.
+  // A receipt of another steward's, which was checked. False: nothing in it is new, or it is too
+  // large to be handed on.
   bool merge(Receipt receipt, Outbox&);
 
   // A worker that may take part; `address` is where it was seen. Itself included.

@@ -296,6 +296,44 @@ TEST_F(Pieces, AreRevokedInAsManyMessagesAsThatTakes) {
   EXPECT_EQ(revoked, kUnits / 2);
 }
 
+// Two outputs may share their bytes in the message that brings them.
+TEST_F(Pieces, OfAReceiptThatFitIntoNoMessageAreNotKept) {
+  Receipt receipt = ended({0, 520});
+  PackedOutputs outputs;
+  outputs.sizes.assign(receipt.range.size(), limits::kInlineOutputBytes - 16);
+  outputs.inline_bytes.assign(receipt.range.size() * outputs.sizes.front(), 'x');
+  outputs.costs.resize(receipt.range.size());
+  receipt.differing = {outputs, outputs};
+  ASSERT_GT(encode(receipt).size(), limits::kMessageBytes);
+  EXPECT_FALSE(job.merge(receipt, out));
+}
+
+TEST_F(Pieces, ThatFailAreKeptWithinALimit) {
+  const NodeId other = PlainSigner(9).id();  // who could compute them yet
+  Manifest many = manifest;
+  many.units = 2 * kFailingUnitsMax;
+  JobLed large{context, sign_fact(signer, Purpose::kManifest, encode(many)), many, Rng(1)};
+  large.start(out);
+  large.lead(Instant{}, 1, out);
+  large.worker_here(worker, 1, "", std::nullopt);
+  large.worker_here(other, 1, "", std::nullopt);
+  const Range all{0, many.units};
+  const Grant grant{.job = large.id(), .epoch = 0, .lease = 1, .ranges = {all}, .worker = worker};
+  Rejoin rejoin{.job = large.id(), .epoch = 1, .parts = {}, .threads = 1, .unit_ns = 0};
+  rejoin.parts = {{.grant = sign_fact(signer, Purpose::kGrant, encode(grant)), .held = {all}}};
+  large.on_rejoin(Instant{}, worker, rejoin, out);
+  Failure failure;
+  failure.job = large.id();
+  failure.worker = worker;
+  for (; failure.unit < kFailingUnitsMax + 10; ++failure.unit) {
+    const Signed fact = sign_fact(PlainSigner(8), Purpose::kFailure, encode(failure));
+    large.on_failure(Instant{}, worker, fact, out);
+  }
+  large.check_invariants();
+  EXPECT_EQ(large.status().failed, 0U);
+  EXPECT_EQ(large.status().leased, many.units - failure.unit) << "the others can be given again";
+}
+
 TEST(Hostility, WhoSubmitsAgainAndAgainIsAnsweredOnce) {
   Pool pool(1);
   Manifest manifest = pool.manifest(10, 1);
