@@ -24,7 +24,7 @@ constexpr std::chrono::seconds kPatience{60};
 
 double mib_a_second(Clock::time_point start) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return static_cast<double>(kFileBytes / kMiB) / seconds;
+  return static_cast<double>(kFileBytes) / kMiB / seconds;
 }
 
 // What was written before is on the disk, so that the next one need not wait for it.

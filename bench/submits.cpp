@@ -49,7 +49,7 @@ Result<double, std::string> rate_of(std::size_t threads, std::size_t times, Once
 
 Result<double, std::string> submits(Session& session, std::size_t threads, std::size_t times) {
   std::vector<std::vector<Job<std::uint64_t>>> jobs(threads);
-  const auto rate = rate_of(threads, times, [&](std::size_t thread) -> Measured {
+  auto rate = rate_of(threads, times, [&](std::size_t thread) -> Measured {
     JobOptions options;
     options.quorum = 1;
     options.shipped = true;

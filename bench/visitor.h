@@ -28,7 +28,7 @@ class Visitor {
   Measured visit(const Bytes& announcement);
 
  private:
-  Visitor(const Ticket& ticket, KeyPair key) : ticket_(ticket), key_(std::move(key)) {}
+  Visitor(const Ticket& ticket, const KeyPair& key) : ticket_(ticket), key_(key) {}
   // Takes answers until `announced` and `samples` are so many more.
   Measured await(std::size_t announced, std::size_t samples);
   Measured take(const LinkEvent& event);

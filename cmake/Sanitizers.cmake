@@ -12,7 +12,8 @@ elseif(SHOAL_SANITIZE)
   endif()
   if(SHOAL_SANITIZE STREQUAL "thread")
     # In each program, not in a file that TSAN_OPTIONS name: an executor sees neither.
-    add_library(shoal_tsan_suppressions OBJECT cmake/tsan_suppressions.cpp)
+    add_library(shoal_tsan_suppressions OBJECT
+      "${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.cpp")
     link_libraries(
       "$<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:shoal_tsan_suppressions>>")
   endif()

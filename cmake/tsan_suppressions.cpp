@@ -1,5 +1,6 @@
-// libzmq, what deciphers and writes for it, and oneTBB are Debian's builds, without ThreadSanitizer:
-// it cannot see their atomics.
+// libzmq, what deciphers and writes for it, and oneTBB are Debian's builds, without
+// ThreadSanitizer: it cannot see their atomics.
+// NOLINTBEGIN(bugprone-reserved-identifier): the name is ThreadSanitizer's.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "called_from_lib:libzmq.so\n"
@@ -8,3 +9,4 @@ extern "C" const char* __tsan_default_suppressions() {
          "called_from_lib:libtbb.so\n"
          "race:tbb::detail\n";
 }
+// NOLINTEND(bugprone-reserved-identifier)

@@ -253,6 +253,7 @@ struct Peer::Impl {
     if (auto better = from == m.leader.signer ? labor.better_than(m) : std::nullopt) {
       return out.send(from, std::move(*better));
     }
+    stewardship.hear_of(now, m.job, m.terms, out);
     if (!labor.hear_of(now, m, out) || m.hops >= kNewsHopsMax) return;
     std::vector<NodeId> others = membership.linked_workers();
     std::erase(others, from);
@@ -483,6 +484,11 @@ struct Peer::Impl {
       }
       for (const JobId& job : stewardship.take_news()) {
         const WorkAvailable news = own_news(job);
+        if (const auto better = labor.better_than(news)) {
+          stewardship.hear_of(now, job, better->terms, out);
+          again = true;
+          continue;
+        }
         labor.hear_of(now, news, out);
         for (const NodeId& worker : membership.linked_workers()) out.send(worker, news);
         again = true;

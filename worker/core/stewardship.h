@@ -59,6 +59,9 @@ class Stewardship {
 
   // --- terms (stewardship_terms.cpp) ---
   void on_term_notice(Instant now, const NodeId& from, const TermNotice&, Outbox&);
+  // Terms that came round, from whomever: a leader may have been followed by one that it has never
+  // met, where a submitter that crashed had given the job to others before.
+  void hear_of(Instant now, const JobId& id, const TermChain& terms, Outbox& out);
   void on_heartbeat(Instant now, const NodeId& from);
   // The notice of a job that this node keeps.
   TermNotice notice_of(const JobId&) const;

@@ -168,10 +168,9 @@ void Stewardship::on_term_notice(Instant now, const NodeId& from, const TermNoti
   if (found == nullptr) return leave_again(from, notice.job, out);
   if (!found->begun) return;
   for (const Signed& record : notice.records) membership_.learn(now, record, out);
-  const NodeId& submitter = found->job->signed_manifest().signer;
   if (outranks(notice.terms, found->job->terms())) {
-    if (!term_in_force(notice.terms, notice.job, submitter, checker_)) return;
-    adopt_terms(now, *found, notice.terms, out);
+    hear_of(now, notice.job, notice.terms, out);
+    if (found->job->terms() != notice.terms) return;
   } else if (outranks(found->job->terms(), notice.terms)) {
     out.send(from, notice_of(*found));
   }
@@ -189,6 +188,13 @@ void Stewardship::on_term_notice(Instant now, const NodeId& from, const TermNoti
     out.send(from, ControlRequest{std::move(control)});
   }
   if (found->snapshot) out.send(from, JobOver{*found->snapshot});
+}
+
+void Stewardship::hear_of(Instant now, const JobId& id, const TermChain& terms, Outbox& out) {
+  Entry* found = entry(id);
+  if (found == nullptr || !found->begun || !outranks(terms, found->job->terms())) return;
+  const NodeId& submitter = found->job->signed_manifest().signer;
+  if (term_in_force(terms, id, submitter, checker_)) adopt_terms(now, *found, terms, out);
 }
 
 void Stewardship::on_heartbeat(Instant now, const NodeId& from) {

@@ -372,6 +372,30 @@ TEST(Stewards, ResultsAreForgottenWhenTheirTimeIsOver) {
   EXPECT_EQ(pool.facts_on_disk(2), 0U);
 }
 
+// A submitter that crashed while it gave its job away does not remember to whom, and gives it to
+// others. Those it has forgotten go by their terms: the workers follow them, and so do the others.
+TEST(Stewards, OfTwoSetsOfStewardsTheOneWithTheLaterTermIsFollowedByTheOther) {
+  Pool pool(7);
+  const Manifest manifest = pool.manifest(2000, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  ASSERT_EQ(pool.submit({4, 5, 6}, manifest), job);
+  pool.kill(1);
+  pool.wait(1s);
+  pool.wait(1s);
+  EXPECT_TRUE(status_at(pool, 2).leads);
+  for (std::size_t n = 4; n <= 6; ++n) EXPECT_FALSE(status_at(pool, n).leads) << n;
+  pool.heard.clear();
+  pool.say(4, JobFind{.job = job});
+  const auto found = pool.all_heard<JobFound>();
+  ASSERT_EQ(found.size(), 1U);
+  const auto term = last_term(found.front().terms);
+  ASSERT_TRUE(term.has_value());
+  EXPECT_EQ(term->stewards.front(), pool.id(2)) << "so that the submitter, who asks 4, finds it";
+  pool.run(honest);
+  pool.connect_submitter(2);
+  EXPECT_EQ(ledger_of(pool, 2, job, manifest), RangeSet(Range{0, 2000}));
+}
+
 TEST(Stewards, AnImpostorIsNotWorkedFor) {
   Pool pool(3);
   const Signed manifest =
