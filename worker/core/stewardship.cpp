@@ -375,7 +375,7 @@ void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
     if (node == stewards.front() || node == stewards.back()) entry.contests = 0;
     entry.watch.asked = false;  // the question may have been lost with the link
     heard_[node] = now;
-    out.send(node, notice_of(entry));
+    present_to(node, entry, out);
   }
 }
 

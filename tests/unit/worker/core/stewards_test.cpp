@@ -340,20 +340,27 @@ TEST(Stewards, WhatWasSaidOfItsPriorityDoesNotHideThatItIsPaused) {
 
 // It may know of units that have ended and nobody else does.
 TEST(Stewards, WhoKeepsAJobNoMoreIsReadByItsNewLeader) {
-  Pool pool(3);
-  const Manifest manifest = pool.manifest(3000, 2);
-  const JobId job = pool.submit({1}, manifest);
-  run_until(pool, 1, 500);
-  const std::uint64_t verified = status_at(pool, 1).verified;
-  pool.cut(1, 2);
-  const Signed fact = sign_fact(pool.submitter(), Purpose::kManifest, encode(manifest));
-  pool.connect_submitter(2);
-  pool.say(2, Submit{fact, {pool.term(pool.submitter(), job, 2, {2})}});
-  EXPECT_EQ(status_at(pool, 2).verified, 0U);
-  pool.link(1, 2);
-  pool.settle();
-  EXPECT_TRUE(status_at(pool, 2).leads);
-  EXPECT_GE(status_at(pool, 2).verified, verified);
+  for (const bool told_before_they_meet : {false, true}) {
+    SCOPED_TRACE(told_before_they_meet);
+    Pool pool(3);
+    const Manifest manifest = pool.manifest(3000, 2);
+    const JobId job = pool.submit({1}, manifest);
+    run_until(pool, 1, 500);
+    const std::uint64_t verified = status_at(pool, 1).verified;
+    pool.cut(1, 2);
+    const Signed fact = sign_fact(pool.submitter(), Purpose::kManifest, encode(manifest));
+    const TermChain terms{pool.term(pool.submitter(), job, 2, {2})};
+    pool.connect_submitter(2);
+    pool.say(2, Submit{fact, terms});
+    EXPECT_EQ(status_at(pool, 2).verified, 0U);
+    if (told_before_they_meet) {
+      pool.say_as(3, 1, TermNotice{.job = job, .terms = terms, .records = {}});
+    }
+    pool.link(1, 2);
+    pool.settle();
+    EXPECT_TRUE(status_at(pool, 2).leads);
+    EXPECT_GE(status_at(pool, 2).verified, verified);
+  }
 }
 
 TEST(Stewards, ResultsAreForgottenWhenTheirTimeIsOver) {
