@@ -182,7 +182,7 @@ TEST(Hostility, LootThatNobodyAskedForHasAnEnd) {
   pool.freeze(1);  // who would say that nothing of it is worker 3's to give
   Transfer transfer{
       .job = job, .epoch = 1, .lease = 1'000, .ranges = {}, .from = pool.id(3), .to = pool.id(2)};
-  for (int i = 0; i < 1'200; ++i) {
+  for (int i = 0; i < 2'400; ++i) {
     ++transfer.lease;
     transfer.ranges = {{90'000, 90'001}};
     if (i % 2 == 0) transfer.ranges = {{200'000, 200'001}};  // no unit of the job
