@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::size_t kRecentBytes = 8 << 20;
 constexpr std::size_t kReadersMax = 16;
+// Leaves room for the envelope and the list of a full message.
+constexpr std::size_t kMessageReceiptBytes = limits::kMessageBytes - 4096;
 
 }  // namespace
 
@@ -75,7 +77,7 @@ void Delivery::reader_lost(const NodeId& id) {
 
 // The receipt goes into the parcel, and a full parcel goes out.
 void Delivery::put(const NodeId& id, Reader& reader, Bytes encoded, Parcel& parcel, Outbox& out) {
-  if (parcel.bytes + encoded.size() + 16 > kReceiptBytesMax ||
+  if (parcel.bytes + encoded.size() + 16 > kMessageReceiptBytes ||
       parcel.results.receipts.size() == limits::kReceiptsPerMessage) {
     parcel.results.job = job_;
     out.send(id, std::exchange(parcel.results, {}));

@@ -5,14 +5,10 @@
 #include <set>
 #include <vector>
 
-#include "node/protocol/limits.h"
 #include "node/protocol/range.h"
 #include "worker/core/outbox.h"
 
 namespace shoal {
-
-// Of one receipt: leaves room for the envelope and the list of a full message.
-inline constexpr std::size_t kReceiptBytesMax = limits::kMessageBytes - 4096;
 
 // Hands the receipts of one job to those who ask, in the order of their sequence, never more than
 // their credit ahead, and only what is durable: a sequence number once shown must mean the same

@@ -90,8 +90,7 @@ class JobLed {
   std::uint64_t epoch() const { return epoch_; }
   Instant leads_since() const { return leads_since_; }
   const RangeSet& ended() const { return units_.ended(); }
-  // A receipt of another steward's, which was checked. False: nothing in it is new, or it is too
-  // large to be handed on.
+  // A receipt of another steward's, which was checked. False: nothing in it is new.
   bool merge(Receipt receipt, Outbox&);
 
   // A worker that may take part; `address` is where it was seen. Itself included.

@@ -296,18 +296,6 @@ TEST_F(Pieces, AreRevokedInAsManyMessagesAsThatTakes) {
   EXPECT_EQ(revoked, kUnits / 2);
 }
 
-// Two outputs may share their bytes in the message that brings them.
-TEST_F(Pieces, OfAReceiptThatFitIntoNoMessageAreNotKept) {
-  Receipt receipt = ended({0, 520});
-  PackedOutputs outputs;
-  outputs.sizes.assign(receipt.range.size(), limits::kInlineOutputBytes - 16);
-  outputs.inline_bytes.assign(receipt.range.size() * outputs.sizes.front(), 'x');
-  outputs.costs.resize(receipt.range.size());
-  receipt.differing = {outputs, outputs};
-  ASSERT_GT(encode(receipt).size(), limits::kMessageBytes);
-  EXPECT_FALSE(job.merge(receipt, out));
-}
-
 TEST_F(Pieces, ThatFailAreKeptWithinALimit) {
   const NodeId other = PlainSigner(9).id();  // who could compute them yet
   Manifest many = manifest;
