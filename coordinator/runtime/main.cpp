@@ -141,7 +141,7 @@ std::string endpoint_with_port(const std::string& listen, std::uint16_t port) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const ParsedOptions parsed = parse_options(argc, argv);
+  const ParsedOptions parsed = parse_options(argc, argv, SHOAL_VERSION);
   if (!parsed.options) return parsed.exit_code;
   const CoordinatorOptions& options = *parsed.options;
   if (options.supervise) return run_supervised({argv + 1, argv + argc});

@@ -19,8 +19,8 @@ bool is_door(const Ticket& ticket, const NodeId& node) {
 
 Result<std::string, std::string> ticket_text(const CoordinatorOptions& options) {
   if (options.ticket.starts_with("shoal1")) return options.ticket;
-  const fs::path file =
-      options.ticket.empty() ? fs::path(options.state) / "ticket" : fs::path(options.ticket);
+  const std::string named = options.ticket.substr(options.ticket.starts_with('@') ? 1 : 0);
+  const fs::path file = named.empty() ? fs::path(options.state) / "ticket" : fs::path(named);
   auto text = read_text_file(file);
   if (text) return std::move(*text);
   if (text.error().fault != StateFault::kMissing) return tl::unexpected(text.error().what);
@@ -40,32 +40,32 @@ struct Key {
   bool created = false;
 };
 
-// The coordinator's own key; or the one that `shoal pool init` put into the same folder, if the
-// ticket was made for that.
-Result<Key, std::string> load_coordinator_key(const fs::path& folder, const Ticket* ticket) {
-  const fs::path own = folder / "coordinator.key";
-  const fs::path node = folder / "node.key";
-  if (ticket != nullptr && !fs::exists(own) && fs::exists(node)) {
-    auto key = load_key(node);
-    if (!key) return tl::unexpected(key.error().what);
-    if (is_door(*ticket, key->id())) return Key{*key, node, false};
-  }
-  auto loaded = load_or_create_key(own);
+// The one that `shoal pool init` put into the folder, or a new one.
+Result<Key, std::string> load_coordinator_key(const fs::path& folder) {
+  const fs::path file = folder / "coordinator.key";
+  auto loaded = load_or_create_key(file);
   if (!loaded) return tl::unexpected(loaded.error().what);
-  return Key{loaded->key, own, loaded->created};
+  return Key{loaded->key, file, loaded->created};
 }
 
 }  // namespace
 
-ParsedOptions parse_options(int argc, const char* const* argv) {
+ParsedOptions parse_options(int argc, const char* const* argv, const std::string& version) {
   CoordinatorOptions options;
   CLI::App app("Helps the nodes of a pool find each other. It holds no job and no result.",
                "shoal-coordinator");
-  app.add_option("--ticket", options.ticket,
-                 "the pool's ticket (shoal1...), or a file that holds it; without it the file "
-                 "'ticket' in the state folder");
-  app.add_option("--state", options.state, "the folder with this coordinator's key")->required();
-  app.add_option("--listen", options.listen, "where to listen; port 0: any")->capture_default_str();
+  app.set_version_flag("--version", "shoal-coordinator " + version);
+  app.add_option(
+         "--ticket", options.ticket,
+         "the pool's ticket (shoal1...), or @FILE with it; default: the file 'ticket' in the "
+         "state folder")
+      ->type_name("TICKET");
+  app.add_option("--state", options.state, "the folder with this coordinator's key")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--listen", options.listen, "where to listen; port 0: any")
+      ->capture_default_str()
+      ->type_name("ENDPOINT");
   app.add_flag("--verbose", options.verbose, "also tell of every link that is dropped");
   // Above what all tables of 200,000 nodes and the queues of 4,096 links come to.
   app.add_option("--memory-limit", options.memory_bytes,
@@ -80,7 +80,9 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->option_text("BYTES");
   app.add_flag("--supervise", options.supervise, "start the coordinator again when it dies");
   app.footer(
-      "SIGUSR1 prints one JSON line of figures to stderr; so does the end.\n"
+      "When it listens, it writes one line to stdout: ready tcp://HOST:PORT KEY. SIGUSR1 prints "
+      "one "
+      "JSON\nline of figures to stderr; so does the end.\n"
       "Exit codes: 0 ended by SIGTERM or SIGINT, 2 wrong usage, ticket or state folder, 4 cannot "
       "listen.");
   try {
@@ -99,14 +101,14 @@ Result<Identity, std::string> load_identity(const CoordinatorOptions& options) {
   const auto text = ticket_text(options);
   if (!text) {
     // The key is made all the same: whoever sets up the pool can then name its door.
-    const auto key = load_coordinator_key(options.state, nullptr);
+    const auto key = load_coordinator_key(options.state);
     if (!key) return tl::unexpected(key.error());
     return tl::unexpected(text.error() + "; this coordinator's door is " +
                           door_line(key->key, options.listen));
   }
   auto ticket = parse_ticket(*text, Ed25519Checker());
   if (!ticket) return tl::unexpected(ticket.error().what);
-  auto key = load_coordinator_key(options.state, &*ticket);
+  auto key = load_coordinator_key(options.state);
   if (!key) return tl::unexpected(key.error());
   if (!is_door(*ticket, key->key.id())) {
     return tl::unexpected("the ticket names no door with the key " + key->file.string() +

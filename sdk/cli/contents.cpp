@@ -51,7 +51,7 @@ Result<std::unique_ptr<ContentStore>, Failure> own_store() {
 Result<ContentText, Failure> parse(const std::string& text) {
   if (const auto content = content_from_text(text)) return *content;
   return fail(kUsage, "'" + text +
-                          "' is not the name of a content: that looks like file_ or folder_, 64 "
+                          "' is not the name of a content, which looks like file_ or folder_, 64 "
                           "hexadecimal digits, _ and the length, as 'shoal put' prints it.");
 }
 

@@ -143,7 +143,7 @@ Result<Tally, Failure> collect(PoolAccess& pool, const JobId& job, const Setting
   Tally tally;
   tally.units = kUnits;
   ProgressBar bar(settings);
-  RemoteJob core(pool.client, job, kUnits, true);
+  RemoteJob core(pool.client, job, kUnits, true, {});
   try {
     while (const auto run = core.next()) {
       for (std::uint64_t i = 0; i < run->count; ++i) {

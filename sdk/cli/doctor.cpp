@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "node/state/clock.h"
+#include "node/state/key_file.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/explain.h"
 #include "sdk/cli/pool_access.h"
@@ -87,6 +88,14 @@ void look_at_folders(Diagnosis& diagnosis) {
                   "the state folder cannot be written: mend that, or set XDG_STATE_HOME", kError);
 }
 
+// Only read: it is made when something is submitted.
+void look_at_key(Diagnosis& diagnosis) {
+  const auto key = load_key(state_folder() / "submitter.key");
+  if (!key) return;
+  diagnosis.add(Level::kFact, "your key",
+                to_hex(key->id()) + ", for whoever starts a worker with --trust");
+}
+
 std::size_t look_at_doors(Diagnosis& diagnosis, const Ticket& ticket) {
   std::size_t listening = 0;
   for (const Ticket::Door& door : ticket.doors) {
@@ -123,6 +132,7 @@ Outcome run_doctor(const Settings& settings) {
   Diagnosis diagnosis;
   look_at_programs(diagnosis);
   look_at_folders(diagnosis);
+  look_at_key(diagnosis);
   judge_sandbox(diagnosis, sandbox_layers(program_folder() / "shoal-sandbox"));
   if (const auto ticket = ticket_of(settings)) {
     diagnosis.add(Level::kGood, "ticket",
@@ -179,7 +189,9 @@ void judge_sandbox(Diagnosis& diagnosis, const std::vector<std::string>& layers)
   }
   const bool full = !missing.contains("namespaces");
   std::string so;
-  if (missing.contains("seccomp") || (!full && missing.contains("landlock"))) {
+  if (missing.contains("not root")) {
+    so = "nothing: strangers' code would run as root; let an ordinary user start the worker";
+  } else if (missing.contains("seccomp") || (!full && missing.contains("landlock"))) {
     so = "nothing: strangers' code would be without a lock on files or on system calls";
   } else if (!full) {
     so = "WebAssembly and the kernels that ship with Shoal alone, by Landlock and seccomp; no "

@@ -47,7 +47,7 @@ Result<Tally, Failure> print_results(PoolAccess& pool, const JobId& job, std::ui
   Tally tally;
   tally.units = units;
   ProgressBar bar(settings);
-  RemoteJob core(pool.client, job, units, true);
+  RemoteJob core(pool.client, job, units, true, notices(settings, bar));
   try {
     while (const auto run = core.next()) {
       for (std::uint64_t place = 0; place < run->count; ++place) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,10 @@ Exit codes: 0 done (of a job: all units verified), 1 some units failed or are di
 error, 2 usage, 3 cancelled, 4 the pool cannot be reached, 124 timeout, 130 Ctrl-C (a job goes
 on).)";
 
+// Of each command; that of `shoal` itself says it all.
+constexpr const char* kShortFooter =
+    "`shoal --help` has the settings, their names in the environment, and the exit codes.";
+
 // `shoal worker` and `shoal coordinator` hand all that follows to the program of that name.
 bool is_handed_on(const std::vector<std::string>& arguments) {
   if (arguments.empty()) return false;
@@ -56,6 +61,25 @@ int run(const Chosen& chosen) {
   if (!outcome) return report(outcome.error());
   if (!written) return report(written.error());
   return *outcome;
+}
+
+// What is wrong where a command is missing. CLI11 says that one is required of a mistyped one, too.
+std::optional<std::string> command_fault(const CLI::App& app) {
+  const CLI::App* at = &app;
+  std::string name = app.get_name();
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    name += " " + at->get_name();
+  }
+  std::string known;
+  for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  if (known.empty()) return std::nullopt;  // it is something else that is missing
+  const std::vector<std::string> rest = app.remaining(true);
+  const std::string what =
+      rest.empty() ? "Say which command" : "There is no '" + rest.front() + "'";
+  return what + ": '" + name + "' has " + known + ", and --help says what each does.";
 }
 
 // The last one first, as CLI11 wants them. What follows -- is a command line by itself.
@@ -86,7 +110,7 @@ int main(int argc, char** argv) {
   }
   Chosen chosen;
   CLI::App app("A volunteer computing grid: pools, jobs, and what becomes of them.", "shoal");
-  app.footer(kFooter);
+  app.footer(kShortFooter);  // commands take it over when they are added
   app.set_version_flag("--version", "shoal " SHOAL_VERSION);
   app.require_subcommand(1);
   add_pool(app, chosen);
@@ -99,9 +123,13 @@ int main(int argc, char** argv) {
   add_demo(app, chosen);
   add_doctor(app, chosen);
   add_paths(app, chosen);
+  app.footer(kFooter);
   try {
     app.parse(arguments_to_read(arguments, chosen));
   } catch (const CLI::ParseError& error) {
+    if (const auto fault = command_fault(app); error.get_name() == "RequiredError" && fault) {
+      return report({kUsage, *fault});
+    }
     // --help and --version are 0; the rest of CLI11's codes are its own.
     return app.exit(error, std::cout, std::cerr) == 0 ? kSuccess : kUsage;
   }

@@ -137,4 +137,12 @@ void ProgressBar::finish() {
   drawn_ = false;
 }
 
+std::function<void(const std::string& line)> notices(const Settings& settings, ProgressBar& bar) {
+  if (settings.quiet) return {};
+  return [&bar](const std::string& line) {
+    bar.finish();
+    say("shoal: " + harmless(line));
+  };
+}
+
 }  // namespace shoal::cli

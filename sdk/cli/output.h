@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -70,5 +71,8 @@ class ProgressBar {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point shown_;
 };
+
+// Says lines beside a bar, which must outlive it; empty with --quiet.
+std::function<void(const std::string& line)> notices(const Settings& settings, ProgressBar& bar);
 
 }  // namespace shoal::cli

@@ -23,7 +23,9 @@ std::vector<std::string> fields_of(const std::string& line) {
 }  // namespace
 
 void add_worker_state(CLI::App& command, std::string& folder) {
-  command.add_option("--state", folder, "the worker's state folder; default: that of this user's")
+  command
+      .add_option("--state", folder,
+                  "The worker's state folder; default: SHOAL_STATE, or that of this user's worker")
       ->type_name("DIR");
 }
 

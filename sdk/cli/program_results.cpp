@@ -37,12 +37,12 @@ class Taking {
   Taking(PoolAccess& pool, const JobId& job, std::uint64_t units, ResultsFolder* folder,
          const IdentifyUnit& identify, const Settings& settings)
       : pool_(pool),
-        core_(pool.client, job, units, true),
         job_(job),
         folder_(folder),
         identify_(identify),
         settings_(settings),
-        bar_(settings) {
+        bar_(settings),
+        core_(pool.client, job, units, true, notices(settings, bar_)) {
     tally_.units = units;
   }
 
@@ -153,12 +153,12 @@ class Taking {
   }
 
   PoolAccess& pool_;
-  RemoteJob core_;
   JobId job_;
   ResultsFolder* folder_;
   const IdentifyUnit& identify_;
   const Settings& settings_;
   ProgressBar bar_;
+  RemoteJob core_;  // speaks beside the bar
   InOrder in_order_;
   bool hinted_ = false;  // what to do about disputes, once
   Tally tally_;

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <thread>
 
 #include "sdk/cli/commands.h"
+#include "sdk/cli/fetch_bar.h"
 #include "sdk/cli/output.h"
 #include "sdk/cli/own_worker.h"
 #include "sdk/cli/schema.h"
@@ -38,9 +40,10 @@ Outcome show(const Settings& settings, const fs::path& folder) {
   std::this_thread::sleep_for(kMeasuring);
   const auto answer = ask_worker(folder, "top");
   if (!answer) return fail(kError, answer.error().what);
-  Table table({"process", "kind", "memory MiB", "job", "unit", "kernel", "seconds"});
+  Table table({"process", "kind", "memory", "job", "unit", "kernel", "seconds"});
   nlohmann::json units = nlohmann::json::array();
   std::string pid, kind, memory;
+  std::uint64_t bytes = 0;
   bool idle = false;
   const auto add_idle = [&] {
     if (idle) table.add({pid, kind, memory, "-", "-", "-", "-"});
@@ -51,7 +54,9 @@ Outcome show(const Settings& settings, const fs::path& folder) {
       idle = true;
       pid = line[1];
       kind = line[2];
-      memory = std::to_string(std::strtoull(line[3].c_str(), nullptr, 10) >> 20);
+      bytes = std::strtoull(line[3].c_str(), nullptr, 10);
+      // Nobody measures where there are no namespaces.
+      memory = bytes == 0 ? "-" : bytes_text(static_cast<double>(bytes));
     } else if (line.size() == 5 && line[0] == "unit") {
       idle = false;
       const auto ms = std::strtoull(line[4].c_str(), nullptr, 10);
@@ -59,7 +64,8 @@ Outcome show(const Settings& settings, const fs::path& folder) {
                  std::to_string(ms / 1000) + "." + std::to_string(ms % 1000 / 100)});
       units.push_back({{"process", std::strtoull(pid.c_str(), nullptr, 10)},
                        {"kind", kind},
-                       {"executor_memory_mib", std::strtoull(memory.c_str(), nullptr, 10)},
+                       {"executor_memory_mib", bytes >> 20},
+                       {"executor_memory_bytes", bytes},
                        {"job", line[1]},
                        {"unit", std::strtoull(line[2].c_str(), nullptr, 10)},
                        {"kernel", line[3]},

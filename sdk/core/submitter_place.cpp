@@ -334,7 +334,9 @@ void Submitter::Impl::refuse_exhausted(const JobId& id, const OpenJob& job, std:
       refuse(id, JobRefused::Why::kNotTrusted,
              "No worker runs this program, because none trusts this submitter with native code. "
              "Ask their owners to start them with '--trust " +
-                 to_hex(signer.id()) + "', or use a kernel that ships with Shoal.");
+                 to_hex(signer.id()) +
+                 "'. Kernels that ship with Shoal need no trust, nor do WebAssembly modules "
+                 "('shoal kernel build').");
       return;
     case SubmitOutcome::kUnknownKernel:
       refuse_unknown_kernel(id, job);

@@ -329,7 +329,7 @@ std::shared_ptr<const detail::UnitRun> RemoteJob::next() {
     if (receipts) {
       take(std::move(*receipts));
     } else if (receipts.error().kind == ClientError::Kind::kTimeout) {
-      look_whether_cancelled();
+      look_what_is_wrong();
       look = std::min(2 * look, kLastLook);
     } else {
       throw to_error(receipts.error());
@@ -340,11 +340,15 @@ std::shared_ptr<const detail::UnitRun> RemoteJob::next() {
   return run;
 }
 
-void RemoteJob::look_whether_cancelled() {
+void RemoteJob::look_what_is_wrong() {
   const auto status = client_->status(job_);
-  if (status && *status && (*status)->phase == JobPhase::kCancelled) {
+  if (!status || !*status) return;
+  if ((*status)->phase == JobPhase::kCancelled) {
     throw Error(ErrorCode::kCancelled, "The job " + short_hex(job_) + " was cancelled.");
   }
+  const std::string& waits_for = (*status)->waiting_for;
+  if (notice_ && !waits_for.empty() && waits_for != waits_for_) notice_("it waits: " + waits_for);
+  waits_for_ = waits_for;
 }
 
 ContentId RemoteJob::obtain(const detail::UnitRun& run, std::uint64_t place) {

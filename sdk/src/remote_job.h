@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -58,8 +59,18 @@ class KnownProgress {
 // whenever they are looked at.
 class RemoteJob final : public detail::JobCore {
  public:
-  RemoteJob(std::shared_ptr<Client> client, JobId job, std::uint64_t units, bool keep)
-      : client_(std::move(client)), job_(job), units_(units), keep_(keep), known_(units) {}
+  // What is worth saying while it waits, a line at a time.
+  using Notice = std::function<void(const std::string& line)>;
+
+  // `notice` may be empty, and is called on the thread of next().
+  RemoteJob(std::shared_ptr<Client> client, JobId job, std::uint64_t units, bool keep,
+            Notice notice)
+      : client_(std::move(client)),
+        job_(job),
+        units_(units),
+        keep_(keep),
+        notice_(std::move(notice)),
+        known_(units) {}
   // Closes the job where all of it was taken; else leaves it to go on.
   ~RemoteJob() override;
 
@@ -77,13 +88,15 @@ class RemoteJob final : public detail::JobCore {
                        const std::vector<NodeId>& holders);
   std::optional<Bytes> disputed_output(const PackedOutputs& output,
                                        const std::vector<NodeId>& holders);
-  void look_whether_cancelled();
+  void look_what_is_wrong();
   ContentId obtain(const detail::UnitRun& run, std::uint64_t place);
 
   std::shared_ptr<Client> client_;
   JobId job_;
   std::uint64_t units_;
   bool keep_;
+  Notice notice_;
+  std::string waits_for_;  // as was said last
   RangeSet taken_;
   std::deque<std::shared_ptr<const detail::UnitRun>> ready_;
   bool complete_ = false;

@@ -185,7 +185,8 @@ std::shared_ptr<detail::JobCore> Session::start(detail::JobRequest request) {
   const Signed manifest = impl_->client->sign(impl_->manifest_of(request));
   auto accepted = impl_->client->submit(manifest, how);
   if (!accepted) throw to_error(accepted.error());
-  return std::make_shared<RemoteJob>(impl_->client, accepted->job, units, keep);
+  return std::make_shared<RemoteJob>(impl_->client, accepted->job, units, keep,
+                                     impl_->options.notice);
 }
 
 std::shared_ptr<detail::JobCore> Session::attach_core(const std::string& kernel,
@@ -221,7 +222,8 @@ std::shared_ptr<detail::JobCore> Session::attach_core(const std::string& kernel,
     throw Error(ErrorCode::kUsage, "The job " + short_hex(job) + " is of the kernel '" +
                                        manifest->kernel + "', not of '" + kernel + "'.");
   }
-  return std::make_shared<RemoteJob>(impl_->client, job, manifest->units, keep);
+  return std::make_shared<RemoteJob>(impl_->client, job, manifest->units, keep,
+                                     impl_->options.notice);
 }
 
 }  // namespace shoal

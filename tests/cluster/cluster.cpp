@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr uid_t kNobody = 65534;
+
 bool has_ready_line(const std::string& text) {
   return text.starts_with("ready ") && text.find('\n') != std::string::npos;
 }
@@ -53,6 +55,19 @@ std::uint16_t free_port() {
   }
   ::close(fd);
   return ntohs(address.sin_port);
+}
+
+void give_to_ordinary_user(const fs::path& path) {
+  if (::geteuid() != 0) return;
+  EXPECT_EQ(::chown(path.c_str(), kNobody, kNobody), 0) << path;
+}
+
+bool comes_true(const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+  }
+  return true;
 }
 
 std::vector<nlohmann::json> json_lines(const std::string& text) {
@@ -131,8 +146,15 @@ Process& Cluster::start_worker(const std::string& name, const Line& more) {
     command.insert(command.end(), {"--threads", "1"});
   }
   command.insert(command.end(), more.begin(), more.end());
+  std::optional<uid_t> user;
+  if (site.ordinary_user && ::geteuid() == 0) {
+    user = kNobody;
+    fs::permissions(folder_, fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add);
+    fs::create_directories(state_of(name));
+    give_to_ordinary_user(state_of(name));
+  }
   auto& worker = workers_[name] =
-      std::make_unique<Process>(command, environment(), site.net_namespace);
+      std::make_unique<Process>(command, environment(), site.net_namespace, user);
   EXPECT_TRUE(worker->await_out(has_ready_line)) << worker->err();
   return *worker;
 }
@@ -219,6 +241,16 @@ std::string Cluster::steward() {
   }
   ADD_FAILURE() << "no worker leads a job: " << seen.dump(2);
   return workers_.begin()->first;
+}
+
+std::size_t Cluster::workers_at(const std::string& job) const {
+  std::size_t count = 0;
+  for (const auto& [name, process] : workers_) {
+    const auto top = json({"worker", "top", "--json", "--state", state_of(name).string()});
+    const auto is_of_it = [&](const nlohmann::json& unit) { return unit["job"] == job; };
+    count += std::any_of(top["units"].begin(), top["units"].end(), is_of_it) ? 1U : 0U;
+  }
+  return count;
 }
 
 std::vector<pid_t> Cluster::executors_of(const Process& worker) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -21,7 +22,15 @@ struct Site {
   int net_namespace = -1;  // our own
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // that a worker listens on; 0: any
+  // Of a worker: an ordinary user's, also where the tests are root's.
+  bool ordinary_user = false;
 };
+
+// Whose the workers of a story are that is told of both.
+enum class WorkersOf { kRoot, kOrdinaryUser };
+
+// Who that is. Does nothing where the tests are not root's.
+void give_to_ordinary_user(const std::filesystem::path& path);
 
 class Cluster {
  public:
@@ -71,6 +80,8 @@ class Cluster {
   nlohmann::json coordinator_figures();
   // The name of the worker that leads a job.
   std::string steward();
+  // How many of the workers compute a unit of the job, as each says of itself.
+  std::size_t workers_at(const std::string& job) const;
   // The executors that the worker has started.
   static std::vector<pid_t> executors_of(const Process& worker);
 
@@ -89,6 +100,8 @@ std::filesystem::path program(const std::string& name);
 std::uint16_t free_port();
 // Each line of text as JSON.
 std::vector<nlohmann::json> json_lines(const std::string& text);
+// Asked again and again, which must be worth as much as a pause.
+bool comes_true(const std::function<bool()>& holds);
 std::size_t count_lines(const std::string& text);
 
 }  // namespace shoal::cluster

@@ -31,6 +31,7 @@ struct Prepared {
   int out = -1;
   int err = -1;
   int net_namespace = -1;
+  std::optional<uid_t> user;
   pid_t parent = -1;
 };
 
@@ -49,9 +50,16 @@ struct Prepared {
       ::dup2(p.err, STDERR_FILENO) < 0) {
     ::_exit(127);
   }
+  if (p.net_namespace >= 0 && ::setns(p.net_namespace, CLONE_NEWNET) != 0) give_up("setns");
+  // By the kernel's own calls: those of the library would wait for our parent's threads.
+  if (p.user && (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
+                 ::syscall(SYS_setresgid, *p.user, *p.user, *p.user) != 0 ||
+                 ::syscall(SYS_setresuid, *p.user, *p.user, *p.user) != 0)) {
+    give_up("setresuid");
+  }
+  // Last, since a change of user takes it back.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up("PR_SET_PDEATHSIG");
   if (::getppid() != p.parent) ::_exit(127);  // it ended before we could ask for the signal
-  if (p.net_namespace >= 0 && ::setns(p.net_namespace, CLONE_NEWNET) != 0) give_up("setns");
   ::execve(p.arguments[0], p.arguments.data(), p.variables.data());
   give_up(p.arguments[0]);
 }
@@ -59,7 +67,7 @@ struct Prepared {
 }  // namespace
 
 Process::Process(const std::vector<std::string>& command, const Variables& environment,
-                 int net_namespace) {
+                 int net_namespace, std::optional<uid_t> user) {
   std::vector<std::string> arguments = command;
   std::vector<std::string> variables;
   for (const auto& [name, value] : environment) {
@@ -71,8 +79,8 @@ Process::Process(const std::vector<std::string>& command, const Variables& envir
       ::pipe2(begun.data(), O_CLOEXEC) != 0) {
     std::abort();
   }
-  const Prepared prepared{pointers(arguments), pointers(variables), out[1], err[1],
-                          net_namespace,       ::getpid()};
+  const Prepared prepared{
+      pointers(arguments), pointers(variables), out[1], err[1], net_namespace, user, ::getpid()};
   pid_ = ::fork();
   if (pid_ == 0) become(prepared);
   ::close(out[1]);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,10 +25,10 @@ using Variables = std::map<std::string, std::string>;
 // this ends before: a test that is killed leaves nothing running.
 class Process {
  public:
-  // In a network namespace, given by its descriptor; -1: in our own. A program that cannot be
-  // started says so on its stderr and ends with 127.
+  // In a network namespace, given by its descriptor; -1: in our own. Of another user, where this
+  // one is root. A program that cannot be started says so on its stderr and ends with 127.
   Process(const std::vector<std::string>& command, const Variables& environment,
-          int net_namespace = -1);
+          int net_namespace = -1, std::optional<uid_t> user = {});
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;

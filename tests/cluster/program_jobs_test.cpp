@@ -185,6 +185,11 @@ TEST_F(ProgramJobs, WaitForAWorkerThatHasWhatTheyNeedAndSaySo) {
   }
   EXPECT_THAT(explained.out, HasSubstr("no-such-program-anywhere"));
   EXPECT_EQ(count_lines(explained.out), 1U);
+  // So does whoever waits for results.
+  const auto waiting = cluster_.start({"job", "results", id});
+  EXPECT_TRUE(waiting->await_err([](const std::string& text) {
+    return text.find("it waits: no worker that has no-such-program-anywhere") != std::string::npos;
+  })) << waiting->err();
 }
 
 TEST_F(ProgramJobs, ComeFromAFileAndAreLaidOutLater) {

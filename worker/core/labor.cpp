@@ -42,11 +42,13 @@ Labor::Job* Labor::find(const JobKey& key) {
   return it == jobs_.end() ? nullptr : &it->second;
 }
 
-bool Labor::hear_of(Instant now, const WorkAvailable& news, Outbox& out) {
+bool Labor::hear_of(Instant now, const NodeId& from, const WorkAvailable& news, Outbox& out) {
   if (config_.record.threads == 0) return false;
   if (Job* job = known(news.job)) return better_terms(now, *job, news.terms, &news.leader, out);
   const JobKey key{news.job, news.leader.signer};
   if (jobs_.contains(key)) return false;
+  // Of a leader that was asked before it had the job it was heard that there is none.
+  if (from == news.leader.signer) std::erase(over_, key);
   if (std::find(over_.begin(), over_.end(), key) != over_.end()) return false;
   const auto led = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
     return entry.first.second == key.second;

@@ -54,7 +54,7 @@ class Labor {
 
   // --- jobs ---
   // False: nothing new.
-  bool hear_of(Instant now, const WorkAvailable& news, Outbox&);
+  bool hear_of(Instant now, const NodeId& from, const WorkAvailable& news, Outbox&);
   void on_term_notice(Instant now, const NodeId& from, const TermNotice&, Outbox&);
   void on_job_found(Instant now, const JobFound&, Outbox&);
   // The terms of a job, where they outrank those that somebody told.

@@ -254,7 +254,7 @@ struct Peer::Impl {
       return out.send(from, std::move(*better));
     }
     stewardship.hear_of(now, m.job, m.terms, out);
-    if (!labor.hear_of(now, m, out) || m.hops >= kNewsHopsMax) return;
+    if (!labor.hear_of(now, from, m, out) || m.hops >= kNewsHopsMax) return;
     std::vector<NodeId> others = membership.linked_workers();
     std::erase(others, from);
     std::erase(others, m.leader.signer);
@@ -489,7 +489,7 @@ struct Peer::Impl {
           again = true;
           continue;
         }
-        labor.hear_of(now, news, out);
+        labor.hear_of(now, signer.id(), news, out);
         for (const NodeId& worker : membership.linked_workers()) out.send(worker, news);
         again = true;
       }

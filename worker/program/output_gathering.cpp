@@ -81,11 +81,16 @@ std::string missing(const std::string& pattern, const Found& found,
   const auto no_file =
       std::find_if(found.others.begin(), found.others.end(),
                    [&](const auto& path) { return matches_pattern(pattern, path); });
+  std::string why;
+  if (no_file != found.others.end()) {
+    why = "; '" + *no_file + "' is a link or a pipe, and only files and folders come back";
+  }
+  for (const std::string& input : inputs) {
+    if (pattern.starts_with(input + "/"))
+      why = "; '" + input + "' is an input, and none of it comes back";
+  }
   return "the program ended well, but left no '" + pattern + "' behind; it left " +
-         (others.empty() ? "nothing" : others) +
-         (no_file == found.others.end()
-              ? std::string()
-              : "; '" + *no_file + "' is a link or a pipe, and only files and folders come back");
+         (others.empty() ? "nothing" : others) + why;
 }
 
 Result<GatheredFile, std::string> read_file(const fs::path& work, const std::string& path,

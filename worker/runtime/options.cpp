@@ -99,7 +99,7 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
     const char* help;
   };
   constexpr std::array<Flag, 18> kTextFlags{{
-      {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...)"},
+      {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...), or @FILE with it"},
       {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
       {"state", "--state", "DIR",
        "what must survive a restart; default: $XDG_STATE_HOME/shoal/worker"},
@@ -219,17 +219,21 @@ Result<Gathered, EarlyEnd> gather(const std::vector<std::string>& arguments,
 
 Result<Ticket, EarlyEnd> ticket_from(const Settings& settings) {
   std::string text;
+  std::string file;
   if (const auto found = settings.find("ticket_file"); found != settings.end()) {
-    auto read = read_text_file(found->second.text);
-    if (!read) return wrong(read.error().what);
-    text = std::move(*read);
+    file = found->second.text;
   } else if (const auto given = settings.find("ticket"); given != settings.end()) {
     text = given->second.text;
+    if (text.starts_with('@')) file = text.substr(1);  // as everywhere
   } else {
     return wrong(
         "no ticket: give the pool's ticket with --ticket, --ticket-file or SHOAL_TICKET (`shoal "
-        "pool "
-        "init` makes a pool and prints one)");
+        "pool init` makes a pool and prints one)");
+  }
+  if (!file.empty()) {
+    auto read = read_text_file(file);
+    if (!read) return wrong(read.error().what);
+    text = std::move(*read);
   }
   auto ticket = parse_ticket(text, Ed25519Checker());
   if (!ticket) return wrong(ticket.error().what);

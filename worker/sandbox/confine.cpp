@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "worker/sandbox/filter.h"
@@ -20,6 +21,7 @@
 #include "worker/sandbox/landlock.h"
 #include "worker/sandbox/limits.h"
 #include "worker/sandbox/namespaces.h"
+#include "worker/sandbox/nobody.h"
 #include "worker/sandbox/root.h"
 #include "worker/sandbox/seal.h"
 
@@ -143,6 +145,13 @@ pid_t start_program(const SandboxPolicy& policy, const Sockets& seal) {
   const pid_t pid = ::fork();
   must(pid >= 0, "fork");
   if (pid > 0) return pid;
+  SandboxPolicy followed = policy;
+  // The keeper stays root, out of the program's reach.
+  if (policy.level == SandboxLevel::kWeak) {
+    auto as_nobody = become_nobody(policy);
+    if (!as_nobody) give_up(as_nobody.error(), kNoSandbox);
+    followed = std::move(*as_nobody);
+  }
   // A namespace takes its processes along when its first one ends; elsewhere this does.
   must(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "PR_SET_PDEATHSIG");
   if (::getppid() != parent) ::_exit(kNoSandbox);
@@ -151,7 +160,7 @@ pid_t start_program(const SandboxPolicy& policy, const Sockets& seal) {
     seal_fd = ::fcntl(seal.theirs, F_DUPFD, kProgramDescriptors);
     must(seal_fd >= 0, "dup");
   }
-  become_program(policy, seal_fd);
+  become_program(followed, seal_fd);
 }
 
 void close_all(const OpenedFiles& opened) {

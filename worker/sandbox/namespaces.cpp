@@ -14,11 +14,10 @@
 namespace shoal {
 namespace {
 
-constexpr unsigned kNobody = 65534;
 constexpr char kHostName[] = "shoal";
 
-// Inside a user namespace, as that of a container without root, user 0 is somebody else outside,
-// who owns nothing of the system's. Where this cannot be told, it counts as root.
+}  // namespace
+
 bool is_root_of_the_system() {
   if (::geteuid() != 0) return false;
   const int fd = ::open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
@@ -30,8 +29,6 @@ bool is_root_of_the_system() {
   if (got <= 0 || std::sscanf(text.data(), "%lu %lu", &inside, &outside) != 2) return true;
   return inside != 0 || outside == 0;
 }
-
-}  // namespace
 
 Step stop_being_root() {
   if (!is_root_of_the_system()) return {};

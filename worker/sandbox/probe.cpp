@@ -16,6 +16,7 @@
 #include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/confine.h"
 #include "worker/sandbox/landlock.h"
+#include "worker/sandbox/nobody.h"
 #include "worker/sandbox/steps.h"
 
 namespace shoal {
@@ -116,6 +117,7 @@ SandboxReport probe_sandbox(const std::string& program) {
   SandboxReport report;
   report.landlock_version = landlock_version();
   report.seccomp = seccomp_fault();
+  report.nobody = nobody_fault();
   if (const auto group = delegated_group(); !group) report.cgroup = group.error();
   const auto inside = run_inside(program);
   if (!inside) {
@@ -138,8 +140,9 @@ std::string to_text(const SandboxReport& report) {
     return text + "\n";
   };
   return line("namespaces", report.namespaces) + line("proc", report.proc) +
-         line("seccomp", report.seccomp) + line("cgroup", report.cgroup) +
-         "landlock: " + std::to_string(report.landlock_version) + "\n";
+         line("seccomp", report.seccomp) + line("not root", report.nobody) +
+         line("cgroup", report.cgroup) + "landlock: " + std::to_string(report.landlock_version) +
+         "\n";
 }
 
 Result<SandboxReport, std::string> parse_report(const std::string& text) {
@@ -163,13 +166,15 @@ Result<SandboxReport, std::string> parse_report(const std::string& text) {
       report.proc = std::move(value);
     } else if (name == "seccomp") {
       report.seccomp = std::move(value);
+    } else if (name == "not root") {
+      report.nobody = std::move(value);
     } else if (name == "cgroup") {
       report.cgroup = std::move(value);
     } else {
       --found;
     }
   }
-  if (found != 5) return tl::unexpected("shoal-sandbox --probe answered '" + text + "'");
+  if (found != 6) return tl::unexpected("shoal-sandbox --probe answered '" + text + "'");
   return report;
 }
 
@@ -179,6 +184,7 @@ SandboxLevel level_for(const SandboxReport& report) {
 
 std::string why_not(SandboxKind kind, const SandboxReport& report) {
   if (!report.seccomp.empty()) return "the sandbox has no seccomp here: " + report.seccomp;
+  if (!report.nobody.empty()) return "an executor would be root here: " + report.nobody;
   if (report.namespaces.empty()) return {};
   switch (kind) {
     case SandboxKind::kShipped:

@@ -13,6 +13,7 @@ struct SandboxReport {
   std::string namespaces;  // with a root of its own
   std::string proc;        // of its own, within them
   std::string seccomp;
+  std::string nobody;        // who root's executors are; where this is not root it is nothing to do
   std::string cgroup;        // of this process, to be divided; nothing needs it
   int landlock_version = 0;  // 0: there is none
 };

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,6 +9,8 @@
 #include <array>
 #include <filesystem>
 #include <system_error>
+
+#include "worker/sandbox/file_copy.h"
 
 namespace shoal {
 namespace {
@@ -191,17 +192,7 @@ Step Builder::put_copies() {
   for (const Copy& copy : copies_) {
     const std::string path = kAssembly + copy.target;
     if (auto done = make_folder(fs::path(path).parent_path().string()); !done) return done;
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555);
-    if (fd < 0) return step_failed(path);
-    std::uint64_t left = copy.bytes;
-    off_t at = 0;
-    while (left > 0) {
-      const ssize_t sent = ::sendfile(fd, copy.fd, &at, left);
-      if (sent <= 0) break;
-      left -= static_cast<std::uint64_t>(sent);
-    }
-    ::close(fd);
-    if (left > 0) return step_failed("copying " + copy.target);
+    if (auto done = copy_file(path, copy.fd, copy.bytes); !done) return done;
   }
   return {};
 }

@@ -74,7 +74,7 @@ struct SessionOptions {
   unsigned threads = 0;     // of a local session; 0: all that this machine has
   std::vector<std::string> arguments = {};
   std::vector<KernelEntry> kernels = {};
-  // Called with a line for people now and then: peers found, links lost. From another thread.
+  // Called with a line for people now and then: links lost, what a job waits for. From any thread.
   std::function<void(const std::string&)> notice = {};
 };
 

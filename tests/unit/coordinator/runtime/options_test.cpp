@@ -54,14 +54,14 @@ TEST_F(CoordinatorIdentity, ComesFromItsKeyAndTheTicketBesideIt) {
   EXPECT_EQ(identity->ticket.name, "a pool");
 }
 
-TEST_F(CoordinatorIdentity, OrFromTheKeyThatThePoolWasMadeWith) {
+TEST_F(CoordinatorIdentity, TheTicketMayBeInAnotherFile) {
   const KeyPair key = key_of(2);
-  ASSERT_TRUE(store_key(folder / "node.key", key));
-  options.ticket = ticket_for(key.id());
+  ASSERT_TRUE(store_key(folder / "coordinator.key", key));
+  ASSERT_TRUE(write_text_file(folder / "elsewhere", ticket_for(key.id()) + "\n"));
+  options.ticket = "@" + (folder / "elsewhere").string();
   const auto identity = load_identity(options);
   ASSERT_TRUE(identity) << identity.error();
   EXPECT_EQ(identity->key.id(), key.id());
-  EXPECT_FALSE(fs::exists(folder / "coordinator.key"));
 }
 
 TEST_F(CoordinatorIdentity, WithoutATicketItNamesItsDoorAndKeepsTheKey) {
@@ -110,17 +110,17 @@ TEST_F(CoordinatorIdentity, TwoDoNotShareAFolder) {
 
 TEST(CoordinatorOptionsTest, WrongUsageEndsWithTwo) {
   const std::array<const char*, 1> bare{"shoal-coordinator"};
-  const ParsedOptions none = parse_options(static_cast<int>(bare.size()), bare.data());
+  const ParsedOptions none = parse_options(static_cast<int>(bare.size()), bare.data(), "1.2.3");
   EXPECT_FALSE(none.options);
   EXPECT_EQ(none.exit_code, 2);
   const std::array<const char*, 2> help{"shoal-coordinator", "--help"};
-  EXPECT_EQ(parse_options(static_cast<int>(help.size()), help.data()).exit_code, 0);
+  EXPECT_EQ(parse_options(static_cast<int>(help.size()), help.data(), "1.2.3").exit_code, 0);
 }
 
 TEST(CoordinatorOptionsTest, FlagsAreRead) {
   const std::array<const char*, 5> flags{"shoal-coordinator", "--state", "/x", "--listen",
                                          "tcp://0.0.0.0:0"};
-  const ParsedOptions parsed = parse_options(static_cast<int>(flags.size()), flags.data());
+  const ParsedOptions parsed = parse_options(static_cast<int>(flags.size()), flags.data(), "1.2.3");
   ASSERT_TRUE(parsed.options);
   EXPECT_EQ(parsed.options->state, "/x");
   EXPECT_EQ(parsed.options->listen, "tcp://0.0.0.0:0");
@@ -132,7 +132,7 @@ TEST(CoordinatorOptionsTest, ALimitOnMemoryIsANumberOfBytes) {
   const auto limit = [](const char* text) {
     const std::array<const char*, 6> flags{"shoal-coordinator", "--state",        "/x",
                                            "--supervise",       "--memory-limit", text};
-    return parse_options(static_cast<int>(flags.size()), flags.data());
+    return parse_options(static_cast<int>(flags.size()), flags.data(), "1.2.3");
   };
   EXPECT_EQ(limit("512M").options->memory_bytes, 512ULL << 20);
   EXPECT_EQ(limit("2G").options->memory_bytes, 2ULL << 30);

@@ -67,6 +67,9 @@ TEST(DoctorTest, WhatAWorkerTakesFollowsFromTheLayersOfItsSandbox) {
   EXPECT_THAT(taken_with({none, "proc: no", "seccomp: yes", "landlock: 0"}), HasSubstr("nothing"));
   EXPECT_THAT(taken_with({"namespaces: yes", "proc: yes", "seccomp: no", "landlock: 4"}),
               HasSubstr("nothing"));
+  EXPECT_THAT(taken_with({"namespaces: yes", "proc: yes", "seccomp: yes", "not root: Operation not",
+                          "landlock: 4"}),
+              AllOf(HasSubstr("nothing"), HasSubstr("ordinary user")));
 }
 
 TEST(DoctorTest, MissingWorkersAndAWrongClockAreToldApart) {

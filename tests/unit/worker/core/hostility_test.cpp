@@ -211,10 +211,11 @@ TEST(Hostility, JobsThatWereMadeUpDoNotKeepOutOthers) {
     return news;
   };
   for (std::uint64_t n = 0; n < limits::kJobsKnown; ++n) {
-    ASSERT_TRUE(labor.hear_of(Instant{}, news_of(std::uint8_t(100 + n % 100), n), out)) << n;
+    ASSERT_TRUE(labor.hear_of(Instant{}, self.id(), news_of(std::uint8_t(100 + n % 100), n), out))
+        << n;
   }
   const WorkAvailable real = news_of(7, limits::kJobsKnown);
-  EXPECT_TRUE(labor.hear_of(Instant{}, real, out));
+  EXPECT_TRUE(labor.hear_of(Instant{}, real.leader.signer, real, out));
   EXPECT_EQ(labor.leader_of(real.job), real.leader.signer);
   labor.check_invariants();
 }

@@ -403,6 +403,22 @@ TEST(Stewards, OfTwoSetsOfStewardsTheOneWithTheLaterTermIsFollowedByTheOther) {
   EXPECT_EQ(ledger_of(pool, 2, job, manifest), RangeSet(Range{0, 2000}));
 }
 
+TEST(Stewards, ALeaderThatWasAskedBeforeItHadTheJobIsWorkedForWhenItHasIt) {
+  Pool pool(4);
+  const Signed manifest =
+      sign_fact(pool.submitter(), Purpose::kManifest, encode(pool.manifest(4000, 2)));
+  const JobId job = pool.submit({1}, pool.manifest(4000, 2));
+  ASSERT_TRUE(pool.compute(2, honest));
+  // The submitter gives the job to others, and a worker hears so before they do.
+  const TermChain later{pool.term(pool.submitter(), job, 2, {3})};
+  pool.say_as(1, 2, TermNotice{.job = job, .terms = later, .records = {pool.record(3)}});
+  pool.kill(1);
+  ASSERT_FALSE(pool.computes(2)) << "3 told it that there is no such job";
+  pool.connect_submitter(3);
+  pool.say(3, Submit{manifest, later});
+  EXPECT_TRUE(pool.computes(2));
+}
+
 TEST(Stewards, AnImpostorIsNotWorkedFor) {
   Pool pool(3);
   const Signed manifest =

@@ -224,6 +224,19 @@ TEST_F(ProgramKernelTest, ShowsTheStdoutOfWhatFailsAlsoWhereItIsTheResult) {
   EXPECT_EQ(failure_of(spec).stderr_end(), "the reason\n");
 }
 
+TEST_F(ProgramKernelTest, SaysWhereAnOutputWouldHaveToBe) {
+  auto store = ContentStore::open(place_ / "store");
+  ASSERT_TRUE(store);
+  fs::create_directories(place_ / "app");
+  const auto packed = pack_folder(**store, place_ / "app");
+  ASSERT_TRUE(packed);
+  contents_.push_back(*(*store)->path_of(packed->id));
+  ProgramSpec spec = shell("echo x >app/made");
+  spec.files = {{"app", 0, true, false}};
+  spec.outputs = {"app/made"};
+  EXPECT_THAT(failure_of(spec).what(), HasSubstr("'app' is an input, and none of it comes back"));
+}
+
 TEST_F(ProgramKernelTest, LooksAtNothingOutside) {
   std::ofstream(place_ / "secret") << "secret";
   ProgramSpec spec = shell("ln -s " + (place_ / "secret").string() + " leak; echo x >other");

@@ -539,6 +539,23 @@ TEST_F(Keeper, AComparisonThatTheKernelDoesNotHaveIsAnError) {
   EXPECT_FALSE(compared_[0].all_match);
 }
 
+// Landlock and seccomp alone; of root's, as nobody, who cannot get at this folder.
+TEST_F(Keeper, ComputesWithoutNamespacesToo) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers read files that Landlock does not let them";
+  config_.shipped_executor = folder_ / "kernels";
+  fs::copy_file(SHOAL_HOSTILE_KERNELS, config_.shipped_executor);
+  config_.sandbox.level = SandboxLevel::kWeak;
+  start_keeper();
+  expect_squares_except(run(compute("square", {0, 1000})), {0, 1000}, {});
+  expect_one_failure("segfaults", FailureKind::kCrashed, "SIGSEGV");
+  auto endless = manifest("spins", encode(Where{7, ""}));
+  endless->unit_wall_ms = 300;
+  expect_squares_except(run(compute(endless, {0, 40})), {0, 40}, {7});
+  keeper_.reset();
+  EXPECT_TRUE(fs::is_empty(config_.scratch));
+  EXPECT_TRUE(children_of_this_process().empty());
+}
+
 TEST_F(Keeper, LeavesNoScratchBehind) {
   run(compute("square", {0, 10}));
   EXPECT_FALSE(fs::is_empty(config_.scratch));

@@ -155,6 +155,7 @@ TEST_F(OptionsTest, TheUsualFileIsReadWhereItIs) {
 TEST_F(OptionsTest, ATicketMayComeFromAFileAndAFlagReplacesEither) {
   const std::string file = write("ticket", a_ticket("orchard") + "\n");
   EXPECT_EQ(good({"--ticket-file", file}).ticket.name, "orchard");
+  EXPECT_EQ(good({"--ticket", "@" + file}).ticket.name, "orchard");
   environment_["SHOAL_TICKET"] = a_ticket("garden");
   EXPECT_EQ(good({"--ticket-file", file}).ticket.name, "orchard");
   environment_ = {{"HOME", "/h"}, {"SHOAL_TICKET_FILE", file}};

@@ -47,6 +47,12 @@ TEST(SandboxChoice, WithoutSeccompNothingIsTaken) {
   EXPECT_EQ(choose_sandbox({}, report).cannot_run.size(), 4U);
 }
 
+TEST(SandboxChoice, WhereExecutorsWouldBeRootNothingIsTaken) {
+  SandboxReport report = all_works();
+  report.nobody = "root cannot become nobody here";
+  EXPECT_EQ(choose_sandbox({}, report).cannot_run.size(), 4U);
+}
+
 TEST(SandboxChoice, SwitchedOffItIsLoudAndTrustsNobodyInGeneral) {
   WorkerOptions options;
   options.sandbox = false;
@@ -61,6 +67,7 @@ TEST(SandboxReport, IsTheSameAfterItsText) {
   SandboxReport report = all_works();
   report.proc = "it may not be mounted here";
   report.cgroup = "not delegated here";
+  report.nobody = "root cannot become nobody here";
   const auto read = parse_report(to_text(report));
   ASSERT_TRUE(read) << read.error();
   EXPECT_EQ(to_text(*read), to_text(report));

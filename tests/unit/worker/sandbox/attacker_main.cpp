@@ -294,6 +294,11 @@ int main(int argc, char** argv) {
       {"sleep", sleep_for_ever},
       {"trace-parent", trace_parent},
       {"kill-parent", kill_parent},
+      {"who",
+       [](const Words&) {
+         say(std::to_string(::getuid()));
+         return 0;
+       }},
       {"nested-namespaces", nested_namespaces},
       {"gain-rights", gain_rights},
       {"stay-behind", stay_behind},
