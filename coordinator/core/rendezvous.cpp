@@ -148,7 +148,6 @@ std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& node, const Si
     return "a record that is to be kept for no time, or too long";
   }
   const UnixMs unix_now = config.unix_ms_at_zero + now.ns / 1'000'000;
-  // The decoder leaves sequences as they are: no sum of one may overflow.
   if (record.sequence > unix_now + kClockSlackMs) {
     return "a record from the future: the node's clock is wrong";
   }

@@ -25,6 +25,8 @@ using namespace shoal;
 
 constexpr int kExitUsage = 2;
 constexpr int kExitCannotListen = 4;
+// At a time: each stays for a moment.
+constexpr std::size_t kVisitorsMax = 4096;
 
 void say(const std::string& text) { std::fprintf(stderr, "shoal-coordinator: %s\n", text.c_str()); }
 
@@ -159,6 +161,7 @@ int main(int argc, char** argv) {
   config.pool = identity->ticket.pool;
   config.role = Role::kCoordinator;
   config.listen = options.listen;
+  config.links_max = kVisitorsMax;
   const auto link = Link::open(config, identity->key);
   if (!link) {
     say(link.error().what);

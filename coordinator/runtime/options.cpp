@@ -67,7 +67,7 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
       ->capture_default_str()
       ->type_name("ENDPOINT");
   app.add_flag("--verbose", options.verbose, "also tell of every link that is dropped");
-  // Above what all tables of 200,000 nodes and the queues of its links come to.
+  // Above what all tables of 200,000 nodes and the queues of 4,096 links come to.
   app.add_option("--memory-limit", options.memory_bytes,
                  "memory past which the coordinator ends, so that whatever floods it does not take "
                  "the machine; 0: no limit; default: 4G")

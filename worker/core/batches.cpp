@@ -1,5 +1,7 @@
 #include "worker/core/batches.h"
 
+#include <algorithm>
+
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 
@@ -92,7 +94,8 @@ std::optional<Instant> Batches::oldest_unanswered() const {
   return waiting_.begin()->first;
 }
 
-std::string open_batch(Batch& batch, const JobId& job, Reveal reveal) {
+std::string open_batch(Batch& batch, const JobId& job, std::uint64_t output_bytes_max,
+                       Reveal reveal) {
   if (commitment_seal(job, batch.worker, batch.range, reveal.salt, reveal.root) != batch.sealed) {
     return "salt and root do not fit the commitment";
   }
@@ -101,6 +104,11 @@ std::string open_batch(Batch& batch, const JobId& job, Reveal reveal) {
       reveal.outputs->inline_bytes.size() + 32 * reveal.outputs->large.size() >
           limits::kBatchInlineBytes + limits::kInlineOutputBytes) {
     return "it holds more than a batch may";
+  }
+  // Nobody would believe a receipt of it.
+  if (reveal.outputs && std::any_of(reveal.outputs->sizes.begin(), reveal.outputs->sizes.end(),
+                                    [&](std::uint64_t size) { return size > output_bytes_max; })) {
+    return "an output is larger than the job allows";
   }
   std::vector<Hash256> digests = std::move(reveal.digests);
   if (reveal.outputs) {

@@ -59,9 +59,10 @@ class Batches {
   std::uint64_t next_ = 1;
 };
 
-// Takes in what a worker shows of its batch. Empty: it holds, and `batch` has it; else what is
-// wrong.
-std::string open_batch(Batch& batch, const JobId& job, Reveal reveal);
+// Takes in what a worker shows of its batch; an output may have so many bytes. Empty: it holds, and
+// `batch` has it; else what is wrong.
+std::string open_batch(Batch& batch, const JobId& job, std::uint64_t output_bytes_max,
+                       Reveal reveal);
 
 // The evidence of `batch` for `range` within it, for a receipt. `digests_shown`: the digests of the
 // whole batch, where the batch itself does not hold them because they equal another's.

@@ -29,9 +29,11 @@ void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint
     std::sort(candidates.begin(), candidates.end(),
               [](const Candidate& a, const Candidate& b) { return a.digest < b.digest; });
     CompareRequest request{.job = id_, .unit = unit, .candidates = {}, .holders = {}};
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-      if (i > 0 && candidates[i].digest == candidates[i - 1].digest) continue;
-      append(request.candidates, candidates[i].output);
+    Judging judging;
+    for (const Candidate& candidate : candidates) {
+      if (!judging.digests.empty() && judging.digests.back() == candidate.digest) continue;
+      judging.digests.push_back(candidate.digest);
+      append(request.candidates, candidate.output);
     }
     Duration patience = limits::kRevealTimeout;
     if (!request.candidates.large.empty()) {
@@ -43,7 +45,8 @@ void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint
         request.holders.push_back(*holder->second.record);
       }
     }
-    comparing_.emplace(unit, Judging{.due = now + patience, .verdicts = {}});
+    judging.due = now + patience;
+    comparing_.emplace(unit, std::move(judging));
     for (std::uint64_t id : batches) out.send(batches_.find(id)->worker, request);
   }
 }
@@ -51,7 +54,10 @@ void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint
 void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox& out) {
   auto what = decode_comparison_verdict(verdict.body);
   if (!what || what->job != id_ || what->worker != from || verdict.signer != from) return;
-  if (!comparing_.contains(what->unit)) return;
+  const auto asked = comparing_.find(what->unit);
+  if (asked == comparing_.end()) return;
+  // To an earlier question, or to none: it must not have the others judge anew.
+  if (what->digests != asked->second.digests) return;
   if (from != context_.self && !signature_holds(context_.checker, Purpose::kComparison, verdict)) {
     return;
   }
@@ -61,6 +67,7 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
   std::vector<std::uint64_t> batches;
   std::uint64_t reference = 0;
   bool judged_all = true;
+  std::set<Hash256> here;
   bool by_supporter = false;
   for (const Replica& replica : segment.replicas) {
     if (replica.state != ReplicaState::kCommitted && replica.state != ReplicaState::kCompared) {
@@ -72,20 +79,21 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
     by_supporter |= replica.worker == from;
     judged_all &=
         std::find(what->digests.begin(), what->digests.end(), digest) != what->digests.end();
-    if (!what->digests.empty() && digest == what->digests.front()) reference = replica.batch;
+    if (digest == what->digests.front()) reference = replica.batch;
+    here.insert(digest);
     batches.push_back(replica.batch);
   }
   if (!by_supporter) return;
-  Judging& judging = comparing_.at(what->unit);
-  if (!judged_all || reference == 0 ||
-      !std::is_sorted(what->digests.begin(), what->digests.end())) {
-    comparing_.erase(what->unit);
+  const bool others_are_gone = here.size() < what->digests.size();
+  if (!judged_all || reference == 0 || (!what->all_match && others_are_gone)) {
+    comparing_.erase(asked);
     weigh_again(now, run, out);  // the evidence has changed since the judges were asked
   } else if (!what->all_match) {
-    comparing_.erase(what->unit);
+    comparing_.erase(asked);
     need_another(run, batches, manifest_->quorum - 1, out);
     open_or_compare(now, run, out);
   } else {
+    Judging& judging = asked->second;
     judging.verdicts[from] = verdict;
     // Whose commitment was lost since it judged supports nothing any more.
     std::vector<Signed> verdicts;
@@ -94,7 +102,7 @@ void JobLed::on_verdict(Instant now, const NodeId& from, const Signed& verdict, 
       if (one != judging.verdicts.end()) verdicts.push_back(one->second);
     }
     if (verdicts.size() < manifest_->quorum || !batches_.find(reference)->outputs) return;
-    comparing_.erase(what->unit);
+    comparing_.erase(asked);
     accept(run, batches, reference, std::move(verdicts), out);
   }
   finish_if_done(out);

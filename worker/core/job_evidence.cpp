@@ -16,15 +16,13 @@ void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& noti
   }
   auto member = members_.find(from);
   if (member != members_.end()) member->second.heard = member->second.committed = now;
-  if (units > 0 && notice.compute_ns > 0) {
+  if (member != members_.end() && units > 0 && notice.compute_ns > 0) {
     // Its word, but no unit may take longer than its limit.
     const std::uint64_t most = manifest_->unit_wall_ms * 1'000'000 + 1;
     const std::uint64_t unit_ns = std::clamp<std::uint64_t>(notice.compute_ns / units, 1, most);
     job_unit_ns_ = job_unit_ns_ == 0 ? unit_ns : (7 * job_unit_ns_ + unit_ns) / 8;
-    if (member != members_.end()) {
-      auto& own = member->second.unit_ns;
-      own = own == 0 ? unit_ns : (3 * own + unit_ns) / 4;
-    }
+    auto& own = member->second.unit_ns;
+    own = own == 0 ? unit_ns : (3 * own + unit_ns) / 4;
   }
   serve_hungry(now, out);
 }
@@ -221,7 +219,9 @@ void JobLed::on_reveal(Instant now, const NodeId& from, Reveal reveal, Outbox& o
   const Range range = batch->range;
   if (reveal.lapsed) {
     reject_batch(now, id, ReplicaState::kLapsed, out);
-  } else if (std::string fault = open_batch(*batch, id_, std::move(reveal)); !fault.empty()) {
+  } else if (std::string fault =
+                 open_batch(*batch, id_, manifest_->output_bytes_max, std::move(reveal));
+             !fault.empty()) {
     out.tell(LogLevel::kWarning, "worker " + short_hex(from) + " showed a batch of job " +
                                      short_hex(id_) + " that does not hold: " + fault);
     reject_batch(now, id, ReplicaState::kRejected, out);
@@ -528,9 +528,7 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
     unit = it->first + 1;
     failures_.erase(it);
   }
-  for (auto& [worker, ranges] : revoked) {
-    out.send(worker, LeaseRevoke{.job = id_, .ranges = std::move(ranges), .job_over = false});
-  }
+  for (const auto& [worker, ranges] : revoked) revoke(worker, ranges, out);
   Bytes bytes = encode(receipt);
   delivery_.add(receipt, bytes);
   copies_.note(receipt);
@@ -540,6 +538,15 @@ void JobLed::end_run(Range run, Receipt receipt, Outbox& out) {
                             .sequence = receipt.sequence,
                             .about = {},
                             .bytes = std::move(bytes)});
+}
+
+// What another leader ended in one run may be in many pieces here.
+void JobLed::revoke(const NodeId& worker, const std::vector<Range>& ranges, Outbox& out) {
+  for (auto at = ranges.begin(); at != ranges.end();) {
+    const auto many = std::min<std::ptrdiff_t>(ranges.end() - at, limits::kRangesPerMessage);
+    out.send(worker, LeaseRevoke{.job = id_, .ranges = {at, at + many}, .job_over = false});
+    at += many;
+  }
 }
 
 void JobLed::finish_if_done(Outbox& out) {
@@ -552,6 +559,7 @@ void JobLed::finish_if_done(Outbox& out) {
       out.send(id, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
     }
   }
+  forget_absent();
 }
 
 }  // namespace shoal

@@ -30,6 +30,8 @@ void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, 
   if (from != context_.self && !signature_holds(context_.checker, Purpose::kFailure, failure)) {
     return;
   }
+  // Where there are too many it is as if the unit had been given back: it is tried once more.
+  const bool room = failures_.size() < kFailingUnitsMax || failures_.contains(what->unit);
   bool counted = false;
   units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
     Replica* own = segment.find(from);
@@ -38,8 +40,8 @@ void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, 
       return;
     }
     if (own->state == ReplicaState::kLeased) leases_.release(own->lease, {first, segment.last});
-    own->state = ReplicaState::kFailed;
-    counted = true;
+    own->state = room ? ReplicaState::kFailed : ReplicaState::kLapsed;
+    counted = room;
   });
   if (!counted) return;
   failures_[what->unit].push_back(failure);

@@ -36,6 +36,7 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
     });
   }
   replicas_ += pick.units;
+  member.has_replicas = true;
   member.hungry = false;
   member.sent_to_steal = false;
   member.heard = now;
@@ -137,7 +138,9 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
     out.send(from, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
     return;
   }
-  Member& member = members_[from];
+  const auto found = members_.find(from);
+  if (found == members_.end()) return;  // no worker, by its own word: nobody knows its block
+  Member& member = found->second;
   const std::uint32_t threads = std::clamp<std::uint32_t>(request.threads, 1, kThreadsMax);
   count(from, member, -1);
   member.asked = true;
@@ -283,7 +286,9 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
        !context_.checker.holds(from, Purpose::kTransfer, notice.by_victim.body, notice.by_thief))) {
     return refuse();
   }
-  Member& member = members_[from];
+  const auto thief = members_.find(from);
+  if (thief == members_.end()) return refuse();
+  Member& member = thief->second;
   std::vector<Range> moved;
   RangeSet stranded;  // signed away by the victim, and not for this thief
   RangeSet named;     // they may overlap: each unit is looked at once
@@ -320,6 +325,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
               .expires = now + context_.config.lease,
               .progressed = now};
   moved_ += lease.held.size();
+  member.has_replicas = true;
   const std::uint64_t id = leases_.add(lease);
   for (Range run : moved) {
     units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
@@ -374,8 +380,16 @@ bool JobLed::worker_gone(Instant now, const NodeId& worker) {
   it->second.linked = false;
   it->second.hungry = false;
   it->second.knows_manifest = false;
+  std::erase(hungry_, worker);
   lost_[worker] = again ? now - kLinkGrace : now;
+  if (phase_ == JobPhase::kDone || phase_ == JobPhase::kCancelled) forget_absent();
   return true;
+}
+
+// The job is over: nobody is waited for, and it is kept for days in which workers come and go.
+void JobLed::forget_absent() {
+  std::erase_if(members_, [](const auto& entry) { return !entry.second.linked; });
+  lost_.clear();
 }
 
 // What they held, whose link is lost for too long, goes elsewhere, and what they were asked to show
@@ -393,7 +407,7 @@ bool JobLed::lapse_lost(Instant now, Outbox& out) {
       reject_batch(now, batch, ReplicaState::kLapsed, out);
     }
     const auto member = members_.find(worker);
-    if (member != members_.end() && !member->second.asked) members_.erase(member);
+    if (member != members_.end() && !member->second.has_replicas) members_.erase(member);
   }
   return !gone.empty();
 }

@@ -59,9 +59,9 @@ void JobLed::set_terms(TermChain terms) {
 }
 
 void JobLed::recover_control(const Signed& control, const Control& what) {
-  if (what.sequence <= control_sequence_) return;
-  control_sequence_ = what.sequence;
-  control_ = control;
+  Word& word = last_word(what.command);
+  if (what.sequence <= word.sequence) return;
+  word = {what.sequence, control};
   switch (what.command) {
     case ControlCommand::kCancel:
       phase_ = JobPhase::kCancelled;
@@ -120,10 +120,18 @@ void JobLed::follow() {
   settling_until_.reset();
 }
 
+std::vector<Signed> JobLed::controls() const {
+  std::vector<Signed> all;
+  for (const Word* word : {&on_going_on_, &on_priority_}) {
+    if (word->control) all.push_back(*word->control);
+  }
+  return all;
+}
+
 bool JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
   auto what = decode_control(control.body);
   if (!what || what->job != id_ || control.signer != signed_manifest_.signer) return false;
-  if (what->sequence <= control_sequence_) return false;
+  if (what->sequence <= last_word(what->command).sequence) return false;
   if (!signature_holds(context_.checker, Purpose::kControl, control)) return false;
   const JobPhase before = phase_;
   if (before == JobPhase::kDone || before == JobPhase::kCancelled) return false;
@@ -140,6 +148,7 @@ bool JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
         out.send(id, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
       }
     }
+    forget_absent();
   } else if (before == JobPhase::kPaused && phase_ == JobPhase::kRunning) {
     finish_if_done(out);
     serve_hungry(now, out);
@@ -215,6 +224,15 @@ JobStatus JobLed::status() const {
 
 void JobLed::check_invariants() const {
   units_.check_invariants();
+  check(failures_.size() <= kFailingUnitsMax, "more failures are kept than the limit allows");
+  for (const NodeId& worker : hungry_) {
+    const auto member = members_.find(worker);
+    check(member != members_.end() && member->second.linked, "units are kept for who has gone");
+  }
+  for (const auto& [id, member] : members_) {
+    const bool awaited = active() && (member.has_replicas || lost_.contains(id));
+    check(member.linked || awaited, "a worker that has gone is remembered for nothing");
+  }
   for (const auto& [first, segment] : units_.segments()) {
     for (const Replica& replica : segment.replicas) {
       if (replica.state == ReplicaState::kLeased) {

@@ -24,6 +24,9 @@ namespace shoal {
 
 // A worker says how many it has; nobody has more.
 inline constexpr std::uint32_t kThreadsMax = 1024;
+// Of one job, that have failed on somebody and have not ended: each failure is kept as it was
+// signed, with what the kernel said.
+inline constexpr std::size_t kFailingUnitsMax = 16'384;
 
 // What all jobs of one steward share. References outlive the job.
 struct StewardContext {
@@ -110,7 +113,8 @@ class JobLed {
   void on_verdict(Instant now, const NodeId& from, const Signed& verdict, Outbox&);
   // True: it is news.
   bool on_control(Instant now, const Signed& control, Outbox&);
-  const std::optional<Signed>& control() const { return control_; }
+  // The submitter's last word on whether it goes on, and on its priority: neither hides the other.
+  std::vector<Signed> controls() const;
   void on_deadline(Instant now, Outbox&);
   std::optional<Instant> next_deadline() const;
 
@@ -137,6 +141,7 @@ class JobLed {
     bool knows_manifest = false;
     bool hungry = false;         // went away empty-handed
     bool sent_to_steal = false;  // and was told whom to ask, since it was last given units
+    bool has_replicas = false;   // or had: whoever is to verify them must not be of its block
     std::uint32_t refuted = 0;   // units that failed here alone, since it last committed any
     std::string declined;        // why its owner will have nothing to do with it
     Instant rests_until;         // it is given nothing before
@@ -155,9 +160,10 @@ class JobLed {
 
   // --- a leader that is new to its workers (job_rejoin.cpp) ---
   std::optional<RejoinReply::Lease> rejoin_part(Instant now, const NodeId& from,
-                                                const Rejoin::Part&);
+                                                const Rejoin::Part&, std::size_t& room);
   std::optional<Grant> checked_paper(const NodeId& from, const Signed& paper) const;
-  RangeSet take_over(const NodeId& from, std::uint64_t lease, LeaseKind, const RangeSet& held);
+  RangeSet take_over(const NodeId& from, std::uint64_t lease, LeaseKind, const RangeSet& held,
+                     std::size_t ranges_max);
   std::vector<Range> open_ranges() const;
   Signed paper_for(const NodeId& worker, std::uint64_t lease, LeaseKind,
                    const std::vector<Range>& ranges) const;
@@ -205,6 +211,7 @@ class JobLed {
   bool lapse_lost(Instant now, Outbox& out);
   Duration longest_lease() const;
   bool count_out_silent(Instant now);
+  void forget_absent();
 
   // --- outputs that differ and may yet agree (job_equivalence.cpp) ---
   void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
@@ -252,6 +259,7 @@ class JobLed {
   void dispute(Range run, const std::vector<std::uint64_t>& batches, Outbox& out);
   void reject_batch(Instant now, std::uint64_t batch, ReplicaState state, Outbox& out);
   void end_run(Range run, Receipt receipt, Outbox& out);
+  void revoke(const NodeId& worker, const std::vector<Range>& ranges, Outbox& out);
   void finish_if_done(Outbox& out);
 
   StewardContext context_;
@@ -285,6 +293,7 @@ class JobLed {
   // could be the one who is wrong.
   struct Judging {
     Instant due;
+    std::vector<Hash256> digests;       // what they were asked about
     std::map<NodeId, Signed> verdicts;  // that all match
   };
   std::map<UnitIndex, Judging> comparing_;
@@ -294,8 +303,14 @@ class JobLed {
   std::uint64_t epoch_ = 0;
   Instant leads_since_;
   std::uint64_t next_sequence_ = 1;
-  std::uint64_t control_sequence_ = 0;
-  std::optional<Signed> control_;  // the latest
+  struct Word {
+    std::uint64_t sequence = 0;
+    std::optional<Signed> control;
+  };
+  Word& last_word(ControlCommand command) {
+    return command == ControlCommand::kPriority ? on_priority_ : on_going_on_;
+  }
+  Word on_going_on_, on_priority_;
   std::int32_t priority_ = 0;
   std::uint64_t verified_ = 0, failed_ = 0, disputed_ = 0, moved_ = 0, replicas_ = 0,
                 unblinded_ = 0;

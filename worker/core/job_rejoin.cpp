@@ -4,6 +4,13 @@
 
 // Leases and commitments that workers bring from the leader before, or over a restart.
 namespace shoal {
+namespace {
+
+// Of all leases in one answer, which must fit into a message: what was one run when it was given
+// may be in many pieces by now.
+constexpr std::size_t kRangesPerReply = 16'384;
+
+}  // namespace
 
 Signed JobLed::paper_for(const NodeId& worker, std::uint64_t lease, LeaseKind kind,
                          const std::vector<Range>& ranges) const {
@@ -21,7 +28,9 @@ void JobLed::on_rejoin(Instant now, const NodeId& from, const Rejoin& rejoin, Ou
     out.send(from, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
     return;
   }
-  Member& member = members_[from];
+  const auto found = members_.find(from);
+  if (found == members_.end()) return;
+  Member& member = found->second;
   count(from, member, -1);
   member.linked = true;
   member.asked = true;
@@ -38,8 +47,10 @@ void JobLed::on_rejoin(Instant now, const NodeId& from, const Rejoin& rejoin, Ou
       .duration_ms = static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::milliseconds>(context_.config.lease).count()),
       .open = open_ranges()};
+  std::size_t room = kRangesPerReply;
   for (const Rejoin::Part& part : rejoin.parts) {
-    if (auto lease = rejoin_part(now, from, part)) reply.leases.push_back(std::move(*lease));
+    auto lease = rejoin_part(now, from, part, room);
+    if (lease) reply.leases.push_back(std::move(*lease));
   }
   out.send(from, std::move(reply));
   serve_hungry(now, out);
@@ -73,9 +84,10 @@ std::optional<Grant> JobLed::checked_paper(const NodeId& from, const Signed& pap
 }
 
 std::optional<RejoinReply::Lease> JobLed::rejoin_part(Instant now, const NodeId& from,
-                                                      const Rejoin::Part& part) {
+                                                      const Rejoin::Part& part, std::size_t& room) {
   const auto grant = checked_paper(from, part.grant);
   if (!grant) return std::nullopt;
+  members_.at(from).has_replicas = true;
   RangeSet given, held;
   for (Range range : grant->ranges) given.add(intersect(range, {0, units_.units()}));
   for (Range range : part.held) held.add(given.intersection(range));
@@ -88,7 +100,8 @@ std::optional<RejoinReply::Lease> JobLed::rejoin_part(Instant now, const NodeId&
                            .granted = now,
                            .expires = now + context_.config.lease,
                            .progressed = now});
-    taken = take_over(from, id, grant->kind, held);
+    taken = take_over(from, id, grant->kind, held, std::min(room, limits::kRangesPerMessage));
+    room -= taken.runs().size();
     RangeSet rest = held;
     rest.remove(taken);
     for (Range run : rest.runs()) leases_.release(id, run);
@@ -110,10 +123,10 @@ std::optional<RejoinReply::Lease> JobLed::rejoin_part(Instant now, const NodeId&
                             .grant = paper_for(from, id, grant->kind, taken.runs())};
 }
 
-// Leases to it again what it says it holds, as far as another replica is needed. The rest counts
-// as lapsed.
+// Leases to it again what it says it holds, as far as another replica is needed, in no more ranges
+// than so many. The rest counts as lapsed.
 RangeSet JobLed::take_over(const NodeId& from, std::uint64_t lease, LeaseKind kind,
-                           const RangeSet& held) {
+                           const RangeSet& held, std::size_t ranges_max) {
   RangeSet taken;
   for (Range range : held.runs()) {
     for (Range run : units_.open_runs(range)) {
@@ -133,6 +146,7 @@ RangeSet JobLed::take_over(const NodeId& from, std::uint64_t lease, LeaseKind ki
         const bool blind = from != context_.self || !blind_verifiers_suffice() ||
                            segment.count(ReplicaState::kCommitted) == 0;
         if ((!leased && units_.need(segment) == 0) || !blind) return;
+        if (taken.runs().size() >= ranges_max) return;
         own->state = ReplicaState::kLeased;
         own->kind = kind;
         own->lease = lease;

@@ -46,7 +46,7 @@ bool Labor::hear_of(Instant now, const NodeId& from, const WorkAvailable& news, 
   if (config_.record.threads == 0) return false;
   if (Job* job = known(news.job)) return better_terms(now, *job, news.terms, &news.leader, out);
   const JobKey key{news.job, news.leader.signer};
-  if (jobs_.contains(key) || jobs_.size() >= limits::kJobsKnown) return false;
+  if (jobs_.contains(key)) return false;
   // Of a leader that was asked before it had the job it was heard that there is none.
   if (from == news.leader.signer) std::erase(over_, key);
   if (std::find(over_.begin(), over_.end(), key) != over_.end()) return false;
@@ -54,11 +54,24 @@ bool Labor::hear_of(Instant now, const NodeId& from, const WorkAvailable& news, 
     return entry.first.second == key.second;
   });
   if (static_cast<std::size_t>(led) >= kJobsOfOneLeader) return false;
+  if (jobs_.size() >= limits::kJobsKnown && !forget_one_unproven()) return false;
   Job& job = jobs_[key];
   job.id = news.job;
   job.leader = news.leader.signer;
   job.leader_record = news.leader;
   job.report_at = now + config_.lease / 3;
+  return true;
+}
+
+// Jobs cost whoever makes them up nothing: one at random of which nobody has shown a manifest, and
+// whose leader is not here, makes room for what is heard of next.
+bool Labor::forget_one_unproven() {
+  std::vector<JobKey> unproven;
+  for (const auto& [key, job] : jobs_) {
+    if (!job.manifest && !leader_linked(job)) unproven.push_back(key);
+  }
+  if (unproven.empty()) return false;
+  jobs_.erase(unproven[rng_.below(unproven.size())]);
   return true;
 }
 
@@ -483,6 +496,7 @@ void Labor::add_needed(std::set<ContentId>& needed) const {
 }
 
 void Labor::check_invariants() const {
+  check(jobs_.size() <= limits::kJobsKnown, "more jobs are known than the limit allows");
   std::map<JobKey, std::size_t> running;
   for (const auto& [_, chunk] : chunks_) running[chunk.job] += 1;
   for (const auto& [key, job] : jobs_) {
@@ -490,7 +504,8 @@ void Labor::check_invariants() const {
           "running chunks miscounted");
     check(job.for_leader.size() <= kForLeaderMax, "too many messages wait for a leader");
     check(job.thieves.size() <= limits::kHungryPeers, "too many thieves are remembered");
-    check(job.leases.size() <= kLeasesMax, "a worker holds more leases than it can report");
+    check(job.leases.size() + job.unsettled.size() <= kLeasesMax,
+          "a worker holds more leases than it can report");
     if (job.rejoins > 0) continue;  // the leader is to say what it holds
     RangeSet started;
     for (auto* queue : {&job.bound, &job.primaries, &job.rejoining}) {

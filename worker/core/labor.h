@@ -230,8 +230,10 @@ class Labor {
 
   void drop_cancelled(Job&);
   static void unqueue(Job&, Range);
+  bool forget_one_unproven();
   static bool has_room(const Job& job) {
-    return job.leases.size() < kLeasesMax && job.bound.size() + job.primaries.size() < kItemsMax;
+    return job.leases.size() + job.unsettled.size() < kLeasesMax &&
+           job.bound.size() + job.primaries.size() < kItemsMax;
   }
   bool leader_linked(const Job&) const;
   void to_leader(Instant now, Job&, Message, Outbox&);

@@ -128,7 +128,13 @@ void Labor::on_steal_reply(Instant now, const NodeId& from, const StealReply& re
     return;
   }
   auto transfer = decode_transfer(reply.transfer->body);
-  if (!transfer || transfer->job != job->id || transfer->from != from ||
+  RangeSet loot;
+  for (Range range : transfer ? transfer->ranges : std::vector<Range>()) {
+    if (range.last <= job->manifest->units) loot.add(range);
+  }
+  // It may come from anybody, unasked: there is an end to it. What is not taken is in no report,
+  // and so its leader hands it to others.
+  if (loot.empty() || !has_room(*job) || transfer->job != job->id || transfer->from != from ||
       reply.transfer->signer != from || transfer->to != signer_.id() ||
       transfer->epoch != job->epoch || job->unsettled.contains(transfer->lease)) {
     if (asked) try_next_victim(now, *job, out);
@@ -140,15 +146,13 @@ void Labor::on_steal_reply(Instant now, const NodeId& from, const StealReply& re
   }
   job->hungry = false;
   save_task(*job);  // it may never be given any by the leader
-  RangeSet& unsettled = job->unsettled[transfer->lease];
-  for (Range range : transfer->ranges) {
-    if (range.last > job->manifest->units) continue;
-    unsettled.add(range);
-    // Sent to one who asked in better times: it takes the loot, and gives it back once it is its
-    // own.
-    if (lending_ != Lend::What::kAll) continue;
-    job->primaries.push_back({range, transfer->lease, LeaseKind::kPrimary});
-    stolen_ += range.size();
+  job->unsettled[transfer->lease] = loot;
+  // Sent to one who asked in better times: it takes the loot, and gives it back once it is its own.
+  if (lending_ == Lend::What::kAll) {
+    for (Range range : loot.runs()) {
+      job->primaries.push_back({range, transfer->lease, LeaseKind::kPrimary});
+    }
+    stolen_ += loot.size();
   }
   const Signature own = signer_.sign(Purpose::kTransfer, reply.transfer->body);
   to_leader(now, *job, TransferNotice{.by_victim = *reply.transfer, .by_thief = own}, out);

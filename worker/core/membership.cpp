@@ -227,7 +227,8 @@ void Membership::on_sample(Instant now, const NodeId& from, const Sample& sample
   auto it = links_.find(from);
   if (it == links_.end()) return;
   it->second.sampled = true;
-  cookies_[from] = sample.cookie;
+  const auto contact = contacts_.find(from);
+  if (contact != contacts_.end() && contact->second.door) cookies_[from] = sample.cookie;
   if (it->second.role == Role::kCoordinator) {
     const auto nodes = static_cast<std::int64_t>(
         std::min<std::uint64_t>(sample.nodes_known, limits::kCoordinatorRecords));

@@ -163,7 +163,8 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (Entry* known = entry(id)) {
     // The same job again: the acknowledgement was lost, or its stewards are others now.
     if (outranks(submit.terms, known->job->terms())) adopt_terms(now, *known, submit.terms, out);
-    known->to_answer.push_back(from);
+    auto& waiting = known->to_answer;
+    if (std::find(waiting.begin(), waiting.end(), from) == waiting.end()) waiting.push_back(from);
     if (known->durable) store_terms(*known, out);
     return;
   }
@@ -374,7 +375,7 @@ void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
     if (node == stewards.front() || node == stewards.back()) entry.contests = 0;
     entry.watch.asked = false;  // the question may have been lost with the link
     heard_[node] = now;
-    out.send(node, notice_of(entry));
+    present_to(node, entry, out);
   }
 }
 

@@ -132,6 +132,7 @@ class Stewardship {
     bool begun = false;                 // and its content is here
     std::vector<NodeId> to_answer;      // sessions that wait for the acknowledgement
     std::optional<NodeId> enlisted_by;  // a leader that does
+    TermChain kept_under;  // the last terms that named this node, where others are in force
     std::optional<Signed> snapshot;
     UnixMs ended = 0;                    // when; 0: it has not
     std::optional<Instant> resume_at;    // led before a restart: leads again then
@@ -174,6 +175,8 @@ class Stewardship {
   UnixMs kept_until(const Entry&) const;
 
   bool fellow(const Entry&, const NodeId&) const;  // another steward of the term in force
+  bool has_kept(const Entry&, const NodeId&, const TermChain& by) const;
+  void present_to(const NodeId& steward, const Entry&, Outbox&) const;
   bool leads_by_term(const Entry&) const;
   // A fellow, or this node, that can be counted on.
   bool steward_here(const Entry&, const NodeId&) const;

@@ -23,6 +23,28 @@ bool Stewardship::fellow(const Entry& entry, const NodeId& node) const {
   return node != signer_.id() && is_steward(entry.job->term(), node);
 }
 
+// Now or before, as its own notice shows. A receipt proves no more than that there are as many keys
+// as the quorum wants, and keys cost nothing: a ledger is believed only of who was trusted with it.
+bool Stewardship::has_kept(const Entry& entry, const NodeId& node, const TermChain& by) const {
+  const bool named = std::any_of(by.begin(), by.end(), [&](const SignedTerm& paper) {
+    const auto term = decode_term(paper.term.body);
+    return term && is_steward(*term, node);
+  });
+  return named &&
+         (by == entry.job->terms() ||
+          term_in_force(by, entry.job->id(), entry.job->signed_manifest().signer, checker_));
+}
+
+// Who keeps a job no more has a ledger all the same, which its leader is to read: the terms under
+// which it was kept say that it is no stranger's.
+void Stewardship::present_to(const NodeId& steward, const Entry& entry, Outbox& out) const {
+  TermNotice notice = notice_of(entry);
+  out.send(steward, notice);
+  if (entry.kept_under.empty() || steward != entry.job->term().stewards.front()) return;
+  notice.terms = entry.kept_under;
+  out.send(steward, std::move(notice));
+}
+
 bool Stewardship::leads_by_term(const Entry& entry) const {
   const auto& stewards = entry.job->term().stewards;
   return !stewards.empty() && stewards.front() == signer_.id();
@@ -55,7 +77,7 @@ void Stewardship::meet_fellows(Instant now, Entry& entry, Outbox& out) {
     if (membership_.linked(steward)) {
       entry.away.erase(steward);  // it came while this node had not begun with the job
       heard_[steward] = now;
-      out.send(steward, notice_of(entry));
+      present_to(steward, entry, out);
     } else {
       entry.away.emplace(steward, now);
       membership_.reach(now, steward, out);
@@ -111,7 +133,9 @@ void Stewardship::elect_self(Instant now, Entry& entry, const std::string& why, 
 
 // `terms` were checked, and outrank those that were in force here.
 void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox& out) {
+  if (is_steward(entry.job->term(), signer_.id())) entry.kept_under = entry.job->terms();
   entry.job->set_terms(std::move(terms));
+  if (is_steward(entry.job->term(), signer_.id())) entry.kept_under.clear();
   if (entry.durable) store_terms(entry, out);
   std::erase_if(entry.away, [&](const auto& away) { return !fellow(entry, away.first); });
   std::erase_if(entry.resigned, [&](const auto& who) { return !fellow(entry, who.first); });
@@ -135,10 +159,6 @@ void Stewardship::adopt_terms(Instant now, Entry& entry, TermChain terms, Outbox
   }
   if (!entry.begun) return;
   meet_fellows(now, entry, out);
-  // Who is no steward any more has a ledger all the same, which the leader is to read.
-  if (!is_steward(entry.job->term(), signer_.id()) && membership_.linked(leader)) {
-    out.send(leader, notice_of(entry));
-  }
   if (leader == signer_.id()) {
     if (entry.job->leading()) {
       news_.push_back(entry.job->id());  // the same leader; workers learn who else keeps the job
@@ -167,8 +187,12 @@ void Stewardship::on_term_notice(Instant now, const NodeId& from, const TermNoti
     out.send(from, notice_of(*found));  // it begins to follow
   }
   // The leader reads once what a fellow has; the others read the leader's as it grows.
-  if (from == leader || leader == signer_.id()) read_from(*found, from, out);
-  if (found->job->control()) out.send(from, ControlRequest{*found->job->control()});
+  if (from == leader || (leader == signer_.id() && has_kept(*found, from, notice.terms))) {
+    read_from(*found, from, out);
+  }
+  for (Signed& control : found->job->controls()) {
+    out.send(from, ControlRequest{std::move(control)});
+  }
   if (found->snapshot) out.send(from, JobOver{*found->snapshot});
 }
 

@@ -112,9 +112,14 @@ class Pool {
   void link(std::size_t a, std::size_t b) {
     cut_.erase({std::min(a, b), std::max(a, b)});
     step(a,
-         LinkUp{.peer = id(b), .role = Role::kWorker, .address = "127.0.0.1", .record = record(b)});
+         LinkUp{.peer = id(b), .role = Role::kWorker, .address = address(b), .record = record(b)});
     step(b,
-         LinkUp{.peer = id(a), .role = Role::kWorker, .address = "127.0.0.1", .record = record(a)});
+         LinkUp{.peer = id(a), .role = Role::kWorker, .address = address(a), .record = record(a)});
+  }
+  // Where the others see it.
+  std::string address(std::size_t n) const {
+    const auto found = addresses.find(n);
+    return found == addresses.end() ? "127.0.0.1" : found->second;
   }
   Signed record(std::size_t n) {
     NodeRecord record = config().record;
@@ -167,6 +172,11 @@ class Pool {
   // What worker `from` would not say of its own accord.
   void say_as(std::size_t from, std::size_t to, const Message& message) {
     step(to, Received{.peer = id(from), .bytes = encode(message)});
+    settle();
+  }
+  // Of somebody who is no worker of this pool.
+  void hear(std::size_t n, PeerEvent event) {
+    step(n, std::move(event));
     settle();
   }
   // Of jobs: what is remembered of peers is not counted.
@@ -380,6 +390,7 @@ class Pool {
   std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
   Duration unit_takes = 1ms;                                               // to compute
   std::map<std::size_t, Refusals> refused = {};                            // by its owner, of each
+  std::map<std::size_t, std::string> addresses = {};                       // from the next link on
 
  private:
   void step(std::size_t n, PeerEvent event) {

@@ -320,6 +320,49 @@ TEST(Stewards, TheSubmittersWillReachesThoseWhoWereAway) {
   EXPECT_EQ(status_at(pool, 3).phase, JobPhase::kCancelled);
 }
 
+// A job that is paused has a priority all the same.
+TEST(Stewards, WhatWasSaidOfItsPriorityDoesNotHideThatItIsPaused) {
+  Pool pool(4);
+  const JobId job = pool.submit({1, 2, 3}, pool.manifest(3000, 2));
+  run_until(pool, 1, 200);
+  pool.kill(3);
+  const Control pause{.job = job, .sequence = 1, .command = ControlCommand::kPause};
+  const Control urgent{
+      .job = job, .sequence = 2, .command = ControlCommand::kPriority, .priority = 7};
+  for (const Control& control : {pause, urgent}) {
+    pool.say(2, ControlRequest{sign_fact(pool.submitter(), Purpose::kControl, encode(control))});
+  }
+  pool.restart(3);
+  pool.wait(1s);
+  EXPECT_EQ(status_at(pool, 3).phase, JobPhase::kPaused);
+  EXPECT_EQ(status_at(pool, 3).priority, 7);
+}
+
+// It may know of units that have ended and nobody else does.
+TEST(Stewards, WhoKeepsAJobNoMoreIsReadByItsNewLeader) {
+  for (const bool told_before_they_meet : {false, true}) {
+    SCOPED_TRACE(told_before_they_meet);
+    Pool pool(3);
+    const Manifest manifest = pool.manifest(3000, 2);
+    const JobId job = pool.submit({1}, manifest);
+    run_until(pool, 1, 500);
+    const std::uint64_t verified = status_at(pool, 1).verified;
+    pool.cut(1, 2);
+    const Signed fact = sign_fact(pool.submitter(), Purpose::kManifest, encode(manifest));
+    const TermChain terms{pool.term(pool.submitter(), job, 2, {2})};
+    pool.connect_submitter(2);
+    pool.say(2, Submit{fact, terms});
+    EXPECT_EQ(status_at(pool, 2).verified, 0U);
+    if (told_before_they_meet) {
+      pool.say_as(3, 1, TermNotice{.job = job, .terms = terms, .records = {}});
+    }
+    pool.link(1, 2);
+    pool.settle();
+    EXPECT_TRUE(status_at(pool, 2).leads);
+    EXPECT_GE(status_at(pool, 2).verified, verified);
+  }
+}
+
 TEST(Stewards, ResultsAreForgottenWhenTheirTimeIsOver) {
   Pool pool(2);
   Manifest manifest = pool.manifest(100, 2);

@@ -1,0 +1,342 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "node/protocol/hash.h"
+#include "node/protocol/receipt_check.h"
+#include "tests/unit/worker/core/pool.h"
+#include "worker/core/job_led.h"
+#include "worker/core/labor.h"
+
+// Peers that say what no honest one would: it ends no unit, and takes no more room than a table
+// has.
+namespace shoal {
+namespace {
+
+using test::PlainSigner;
+using test::Pool;
+using test::true_output;
+
+std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
+
+JobStatus status_at(Pool& pool, std::size_t n) {
+  const auto statuses = pool.peer(n).jobs_led();
+  return statuses.empty() ? JobStatus{} : statuses.front();
+}
+
+// What two keys that nobody has given anything can sign of their own accord.
+Receipt forged(const JobId& job, Range range) {
+  Receipt receipt;
+  receipt.sequence = 1;
+  receipt.range = range;
+  receipt.outputs.sizes.assign(range.size(), 1);
+  receipt.outputs.inline_bytes.assign(range.size(), 'x');
+  const Hash256 root = merkle_root(*digests_of(receipt.outputs));
+  for (std::uint8_t n : {50, 51}) {
+    const PlainSigner key(n);
+    const Hash256 salt = commitment_salt(key, job, range);
+    const Commitment commitment{.job = job,
+                                .worker = key.id(),
+                                .range = range,
+                                .sealed = commitment_seal(job, key.id(), range, salt, root)};
+    receipt.supports.push_back(
+        {.commitment = sign_fact(key, Purpose::kCommitment, encode(commitment)),
+         .salt = salt,
+         .root = root,
+         .digests = {},
+         .proof = {}});
+  }
+  return receipt;
+}
+
+TEST(Hostility, TheLedgerOfWhoHasNeverKeptTheJobIsNotRead) {
+  Pool pool(4);
+  const Manifest manifest = pool.manifest(100, 2);
+  const JobId job = pool.submit({1, 2, 3}, manifest);
+  const Receipt receipt = forged(job, {0, 100});
+  ASSERT_EQ(receipt_fault(manifest, job, receipt, pool.checker()), "");
+  const TermChain terms{pool.term(pool.submitter(), job, 1, {1, 2, 3})};
+  const TermChain own{pool.term(PlainSigner(4), job, 1, {4})};
+  for (const TermChain& chain : {terms, own}) {
+    pool.say_as(4, 1, TermNotice{.job = job, .terms = chain, .records = {}});
+    pool.say_as(4, 1, Results{.job = job, .receipts = {encode(receipt)}});
+    EXPECT_EQ(status_at(pool, 1).verified, 0U);
+  }
+}
+
+TEST(Hostility, OutputsPastTheJobsLimitEndNoUnit) {
+  Pool pool(5);
+  Manifest manifest = pool.manifest(60, 2);
+  manifest.output_bytes_max = 10;
+  const JobId job = pool.submit(1, manifest);
+  pool.want_receipts(1, job);
+  pool.run([](std::size_t n, UnitIndex unit) -> std::optional<Bytes> {
+    return n == 2 || n == 3 ? Bytes(11, 'x') : true_output(unit);
+  });
+  RangeSet verified;
+  for (const Receipt& receipt : pool.receipts()) {
+    EXPECT_EQ(receipt_fault(manifest, job, receipt, pool.checker()), "");
+    if (receipt.end == UnitEnd::kVerified) verified.add(receipt.range);
+  }
+  EXPECT_EQ(verified, RangeSet(Range{0, 60}));
+}
+
+TEST(Hostility, WhoIsNoWorkerIsGivenNoUnits) {
+  Pool pool(1);
+  const JobId job = pool.submit(1, pool.manifest(100, 2));
+  pool.say(1, WorkRequest{.job = job, .threads = 1});
+  EXPECT_TRUE(pool.all_heard<LeaseGrant>().empty());
+}
+
+// Replicas of one unit come from different address blocks.
+struct Blocks : testing::Test {
+  Blocks() {
+    pool.addresses = {{2, "5.5.5.1"}, {3, "5.5.5.2"}, {4, "6.6.6.1"}};
+    for (std::size_t n = 2; n <= 4; ++n) {
+      pool.cut(1, n);
+      pool.link(1, n);
+    }
+    Manifest manifest = pool.manifest(8, 2);
+    manifest.distinct_blocks = true;
+    job = pool.submit(1, manifest);
+  }
+  // The leader itself is in no block.
+  void compute(std::initializer_list<std::size_t> workers) {
+    for (int round = 0; round < 40; ++round) {
+      for (std::size_t n : workers) pool.compute(n, honest);
+      pool.wait(1s);
+    }
+  }
+  Pool pool{4};
+  JobId job;
+};
+
+TEST_F(Blocks, TwoOfOneBlockVerifyNothingForEachOther) {
+  compute({2, 3});
+  EXPECT_EQ(status_at(pool, 1).verified, 0U);
+  compute({2, 3, 4});
+  EXPECT_EQ(status_at(pool, 1).verified, 8U);
+}
+
+TEST_F(Blocks, WhereAWorkerWasSeenIsNotForgottenWhenItLeaves) {
+  for (bool any = true; any;) any = pool.compute(2, honest);
+  pool.say_as(2, 1, EnlistReply{.job = job, .accepted = false, .detail = "no more"});
+  pool.cut(1, 2);
+  compute({3});
+  pool.link(1, 2);
+  compute({2, 3});
+  EXPECT_EQ(status_at(pool, 1).verified, 0U);
+}
+
+TEST(Hostility, AnAnswerToNoQuestionHasNobodyJudgeAnew) {
+  Pool pool(3);
+  Manifest manifest = pool.manifest(1, 2);
+  manifest.comparison = Comparison::kEquivalent;
+  const JobId job = pool.submit(1, manifest);
+  const auto own_output = [](std::size_t n, UnitIndex) { return Bytes{std::uint8_t(n)}; };
+  std::vector<std::size_t> judges;
+  for (int round = 0; round < 20 && judges.empty(); ++round) {
+    for (std::size_t n = 1; n <= 3; ++n) pool.compute(n, own_output);
+    for (std::size_t n = 1; n <= 3; ++n) {
+      if (pool.to_judge(n) > 0) judges.push_back(n);
+    }
+    pool.pass(1s);
+  }
+  ASSERT_EQ(judges.size(), 2U);
+  const std::size_t liar = judges[1];
+  const std::size_t asked = pool.sent["CompareRequest"];
+  const ComparisonVerdict verdict{
+      .job = job, .worker = pool.id(liar), .unit = 0, .digests = {Hash256{}}, .all_match = false};
+  const PlainSigner key(static_cast<std::uint8_t>(liar));
+  for (int i = 0; i < 5; ++i) {
+    pool.say_as(liar, 1, CompareReply{sign_fact(key, Purpose::kComparison, encode(verdict))});
+  }
+  EXPECT_EQ(pool.sent["CompareRequest"], asked);
+  for (std::size_t n : judges) pool.judge(n);
+  EXPECT_EQ(status_at(pool, 1).verified, 1U);
+}
+
+// The tables are looked at after every message: see Pool::settle().
+TEST(Hostility, WhoAsksAndLeavesIsForgotten) {
+  Pool pool(2);
+  const JobId job = pool.submit(1, pool.manifest(1, 1));
+  const auto visit = [&] {
+    for (std::uint8_t n = 100; n < 110; ++n) {
+      const NodeId visitor = PlainSigner(n).id();
+      pool.hear(1, LinkUp{.peer = visitor, .role = Role::kWorker, .address = "", .record = {}});
+      pool.hear(1, Received{.peer = visitor, .bytes = encode(Message(WorkRequest{.job = job}))});
+      pool.hear(1, LinkLost{.peer = visitor, .why = "it has seen enough"});
+    }
+  };
+  visit();
+  pool.wait(5s);
+  pool.run(honest);
+  EXPECT_EQ(status_at(pool, 1).verified, 1U);
+  visit();
+}
+
+TEST(Hostility, LootThatNobodyAskedForHasAnEnd) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(100'000, 2));
+  for (int round = 0; round < 10; ++round) pool.compute(2, honest);
+  pool.freeze(1);  // who would say that nothing of it is worker 3's to give
+  Transfer transfer{
+      .job = job, .epoch = 1, .lease = 1'000, .ranges = {}, .from = pool.id(3), .to = pool.id(2)};
+  for (int i = 0; i < 2'400; ++i) {
+    ++transfer.lease;
+    transfer.ranges = {{90'000, 90'001}};
+    if (i % 2 == 0) transfer.ranges = {{200'000, 200'001}};  // no unit of the job
+    pool.say_as(
+        3, 2,
+        StealReply{.job = job,
+                   .transfer = sign_fact(PlainSigner(3), Purpose::kTransfer, encode(transfer)),
+                   .duration_ms = 60'000});
+  }
+  pool.thaw(1);
+  SUCCEED();
+}
+
+TEST(Hostility, JobsThatWereMadeUpDoNotKeepOutOthers) {
+  const Pool pool(1);
+  const PeerConfig config = pool.config();
+  const PlainSigner self(1);
+  Membership membership(config, self, pool.checker(), Rng(1));
+  Custody custody(config, pool.checker(), self.id());
+  Labor labor(config, self, pool.checker(), membership, custody, Rng(1));
+  Outbox out(self.id());
+  const auto news_of = [](std::uint8_t leader, std::uint64_t n) {
+    WorkAvailable news;
+    for (std::size_t byte = 0; byte < 8; ++byte) news.job.bytes[byte] = std::uint8_t(n >> 8 * byte);
+    news.leader.signer = PlainSigner(leader).id();
+    return news;
+  };
+  for (std::uint64_t n = 0; n < limits::kJobsKnown; ++n) {
+    ASSERT_TRUE(labor.hear_of(Instant{}, self.id(), news_of(std::uint8_t(100 + n % 100), n), out))
+        << n;
+  }
+  const WorkAvailable real = news_of(7, limits::kJobsKnown);
+  EXPECT_TRUE(labor.hear_of(Instant{}, real.leader.signer, real, out));
+  EXPECT_EQ(labor.leader_of(real.job), real.leader.signer);
+  labor.check_invariants();
+}
+
+// Units that one leader gave in a run have ended one by one under another: what is left of the run
+// is in more pieces than a message may list.
+struct Pieces : testing::Test {
+  Pieces() {
+    job.start(out);
+    job.lead(Instant{}, 1, out);
+    job.worker_here(worker, 1, "", std::nullopt);
+    for (UnitIndex unit = 0; unit < kUnits; unit += 2) job.merge(ended({unit, unit + 1}), out);
+    sent();
+  }
+  static Receipt ended(Range range) {
+    Receipt receipt;
+    receipt.range = range;
+    receipt.end = UnitEnd::kFailed;
+    return receipt;
+  }
+  void rejoin(std::initializer_list<Range> given) {
+    Rejoin rejoin{.job = job.id(), .epoch = 1, .parts = {}, .threads = 1, .unit_ns = 0};
+    std::uint64_t lease = 0;
+    for (Range range : given) {
+      const Grant grant{.job = job.id(),
+                        .epoch = 0,
+                        .lease = ++lease,
+                        .kind = LeaseKind::kPrimary,
+                        .ranges = {range},
+                        .worker = worker};
+      rejoin.parts.push_back(
+          {.grant = sign_fact(signer, Purpose::kGrant, encode(grant)), .held = {range}});
+    }
+    job.on_rejoin(Instant{}, worker, rejoin, out);
+  }
+  std::vector<Message> sent() {
+    std::vector<Message> messages;
+    for (PeerAction& action : out.take()) {
+      if (const auto* send = std::get_if<Send>(&action)) messages.push_back(*decode(send->bytes));
+    }
+    return messages;
+  }
+  static constexpr UnitIndex kUnits = 16'384;
+  PeerConfig config;
+  PlainSigner signer{7};
+  test::PlainChecker checker;
+  StewardContext context{
+      .self = signer.id(), .config = config, .signer = signer, .checker = checker};
+  Manifest manifest = [] {
+    Manifest what;
+    what.units = kUnits;
+    return what;
+  }();
+  JobLed job{context, sign_fact(signer, Purpose::kManifest, encode(manifest)), manifest, Rng(1)};
+  Outbox out{signer.id()};
+  const NodeId worker = PlainSigner(8).id();
+};
+
+TEST_F(Pieces, OfALeaseThatIsBroughtAreTakenOverAsFarAsAMessageCanSay) {
+  rejoin({{0, kUnits}});
+  job.check_invariants();
+  const std::vector<Message> messages = sent();
+  const auto* reply = std::get_if<RejoinReply>(&messages.at(0));
+  ASSERT_NE(reply, nullptr);
+  ASSERT_EQ(reply->leases.size(), 1U);
+  EXPECT_EQ(decode_grant(reply->leases[0].grant.body)->ranges.size(), limits::kRangesPerMessage);
+  EXPECT_EQ(job.status().leased, limits::kRangesPerMessage);
+}
+
+TEST_F(Pieces, AreRevokedInAsManyMessagesAsThatTakes) {
+  rejoin({{0, kUnits / 2}, {kUnits / 2, kUnits}});
+  ASSERT_EQ(job.status().leased, kUnits / 2);
+  sent();
+  job.merge(ended({0, kUnits}), out);
+  std::uint64_t revoked = 0;
+  for (const Message& message : sent()) {
+    if (const auto* revoke = std::get_if<LeaseRevoke>(&message)) revoked += revoke->ranges.size();
+  }
+  EXPECT_EQ(revoked, kUnits / 2);
+}
+
+TEST_F(Pieces, ThatFailAreKeptWithinALimit) {
+  const NodeId other = PlainSigner(9).id();  // who could compute them yet
+  Manifest many = manifest;
+  many.units = 2 * kFailingUnitsMax;
+  JobLed large{context, sign_fact(signer, Purpose::kManifest, encode(many)), many, Rng(1)};
+  large.start(out);
+  large.lead(Instant{}, 1, out);
+  large.worker_here(worker, 1, "", std::nullopt);
+  large.worker_here(other, 1, "", std::nullopt);
+  const Range all{0, many.units};
+  const Grant grant{.job = large.id(), .epoch = 0, .lease = 1, .ranges = {all}, .worker = worker};
+  Rejoin rejoin{.job = large.id(), .epoch = 1, .parts = {}, .threads = 1, .unit_ns = 0};
+  rejoin.parts = {{.grant = sign_fact(signer, Purpose::kGrant, encode(grant)), .held = {all}}};
+  large.on_rejoin(Instant{}, worker, rejoin, out);
+  Failure failure;
+  failure.job = large.id();
+  failure.worker = worker;
+  for (; failure.unit < kFailingUnitsMax + 10; ++failure.unit) {
+    const Signed fact = sign_fact(PlainSigner(8), Purpose::kFailure, encode(failure));
+    large.on_failure(Instant{}, worker, fact, out);
+  }
+  large.check_invariants();
+  EXPECT_EQ(large.status().failed, 0U);
+  EXPECT_EQ(large.status().leased, many.units - failure.unit) << "the others can be given again";
+}
+
+TEST(Hostility, WhoSubmitsAgainAndAgainIsAnsweredOnce) {
+  Pool pool(1);
+  Manifest manifest = pool.manifest(10, 1);
+  manifest.inputs = ContentId{};  // they never come
+  manifest.inputs->bytes[0] = 1;
+  manifest.inputs_bytes = 100;
+  for (int i = 0; i < 10; ++i) pool.submit(1, manifest);
+  ASSERT_TRUE(pool.all_heard<SubmitReply>().empty());
+  Refusals refusals;
+  refusals.submitters = {pool.submitter().id()};
+  pool.refuse(1, refusals);
+  ASSERT_EQ(pool.all_heard<SubmitReply>().size(), 1U);
+  EXPECT_EQ(pool.all_heard<SubmitReply>()[0].outcome, SubmitOutcome::kFull);
+}
+
+}  // namespace
+}  // namespace shoal
