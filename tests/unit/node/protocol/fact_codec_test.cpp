@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstring>
 #include <string>
+#include <vector>
 
 #include "node/protocol/facts.h"
 #include "node/protocol/hash.h"
@@ -159,6 +162,44 @@ TEST(FactCodec, RefusesReceiptsWhosePartsDoNotFitTogether) {
   EXPECT_EQ(
       receipt_fault(specimens::failed_receipt(), [](auto& r) { r.end = static_cast<UnitEnd>(3); }),
       DecodeFault::kBadValue);
+}
+
+// The third of `supports` gets the digests of the second: its pointer goes to the same bytes.
+Bytes with_shared_digests(Receipt receipt) {
+  const Bytes bytes = encode(receipt);
+  std::vector<std::uint64_t> words(bytes.size() / sizeof(std::uint64_t));
+  std::memcpy(words.data(), bytes.data(), bytes.size());
+  const std::uint64_t length = receipt.supports[1].digests.size() * sizeof(Hash256::bytes);
+  const std::uint64_t list_of_bytes = length << 3 | 2;
+  std::vector<std::size_t> pointers;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    if ((words[i] & 3) == 1 && words[i] >> 32 == list_of_bytes) pointers.push_back(i);
+  }
+  check(pointers.size() == 2, "the digests of two supports are one list each");
+  const std::size_t third = 2 * pointers[1] - pointers[0];
+  const std::uint64_t target = pointers[1] + ((words[pointers[1]] & 0xffffffff) >> 2);
+  words[third] = list_of_bytes << 32 | (target - third) << 2 | 1;
+  Bytes shared(bytes.size());
+  std::memcpy(shared.data(), words.data(), bytes.size());
+  return shared;
+}
+
+TEST(FactCodec, RefusesReceiptsThatSayMoreThanTheyAreLong) {
+  Receipt receipt = specimens::disputed_receipt();
+  receipt.supports.assign(3, receipt.supports.front());
+  for (Support& support : receipt.supports) support.digests.clear();
+  // Twice 256 KiB, and three times where they are shared: that fits.
+  receipt.range = {0, limits::kUnitsPerBatch / 2};
+  for (int i : {0, 1}) receipt.supports[i].digests.resize(receipt.range.size());
+  const auto fits = decode_receipt(with_shared_digests(receipt));
+  ASSERT_TRUE(fits.has_value()) << fits.error().what;
+  EXPECT_EQ(fits->supports[2].digests.size(), receipt.range.size());
+  // Twice 512 KiB fits, three times does not.
+  receipt.range = {0, limits::kUnitsPerBatch};
+  for (int i : {0, 1}) receipt.supports[i].digests.resize(receipt.range.size());
+  const auto refused = decode_receipt(with_shared_digests(receipt));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().fault, DecodeFault::kTooLarge);
 }
 
 TEST(Facts, SealDependsOnEverythingItIsMadeOf) {
