@@ -125,10 +125,8 @@ void Submitter::Impl::steward_status(const NodeId& from, const StatusQuestion& q
     job.kept = job.kept || knows;
     if (!knows) {
       keeper_silent(id, job);
-    } else if (job.signed_manifest) {
-      // Without a chain, all that is known of the stewards is that this one says so.
-      if (job.chain.empty()) set_stewards(job, {from});
-      hold(id, job);
+    } else if (job.signed_manifest && !job.chain.empty()) {
+      hold(id, job);  // without the terms that make it a steward its word is nothing
     }
     return;
   }

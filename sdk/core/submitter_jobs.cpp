@@ -121,6 +121,8 @@ bool Submitter::Impl::adopt(const JobId& id, OpenJob& job, const TermChain& chai
   set_stewards(job, term->stewards);
   for (auto& [node, keeper] : job.keepers) keeper.forgot = false;
   if (job.stage == JobStage::kLocating) {
+    // One that had said yes before could not be believed yet.
+    for (auto& [node, keeper] : job.keepers) keeper.questioned = false;
     for (const NodeId& node : term->stewards) ask_keeper(id, job, node);
     return true;
   }
