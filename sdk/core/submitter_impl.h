@@ -281,7 +281,7 @@ struct Submitter::Impl {
   bool waits_for_more(OpenJob&, std::size_t workers);
   void fill_seats(OpenJob&);
   void issue_term(const JobId&, OpenJob&);
-  bool vacate(const JobId&, OpenJob&, const NodeId&, const std::string& why);
+  bool vacate(const JobId&, OpenJob&, NodeId, const std::string& why);
   void seat_lost(const JobId&, OpenJob&, const NodeId&, const std::string& why, bool was_linked);
   void check_seats(const JobId&, OpenJob&);  // accepted by all of them? else, until when to wait
   Instant patience_ends(const OpenJob&, const Seat&) const;

@@ -182,8 +182,8 @@ void Submitter::Impl::issue_term(const JobId& id, OpenJob& job) {
   }
 }
 
-bool Submitter::Impl::vacate(const JobId& id, OpenJob& job, const NodeId& node,
-                             const std::string& why) {
+// `node` is copied: it may stand in the seat that is given away.
+bool Submitter::Impl::vacate(const JobId& id, OpenJob& job, NodeId node, const std::string& why) {
   if (!why.empty()) job.lost_why = why;
   std::erase_if(job.seats, [&](const Seat& seat) { return seat.node == node; });
   const std::size_t left = job.seats.size();

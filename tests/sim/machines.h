@@ -19,6 +19,8 @@ class WorkerMachine {
   virtual std::optional<Instant> next_deadline() const = 0;
   virtual void check_invariants() const = 0;
   virtual WorkerStatus status() const = 0;
+  // For its Hello; nothing: it shows none.
+  virtual std::optional<Signed> sign_record(Instant) { return std::nullopt; }
   virtual std::vector<Via> via() const { return {}; }
   virtual std::vector<JobStatus> jobs_led() const = 0;
 };
@@ -61,6 +63,7 @@ class PlainWorker : public WorkerMachine {
   std::optional<Instant> next_deadline() const override { return peer_.next_deadline(); }
   void check_invariants() const override { peer_.check_invariants(); }
   WorkerStatus status() const override { return peer_.status(); }
+  std::optional<Signed> sign_record(Instant now) override { return peer_.sign_record(now); }
   std::vector<Via> via() const override { return peer_.via(); }
   std::vector<JobStatus> jobs_led() const override { return peer_.jobs_led(); }
 

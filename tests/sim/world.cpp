@@ -389,22 +389,12 @@ Hello World::hello_of(NodeIndex index) {
     case NodeKind::kWorker:
       break;
   }
-  const std::vector<Via> via = node.peer ? node.peer->via() : std::vector<Via>{};
+  if (!node.peer) return hello;
+  const std::vector<Via> via = node.peer->via();
   if (!node.record || node.via != via ||
       now_ - node.record_signed > std::chrono::nanoseconds(120s).count()) {
-    NodeRecord record;
-    record.node = node.id;
-    record.pool = pool_;
-    if (!node.endpoint.empty()) record.endpoints = {node.endpoint};
-    record.threads = node.worker.threads;
-    record.memory_bytes = 1ULL << 30;
-    record.kernels = {SimKernel::kName};
-    record.runs_native_from_anyone = true;
-    record.agent = "shoal-sim";
-    record.sequence = node.unix_ms_at_zero + node.clock.local(now_).ns / 1'000'000;
-    record.ttl_s = 600;
-    record.via = node.via = via;
-    node.record = sign_fact(*node.signer, Purpose::kRecord, encode(record));
+    node.record = node.peer->sign_record(node.clock.local(now_));
+    node.via = via;
     node.record_signed = now_;
   }
   hello.record = node.record;

@@ -577,6 +577,7 @@ void Peer::check_invariants() const {
 
 Reachability Peer::reachability() const { return impl_->reach.reachability(); }
 const std::vector<std::string>& Peer::endpoints() const { return impl_->config.record.endpoints; }
+Signed Peer::sign_record(Instant now) { return impl_->membership.own_record(now); }
 const std::vector<Via>& Peer::via() const { return impl_->reach.via(); }
 bool Peer::has_left() const { return impl_->membership.has_left(); }
 bool Peer::nothing_in_hand() const { return impl_->labor.nothing_in_hand(); }

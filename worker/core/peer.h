@@ -228,7 +228,9 @@ class Peer {
   // After Leaving: all who had to be told have been, or cannot be reached.
   bool has_left() const;
   Reachability reachability() const;
-  // The relays of this node and where it is dialled, for the record in its Hello.
+  // The node's record of now, for its Hello. It is signed nowhere else: so the node knows its own.
+  Signed sign_record(Instant now);
+  // The relays of this node and where it is dialled: what changes in the record.
   const std::vector<Via>& via() const;
   const std::vector<std::string>& endpoints() const;
   // What must not be evicted: that of the jobs that it keeps or works for, and what is pinned.

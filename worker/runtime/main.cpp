@@ -290,7 +290,6 @@ int run(const WorkerOptions& options, int signal_fd) {
   TrafficFile traffic(options.state / "traffic", peer_config.traffic_caps);
   peer_config.traffic = traffic.load();
   peer_config.unix_ms_at_zero = unix_ms_at_zero();
-  const NodeRecord record = peer_config.record;
   const Ed25519Checker checker;
   Peer peer(std::move(peer_config), key, checker, Rng(random_seed()), std::move(*recovered));
 
@@ -303,8 +302,8 @@ int run(const WorkerOptions& options, int signal_fd) {
   std::unique_ptr<PortMapper> mapper;
   if (options.maps_ports) mapper = std::make_unique<PortMapper>(listening->port);
   const bool needs_mapping = only_within_reach_of_neighbours(endpoints, options.ticket.doors);
-  WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, key, traffic, record,
-                   mapper.get(), refusals_of(options.state), needs_mapping, signal_fd});
+  WorkerLoop loop({**link, **contents, **ledger, keeper, **control, peer, traffic, mapper.get(),
+                   refusals_of(options.state), needs_mapping, signal_fd});
   loop.run();
   let_signals_through(signal_fd);
   log_line(LogLevel::kInfo, "ending");

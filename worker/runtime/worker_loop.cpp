@@ -192,16 +192,14 @@ void WorkerLoop::perform(PeerAction action) {
 
 // Peers that meet this node later must see a record that has not run out.
 void WorkerLoop::refresh_record() {
-  parts_.record.sequence = unix_ms_now();
-  parts_.record.via = parts_.peer.via();
-  parts_.record.endpoints = parts_.peer.endpoints();
-  parts_.link.set_record(sign_fact(parts_.key, Purpose::kRecord, encode(parts_.record)));
+  via_said_ = parts_.peer.via();
+  endpoints_said_ = parts_.peer.endpoints();
+  parts_.link.set_record(parts_.peer.sign_record(boottime_now()));
   refresh_record_at_ = boottime_now() + limits::kAnnounceEvery;
 }
 
 bool WorkerLoop::record_is_old() const {
-  return parts_.peer.via() != parts_.record.via ||
-         parts_.peer.endpoints() != parts_.record.endpoints;
+  return parts_.peer.via() != via_said_ || parts_.peer.endpoints() != endpoints_said_;
 }
 
 void WorkerLoop::tend_mapping(bool has_news) {

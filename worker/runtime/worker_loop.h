@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "node/content/store/content_store.h"
 #include "node/link/link.h"
-#include "node/protocol/keys.h"
 #include "node/state/control_socket.h"
 #include "worker/core/peer.h"
 #include "worker/runtime/executor_keeper.h"
@@ -26,9 +26,7 @@ struct WorkerParts {
   ExecutorKeeper& keeper;
   ControlSocket& control;
   Peer& peer;
-  const KeyPair& key;
   TrafficFile& traffic;
-  NodeRecord record;  // as others should see this node; sequence and signature are the loop's
   PortMapper* mapper = nullptr;         // none: no router is ever asked
   std::filesystem::path refusals = {};  // the folder of what the owner refuses
   bool needs_mapping = false;           // even before it is known whether others can dial this node
@@ -64,6 +62,8 @@ class WorkerLoop {
   std::deque<PeerEvent> answers_;
   bool keeper_called_ = false;  // it may have something to tell though no descriptor says so
   Instant refresh_record_at_;
+  std::vector<Via> via_said_;  // in the record of now
+  std::vector<std::string> endpoints_said_;
   std::optional<Instant> leave_until_;  // it is to end, and says so
 };
 
