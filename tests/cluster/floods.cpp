@@ -69,7 +69,8 @@ bool strangers_without_end(const Victim& victim) {
 }
 
 bool questions_without_end(const Victim& victim) {
-  constexpr std::uint32_t kQuestions = 3'000;
+  // Each answer is of many records, and all attacks go on at once.
+  constexpr std::uint32_t kQuestions = 500;
   const auto client = linked(victim, attacker_key(13, 0), victim.port);
   if (!client) return false;
   const Bytes question = encode(Message(SampleRequest{limits::kSampleRecords, 0}));

@@ -48,10 +48,14 @@ bool map_to_root(uid_t user, gid_t group) {
 std::string enter() {
   const uid_t user = ::geteuid();
   const gid_t group = ::getegid();
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) != 0) {
-    return reason("this machine lets us make no user, mount and network namespaces");
+  // Root needs no user namespace, and in one of its own it could not become nobody.
+  const bool as_root = user == 0 && ::unshare(CLONE_NEWNS | CLONE_NEWNET) == 0;
+  if (!as_root) {
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) != 0) {
+      return reason("this machine lets us make no user, mount and network namespaces");
+    }
+    if (!map_to_root(user, group)) return reason("no user can be mapped in our user namespace");
   }
-  if (!map_to_root(user, group)) return reason("no user can be mapped in our user namespace");
   // What is mounted by a test is seen by nobody else.
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return reason("mounts cannot be made private");
