@@ -49,6 +49,7 @@ struct Prepared {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> list;
+  list.reserve(texts.size() + 1);
   for (std::string& text : texts) list.push_back(text.data());
   list.push_back(nullptr);
   return list;
@@ -61,7 +62,8 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
     const std::string text = *variable;
     if (!beside.contains(text.substr(0, text.find('=')))) all.push_back(text);
   }
-  for (const auto& [name, value] : beside) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : beside)
+    all.push_back(std::string(name).append("=").append(value));
   return all;
 }
 

@@ -50,6 +50,7 @@ struct Contest {
   static std::vector<double> of(const std::vector<SwarmEnd>& ends, double SwarmEnd::*what,
                                 double each) {
     std::vector<double> all;
+    all.reserve(ends.size());
     for (const SwarmEnd& end : ends) all.push_back(end.*what / each);
     return all;
   }

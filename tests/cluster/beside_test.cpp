@@ -175,11 +175,7 @@ TEST_P(HostilePrograms, HarmNeitherTheJobBesideThemNorTheDonor) {
   EXPECT_TRUE(comes_true([&] { return hostile_processes() == 0; })) << hostile_processes();
   EXPECT_EQ(text_of(secret()), kSecret);
   expect_honest_results();
-  for (const std::string& name : cluster_.workers()) {
-    Process& worker = cluster_.worker(name);
-    worker.signal(SIGTERM);
-    EXPECT_EQ(worker.exit_code(), 0) << worker.err();
-  }
+  cluster_.expect_workers_end_well();
 }
 
 }  // namespace

@@ -161,6 +161,14 @@ Process& Cluster::start_worker(const std::string& name, const Line& more) {
 
 void Cluster::kill_worker(const std::string& name) { workers_.at(name)->kill(); }
 
+void Cluster::expect_workers_end_well() {
+  for (const std::string& name : workers()) {
+    Process& one = worker(name);
+    one.signal(SIGTERM);
+    EXPECT_EQ(one.exit_code(), 0) << one.err();
+  }
+}
+
 std::vector<std::string> Cluster::workers() const {
   std::vector<std::string> names;
   for (const auto& [name, process] : workers_) names.push_back(name);

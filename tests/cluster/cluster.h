@@ -60,6 +60,8 @@ class Cluster {
   void kill_worker(const std::string& name);
   Process& coordinator() { return *coordinator_; }
   std::vector<std::string> workers() const;
+  // Tells all of them to end, which they do as if nothing had happened.
+  void expect_workers_end_well();
   // Waits until `shoal worker list` shows so many that answer.
   void await_workers(std::size_t count);
 

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -86,11 +85,7 @@ TEST_P(HostileModules, AreStoppedAsWhatTheyAreWhileTheJobBesideThemGoesOn) {
   EXPECT_EQ(cluster_.workers_at(endless_id), 2U) << "the endless job has ended";
   EXPECT_EQ(cluster_.run({"job", "cancel", endless_id}).exit_code, 0);
   EXPECT_TRUE(comes_true([&] { return cluster_.workers_at(endless_id) == 0; }));
-  for (const std::string& name : cluster_.workers()) {
-    Process& worker = cluster_.worker(name);
-    worker.signal(SIGTERM);
-    EXPECT_EQ(worker.exit_code(), 0) << worker.err();
-  }
+  cluster_.expect_workers_end_well();
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ class Labor {
   void on_started(Instant now, Outbox&);
 
   // --- jobs ---
-  // False: nothing new.
+  // `from` told it, who need not be the leader. False: nothing new.
   bool hear_of(Instant now, const NodeId& from, const WorkAvailable& news, Outbox&);
   void on_term_notice(Instant now, const NodeId& from, const TermNotice&, Outbox&);
   void on_job_found(Instant now, const JobFound&, Outbox&);

@@ -41,13 +41,10 @@ class LeaseBook {
   };
   const std::set<Holding>& primaries_held() const { return primaries_held_; }
   bool holds_any(const NodeId& holder) const { return by_holder_.contains(holder); }
-  std::size_t holders() const { return by_holder_.size(); }
   void renew(const NodeId& holder, Instant expires);
 
   std::vector<std::uint64_t> expired(Instant now) const;
   std::optional<Instant> next_expiry() const;
-  const std::map<std::uint64_t, Lease>& all() const { return leases_; }
-  bool empty() const { return leases_.empty(); }
 
  private:
   struct Held {

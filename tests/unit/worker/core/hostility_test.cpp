@@ -13,16 +13,11 @@
 namespace shoal {
 namespace {
 
+using test::honest;
 using test::PlainSigner;
 using test::Pool;
+using test::status_at;
 using test::true_output;
-
-std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
-
-JobStatus status_at(Pool& pool, std::size_t n) {
-  const auto statuses = pool.peer(n).jobs_led();
-  return statuses.empty() ? JobStatus{} : statuses.front();
-}
 
 // What two keys that nobody has given anything can sign of their own accord.
 Receipt forged(const JobId& job, Range range) {

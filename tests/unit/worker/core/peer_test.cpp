@@ -7,10 +7,9 @@
 namespace shoal {
 namespace {
 
+using test::honest;
 using test::Pool;
 using test::true_output;
-
-std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
 
 // Every unit in exactly one receipt; returns how many ended in `end`.
 std::uint64_t units_that_end(const Pool& pool, std::uint64_t units, UnitEnd end) {

@@ -55,6 +55,8 @@ inline Bytes true_output(UnitIndex unit) {
   const std::string text = "unit " + std::to_string(unit);
   return to_bytes(as_bytes(text));
 }
+// As a kernel, at whatever worker.
+inline std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
 
 // Workers are numbered from 1. All are linked to each other from the start; the submitter is a node
 // that only the test speaks for.
@@ -469,5 +471,11 @@ class Pool {
   std::size_t frozen_ = 0;
   Instant now_{1'000'000'000};
 };
+
+// Of the first job that worker n keeps.
+inline JobStatus status_at(Pool& pool, std::size_t n) {
+  const auto statuses = pool.peer(n).jobs_led();
+  return statuses.empty() ? JobStatus{} : statuses.front();
+}
 
 }  // namespace shoal::test

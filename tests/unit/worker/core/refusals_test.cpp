@@ -10,19 +10,13 @@
 namespace shoal {
 namespace {
 
+using test::honest;
 using test::Pool;
-using test::true_output;
+using test::status_at;
 using ::testing::HasSubstr;
-
-std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
 
 Refusals the_submitter_of(const Pool& pool) {
   return {.contents = {}, .submitters = {pool.submitter().id()}};
-}
-
-JobStatus status_at(Pool& pool, std::size_t n) {
-  const auto statuses = pool.peer(n).jobs_led();
-  return statuses.empty() ? JobStatus{} : statuses.front();
 }
 
 // All computes by turns until so many units are verified, as worker n knows it.

@@ -6,10 +6,8 @@
 namespace shoal {
 namespace {
 
+using test::honest;
 using test::Pool;
-using test::true_output;
-
-std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
 
 // Two workers, of whom the first leads. What it answers to papers is held up until `deliver`.
 class Rejoining : public ::testing::Test {

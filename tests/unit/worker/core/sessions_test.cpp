@@ -7,8 +7,6 @@
 namespace shoal::test {
 namespace {
 
-std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
-
 std::uint64_t units_in(const std::vector<Message>& messages) {
   std::uint64_t units = 0;
   for (const Message& message : messages) {

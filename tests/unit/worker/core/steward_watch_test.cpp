@@ -6,15 +6,9 @@
 namespace shoal {
 namespace {
 
+using test::honest;
 using test::Pool;
-using test::true_output;
-
-std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
-
-JobStatus status_at(Pool& pool, std::size_t n) {
-  const auto statuses = pool.peer(n).jobs_led();
-  return statuses.empty() ? JobStatus{} : statuses.front();
-}
+using test::status_at;
 
 void compute(Pool& pool, int rounds) {
   for (int round = 0; round < rounds; ++round) {

@@ -8,20 +8,14 @@
 namespace shoal {
 namespace {
 
+using test::honest;
 using test::Pool;
-using test::true_output;
-
-std::optional<Bytes> honest(std::size_t, UnitIndex unit) { return true_output(unit); }
+using test::status_at;
 
 std::size_t total_computed(const Pool& pool) {
   std::size_t units = 0;
   for (const auto& [_, computed] : pool.computed) units += computed.size();
   return units;
-}
-
-JobStatus status_at(Pool& pool, std::size_t n) {
-  const auto statuses = pool.peer(n).jobs_led();
-  return statuses.empty() ? JobStatus{} : statuses.front();
 }
 
 // Reads a steward's ledger as a submitter would that has nothing yet; checks every receipt.

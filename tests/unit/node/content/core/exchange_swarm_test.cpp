@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <numeric>
+
 #include "tests/unit/node/content/core/fetcher.h"
 
 namespace shoal {
@@ -99,14 +101,14 @@ TEST(Exchange, TheRarestBlockIsAskedForFirst) {
   EXPECT_EQ(fetcher.requests.front().what.first_leaf, first_leaf_of(13));
 }
 
-TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
-  const Content content(40 * kBlockBytes);
-  std::vector<std::uint64_t> all;
-  for (std::uint64_t block = 0; block < 40; ++block) all.push_back(block);
-  Fetcher fetcher;
-  fetcher.link(kBob);
-  fetcher.want(content, {});
-  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
+std::vector<std::uint64_t> first_blocks(std::uint64_t count) {
+  std::vector<std::uint64_t> blocks(count);
+  std::iota(blocks.begin(), blocks.end(), 0);
+  return blocks;
+}
+
+// How often those who are asked say that they have not what they claimed, until nobody is asked.
+int claims_in_vain(Fetcher& fetcher) {
   int lies = 0;
   while (!fetcher.requests.empty()) {
     fetcher.answer_missing();
@@ -115,7 +117,17 @@ TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
       return !fetcher.exchange.is_asked(request.source, request.what);
     });
   }
-  EXPECT_EQ(lies, 4) << "-2 each, out at -7";
+  return lies;
+}
+
+TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
+  const Content content(40 * kBlockBytes);
+  const auto all = first_blocks(40);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  fetcher.want(content, {});
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
+  EXPECT_EQ(claims_in_vain(fetcher), 4) << "-2 each, out at -7";
   fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
   EXPECT_TRUE(fetcher.requests.empty()) << "it came back";
   fetcher.link(kAnn);
@@ -127,22 +139,13 @@ TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
 // After so many good blocks, how many claims in vain until it is asked no more.
 int lies_until_out(int good) {
   const Content content(60 * kBlockBytes);
-  std::vector<std::uint64_t> all;
-  for (std::uint64_t block = 0; block < 60; ++block) all.push_back(block);
+  const auto all = first_blocks(60);
   Fetcher fetcher;
   fetcher.link(kBob);
   fetcher.want(content, {});
   fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
   for (int i = 0; i < good; ++i) fetcher.answer({&content});
-  int lies = 0;
-  while (!fetcher.requests.empty()) {
-    fetcher.answer_missing();
-    ++lies;
-    std::erase_if(fetcher.requests, [&](const auto& request) {
-      return !fetcher.exchange.is_asked(request.source, request.what);
-    });
-  }
-  return lies;
+  return claims_in_vain(fetcher);
 }
 
 TEST(Exchange, AGoodBlockGainsOnePointAFalseClaimCostsTwoAndSevenBelowZeroIsOut) {
