@@ -11,10 +11,13 @@ elseif(SHOAL_SANITIZE)
     add_compile_options(-fno-sanitize-recover=undefined)
   endif()
   if(SHOAL_SANITIZE STREQUAL "thread")
-    # In each program, not in a file that TSAN_OPTIONS name: an executor sees neither.
+    # In each program, not in a file that TSAN_OPTIONS name: an executor sees neither. SHOAL_UNSANITIZED
+    # is set of a program that has no ThreadSanitizer.
     add_library(shoal_tsan_suppressions OBJECT
       "${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.cpp")
+    set(is_program "$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>")
+    set(is_sanitized "$<NOT:$<BOOL:$<TARGET_PROPERTY:SHOAL_UNSANITIZED>>>")
     link_libraries(
-      "$<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:shoal_tsan_suppressions>>")
+      "$<$<AND:${is_program},${is_sanitized}>:$<TARGET_OBJECTS:shoal_tsan_suppressions>>")
   endif()
 endif()

@@ -483,7 +483,7 @@ void Stewardship::on_deadline(Instant now, Outbox& out) {
     if (now - *at > kSlept) {
       pardon(now, entry);
     } else if (silent != heard_.end() && !disk_answers(now)) {
-      pardon(now, entry);
+      pardon(now + limits::kHeartbeatEvery, entry);
     } else {
       const bool resigned = entry.resigned.contains(entry.job->term().stewards.front());
       elect_self(now, entry, resigned ? "keeps it no more" : "does not answer", out);

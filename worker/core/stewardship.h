@@ -190,7 +190,7 @@ class Stewardship {
   void tell_fellows(Entry&, const Message&, Outbox&);
   TermNotice notice_of(const Entry&) const;
   std::optional<Instant> takeover_at(const Entry&) const;
-  void pardon(Instant now, Entry&);
+  void pardon(Instant then, Entry&);
   void tick(Instant now, Outbox&);
   bool disk_answers(Instant now) const;
 

@@ -228,13 +228,14 @@ std::optional<Instant> Stewardship::takeover_at(const Entry& entry) const {
          turn;
 }
 
-// This node slept: what it did not hear proves nothing about the leader.
-void Stewardship::pardon(Instant now, Entry& entry) {
+// This node slept, or its disk does not answer: what it did not hear until `then` proves nothing
+// about the leader.
+void Stewardship::pardon(Instant then, Entry& entry) {
   const NodeId& leader = entry.job->term().stewards.front();
-  if (auto heard = heard_.find(leader); heard != heard_.end()) heard->second = now;
-  if (auto who = entry.resigned.find(leader); who != entry.resigned.end()) who->second = now;
-  if (auto away = entry.away.find(leader); away != entry.away.end()) away->second = now;
-  if (entry.resume_at) entry.resume_at = now;
+  if (auto heard = heard_.find(leader); heard != heard_.end()) heard->second = then;
+  if (auto who = entry.resigned.find(leader); who != entry.resigned.end()) who->second = then;
+  if (auto away = entry.away.find(leader); away != entry.away.end()) away->second = then;
+  if (entry.resume_at) entry.resume_at = then;
 }
 
 bool Stewardship::disk_answers(Instant now) const {

@@ -354,6 +354,7 @@ class Pool {
       pass(1s);
     }
   }
+  Instant now() const { return now_; }
   void pass(Duration time) {
     now_ = now_ + time;
     for (auto& [n, worker] : workers_) {

@@ -73,6 +73,24 @@ TEST(OwnersRefusal, ALeaderIsFollowedAtOnceAndReplaced) {
   EXPECT_EQ(pool.computed[1].size(), before);
 }
 
+TEST(OwnersRefusal, ALeaderIsFollowedWhenTheDiskOfTheNextAnswersAgain) {
+  Pool pool(5);
+  pool.submit({1, 2, 3}, pool.manifest(3000, 2));
+  run_until(pool, 1, 500);
+  pool.kill(3);
+  pool.hang_disk(2);
+  run_until(pool, 1, 1000);
+  pool.wait(10s);
+  pool.refuse(1, the_submitter_of(pool));
+  pool.pass(1ms);
+  EXPECT_FALSE(status_at(pool, 2).leads);
+  EXPECT_GT(*pool.peer(2).next_deadline(), pool.now()) << "it would be called at once, for ever";
+  pool.free_disk(2);
+  pool.wait(1s);
+  EXPECT_TRUE(status_at(pool, 2).leads);
+  run_until(pool, 2, 3000);
+}
+
 TEST(OwnersRefusal, AFollowerIsReplaced) {
   Pool pool(4);
   pool.submit({1, 2, 3}, pool.manifest(6000, 2));
