@@ -72,6 +72,24 @@ TEST(Hostility, WhatAFreeRiderHoldsIsComputedByOthers) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// All of it, again and again: whoever has committed nothing is given no more than to begin with.
+TEST(Hostility, WhoHoardsUnitsAndComputesNoneDoesNotStarveTheJob) {
+  const auto takes = [](int hoarders) {
+    Pool pool;
+    pool.workers(6);
+    for (int i = 0; i < hoarders; ++i) pool.hostile(Behaviour::kHoarder);
+    JobRun& job = pool.submit(Pool::job_of(3000, 100ms));
+    const Time begun = pool.world().now();
+    EXPECT_TRUE(pool.run_until_finished(7200s));
+    EXPECT_EQ(job.verified.size(), 3000U);
+    const Duration taken(pool.world().now() - begun);
+    EXPECT_EQ(pool.judgement(), "");
+    return taken;
+  };
+  const Duration alone = takes(0);
+  for (const int hoarders : {1, 2}) EXPECT_LT(takes(hoarders), 2 * alone);
+}
+
 TEST(Hostility, GarbageIsNoise) {
   Pool pool;
   pool.workers(4);

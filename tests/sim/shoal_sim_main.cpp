@@ -37,7 +37,8 @@ constexpr const char* kUsage =
     "         --keepers-stay (who keeps a job has no end of session) --power-cuts N\n"
     "         --partitions N --one-way N --full-disks TIMES-A-MINUTE --hung-disks TIMES-A-MINUTE\n"
     "         --submitter-crashes --coordinator-crashes --faults-s SECONDS --byzantine KIND:N\n"
-    "         (wrong-digest colluder copier equivocator replayer free-rider garbage forger)\n"
+    "         (wrong-digest colluder copier equivocator replayer free-rider hoarder garbage\n"
+    "         forger)\n"
     "Output:  --json (the JSON line alone) --log --trace --no-checks --limit-s SECONDS\n";
 
 void print_violations(const SimReport& report) {

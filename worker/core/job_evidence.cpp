@@ -86,7 +86,10 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
     batches_.remove(id);
     return out.send(from, not_wanted);
   }
-  if (auto member = members_.find(from); member != members_.end()) member->second.refuted = 0;
+  if (auto member = members_.find(from); member != members_.end()) {
+    member->second.refuted = 0;
+    member->second.delivered += open;
+  }
   Batch& added = *batches_.find(id);
   added.open_units = open;
   added.unblinded = unblinded;
@@ -241,6 +244,10 @@ void JobLed::reject_batch(Instant now, std::uint64_t id, ReplicaState state, Out
   const Batch* batch = batches_.find(id);
   if (batch == nullptr) return;
   const Range range = batch->range;
+  if (auto member = members_.find(batch->worker); member != members_.end()) {
+    std::uint64_t& delivered = member->second.delivered;
+    delivered -= std::min(delivered, range.size());
+  }
   for (Range run : units_.open_runs(range)) {
     units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
       for (Replica& replica : segment.replicas) {

@@ -292,6 +292,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   std::vector<Range> moved;
   RangeSet stranded;  // signed away by the victim, and not for this thief
   RangeSet named;     // they may overlap: each unit is looked at once
+  std::uint64_t room = allowance(from, member);
   for (Range range : transfer->ranges) named.add(intersect(range, {0, units_.units()}));
   for (Range range : named.runs()) {
     for (Range run : units_.open_runs(range)) {
@@ -300,7 +301,8 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
         const bool held = victim != nullptr && victim->state == ReplicaState::kLeased &&
                           victim->lease == transfer->lease && victim->kind == LeaseKind::kPrimary;
         if (!held) return;
-        if (moved.size() >= limits::kRangesPerMessage || !eligible(segment, from, member) ||
+        if (moved.size() >= limits::kRangesPerMessage || segment.last - first > room ||
+            !eligible(segment, from, member) ||
             (own_thief && segment.replicas.size() > 1 && blind_verifiers_suffice())) {
           stranded.add(Range{first, segment.last});
           return;
@@ -310,6 +312,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
         std::erase_if(segment.replicas, [&](const Replica& r) { return r.worker == from; });
         segment.replicas.push_back(Replica{.worker = from});
         moved.push_back({first, segment.last});
+        room -= segment.last - first;
       });
     }
   }

@@ -139,14 +139,15 @@ class JobLed {
     bool linked = false;
     bool asked = false;  // has asked for units of this job
     bool knows_manifest = false;
-    bool hungry = false;         // went away empty-handed
-    bool sent_to_steal = false;  // and was told whom to ask, since it was last given units
-    bool has_replicas = false;   // or had: whoever is to verify them must not be of its block
-    std::uint32_t refuted = 0;   // units that failed here alone, since it last committed any
-    std::string declined;        // why its owner will have nothing to do with it
-    Instant rests_until;         // it is given nothing before
-    Instant heard;               // it asked, or did something with what it was given
-    Instant committed;           // the last time: then it began what it holds next
+    bool hungry = false;          // went away empty-handed
+    bool sent_to_steal = false;   // and was told whom to ask, since it was last given units
+    bool has_replicas = false;    // or had: whoever is to verify them must not be of its block
+    std::uint64_t delivered = 0;  // units that it has committed, and did not fail to show
+    std::uint32_t refuted = 0;    // units that failed here alone, since it last committed any
+    std::string declined;         // why its owner will have nothing to do with it
+    Instant rests_until;          // it is given nothing before
+    Instant heard;                // it asked, or did something with what it was given
+    Instant committed;            // the last time: then it began what it holds next
   };
   // A run of ranges that is about to be leased to one worker.
   struct Pick {
@@ -169,6 +170,7 @@ class JobLed {
                    const std::vector<Range>& ranges) const;
 
   // --- which units (job_picks.cpp) ---
+  std::uint64_t allowance(const NodeId& worker, const Member& member) const;
   Pick pick_for(Instant now, const NodeId& worker, const Member& member);
   Pick pick_fresh(const NodeId& worker, const Member& member);
   Pick pick_verify(const NodeId& worker, const Member& member);

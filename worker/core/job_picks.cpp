@@ -27,6 +27,14 @@ constexpr Duration kUnverifiedWork = 4s;
 constexpr Duration kLeasingOfWorker = 5ms;
 constexpr Duration kLeastPrimaryWork = 100ms;
 constexpr Duration kHalfLeasedWork = 200ms;
+// What a worker may hold that has committed nothing yet, whatever it says of its threads and speed:
+// a unit for each of so many threads, or so much work by the job's own mean; and some units more
+// for each that it commits.
+constexpr std::uint64_t kThreadsUnproven = 256;
+constexpr std::uint64_t kProbedThreads = 16;
+constexpr Duration kUnprovenWorkOfThread = 4s;
+constexpr Duration kUnprovenWork = 16s;  // of all its threads
+constexpr std::uint64_t kUnitsForEach = 4;
 
 // A pool on one machine has no blocks. Where a worker is seen is unknown only of the leader itself.
 bool is_loopback(const std::string& address) {
@@ -87,6 +95,22 @@ bool JobLed::leader_must_verify(const UnitMap::Segment& segment) const {
   return true;
 }
 
+// How many units the worker may be given beyond those that it holds. Keys that compute nothing
+// could else take, or steal, all that there is, and keep it from the others until their leases run
+// out.
+std::uint64_t JobLed::allowance(const NodeId& worker, const Member& member) const {
+  if (worker == context_.self) return units_.units();
+  const std::uint64_t threads = member.threads;
+  std::uint64_t most = std::max(std::min(threads, kThreadsUnproven),
+                                kProbeUnitsPerThread * std::min(threads, kProbedThreads));
+  if (job_unit_ns_ != 0) {
+    const Duration work = std::min<Duration>(kUnprovenWorkOfThread * threads, kUnprovenWork);
+    most = std::max(most, static_cast<std::uint64_t>(work.count()) / job_unit_ns_);
+  }
+  most += kUnitsForEach * member.delivered;
+  return most - std::min(most, leases_.units_of(worker));
+}
+
 JobLed::Pick JobLed::pick_fresh(const NodeId& worker, const Member& member) {
   Pick pick{.kind = LeaseKind::kPrimary, .ranges = {}, .units = 0};
   if (batches_.size() >= kOpenBatchesMax) return pick;
@@ -98,6 +122,7 @@ JobLed::Pick JobLed::pick_fresh(const NodeId& worker, const Member& member) {
   } else {
     budget = std::min(budget, fair);
   }
+  budget = std::min(budget, allowance(worker, member));
   std::size_t scanned = 0;
   for (UnitIndex first : units_.fresh()) {
     if (pick.units >= budget || ++scanned > kScanRuns) break;
@@ -125,7 +150,8 @@ JobLed::Pick JobLed::pick_verify(const NodeId& worker, const Member& member) {
   const bool leader_helps = leader && !blind_verifiers_suffice();
   std::uint64_t budget = unit_ns_of(member) == 0 ? kProbeUnitsPerThread * member.threads
                                                  : units_for(member, kVerifyWork);
-  budget = std::min(budget, units_.verifiable_units() * member.threads / threads_here() + 1);
+  budget = std::min({budget, units_.verifiable_units() * member.threads / threads_here() + 1,
+                     allowance(worker, member)});
   // From a random place, so that no worker can tell or choose what it will be asked to verify.
   const UnitIndex low = *shelf.begin();
   auto it = shelf.lower_bound(low + rng_.below(*shelf.rbegin() - low + 1));
@@ -147,7 +173,8 @@ JobLed::Pick JobLed::pick_half_leased(Instant now, const NodeId& worker, const M
   Pick pick{.kind = LeaseKind::kDouble, .ranges = {}, .units = 0};
   if (worker == context_.self && blind_verifiers_suffice()) return pick;
   const std::uint64_t budget =
-      unit_ns_of(member) == 0 ? member.threads : units_for(member, kHalfLeasedWork);
+      std::min(unit_ns_of(member) == 0 ? member.threads : units_for(member, kHalfLeasedWork),
+               allowance(worker, member));
   const auto& shelf = units_.half_leased();
   std::size_t scanned = 0;
   for (auto it = shelf.rbegin(); it != shelf.rend() && ++scanned <= kScanRuns; ++it) {
@@ -180,6 +207,7 @@ bool JobLed::all_late(Instant now, const UnitMap::Segment& segment) const {
 
 JobLed::Pick JobLed::pick_for(Instant now, const NodeId& worker, const Member& member) {
   Pick pick;
+  if (allowance(worker, member) == 0) return pick;
   const bool leader = worker == context_.self;
   const bool primaries_first = leader;
   // With too few others to verify blindly, first replicas are best the leader's own.

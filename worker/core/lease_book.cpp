@@ -14,6 +14,7 @@ std::uint64_t LeaseBook::add(Lease lease) {
   const std::uint64_t id = next_++;
   Held& held = by_holder_[lease.holder];
   held.leases.insert(id);
+  held.units += lease.held.size();
   if (lease.kind == LeaseKind::kPrimary) {
     count_primaries(lease.holder, held, held.primaries + lease.held.size());
   }
@@ -36,9 +37,11 @@ void LeaseBook::release(std::uint64_t id, Range range) {
   if (lease == nullptr) return;
   const std::uint64_t before = lease->held.size();
   lease->held.remove(range);
+  const std::uint64_t released = before - lease->held.size();
+  Held& held = by_holder_.at(lease->holder);
+  held.units -= released;
   if (lease->kind == LeaseKind::kPrimary) {
-    Held& held = by_holder_.at(lease->holder);
-    count_primaries(lease->holder, held, held.primaries - (before - lease->held.size()));
+    count_primaries(lease->holder, held, held.primaries - released);
   }
   if (lease->held.empty()) remove(id);
 }
@@ -51,6 +54,11 @@ void LeaseBook::remove(std::uint64_t id) {
   holder->second.leases.erase(id);
   if (holder->second.leases.empty()) by_holder_.erase(holder);
   leases_.erase(it);
+}
+
+std::uint64_t LeaseBook::units_of(const NodeId& holder) const {
+  const auto it = by_holder_.find(holder);
+  return it == by_holder_.end() ? 0 : it->second.units;
 }
 
 std::vector<std::uint64_t> LeaseBook::of(const NodeId& holder) const {

@@ -40,6 +40,8 @@ class LeaseBook {
     }
   };
   const std::set<Holding>& primaries_held() const { return primaries_held_; }
+  // What it holds, of whatever kind.
+  std::uint64_t units_of(const NodeId& holder) const;
   bool holds_any(const NodeId& holder) const { return by_holder_.contains(holder); }
   void renew(const NodeId& holder, Instant expires);
 
@@ -49,7 +51,8 @@ class LeaseBook {
  private:
   struct Held {
     std::set<std::uint64_t> leases;
-    std::uint64_t primaries = 0;  // units
+    std::uint64_t units = 0;
+    std::uint64_t primaries = 0;  // of them
   };
   void remove(std::uint64_t id);
   void count_primaries(const NodeId& holder, Held& held, std::uint64_t units);

@@ -53,7 +53,7 @@ enum class FactKind : std::uint8_t {
   kControl = 3,    // encoded signed Control; sequence = Control::sequence
   kSnapshot = 4,   // encoded signed Snapshot; sequence 0
   kPeer = 5,       // Signed NodeRecord of a peer; job zero; sequence = its place of so many
-  kTerms = 6,      // encode_chain() of a job that this node keeps; sequence 0
+  kTerms = 6,      // encode_chain() of a job that this node keeps; 0: in force; 1: those before
   kEnded = 7,      // when a job that this node keeps ended: sequence = Unix time in ms
   kTask = 8,       // Signed manifest of a job that this node works for; sequence 0
   kTaskTerms = 9,  // encode_chain() of such a job; sequence 0

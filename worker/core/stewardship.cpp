@@ -10,6 +10,9 @@ constexpr Duration kResumeWait = 2s;
 constexpr Duration kFetchAgain = 5s;
 // Who wakes so long after its deadline has slept itself.
 constexpr Duration kSlept = 1s;
+// The places of a job's terms on disk: those in force, and those under which it was kept before.
+constexpr std::uint64_t kTermsInForce = 0;
+constexpr std::uint64_t kTermsBefore = 1;
 
 }  // namespace
 
@@ -78,7 +81,11 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
         break;
       case FactKind::kTerms:
         if (auto terms = decode_chain(fact.bytes); terms && last_term(*terms)) {
-          found->job->set_terms(std::move(*terms));
+          if (fact.sequence == kTermsBefore) {
+            found->kept_under = std::move(*terms);
+          } else {
+            found->job->set_terms(std::move(*terms));
+          }
         }
         break;
       case FactKind::kEnded:
@@ -98,6 +105,9 @@ void Stewardship::recover(const std::vector<StoredFact>& facts) {
       case FactKind::kPartEnds:
         break;
     }
+  }
+  for (auto& [_, entry] : jobs_) {
+    if (is_steward(entry.job->term(), signer_.id())) entry.kept_under.clear();
   }
   for (const StoredFact& fact : facts) {
     if (fact.kind != FactKind::kHolder) continue;
@@ -215,11 +225,16 @@ void Stewardship::make_durable(Entry& entry, Outbox& out) {
 }
 
 void Stewardship::store_terms(const Entry& entry, Outbox& out) {
-  out.store(StoredFact{.kind = FactKind::kTerms,
-                       .job = entry.job->id(),
-                       .sequence = 0,
-                       .about = {},
-                       .bytes = encode_chain(entry.job->id(), entry.job->terms())});
+  const auto keep = [&](std::uint64_t place, const TermChain& terms) {
+    out.store(StoredFact{.kind = FactKind::kTerms,
+                         .job = entry.job->id(),
+                         .sequence = place,
+                         .about = {},
+                         .bytes = encode_chain(entry.job->id(), terms)});
+  };
+  keep(kTermsInForce, entry.job->terms());
+  // Whoever leads now may not have read what is in the ledger here when this process ends.
+  if (!entry.kept_under.empty()) keep(kTermsBefore, entry.kept_under);
 }
 
 void Stewardship::on_content(Instant now, const ContentId& id, const std::string& error,

@@ -67,8 +67,9 @@ std::string advice_for(LedgerFault fault, const std::string& file) {
       return "the disk is full: free some space there";
     case LedgerFault::kCorrupt:
       return "the ledger is damaged: bring back a copy of it, or try `sqlite3 " + file +
-             " .recover`, or move it away with its -wal file and start with an empty one (jobs "
-             "that this worker led are then lost here, and their submitters have to submit again)";
+             " .recover`, or move it away with its -wal file and start with an empty one (a job "
+             "that other workers keep as well goes on there; one that this worker kept alone is "
+             "lost, and its submitter has to submit it again)";
     case LedgerFault::kNotWritable:
       return "give yourself the permission, see whether it is mounted read-only, or choose another "
              "state folder";

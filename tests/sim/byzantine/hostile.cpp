@@ -20,6 +20,8 @@ std::string_view name_of(Behaviour behaviour) {
       return "replayer";
     case Behaviour::kFreeRider:
       return "free-rider";
+    case Behaviour::kHoarder:
+      return "hoarder";
     case Behaviour::kGarbage:
       return "garbage";
     case Behaviour::kForger:
@@ -44,6 +46,7 @@ bool lies_about_results(Behaviour behaviour) {
       return true;
     case Behaviour::kReplayer:
     case Behaviour::kFreeRider:
+    case Behaviour::kHoarder:
     case Behaviour::kGarbage:
     case Behaviour::kForger:
       return false;
@@ -65,6 +68,8 @@ WorkerFactory hostile_factory(Behaviour behaviour) {
       return worker_factory<Replayer>();
     case Behaviour::kFreeRider:
       return worker_factory<FreeRider>();
+    case Behaviour::kHoarder:
+      return worker_factory<Hoarder>();
     case Behaviour::kGarbage:
       return worker_factory<Garbage>();
     case Behaviour::kForger:

@@ -19,12 +19,14 @@ enum class Behaviour : std::uint8_t {
   kEquivocator,  // two signed commitments for each batch, that differ in one unit
   kReplayer,     // sends old messages again, its own and others'
   kFreeRider,    // takes leases and never computes
+  kHoarder,      // takes and steals all that it can, and never computes
   kGarbage,      // random and mutated bytes
   kForger,       // as a steward: changes the results on their way to the submitter
 };
 inline constexpr Behaviour kAllBehaviours[] = {
-    Behaviour::kWrongDigest, Behaviour::kColluder,  Behaviour::kCopier,  Behaviour::kEquivocator,
-    Behaviour::kReplayer,    Behaviour::kFreeRider, Behaviour::kGarbage, Behaviour::kForger};
+    Behaviour::kWrongDigest, Behaviour::kColluder, Behaviour::kCopier,
+    Behaviour::kEquivocator, Behaviour::kReplayer, Behaviour::kFreeRider,
+    Behaviour::kHoarder,     Behaviour::kGarbage,  Behaviour::kForger};
 std::string_view name_of(Behaviour);  // "wrong-digest"
 std::optional<Behaviour> behaviour_of(std::string_view name);
 // May its results be wrong?

@@ -73,6 +73,17 @@ class FreeRider final : public HostileWorker {
   void after(PeerActions&) override;
 };
 
+class Hoarder final : public HostileWorker {
+ public:
+  using HostileWorker::HostileWorker;
+
+ private:
+  void before(PeerEvent&) override;
+  void after(PeerActions&) override;
+  std::map<JobId, NodeId> leaders_;  // who gave it units last
+  bool asks_ = false;                // it was given something: there is more
+};
+
 class Garbage final : public HostileWorker {
  public:
   using HostileWorker::HostileWorker;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "tests/sim/byzantine/kinds.h"
+#include "worker/core/job_led.h"
 
 // Those who disturb: by old messages, by silence, by noise, by changes on the way.
 namespace shoal::sim {
@@ -36,6 +37,48 @@ void FreeRider::after(PeerActions& actions) {
     const auto* start = std::get_if<StartCompute>(&action);
     return start != nullptr && !leads(start->job);
   });
+}
+
+void Hoarder::before(PeerEvent& event) {
+  const auto* received = std::get_if<Received>(&event);
+  const auto message =
+      received == nullptr ? Result<Message, DecodeError>() : decode(received->bytes);
+  if (received == nullptr || !message) return;
+  if (const auto* grant = std::get_if<LeaseGrant>(&*message)) {
+    leaders_[grant->job] = received->peer;
+    asks_ = true;
+  } else if (const auto* moved = std::get_if<TransferReply>(&*message)) {
+    asks_ |= moved->new_lease != 0;
+  }
+}
+
+// As quick and as large as no machine is, by its own word.
+void Hoarder::after(PeerActions& actions) {
+  const std::uint32_t threads = kThreadsMax;
+  for (PeerAction& action : actions) {
+    auto* send = std::get_if<Send>(&action);
+    auto message = send == nullptr ? Result<Message, DecodeError>() : decode(send->bytes);
+    auto* ask = send != nullptr && message ? std::get_if<WorkRequest>(&*message) : nullptr;
+    if (ask == nullptr) continue;
+    ask->threads = threads;
+    ask->unit_ns = 1;
+    send->bytes = encode(*message);
+  }
+  std::erase_if(actions, [this](const PeerAction& action) {
+    const auto* start = std::get_if<StartCompute>(&action);
+    return start != nullptr && !leads(start->job);
+  });
+  if (!std::exchange(asks_, false)) return;
+  for (const auto& [job, leader] : leaders_) {
+    if (leads(job)) continue;
+    actions.push_back(
+        Send{leader, encode(Message(WorkRequest{
+                         .job = job, .threads = threads, .unit_ns = 1, .backlog_units = 0}))});
+    for (const NodeId& victim : linked()) {
+      actions.push_back(
+          Send{victim, encode(Message(StealRequest{.job = job, .threads = threads}))});
+    }
+  }
 }
 
 void Garbage::after(PeerActions& actions) {

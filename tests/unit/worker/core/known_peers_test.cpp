@@ -31,12 +31,16 @@ class KnownPeersTest : public ::testing::Test {
   PeerConfig config() const {
     PeerConfig config;
     config.record.endpoints = {"tcp://192.0.2.1:4300"};
+    config.record.threads = 1;
     config.unix_ms_at_zero = 1'000'000;
     return config;
   }
   void step(PeerEvent event) {
     for (PeerAction& action : peer->step(now, std::move(event))) {
-      if (const auto* dial = std::get_if<Dial>(&action)) dialled[dial->peer] = dial->endpoint;
+      if (const auto* dial = std::get_if<Dial>(&action)) {
+        dialled[dial->peer] = dial->endpoint;
+        in_vain.push_back(dial->peer);
+      }
       auto* store = std::get_if<Store>(&action);
       if (store == nullptr) continue;
       const std::uint64_t token = store->token;
@@ -70,6 +74,7 @@ class KnownPeersTest : public ::testing::Test {
   Instant now{1'000'000'000};
   Disk disk;
   std::map<NodeId, std::string> dialled;
+  std::vector<NodeId> in_vain;  // dials that nobody has answered yet
   std::unique_ptr<Peer> peer;
 };
 
@@ -99,6 +104,32 @@ TEST_F(KnownPeersTest, WhoMovedIsDialledWhereItWasLast) {
   start();
   EXPECT_EQ(dialled.size(), 2U);
   EXPECT_EQ(dialled[node(2)], "tcp://192.0.2.3:5");
+}
+
+// Anybody can sign a record for a key of its own with another's address in it, and say that this is
+// who leads a job.
+TEST_F(KnownPeersTest, WhereNobodyAnswersARecordIsForgottenAfterSevenDials) {
+  constexpr int kMadeUp = 100;
+  start();
+  step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});
+  in_vain.clear();
+  for (std::uint32_t i = 0; i < kMadeUp; ++i) {
+    WorkAvailable news{
+        .job = {}, .leader = record(2000 + i, "tcp://198.51.100.1:80"), .hops = 3, .terms = {}};
+    news.job.bytes[0] = static_cast<std::uint8_t>(i + 1);
+    step(Received{node(kTeller), encode(Message(news))});
+  }
+  std::map<NodeId, int> dials;
+  for (int turn = 0; turn < 36'000; ++turn) {
+    now = now + 100ms;
+    step(DeadlineReached{});
+    for (const NodeId& who : std::exchange(in_vain, {})) {
+      ++dials[who];
+      step(LinkLost{.peer = who, .why = "nobody listens"});
+    }
+  }
+  EXPECT_EQ(dials.size(), kMadeUp);
+  for (const auto& [who, count] : dials) EXPECT_LE(count, 7);
 }
 
 }  // namespace

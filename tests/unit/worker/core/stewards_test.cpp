@@ -334,8 +334,9 @@ TEST(Stewards, WhatWasSaidOfItsPriorityDoesNotHideThatItIsPaused) {
 
 // It may know of units that have ended and nobody else does.
 TEST(Stewards, WhoKeepsAJobNoMoreIsReadByItsNewLeader) {
-  for (const bool told_before_they_meet : {false, true}) {
-    SCOPED_TRACE(told_before_they_meet);
+  enum class Before { kNothing, kTold, kToldAndRestarted };
+  for (const Before before : {Before::kNothing, Before::kTold, Before::kToldAndRestarted}) {
+    SCOPED_TRACE(static_cast<int>(before));
     Pool pool(3);
     const Manifest manifest = pool.manifest(3000, 2);
     const JobId job = pool.submit({1}, manifest);
@@ -347,10 +348,15 @@ TEST(Stewards, WhoKeepsAJobNoMoreIsReadByItsNewLeader) {
     pool.connect_submitter(2);
     pool.say(2, Submit{fact, terms});
     EXPECT_EQ(status_at(pool, 2).verified, 0U);
-    if (told_before_they_meet) {
+    if (before != Before::kNothing) {
       pool.say_as(3, 1, TermNotice{.job = job, .terms = terms, .records = {}});
     }
-    pool.link(1, 2);
+    if (before == Before::kToldAndRestarted) {
+      pool.kill(1);
+      pool.restart(1);
+    } else {
+      pool.link(1, 2);
+    }
     pool.settle();
     EXPECT_TRUE(status_at(pool, 2).leads);
     EXPECT_GE(status_at(pool, 2).verified, verified);

@@ -122,14 +122,17 @@ TEST(UnitStatesTest, ALeaderGoesOnWithWhatItSteals) {
     return true;
   };
   const JobId job = pool.submit(1, pool.manifest(40, 1));
-  ASSERT_FALSE(held.empty());
-  for (Range run : held.runs()) {
-    for (UnitIndex unit = run.first; unit < run.last; ++unit) {
-      pool.say_as(2, 1, UnitState{.job = job, .unit = unit, .state = state("half way")});
-    }
-  }
-  // Worker 2 is at its first unit for ever.
+  // It is given more than it has begun as soon as it has committed something.
+  for (int units = 0; units < 2; ++units) ASSERT_TRUE(pool.compute(2, test::honest));
+  // Worker 2 is at its next unit for ever.
   for (int round = 0; round < 100 && loot.empty(); ++round) {
+    const RangeSet given = held;
+    ASSERT_FALSE(given.empty());
+    for (Range run : given.runs()) {
+      for (UnitIndex unit = run.first; unit < run.last; ++unit) {
+        pool.say_as(2, 1, UnitState{.job = job, .unit = unit, .state = state("half way")});
+      }
+    }
     if (!pool.compute(1, [](std::size_t, UnitIndex u) { return test::true_output(u); })) {
       pool.wait(1s);
     }

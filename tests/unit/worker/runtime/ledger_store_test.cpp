@@ -234,6 +234,7 @@ TEST_F(LedgerStoreTest, ADamagedFileIsRefusedByName) {
   const LedgerError error = error_of_opening();
   EXPECT_EQ(error.fault, LedgerFault::kCorrupt);
   EXPECT_THAT(error.what, HasSubstr("the ledger is damaged"));
+  EXPECT_THAT(error.what, HasSubstr("a job that other workers keep as well goes on"));
 }
 
 TEST_F(LedgerStoreTest, AnotherKindOfFileIsRefused) {
