@@ -25,6 +25,7 @@
 #include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
+#include "node/state/standard_streams.h"
 #include "node/state/supervise.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/installed_programs.h"
@@ -324,6 +325,7 @@ int run_supervised(std::vector<std::string> arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_closed_streams();
   const auto environment = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
