@@ -24,6 +24,7 @@
 #include "node/link/link.h"
 #include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
+#include "node/state/freed_memory.h"
 #include "node/state/key_file.h"
 #include "node/state/standard_streams.h"
 #include "node/state/supervise.h"
@@ -326,6 +327,7 @@ int run_supervised(std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
   occupy_closed_streams();
+  keep_freed_memory();
   const auto environment = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
