@@ -244,6 +244,14 @@ TEST_F(BadInputTest, AWorkerWithoutAStdoutPrintsIntoNoFileOfItsOwn) {
   EXPECT_THAT(text, ::testing::Not(HasSubstr("ready")));
 }
 
+TEST_F(BadInputTest, AFileIsNoTaskAndItIsSaidHowItIsSubmitted) {
+  const auto source = cluster_.folder() / "kernel.cpp";
+  std::ofstream(source) << "int main() {}";
+  const auto ended = cluster_.run({"submit", source.string(), "--units", "3"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("shoal kernel build"));
+}
+
 TEST_F(BadInputTest, OutputThatCannotBeWrittenIsNotTakenForSuccess) {
   const auto ended = cluster_.run_command(
       {"/bin/sh", "-c", "exec \"$@\" > /dev/full", "sh", program("shoal").string(), "paths"});
