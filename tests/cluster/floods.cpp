@@ -21,8 +21,8 @@ Signed record_at(const Victim& victim, const KeyPair& key, std::uint16_t port, U
   return sign_fact(key, Purpose::kRecord, encode(record));
 }
 
-// The next answer to a question that is at hand. What the victim says of its own accord, as a worker
-// does of its jobs, is passed over.
+// The next answer to a question that is at hand. What the victim says of its own accord, as a
+// worker does of its jobs, is passed over.
 bool take_answer(RawClient& client) {
   while (const auto message = client.receive()) {
     if (std::holds_alternative<Sample>(*message)) return true;
