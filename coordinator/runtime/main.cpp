@@ -17,6 +17,7 @@
 #include "node/link/link.h"
 #include "node/state/clock.h"
 #include "node/state/memory_limit.h"
+#include "node/state/standard_streams.h"
 #include "node/state/supervise.h"
 
 namespace {
@@ -143,6 +144,7 @@ std::string endpoint_with_port(const std::string& listen, std::uint16_t port) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_closed_streams();
   const ParsedOptions parsed = parse_options(argc, argv, SHOAL_VERSION);
   if (!parsed.options) return parsed.exit_code;
   const CoordinatorOptions& options = *parsed.options;

@@ -5,6 +5,7 @@
 #include "sdk/cli/commands.h"
 #include "sdk/cli/kernel_build.h"
 #include "sdk/cli/output.h"
+#include "sdk/cli/schema.h"
 
 // shoal kernel build, shoal kernel check
 namespace shoal::cli {
@@ -39,7 +40,8 @@ Outcome run_build(KernelBuild wish, const Settings& settings) {
     say("warning: " + place +
         ": a module has no catch clauses: whatever is thrown within this 'try' ends the unit");
   }
-  print(wish.output.string());
+  print(settings.json ? json_line(module_json(wish.output.string(), built->bytes, built->info))
+                      : wish.output.string());
   if (!settings.quiet) {
     say(wish.output.string() + ": " + std::to_string(built->bytes) +
         " bytes, kernels: " + kernels_text(built->info));
@@ -47,9 +49,13 @@ Outcome run_build(KernelBuild wish, const Settings& settings) {
   return kSuccess;
 }
 
-Outcome run_check(const std::string& file) {
+Outcome run_check(const std::string& file, const Settings& settings) {
   const auto module = read_module_file(file);
   if (!module) return tl::unexpected(module.error());
+  if (settings.json) {
+    print(json_line(module_json(file, module->bytes.size(), module->info)));
+    return kSuccess;
+  }
   for (const ModuleKernel& kernel : module->info.kernels) print(kernel.name);
   return kSuccess;
 }
@@ -91,8 +97,9 @@ void add_kernel(CLI::App& app, Chosen& chosen) {
   auto file = std::make_shared<std::string>();
   check->add_option("MODULE", *file)->required();
   add_common(*check, chosen);
-  check->callback(
-      [file, &chosen] { chosen.run = [file](const Settings&) { return run_check(*file); }; });
+  check->callback([file, &chosen] {
+    chosen.run = [file](const Settings& settings) { return run_check(*file, settings); };
+  });
 }
 
 }  // namespace shoal::cli

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "node/state/freed_memory.h"
+#include "node/state/standard_streams.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/output.h"
 #include "sdk/cli/programs.h"
@@ -104,6 +106,8 @@ std::vector<std::string> arguments_to_read(std::vector<std::string> arguments, C
 }  // namespace
 
 int main(int argc, char** argv) {
+  shoal::occupy_closed_streams();
+  shoal::keep_freed_memory();
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   if (is_handed_on(arguments)) {
     return report(become("shoal-" + arguments[0], {arguments.begin() + 1, arguments.end()}));

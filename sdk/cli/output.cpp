@@ -93,6 +93,7 @@ void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); 
 Result<void, Failure> flush_output() {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
+  if (errno == EBADF) return fail(kError, "What was found cannot be written: stdout is closed.");
   return fail(kError, std::string("What was found could not be written to stdout") +
                           (errno != 0 ? std::string(": ") + std::strerror(errno) : "") +
                           ". Free some space there, or write it elsewhere.");

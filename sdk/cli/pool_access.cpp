@@ -86,7 +86,11 @@ Result<JobId, Failure> resolve_job(
                             std::to_string(kPrefixDigitsMin) +
                             " of its 64 hexadecimal digits. 'shoal job list' shows them.");
   }
-  if (const auto whole = id_from_hex<JobId>(hex)) return *whole;
+  if (const auto whole = id_from_hex<JobId>(hex)) {
+    // It would ask for all jobs, and any of them would be the answer.
+    if (whole->is_zero()) return fail(kUsage, "No job has the id that is all zeros.");
+    return *whole;
+  }
   const std::vector<JobId> found = matching(hex);
   if (found.size() == 1) return found.front();
   if (found.empty()) {

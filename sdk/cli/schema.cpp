@@ -192,6 +192,12 @@ json failure_json(std::uint64_t unit, const UnitError& error) {
   return failure;
 }
 
+json module_json(const std::string& file, std::uint64_t bytes, const ModuleInfo& info) {
+  json kernels = json::array();
+  for (const ModuleKernel& kernel : info.kernels) kernels.push_back(kernel.name);
+  return {{"schema", kSchema}, {"module", file}, {"bytes", bytes}, {"kernels", std::move(kernels)}};
+}
+
 json submitted_json(const JobId& job, std::uint64_t units, unsigned quorum) {
   return {{"schema", kSchema},
           {"type", "submitted"},

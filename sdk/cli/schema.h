@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "node/wasm/module.h"
 #include "sdk/cli/output.h"
 #include "sdk/src/client.h"
 #include "shoal/job.h"
@@ -33,6 +34,7 @@ nlohmann::json result_json(std::uint64_t unit, nlohmann::json value);
 nlohmann::json usage_json(const UnitUsage& usage);
 nlohmann::json failure_json(std::uint64_t unit, const UnitError& error);
 // What comes first, when a job was handed over, and what comes last.
+nlohmann::json module_json(const std::string& file, std::uint64_t bytes, const ModuleInfo& info);
 nlohmann::json submitted_json(const JobId& job, std::uint64_t units, unsigned quorum);
 nlohmann::json summary_json(const JobId& job, const Tally& tally);
 

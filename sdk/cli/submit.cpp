@@ -1,6 +1,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -77,12 +78,27 @@ Outcome no_such_flag(const std::string& flag) {
               "There is no flag '" + flag + "' here. 'shoal submit --help' lists the flags.");
 }
 
+// What the file may have been meant for.
+std::string way_for_file(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
+    return "That is a folder: name a program or a module.";
+  if (const auto ending = file.extension(); ending == ".cpp" || ending == ".cc") {
+    return "Of a source 'shoal kernel build' makes a module; or build it against Shoal and run it.";
+  }
+  return "A program built with Shoal's SDK is started as it is, and submits its own job; any other "
+         "is named after '--'.";
+}
+
 Outcome run_task(const Wish& wish, const Settings& settings) {
   const std::string& name = wish.task.front();
   const std::string program = task_program(name);
   if (name.find('/') != std::string::npos || !can_run(program_folder() / program)) {
     std::string known;
     for (const std::string& task : tasks_there()) known += (known.empty() ? "" : ", ") + task;
+    if (std::error_code ignored; std::filesystem::exists(name, ignored)) {
+      return fail(kUsage, "There is no task '" + name + "'. " + way_for_file(name));
+    }
     return fail(kUsage, "There is no task '" + name + "' (" +
                             (program_folder() / program).string() + "). " +
                             (known.empty() ? "None is installed." : "There are: " + known + "."));

@@ -48,6 +48,8 @@ SubmitterActions Submitter::Impl::actions_of_step() {
 
 std::optional<Instant> Submitter::next_deadline() const { return impl_->next_deadline(); }
 
+bool Submitter::has_left() const { return impl_->leaving && impl_->announced.empty(); }
+
 std::optional<Instant> Submitter::Impl::next_deadline() const {
   std::optional<Instant> next = exchange.next_deadline();
   const auto consider = [&next](std::optional<Instant> t) {
@@ -112,6 +114,7 @@ void Submitter::Impl::on(const LinkUp& up) {
   c->missed.reset();
   c->address = up.address;
   c->worker = up.role == Role::kWorker;
+  if (say_farewell(up.peer)) return;
   if (search.active && is_door(up.peer)) {
     if (!c->worker) announce_to(up.peer);
     ask_for_peers({up.peer, {}});

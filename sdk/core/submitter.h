@@ -77,6 +77,7 @@ struct FetchContent {  // from whoever in the pool has it; answered by ContentRe
   std::uint64_t length = 0;
   Duration patience = 5s;  // without any progress
 };
+struct LeavePool {};  // take back what the coordinators were told; see has_left()
 struct ControlJob {
   Signed control;
 };
@@ -172,8 +173,8 @@ struct Notice {  // progress in finding peers, links lost and found again
 using SubmitterEvent =
     std::variant<SubmitterStarted, SubmitterDeadline, LinkUp, LinkLost, Received, BulkSent, Probed,
                  ContentOpened, BlockStored, BlockRead, SubmitJob, AttachJob, WantReceipts,
-                 TakenReceipts, WantOutput, ShareContent, FetchContent, ControlJob, WantStatus,
-                 WantWorkers, CloseJob>;
+                 TakenReceipts, WantOutput, ShareContent, FetchContent, LeavePool, ControlJob,
+                 WantStatus, WantWorkers, CloseJob>;
 using SubmitterAction =
     std::variant<Dial, Probe, Send, Drop, Tell, OpenContent, StoreBlock, ReadBlock, JobAccepted,
                  StewardsChanged, JobRefused, ReceiptReady, ReceiptBad, StatusReady, WorkersReady,
@@ -188,6 +189,8 @@ class Submitter {
   Submitter(Submitter&&) noexcept;
   [[nodiscard]] SubmitterActions step(Instant now, SubmitterEvent event);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
+  // After LeavePool: nobody is left who knows of it and could be told otherwise.
+  bool has_left() const;
 
  private:
   struct Impl;

@@ -49,12 +49,34 @@ void Submitter::Impl::on(const FetchContent& fetch) {
 void Submitter::Impl::announce_to(const NodeId& door) {
   const bool shares = std::any_of(loose.begin(), loose.end(),
                                   [](const auto& entry) { return !entry.second.fetching; });
-  if (!shares || !config.record) return;
+  if (!shares || !config.record || leaving) return;
   NodeRecord record = *config.record;
   record.node = signer.id();
   record.sequence = unix_now();
   record.ttl_s = static_cast<std::uint32_t>(kSharerTtl / 1s);
   send(door, Announce{sign_fact(signer, Purpose::kRecord, encode(record))});
+  announced.insert(door);
+}
+
+// Whoever fetches would be sent here for as long as the record is kept.
+void Submitter::Impl::on(const LeavePool&) {
+  leaving = true;
+  for (const Ticket::Door& door : config.doors) {
+    if (!announced.contains(door.node) || say_farewell(door.node)) continue;
+    dial(door.node);
+    const auto it = contacts.find(door.node);
+    if (it == contacts.end() || !it->second.dial_ends) announced.erase(door.node);
+  }
+}
+
+// A coordinator that has heard it ends the link: nothing is left to be done with it then.
+bool Submitter::Impl::say_farewell(const NodeId& door) {
+  const auto it = contacts.find(door);
+  if (!leaving || !announced.contains(door) || it == contacts.end() || !it->second.linked) {
+    return false;
+  }
+  send(door, Leave{});
+  return true;
 }
 
 void Submitter::Impl::content_link_up(const NodeId& node) {

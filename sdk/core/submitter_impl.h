@@ -331,6 +331,7 @@ struct Submitter::Impl {
   // --- contents without a job (submitter_content.cpp) ---
   void on(const ShareContent&);
   void on(const FetchContent&);
+  void on(const LeavePool&);
   void heard(const NodeId& from, Holdings& m);
   void heard(const NodeId& from, HoldersRequest& m);
   void heard(const NodeId& from, Holders& m);
@@ -344,6 +345,7 @@ struct Submitter::Impl {
   bool may_yet_be_reached(const LooseContent&) const;
   bool fetch_waits() const;  // for somebody who has what it lacks
   void announce_to(const NodeId& door);
+  bool say_farewell(const NodeId& door);
   bool exchanges(const Contact&) const;
   void content_link_up(const NodeId&);
   void content_arrived(const ContentArrived&);
@@ -384,6 +386,8 @@ struct Submitter::Impl {
   std::vector<Census> censuses;
   std::map<ContentId, WantedOutput> outputs;
   std::map<ContentId, LooseContent> loose;
+  std::set<NodeId> announced;  // coordinators that keep the record
+  bool leaving = false;
   std::optional<Instant> look_for_holders;  // workers come and go: who does not know yet?
   std::optional<Instant> dial_holders_at;   // a candidate of a content
 };

@@ -106,6 +106,7 @@ void Submitter::Impl::dial(const NodeId& node) {
 }
 
 void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
+  if (leaving) announced.erase(node);
   const auto it = contacts.find(node);
   if (it == contacts.end() || (!it->second.linked && !it->second.dial_ends)) return;
   Contact& c = it->second;

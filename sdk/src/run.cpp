@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node/state/key_file.h"
+#include "node/state/standard_streams.h"
 #include "sdk/host/host.h"
 #include "sdk/src/places.h"
 #include "shoal/session.h"
@@ -82,6 +83,7 @@ int status_of(ErrorCode code) {
 int run(int argc, char** argv, std::vector<KernelEntry> kernels,
         const std::function<int(Session&)>& program) {
   if (const auto channels = take_host_channels()) return serve_executor(kernels, *channels);
+  occupy_closed_streams();
   try {
     SessionOptions options = options_from(argc, argv);
     options.kernels = std::move(kernels);

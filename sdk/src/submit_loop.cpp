@@ -19,6 +19,8 @@ namespace shoal {
 namespace {
 
 constexpr Duration kLongest = 3600s;
+// What a coordinator that is gone may cost at the end.
+constexpr Duration kFarewell = 1s;
 // Nobody spreads its record, and who has it forgets it with the link.
 constexpr std::uint32_t kSessionSeconds = 30 * 24 * 3600;
 
@@ -82,6 +84,7 @@ struct SubmitLoop::Impl {
         link(std::move(l)) {}
 
   void run();
+  void leave();
   void step(SubmitterEvent event);
   void perform(SubmitterAction action, std::deque<SubmitterEvent>& answers);
   void wake() const {
@@ -177,7 +180,18 @@ void SubmitLoop::Impl::run() {
     if (const auto deadline = submitter.next_deadline(); deadline && *deadline <= boottime_now()) {
       step(SubmitterDeadline{});
     }
-    if (stopping) return;
+    if (stopping) return leave();
+  }
+}
+
+void SubmitLoop::Impl::leave() {
+  step(LeavePool{});
+  const Instant until = boottime_now() + kFarewell;
+  std::vector<bool> readable;
+  for (Instant now = boottime_now(); !submitter.has_left() && now < until; now = boottime_now()) {
+    for (LinkEvent& event : link->wait(until - now, {}, readable)) {
+      std::visit([this](auto& e) { step(std::move(e)); }, event);
+    }
   }
 }
 

@@ -228,6 +228,30 @@ TEST_F(BadInputTest, ADiskThatIsFullIsSaid) {
   EXPECT_THAT(worker.err, ::testing::AnyOf(HasSubstr("space"), HasSubstr("full")));
 }
 
+// What it opens first would else get the number of its stdout.
+TEST_F(BadInputTest, AWorkerWithoutAStdoutPrintsIntoNoFileOfItsOwn) {
+  cluster_.start_coordinator();
+  const auto state = cluster_.state_of("quiet");
+  const auto worker = cluster_.start_command(
+      {"/bin/sh", "-c", "exec \"$0\" \"$@\" <&- >&-", program("shoal-worker").string(), "--ticket",
+       cluster_.ticket(), "--state", state.string(), "--listen", "tcp://127.0.0.1:0"});
+  ASSERT_TRUE(worker->await_err([](const std::string& err) {
+    return err.find(" of pool ") != std::string::npos;
+  })) << worker->err();
+  std::ifstream lock(state / "lock");
+  const std::string text{std::istreambuf_iterator<char>(lock), {}};
+  EXPECT_THAT(text, ::testing::StartsWith("process "));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("ready")));
+}
+
+TEST_F(BadInputTest, AFileIsNoTaskAndItIsSaidHowItIsSubmitted) {
+  const auto source = cluster_.folder() / "kernel.cpp";
+  std::ofstream(source) << "int main() {}";
+  const auto ended = cluster_.run({"submit", source.string(), "--units", "3"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("shoal kernel build"));
+}
+
 TEST_F(BadInputTest, OutputThatCannotBeWrittenIsNotTakenForSuccess) {
   const auto ended = cluster_.run_command(
       {"/bin/sh", "-c", "exec \"$@\" > /dev/full", "sh", program("shoal").string(), "paths"});

@@ -64,6 +64,9 @@ TEST_F(WasmTest, AStrangersModuleIsComputedTwiceByWorkersWithoutTrust) {
   const auto module = cluster_.folder() / "squares.wasm";
   const auto built = cluster_.run({"kernel", "build", source.string(), "-o", module.string()});
   ASSERT_EQ(built.exit_code, 0) << built.err;
+  const auto checked = cluster_.json({"kernel", "check", module.string(), "--json"});
+  EXPECT_EQ(checked["schema"], 1);
+  EXPECT_EQ(checked["kernels"].size(), 1U);
 
   const auto ended = cluster_.run({"submit", module.string(), "--units", "9", "--params",
                                    R"({"add": 1})", "--quorum", "2", "--json"});

@@ -24,7 +24,9 @@
 #include "node/link/link.h"
 #include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
+#include "node/state/freed_memory.h"
 #include "node/state/key_file.h"
+#include "node/state/standard_streams.h"
 #include "node/state/supervise.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/installed_programs.h"
@@ -324,6 +326,8 @@ int run_supervised(std::vector<std::string> arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_closed_streams();
+  keep_freed_memory();
   const auto environment = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value != nullptr ? std::optional<std::string>(value) : std::nullopt;

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 
 namespace shoal {
@@ -34,6 +35,8 @@ std::optional<ContentText> content_from_text(std::string_view text) {
   if (error != std::errc() || stopped != end || content.name.length > limits::kContentBytes) {
     return std::nullopt;
   }
+  // Of no bytes there is one content.
+  if (content.name.length == 0 && content.name.id != content_id({})) return std::nullopt;
   // One content has one name: no digits in capitals, no zeros in front.
   if (to_text(content) != text) return std::nullopt;
   return content;

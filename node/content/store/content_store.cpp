@@ -28,6 +28,11 @@ constexpr unsigned kContentMode = 0700;  // a content may be a program
 constexpr std::size_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
 constexpr std::time_t kLeftOverSeconds = 60;
 
+bool is_unchanged(const struct stat& before, const struct stat& after) {
+  return before.st_size == after.st_size && before.st_mtim.tv_sec == after.st_mtim.tv_sec &&
+         before.st_mtim.tv_nsec == after.st_mtim.tv_nsec;
+}
+
 StoreError not_here(const ContentId& id) {
   return {StoreFault::kMissing, "content " + short_hex(id) + " is not on this node's disk"};
 }
@@ -125,12 +130,7 @@ Result<ContentId, StoreError> ContentStore::put(ByteView bytes) { return impl_->
 Result<ContentStore::Named, StoreError> ContentStore::put_file(const fs::path& path) {
   // O_NONBLOCK: opening a pipe must not hang.
   const OpenFile in = open_file(path, O_RDONLY | O_NONBLOCK);
-  if (!in) {
-    StoreError error = store_error("read", path, errno);
-    if (error.fault == StoreFault::kNotWritable)
-      error.what = "not allowed to read " + path.string();
-    return tl::unexpected(std::move(error));
-  }
+  if (!in) return tl::unexpected(not_read(path, errno));
   struct stat about {};
   if (::fstat(in.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
     return tl::unexpected(StoreError{StoreFault::kMissing, path.string() + " is not a file"});
@@ -143,6 +143,14 @@ Result<ContentStore::Named, StoreError> ContentStore::put_file(const fs::path& p
     if (error != 0) return failed("read", path, error);
     writer.append(ByteView(piece).first(got));
     length += got;
+  }
+  struct stat after {};
+  if (::fstat(in.get(), &after) != 0) return failed("read", path, errno);
+  if (!is_unchanged(about, after)) {
+    // Half of what it was and half of what it became would be neither.
+    return tl::unexpected(
+        StoreError{StoreFault::kRefused,
+                   path.string() + " changed while it was read; try again when it rests"});
   }
   return writer.finish();
 }

@@ -72,6 +72,13 @@ StoreError store_error(const std::string& doing, const std::filesystem::path& pa
                      std::generic_category().message(error) + "); " + advice_for(fault)};
 }
 
+StoreError not_read(const std::filesystem::path& path, int error) {
+  if (error == EACCES || error == EPERM) {
+    return {StoreFault::kNotWritable, "not allowed to read " + path.string()};
+  }
+  return store_error("read", path, error);
+}
+
 OpenFile open_file(const std::filesystem::path& path, int flags, unsigned mode) {
   int fd = -1;
   do {

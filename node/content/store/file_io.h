@@ -27,6 +27,8 @@ class OpenFile {
 
 // What failed with `error` (an errno), and what to do.
 StoreError store_error(const std::string& doing, const std::filesystem::path& path, int error);
+// The same of what is to become a content, which need not be in a folder that can be written.
+StoreError not_read(const std::filesystem::path& path, int error);
 
 // open(2) with O_CLOEXEC; not open on failure, and errno says why.
 OpenFile open_file(const std::filesystem::path& path, int flags, unsigned mode = 0);

@@ -32,7 +32,7 @@ tl::unexpected<StoreError> refuse(std::string what) {
 
 Result<FolderEntry, StoreError> entry_of(const fs::path& root, const fs::path& path) {
   struct stat about {};
-  if (::lstat(path.c_str(), &about) != 0) return failed("read", path, errno);
+  if (::lstat(path.c_str(), &about) != 0) return tl::unexpected(not_read(path, errno));
   FolderEntry entry;
   entry.path = path.lexically_relative(root).string();
   if (S_ISREG(about.st_mode)) {
@@ -63,7 +63,11 @@ Result<FolderListing, StoreError> list(const fs::path& root) {
     listing.push_back(std::move(*entry));
     if (listing.size() > kFolderEntriesMax) break;  // flaw_of() says it
   }
-  if (error) return failed("read", root, error.value());
+  if (error) {
+    // What could not be gone into is the last that was listed.
+    const bool within = !listing.empty() && listing.back().kind == FolderEntryKind::kFolder;
+    return tl::unexpected(not_read(within ? root / listing.back().path : root, error.value()));
+  }
   std::sort(listing.begin(), listing.end(),
             [](const FolderEntry& a, const FolderEntry& b) { return a.path < b.path; });
   if (auto flaw = flaw_of(listing)) {
@@ -77,7 +81,7 @@ Result<void, StoreError> append_file(ContentWriter& writer, const fs::path& path
                                      std::uint64_t length, Bytes& piece) {
   // O_NOFOLLOW and O_NONBLOCK: it may have become a link or a pipe since it was listed.
   const OpenFile in = open_file(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-  if (!in) return failed("read", path, errno);
+  if (!in) return tl::unexpected(not_read(path, errno));
   std::uint64_t read = 0;
   for (std::size_t got = piece.size(); got == piece.size() && writer.goes_on();) {
     const int error = read_all_at(in.get(), piece, read, got);

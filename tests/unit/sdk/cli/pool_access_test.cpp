@@ -33,6 +33,12 @@ TEST(ResolveJobTest, AWholeIdMayBeSomebodyElsesJob) {
   EXPECT_EQ(resolve(to_hex(job("1234"))).value(), job("1234"));
 }
 
+TEST(ResolveJobTest, TheIdThatMeansAllJobsIsNoJobs) {
+  const auto resolved = resolve(std::string(64, '0'));
+  ASSERT_FALSE(resolved);
+  EXPECT_EQ(resolved.error().exit_code, kUsage);
+}
+
 TEST(ResolveJobTest, WhatSeveralJobsHaveIsAnsweredWithAllOfThem) {
   const auto resolved = resolve("abcd");
   ASSERT_FALSE(resolved);

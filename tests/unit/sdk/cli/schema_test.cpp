@@ -20,6 +20,13 @@ std::vector<std::string> keys(const nlohmann::json& object) {
 
 TEST(SchemaTest, TheNumberIsOne) { EXPECT_EQ(kSchema, 1); }
 
+TEST(SchemaTest, AModule) {
+  ModuleInfo info;
+  info.kernels = {{"search"}, {"count", true}};
+  EXPECT_EQ(module_json("primes.wasm", 75, info), nlohmann::json::parse(R"({
+    "schema": 1, "module": "primes.wasm", "bytes": 75, "kernels": ["search", "count"]})"));
+}
+
 TEST(SchemaTest, AJob) {
   JobStatus status;
   status.name = "garden";

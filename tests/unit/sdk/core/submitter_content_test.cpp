@@ -212,6 +212,33 @@ TEST_F(SubmitterContent, WhoSharesIsAnnouncedToTheCoordinatorAndWhoFetchesIsNot)
   EXPECT_TRUE(signature_holds(checker, Purpose::kRecord, told[0].record));
 }
 
+TEST_F(SubmitterContent, WhoHasSharedTakesItsRecordBackWhenItLeaves) {
+  start_sharing();
+  step(ShareContent{content_id(as_bytes("another")), kLength});
+  EXPECT_EQ(dialled(), std::vector<NodeId>{coordinator.id()});
+  introduce({});
+  ASSERT_EQ(sent<Announce>(coordinator.id()).size(), 1u);
+  while (take<Drop>().empty()) pass();  // it has learnt enough
+  step(LinkLost{coordinator.id(), "dropped"});
+  step(LeavePool{});
+  EXPECT_FALSE(submitter->has_left()) << "the coordinator knows it still";
+  EXPECT_EQ(dialled(), std::vector<NodeId>{coordinator.id()});
+  step(LinkUp{coordinator.id(), Role::kCoordinator, "10.0.0.1", std::nullopt});
+  EXPECT_EQ(sent<Leave>(coordinator.id()).size(), 1u);
+  EXPECT_TRUE(sent<Announce>(coordinator.id()).empty());
+  step(LinkLost{coordinator.id(), "it has left"});
+  EXPECT_TRUE(submitter->has_left());
+}
+
+TEST_F(SubmitterContent, WhoHasSharedNothingLeavesWithoutAWord) {
+  start_sharing();
+  fetch();
+  introduce({});
+  step(LeavePool{});
+  EXPECT_TRUE(submitter->has_left());
+  EXPECT_TRUE(sent<Leave>(coordinator.id()).empty());
+}
+
 TEST_F(SubmitterContent, NoContentIsSpokenOfWithACoordinator) {
   start();
   step(LinkUp{coordinator.id(), Role::kCoordinator, "10.0.0.1", std::nullopt});

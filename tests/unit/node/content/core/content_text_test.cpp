@@ -13,6 +13,7 @@ TEST(ContentText, IsReadAsItIsWritten) {
     const ContentText content{{content_id(as_bytes("x")), 1}, folder};
     EXPECT_EQ(content_from_text(to_text(content)), content);
   }
+  EXPECT_TRUE(content_from_text("file_" + to_hex(content_id({})) + "_0"));
   const ContentId id = content_id(as_bytes("x"));
   EXPECT_EQ(to_text({{id, 17}, true}), "folder_" + to_hex(id) + "_17");
 }
@@ -24,7 +25,7 @@ TEST(ContentText, EverythingElseIsRefused) {
        {std::string(), hex, "file_" + hex, "file_" + hex + "_", "file_" + hex + "_07",
         "file_" + hex + "_-7", "file_" + hex + "_7 ", "file_" + hex + "_7x", " file_" + hex + "_7",
         "file_" + std::string(64, 'A') + "_7", "file_" + std::string(63, 'a') + "_7",
-        "link_" + hex + "_7", "file_" + hex + "_18446744073709551616",
+        "link_" + hex + "_7", "file_" + hex + "_0", "file_" + hex + "_18446744073709551616",
         "file_" + hex + "_" + std::to_string(limits::kContentBytes + 1)}) {
     EXPECT_FALSE(content_from_text(text)) << text;
   }

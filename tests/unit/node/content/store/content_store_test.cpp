@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include "node/content/core/block_check.h"
@@ -22,6 +24,7 @@ namespace shoal {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr std::size_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
@@ -128,6 +131,30 @@ TEST_F(ContentStoreTest, WhatIsNoFileIsRefusedByName) {
     EXPECT_EQ(named.error().fault, StoreFault::kMissing);
     EXPECT_THAT(named.error().what, HasSubstr(path.string()));
   }
+  EXPECT_TRUE(files_in("content").empty());
+}
+
+TEST_F(ContentStoreTest, AFileThatGrowsWhileItIsReadIsNoContent) {
+  auto store = open();
+  const fs::path path = write_file(random_bytes(64 * kBlockBytes));
+  std::atomic<bool> read = false;
+  std::atomic<bool> grows = false;
+  std::thread writer([&] {
+    std::ofstream file(path, std::ios::binary | std::ios::app);
+    while (!read) {
+      file.put('x').flush();
+      grows = true;
+      grows.notify_one();
+    }
+  });
+  grows.wait(false);
+  const auto named = store->put_file(path);
+  read = true;
+  writer.join();
+  ASSERT_FALSE(named);
+  EXPECT_EQ(named.error().fault, StoreFault::kRefused);
+  EXPECT_THAT(named.error().what,
+              AllOf(HasSubstr(path.string()), HasSubstr("changed while it was read")));
   EXPECT_TRUE(files_in("content").empty());
 }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -81,6 +82,30 @@ class FolderTest : public ::testing::Test {
   fs::path place_;
   std::unique_ptr<ContentStore> store_;
 };
+
+// In a process that is not root's, who may read all.
+int says_what_is_not_read(ContentStore& store, const fs::path& folder, const fs::path& locked) {
+  if (::geteuid() == 0 && ::seteuid(65534) != 0) return 1;
+  const auto named = pack_folder(store, folder);
+  if (named) return 2;
+  std::fputs(named.error().what.c_str(), stderr);
+  return named.error().what == "not allowed to read " + locked.string() ? 0 : 3;
+}
+
+TEST_F(FolderTest, WhatMayNotBeReadIsNamed) {
+  write("public/sub/locked/data", "x");
+  write("open/secret", "x", 0);
+  const fs::path locked = place_ / "public/sub/locked";
+  ASSERT_EQ(::chmod(place_.c_str(), 0755), 0);
+  ASSERT_EQ(::chmod((place_ / "store").c_str(), 0777), 0);
+  ASSERT_EQ(::chmod((place_ / "store/tmp").c_str(), 0777), 0);
+  ASSERT_EQ(::chmod(locked.c_str(), 0), 0);
+  const auto ends_well = testing::ExitedWithCode(0);
+  EXPECT_EXIT(::_exit(says_what_is_not_read(*store_, place_ / "public", locked)), ends_well, "");
+  EXPECT_EXIT(::_exit(says_what_is_not_read(*store_, place_ / "open", place_ / "open/secret")),
+              ends_well, "");
+  ::chmod(locked.c_str(), 0700);
+}
 
 TEST_F(FolderTest, ComesOutAsItWentIn) {
   write_sample("in");
