@@ -72,7 +72,7 @@ struct Manifest {
   # How `kernel` is to be found.
 
   kernel @3 :Text;
-  # The name under which the kernel is registered: among the shipped ones, or within the program.
+  # The name that the program or module gives the kernel, or that it ships under.
 
   program @4 :ContentId;
   # For native kernels the executable, for wasm the module, which workers fetch by this id. Absent
@@ -108,7 +108,7 @@ struct Manifest {
   # person has many keys more easily than many networks.
 
   unitWallMs @14 :UInt64 = 3600000;
-  # How long a unit may run before its executor is killed.
+  # How long a unit may run before it is ended, and its executor too where that does not help.
 
   unitMemoryBytes @15 :UInt64;
   # How much memory a unit may use. Zero: whatever the donor allows.

@@ -18,8 +18,9 @@ std::string units_text(std::uint64_t count) {
 
 std::string ended_text(const Tally& tally) {
   if (tally.verified == tally.units) {
-    return "It is done: all " + units_text(tally.units) +
-           " are verified. 'shoal job results' prints them.";
+    const bool one = tally.units == 1;
+    return "It is done: " + (one ? "its unit is" : "all " + units_text(tally.units) + " are") +
+           " verified. 'shoal job results' prints " + (one ? "it." : "them.");
   }
   return "It is done: " + tally_text(tally) + ". 'shoal job results' says why, unit by unit.";
 }

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -93,6 +94,8 @@ std::optional<int> Front::parse(int argc, char** argv) {
     if (i > 0) command_ += ' ';
     command_ += quoted(argv[i]);
   }
+  // `shoal submit` starts it by its path.
+  if (argc > 0) app_.name(std::filesystem::path(argv[0]).filename().string());
   try {
     app_.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -46,6 +46,12 @@ TEST_F(ProgramJobs, SeeTheSameEnvironmentOnEveryWorker) {
                                Not(HasSubstr("SHOAL_TICKET")), Not(HasSubstr("SHOAL_EXECUTOR"))));
 }
 
+TEST_F(ProgramJobs, ComeToTheSameOrderOfWhatHasNone) {
+  const auto ended = shoal({"submit", "--array", "1-3", "--", "perl", "-e",
+                            "my %h = map { $_ => 1 } 1..50; print join(' ', keys %h), qq(\\n)"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+}
+
 TEST_F(ProgramJobs, TellHowUnitsFailedAndComputeThemAgainAloneWhenTheyCanSucceed) {
   write("cases.json", R"([{"name": "good", "code": 0}, {"name": "bad", "code": 3}])");
   const Line job{"submit", "--from-json", "cases.json", "--output", "made", "--max-attempts", "2"};

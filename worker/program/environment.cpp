@@ -34,6 +34,12 @@ constexpr const char* kFixed[][2] = {
     {"SOURCE_DATE_EPOCH", "315532800"},
     {"PYTHONHASHSEED", "0"},
     {"PYTHONDONTWRITEBYTECODE", "1"},
+    // The order of what is in a hash.
+    {"PERL_HASH_SEED", "0"},
+    {"PERL_PERTURB_KEYS", "0"},
+    // A program of Open MPI's that is started alone would have a daemon beside it, which wants a
+    // network.
+    {"OMPI_MCA_ess_singleton_isolated", "1"},
 };
 
 }  // namespace

@@ -85,9 +85,9 @@ std::string missing(const std::string& pattern, const Found& found,
   if (no_file != found.others.end()) {
     why = "; '" + *no_file + "' is a link or a pipe, and only files and folders come back";
   }
-  for (const std::string& input : inputs) {
-    if (pattern.starts_with(input + "/"))
-      why = "; '" + input + "' is an input, and none of it comes back";
+  for (const std::string& other : found.others) {
+    if (pattern.starts_with(other + "/"))
+      why = "; '" + other + "' is a link, and what lies behind it does not come back";
   }
   return "the program ended well, but left no '" + pattern + "' behind; it left " +
          (others.empty() ? "nothing" : others) + why;
@@ -125,23 +125,21 @@ Result<GatheredFile, std::string> read_file(const fs::path& work, const std::str
 
 Result<std::vector<GatheredFile>, std::string> gather_outputs(
     const fs::path& work, const std::vector<std::string>& patterns,
-    const std::vector<ProgramFile>& inputs, std::uint64_t bytes_max) {
+    const std::set<std::string>& inputs, std::uint64_t bytes_max) {
   std::vector<GatheredFile> gathered;
   if (patterns.empty()) return gathered;
   const auto found = look_through(work);
   if (!found) return tl::unexpected(found.error());
-  std::set<std::string> input_paths;
-  for (const ProgramFile& input : inputs) input_paths.insert(input.path);
   std::set<std::string> chosen;
   for (const std::string& pattern : patterns) {
     bool any = !is_pattern(pattern) && found->folders.contains(pattern);
     for (const std::string& file : found->files) {
       if (!stands_for(pattern, file)) continue;
-      if (is_pattern(pattern) && input_paths.contains(file)) continue;
+      if (pattern != file && inputs.contains(file)) continue;
       chosen.insert(file);
       any = true;
     }
-    if (!any) return tl::unexpected(missing(pattern, *found, input_paths));
+    if (!any) return tl::unexpected(missing(pattern, *found, inputs));
   }
   std::uint64_t left = bytes_max;
   for (const std::string& path : chosen) {

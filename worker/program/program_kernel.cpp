@@ -17,6 +17,7 @@
 #include "node/protocol/program_spec.h"
 #include "node/protocol/program_template.h"
 #include "sdk/host/unit_ended.h"
+#include "worker/program/common_folders.h"
 #include "worker/program/environment.h"
 #include "worker/program/input_layout.h"
 #include "worker/program/output_gathering.h"
@@ -102,14 +103,17 @@ std::string words_of(const ProcessEnd& end) {
 
 class ProgramJob {
  public:
-  ProgramJob(ProgramSpec spec, ProgramComparer comparer, InputLayout layout, fs::path units)
+  ProgramJob(ProgramSpec spec, ProgramComparer comparer, InputLayout layout, fs::path units,
+             std::shared_ptr<CommonFolders> common)
       : spec_(std::move(spec)),
         comparer_(std::move(comparer)),
         layout_(std::move(layout)),
-        units_(std::move(units)) {}
+        units_(std::move(units)),
+        common_(std::move(common)) {}
 
   void run(const UnitCall& call, Bytes& output) const {
     const ProgramUnit unit = unit_of(call);
+    const CommonFolders::Use common(*common_);
     const UnitFolder folder(units_, std::to_string(call.unit));
     const UnitPlace& place = folder.place();
     const std::uint64_t bytes_max =
@@ -152,6 +156,7 @@ class ProgramJob {
   }
 
   bool same_to_its_program(const ProgramOutput& a, const ProgramOutput& b) const {
+    const CommonFolders::Use common(*common_);
     const UnitFolder folder(units_, "comparison");
     const UnitPlace& place = folder.place();
     std::vector<std::string> arguments = spec_.comparison.program;
@@ -254,7 +259,7 @@ class ProgramJob {
         throw UnitRefused("the output '" + pattern + "' does not lie in the working folder");
       }
     }
-    auto files = gather_outputs(work, patterns, spec_.files, bytes_max);
+    auto files = gather_outputs(work, patterns, layout_.files(), bytes_max);
     if (!files) throw UnitEnded(FailureKind::kThrew, files.error(), words_of(end));
     ProgramOutput made;
     made.name = name_of(unit);
@@ -281,6 +286,7 @@ class ProgramJob {
   ProgramComparer comparer_;
   InputLayout layout_;
   fs::path units_;
+  std::shared_ptr<CommonFolders> common_;
 };
 
 ProgramSpec spec_of(ByteView parameters) {
@@ -299,7 +305,8 @@ ProgramComparer comparer_of(const ProgramSpec& spec) {
 // gone. One executor serves one job.
 std::shared_ptr<const ProgramJob> open_job(ByteView parameters,
                                            const std::vector<fs::path>& contents,
-                                           const fs::path& scratch) {
+                                           const fs::path& scratch,
+                                           std::shared_ptr<CommonFolders> common) {
   ProgramSpec spec = spec_of(parameters);
   const fs::path shared = scratch / "inputs";
   remove_folder(shared);
@@ -307,21 +314,24 @@ std::shared_ptr<const ProgramJob> open_job(ByteView parameters,
   if (!layout) throw UnitRefused(layout.error());
   ProgramComparer comparer = comparer_of(spec);
   return std::make_shared<const ProgramJob>(std::move(spec), std::move(comparer),
-                                            std::move(*layout), scratch / "units");
+                                            std::move(*layout), scratch / "units",
+                                            std::move(common));
 }
 
 }  // namespace
 
-KernelEntry program_kernel(std::vector<fs::path> contents, fs::path scratch) {
+KernelEntry program_kernel(std::vector<fs::path> contents, fs::path scratch,
+                           std::vector<fs::path> common) {
   // What was opened for its units serves for comparing their results as well.
   struct Opened {
     Bytes parameters;
     std::shared_ptr<const ProgramJob> job;
   };
   auto opened = std::make_shared<Opened>();
-  const auto open = [opened, contents = std::move(contents),
-                     scratch = std::move(scratch)](ByteView parameters) {
-    *opened = {to_bytes(parameters), open_job(parameters, contents, scratch)};
+  const auto open = [opened, contents = std::move(contents), scratch = std::move(scratch),
+                     common =
+                         std::make_shared<CommonFolders>(std::move(common))](ByteView parameters) {
+    *opened = {to_bytes(parameters), open_job(parameters, contents, scratch, common)};
     return opened->job;
   };
   KernelEntry kernel;

@@ -35,6 +35,7 @@
 #include "worker/runtime/options.h"
 #include "worker/runtime/sandbox_choice.h"
 #include "worker/runtime/worker_loop.h"
+#include "worker/sandbox/limits.h"
 
 namespace {
 
@@ -79,8 +80,7 @@ int prepare_process() {
   // A child that has died shows as an error of the write; so does a file that may not grow.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
-  rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);  // a core would hold the node's key
+  forbid_cores();  // they would hold the node's key
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < kOpenFilesWanted) {
     files.rlim_cur = std::min(files.rlim_max, kOpenFilesWanted);

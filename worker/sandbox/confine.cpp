@@ -265,8 +265,7 @@ void close_all(const OpenedFiles& opened) {
 void confine(const SandboxPolicy& policy) {
   fill_program_descriptors();
   ::close_range(kProgramDescriptors, ~0U, CLOSE_RANGE_CLOEXEC);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
+  forbid_cores();
   block_all_signals();
   be_the_first_to_go();
   if (policy.level == SandboxLevel::kFull) confine_fully(policy);

@@ -1,5 +1,6 @@
 #include "worker/sandbox/filter.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -91,11 +92,17 @@ constexpr std::array kForbidden = {"process_vm_readv",
                                    "vmsplice"};
 
 // clone3 hides its flags behind a pointer, where a filter cannot look. The others keep memory that
-// no limit counts.
+// no limit counts, or take what the system gives to all of the user's processes together: there are
+// 128 inotify instances as a rule.
 constexpr std::array kNotThere = {
-    "clone3",      "io_uring_setup", "io_uring_enter", "io_uring_register",
-    "userfaultfd", "memfd_create",   "memfd_secret",   "shmget",
-    "semget",      "msgget",         "mq_open"};
+    "clone3",       "io_uring_setup", "io_uring_enter", "io_uring_register",
+    "userfaultfd",  "memfd_create",   "memfd_secret",   "shmget",
+    "semget",       "msgget",         "mq_open",        "inotify_init",
+    "inotify_init1"};
+
+// They write out what all of the machine has written, again and again if they are called so: what
+// this program has written lies in memory. So they succeed, and do nothing.
+constexpr std::array kInVain = {"sync", "syncfs"};
 
 constexpr std::array kComputing = {"read",
                                    "write",
@@ -271,6 +278,24 @@ int spare_the_first_process(scmp_filter_ctx filter) {
                             SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, first));
 }
 
+// A handler of cores is started by the system, outside of any sandbox and as root, for each process
+// that dies. It is not where the limit is one byte (limits.cpp). Programs that want no core of
+// themselves believe that they have seen to it.
+int keep_limit_of_cores(scmp_filter_ctx filter) {
+  constexpr std::uint32_t in_vain = SCMP_ACT_ERRNO(0);
+  constexpr auto core = SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, RLIMIT_CORE);
+  const int error = ::seccomp_rule_add(filter, in_vain, SCMP_SYS(setrlimit), 1,
+                                       SCMP_A0(SCMP_CMP_MASKED_EQ, kInt, RLIMIT_CORE));
+  if (error != 0) return error;
+  return ::seccomp_rule_add(filter, in_vain, SCMP_SYS(prlimit64), 2, core, SCMP_A2(SCMP_CMP_NE, 0));
+}
+
+// With a lease on a content of the worker's, whoever opens that waits for 45 s.
+int refuse_leases(scmp_filter_ctx filter) {
+  return ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+                            SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, F_SETLEASE));
+}
+
 // Sanitizers stop threads by ptrace() to look for leaks, and may start the program once more with
 // another personality.
 int restrict_tracing(scmp_filter_ctx filter) {
@@ -308,8 +333,9 @@ Step deny_dangerous_calls() {
   if (!filter) return step_failed("seccomp");
   int error = add_all(filter.get(), SCMP_ACT_ERRNO(EPERM), kForbidden);
   if (error == 0) error = add_all(filter.get(), SCMP_ACT_ERRNO(ENOSYS), kNotThere);
+  if (error == 0) error = add_all(filter.get(), SCMP_ACT_ERRNO(0), kInVain);
   for (const auto restrict : {restrict_clone, restrict_ids, restrict_sockets, restrict_tracing,
-                              spare_the_first_process}) {
+                              spare_the_first_process, keep_limit_of_cores, refuse_leases}) {
     if (error == 0) error = restrict(filter.get());
   }
   if (error == 0) error = ::seccomp_load(filter.get());

@@ -20,6 +20,8 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/sandbox/limits.h"
+
 namespace shoal {
 namespace {
 
@@ -270,8 +272,7 @@ HerdNews keep_herd(const Herd& herd) { return Keeper(herd).run(); }
 void end_like(int wait_status) {
   if (WIFEXITED(wait_status)) ::_exit(WEXITSTATUS(wait_status));
   const int number = WTERMSIG(wait_status);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
+  forbid_cores();
   ::signal(number, SIG_DFL);
   sigset_t all;
   ::sigfillset(&all);

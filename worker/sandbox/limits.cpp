@@ -14,6 +14,8 @@ namespace shoal {
 namespace {
 
 constexpr std::uint64_t kLockedBytes = 64 * 1024;
+// Timers, too. All processes of a user have the system's together.
+constexpr std::uint64_t kSignals = 4096;
 
 void limit(__rlimit_resource what, std::uint64_t value) {
   rlimit current{};
@@ -26,12 +28,13 @@ void limit(__rlimit_resource what, std::uint64_t value) {
 }  // namespace
 
 void apply_limits(const SandboxPolicy& policy) {
-  limit(RLIMIT_CORE, 0);
+  forbid_cores();
   limit(RLIMIT_NOFILE, policy.open_files);
   limit(RLIMIT_FSIZE, policy.file_bytes);
   limit(RLIMIT_NPROC, policy.processes);
   limit(RLIMIT_MEMLOCK, kLockedBytes);
   limit(RLIMIT_MSGQUEUE, 0);
+  limit(RLIMIT_SIGPENDING, kSignals);
   limit(RLIMIT_NICE, 0);
   limit(RLIMIT_RTPRIO, 0);
   if (policy.cpu_seconds != 0) limit(RLIMIT_CPU, policy.cpu_seconds);
@@ -41,6 +44,10 @@ void apply_limits(const SandboxPolicy& policy) {
     limit(policy.kind == SandboxKind::kWasm ? RLIMIT_DATA : RLIMIT_AS, policy.memory_bytes);
   }
 }
+
+// With 0 the system would still start a handler. One byte is what it gives the handlers themselves,
+// and holds no core.
+void forbid_cores() { limit(RLIMIT_CORE, 1); }
 
 void become_idle() {
   constexpr int this_process = 1;

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <system_error>
@@ -25,8 +26,12 @@ constexpr unsigned kRootFiles = 4096;
 constexpr unsigned kScratchFiles = 1 << 18;
 
 // What programs read of /etc, and says nothing about this machine or its people.
-constexpr std::array kHarmlessInEtc = {"alternatives", "fonts", "ld.so.cache", "perl",
-                                       "povray",       "R",     "mime.types",  "magic"};
+constexpr std::array kHarmlessInEtc = {"alternatives", "fonts",      "groff",    "ld.so.cache",
+                                       "magic",        "mime.types", "octaverc", "openmpi",
+                                       "perl",         "povray",     "R"};
+// One for each version that is installed: without its settings Java has no random numbers, no
+// hashes and no compiler; and ImageMagick no limits.
+constexpr std::array kHarmlessOfVersions = {"ImageMagick-", "java-"};
 
 constexpr std::array kDevices = {"null", "zero", "full", "random", "urandom"};
 
@@ -40,6 +45,23 @@ constexpr std::array kWrittenInEtc = {
     Written{"hosts", "127.0.0.1 localhost shoal\n"},
     Written{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
 };
+
+std::vector<std::string> harmless_in_etc() {
+  std::vector<std::string> paths;
+  for (const char* name : kHarmlessInEtc) paths.push_back(std::string("/etc/") + name);
+  std::error_code error;
+  fs::directory_iterator at("/etc", error);
+  for (const fs::directory_iterator end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    const bool harmless =
+        std::any_of(kHarmlessOfVersions.begin(), kHarmlessOfVersions.end(), [&](const char* begin) {
+          return name.starts_with(begin) &&
+                 name.find_first_of("0123456789") == std::string_view(begin).size();
+        });
+    if (harmless) paths.push_back(at->path().string());
+  }
+  return paths;
+}
 
 // A copy of a part of the file system, which hangs nowhere yet.
 struct Piece {
@@ -132,8 +154,7 @@ Step Builder::take_all() {
       if (auto done = take(path); !done) return done;
     }
   }
-  for (const char* name : kHarmlessInEtc) {
-    const std::string path = std::string("/etc/") + name;
+  for (const std::string& path : harmless_in_etc()) {
     if (::access(path.c_str(), R_OK) != 0) continue;
     if (auto done = take(path); !done) return done;
   }
@@ -193,6 +214,14 @@ Step Builder::put_copies() {
     const std::string path = kAssembly + copy.target;
     if (auto done = make_folder(fs::path(path).parent_path().string()); !done) return done;
     if (auto done = copy_file(path, copy.fd, copy.bytes); !done) return done;
+    // It may lie below /tmp, in which the program may write, and belongs to its user.
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+        ::mount_setattr(AT_FDCWD, path.c_str(), 0, &attributes, sizeof attributes) != 0) {
+      return step_failed("making " + copy.target + " read-only");
+    }
+    made_.mounts.push_back(copy.target);
   }
   return {};
 }

@@ -219,6 +219,8 @@ TEST(ExplainTest, OneLineForEachState) {
   job.verified = 10;
   job.failed = 0;
   EXPECT_THAT(explained(), HasSubstr("all 10 units are verified"));
+  job.units = job.verified = 1;
+  EXPECT_THAT(explained(), HasSubstr("its unit is verified"));
 }
 
 TEST(ExplainTest, AJobThatNobodyLeadsIsExplainedByWhoIsThere) {

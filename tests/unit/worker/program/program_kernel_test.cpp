@@ -7,8 +7,11 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <future>
+#include <map>
 
 #include "node/content/store/folder.h"
+#include "node/content/store/folder_listing.h"
 #include "node/protocol/program_output.h"
 #include "node/protocol/program_spec.h"
 #include "sdk/host/unit_ended.h"
@@ -37,6 +40,18 @@ class ProgramKernelTest : public ::testing::Test {
     contents_.push_back(path);
     return path;
   }
+  // A folder, by paths and texts, as content.
+  void pack(const std::map<std::string, std::string>& files) {
+    auto store = ContentStore::open(place_ / "store");
+    ASSERT_TRUE(store);
+    for (const auto& [path, text] : files) {
+      fs::create_directories((place_ / "app" / path).parent_path());
+      std::ofstream(place_ / "app" / path) << text;
+    }
+    const auto packed = pack_folder(**store, place_ / "app");
+    ASSERT_TRUE(packed);
+    contents_.push_back(*(*store)->path_of(packed->id));
+  }
   static ProgramSpec shell(const std::string& script) {
     ProgramSpec spec;
     spec.arguments = {"sh", "-c", script};
@@ -51,7 +66,9 @@ class ProgramKernelTest : public ::testing::Test {
   }
   // What it left, as "path=bytes" one a line; stdout is "-".
   std::string made_by(const ProgramSpec& spec, std::uint64_t unit = 0) {
-    const Bytes bytes = run(spec, unit);
+    return text_of(run(spec, unit));
+  }
+  static std::string text_of(const Bytes& bytes) {
     const auto output = decode_program_output(bytes);
     if (!output) return output.error().what;
     std::string text;
@@ -60,6 +77,17 @@ class ProgramKernelTest : public ::testing::Test {
       text += file.path + (file.executable ? "*" : "") + "=" + std::string(as_text(file.bytes));
     }
     return text;
+  }
+  // Of two units, one after the other, that have what the executor has in common.
+  std::string made_by_two(const ProgramSpec& spec) {
+    const UnitFunction unit = program_kernel(contents_, scratch(), common_).prepare(encode(spec));
+    std::string made;
+    for (std::uint64_t number : {0, 1}) {
+      Bytes output;
+      unit({number, std::nullopt, nullptr, nullptr}, output);
+      made += text_of(output);
+    }
+    return made;
   }
   // How it fails, which it must.
   UnitEnded failure_of(const ProgramSpec& spec) {
@@ -74,6 +102,7 @@ class ProgramKernelTest : public ::testing::Test {
 
   fs::path place_;
   std::vector<fs::path> contents_;
+  std::vector<fs::path> common_;
 };
 
 TEST_F(ProgramKernelTest, ComparesByTheJobsOwnProgram) {
@@ -224,17 +253,75 @@ TEST_F(ProgramKernelTest, ShowsTheStdoutOfWhatFailsAlsoWhereItIsTheResult) {
   EXPECT_EQ(failure_of(spec).stderr_end(), "the reason\n");
 }
 
-TEST_F(ProgramKernelTest, SaysWhereAnOutputWouldHaveToBe) {
-  auto store = ContentStore::open(place_ / "store");
-  ASSERT_TRUE(store);
-  fs::create_directories(place_ / "app");
-  const auto packed = pack_folder(**store, place_ / "app");
-  ASSERT_TRUE(packed);
-  contents_.push_back(*(*store)->path_of(packed->id));
-  ProgramSpec spec = shell("echo x >app/made");
+TEST_F(ProgramKernelTest, WhatAUnitPutsIntoAnInputFolderIsItsOwn) {
+  pack({{"x", "kept"}, {"in/y", "kept too"}});
+  ProgramSpec spec = shell("ls app app/in; cat app/x app/in/y; echo {} >app/in/y.index");
   spec.files = {{"app", 0, true, false}};
+  spec.outputs = {"app/*/*"};
+  spec.standard_output = true;
+  EXPECT_EQ(made_by_two(spec),
+            "-=app:\nin\nx\n\napp/in:\ny\nkeptkept tooapp/in/y.index=0\n"
+            "-=app:\nin\nx\n\napp/in:\ny\nkeptkept tooapp/in/y.index=1\n")
+      << "inputs do not come back, and the second unit sees nothing of the first";
+}
+
+TEST_F(ProgramKernelTest, EachUnitFindsItsInputsAsTheJobBroughtThem) {
+  pack({{"x", "kept"}, {"large", std::string(2 << 20, '.')}});
+  content("c1", "kept too");
+  ProgramSpec spec = shell(
+      "cat app/x y; chmod +w app/x y; echo changed >app/x; echo changed >y; chmod -w app/x y");
+  spec.files = {{"app", 0, true, false}, {"y", 1, false, false}};
+  spec.standard_output = true;
+  EXPECT_EQ(made_by_two(spec), "-=keptkept too-=keptkept too");
+}
+
+TEST_F(ProgramKernelTest, AUnitThatRunsBesideAnotherDoesNotSeeItChangeItsInputs) {
+  pack({{"x", "kept"}});
+  const fs::path changed = place_ / "changed";
+  const fs::path seen = place_ / "seen";
+  ASSERT_EQ(::mkfifo(changed.c_str(), 0600), 0);
+  ASSERT_EQ(::mkfifo(seen.c_str(), 0600), 0);
+  // The one has its inputs when the other changes its own, and reads them then.
+  ProgramSpec spec =
+      shell("if [ {} = 0 ]; then echo >" + seen.string() + "; read x <" + changed.string() +
+            "; cat app/x; else read x <" + seen.string() +
+            "; chmod +w app/x; echo changed >app/x; echo >" + changed.string() + "; fi");
+  spec.files = {{"app", 0, true, false}};
+  spec.standard_output = true;
+  const UnitFunction unit = program_kernel(contents_, scratch()).prepare(encode(spec));
+  auto other = std::async(std::launch::async, [&] {
+    Bytes output;
+    unit({1, std::nullopt, nullptr, nullptr}, output);
+  });
+  Bytes output;
+  unit({0, std::nullopt, nullptr, nullptr}, output);
+  other.get();
+  EXPECT_EQ(text_of(output), "-=kept");
+}
+
+TEST_F(ProgramKernelTest, AFolderOfVeryManyFilesIsOneForAllAndClosed) {
+  FolderListing listing{{FolderEntryKind::kFolder, "in"}, {FolderEntryKind::kFile, "in/x", 4}};
+  for (int i = 1000; i < 2100; ++i) {
+    listing.push_back({FolderEntryKind::kLink, "link-" + std::to_string(i), 0, "in/x"});
+  }
+  content("c0", std::string(as_text(encode_listing(listing))) + "kept");
+  ProgramSpec spec = shell("stat -L -c %a app app/in; cat app/in/x");
+  spec.files = {{"app", 0, true, false}};
+  spec.standard_output = true;
+  EXPECT_EQ(made_by(spec), "-=555\n555\nkept");
   spec.outputs = {"app/made"};
-  EXPECT_THAT(failure_of(spec).what(), HasSubstr("'app' is an input, and none of it comes back"));
+  EXPECT_THAT(failure_of(spec).what(), HasSubstr("'app' is a link, and what lies behind it"));
+}
+
+TEST_F(ProgramKernelTest, WhatUnitsLeaveInFoldersOfAllGoesWithThem) {
+  const fs::path common = place_ / "common";
+  fs::create_directories(common);
+  ProgramSpec spec = shell("ls " + common.string() + "; mkdir -p " + common.string() +
+                           "/a/b; touch " + common.string() + "/a/b/{}");
+  spec.standard_output = true;
+  common_ = {common};
+  EXPECT_EQ(made_by_two(spec), "-=-=");
+  EXPECT_TRUE(fs::is_empty(common));
 }
 
 TEST_F(ProgramKernelTest, LooksAtNothingOutside) {

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -23,6 +24,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
@@ -193,6 +195,42 @@ int hamper_keeper(const Words&) {
   return stopped(::setpriority(PRIO_USER, 0, 19));
 }
 
+// Takes of what all processes of the user, or of the machine, have in common.
+int take_from_the_user(const Words&) {
+  stopped(::inotify_init());
+  const int file = ::open("own", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+  for (int kind : {F_WRLCK, F_RDLCK}) stopped(::fcntl(file, F_SETLEASE, kind));
+  int timers = 0;
+  sigevent silent{};
+  silent.sigev_notify = SIGEV_SIGNAL;
+  silent.sigev_signo = SIGUSR1;
+  for (timer_t made{}; timers < 5000 && ::timer_create(CLOCK_MONOTONIC, &silent, &made) == 0;) {
+    ++timers;
+  }
+  say(timers > 4096 ? "DONE: as many timers as it likes" : "few timers");
+  // What is not done cannot fail.
+  say(::syncfs(-1) == 0 ? "in vain" : "DONE: the machine's disks are busy");
+  return 0;
+}
+
+// Where the limit is 0, the system hands what dies to a handler.
+int want_cores(const Words&) {
+  rlimit limit{};
+  const auto tell = [&] {
+    ::getrlimit(RLIMIT_CORE, &limit);
+    say(std::to_string(limit.rlim_cur) + " " + std::to_string(limit.rlim_max));
+  };
+  tell();
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  tell();
+  ::syscall(SYS_setrlimit, RLIMIT_CORE, &none);
+  tell();
+  ::syscall(SYS_prlimit64, ::getpid(), (1L << 32) + RLIMIT_CORE, &none, nullptr);
+  tell();
+  return 0;
+}
+
 int spin(const Words&) {
   volatile std::uint64_t turns = 0;
   for (;;) turns = turns + 1;
@@ -290,6 +328,8 @@ int main(int argc, char** argv) {
       {"fill-sockets", fill_sockets},
       {"large-socket", large_socket},
       {"hamper-keeper", hamper_keeper},
+      {"take-from-the-user", take_from_the_user},
+      {"want-cores", want_cores},
       {"spin", spin},
       {"sleep", sleep_for_ever},
       {"trace-parent", trace_parent},

@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -366,6 +366,17 @@ TEST_P(Sandbox, CannotHamperWhoMeasuresIt) {
   const auto outcome = attack({"hamper-keeper"});
   expect_clean_end(outcome);
   EXPECT_EQ(outcome.lines, std::vector<std::string>(6, "EPERM"));
+}
+
+TEST_P(Sandbox, LeavesToTheUserWhatItsProcessesHaveTogether) {
+  EXPECT_THAT(attack({"take-from-the-user"}).lines,
+              ElementsAre("ENOSYS", "EPERM", "EPERM", "few timers", "in vain"));
+}
+
+TEST_P(Sandbox, WhatDiesIsHandedToNobody) {
+  rlimit here{};
+  if (::getrlimit(RLIMIT_CORE, &here) == 0 && here.rlim_max == 0) GTEST_SKIP() << "cores are off";
+  EXPECT_EQ(attack({"want-cores"}).lines, std::vector<std::string>(4, "1 1"));
 }
 
 TEST_P(Sandbox, ASpinningProgramEndsAtItsProcessorTime) {
