@@ -213,11 +213,14 @@ v8::Local<v8::Object> Cell::instantiate(v8::Local<v8::Context> context) {
   v8::Local<v8::Value> arguments[] = {object_.Get(isolate), imports_.Get(isolate)};
   v8::TryCatch caught(isolate);
   v8::Local<v8::Object> instance;
-  if (!instance_constructor_.Get(isolate)->NewInstance(context, 2, arguments).ToLocal(&instance)) {
-    if (caught.HasTerminated()) throw_what_happened(caught);
-    throw UnitRefused("the module cannot be used: " + message_of(isolate, caught));
+  const bool made =
+      instance_constructor_.Get(isolate)->NewInstance(context, 2, arguments).ToLocal(&instance);
+  // Where its start function throws, there is an instance all the same.
+  if (made && !caught.HasCaught()) {
+    return must(instance->Get(context, name("exports"))).As<v8::Object>();
   }
-  return must(instance->Get(context, name("exports"))).As<v8::Object>();
+  if (made || caught.HasTerminated()) throw_what_happened(caught);
+  throw UnitRefused("the module cannot be used: " + message_of(isolate, caught));
 }
 
 void Cell::throw_what_happened(const v8::TryCatch& caught) {

@@ -51,12 +51,13 @@ struct Module {
   Bytes memory_limits = {1, 1, 16};                             // pages: 1 to 16
   std::vector<Bytes> further_imports;
   std::uint8_t further_functions = 0;  // among those: they come before all others
-  Bytes before_exports;  // sections between the functions and the exports
+  Bytes before_exports;                // sections between the functions and the exports
   std::vector<Bytes> further_exports;
   Bytes after_exports;  // sections between the exports and the code
   // Of shoal_v1_unit: answers with the first 24 bytes of its request.
   Bytes unit = {0x41, 0, 0x41, 0x80, 0x08, 0x36, 2, 0, 0x41, 4, 0x41, 24, 0x36, 2, 0, 0x41, 0};
   Bytes after_code;
+  Bytes start;  // of a function that runs when the module is instantiated; none: there is no such
 
   std::uint8_t index(std::uint8_t own) const {
     return static_cast<std::uint8_t>(own + further_functions);
@@ -68,10 +69,20 @@ struct Module {
     std::vector<Bytes> exports = {text("shoal_v1_alloc") + Bytes{0, index(1)},
                                   text("shoal_v1_unit") + Bytes{0, index(kUnit)}};
     exports.insert(exports.end(), further_exports.begin(), further_exports.end());
-    return Bytes{0, 'a', 's', 'm', 1, 0, 0, 0} + section(1, items(types)) +
-           section(2, items(imports)) + section(3, {2, 0, 1}) + before_exports +
-           section(7, items(exports)) + after_exports +
-           section(10, items({body({0x41, 0x80, 0x08}), body(unit)})) + after_code;
+    std::vector<Bytes> all_types = types;
+    Bytes functions = {2, 0, 1};
+    std::vector<Bytes> bodies = {body({0x41, 0x80, 0x08}), body(unit)};
+    Bytes started;
+    if (!start.empty()) {
+      functions = {3, 0, 1, static_cast<std::uint8_t>(types.size())};
+      all_types.push_back({0x60, 0, 0});
+      bodies.push_back(body(start));
+      started = section(8, {index(kUnit + 1)});
+    }
+    return Bytes{0, 'a', 's', 'm', 1, 0, 0, 0} + section(1, items(all_types)) +
+           section(2, items(imports)) + section(3, functions) + before_exports +
+           section(7, items(exports)) + started + after_exports + section(10, items(bodies)) +
+           after_code;
   }
 };
 

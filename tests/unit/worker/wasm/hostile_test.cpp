@@ -41,6 +41,14 @@ Ending ending_of(Bytes code) {
   return loaded.refused.empty() ? ending_of(loaded) : Ending{};
 }
 
+Ending ending_when_started(Bytes code) {
+  Module module;
+  module.start = std::move(code);
+  Loaded loaded(module.bytes());
+  EXPECT_EQ(loaded.refused, "");
+  return loaded.refused.empty() ? ending_of(loaded) : Ending{};
+}
+
 // One whose unit may call import 1, which takes so many numbers and gives nothing.
 Module with_import(std::string_view name, std::uint8_t numbers, Bytes code) {
   Module module = with_unit(std::move(code));
@@ -158,6 +166,25 @@ TEST(HostileModule, AStartThatTakesArgumentsIsRefused) {
   Module module;
   module.after_exports = section(8, {Module::kUnit});
   EXPECT_THAT(Loaded(module.bytes()).refused, HasSubstr("not valid"));
+}
+
+TEST(HostileModule, AStartEndsAsWhatItDid) {
+  const Ending trapped = ending_when_started({0x00});
+  EXPECT_EQ(trapped.kind, FailureKind::kCrashed);
+  EXPECT_THAT(trapped.what, HasSubstr("unreachable"));
+  EXPECT_EQ(ending_when_started({0x10, Module::kUnit + 1}).kind, FailureKind::kCrashed);
+  // Says that it refuses, in no words.
+  EXPECT_EQ(ending_when_started({0x41, 1, 0x41, 0, 0x41, 0, 0x10, 0}).kind, FailureKind::kRefused);
+  EXPECT_EQ(ending_when_started({0x41, 0, 0x41, 0, 0x41, 0, 0x10, 0}).kind, FailureKind::kThrew);
+
+  Module endless;
+  endless.start = {0x03, 0x40, 0x0c, 0, 0x0b};
+  Loaded loaded(endless.bytes());
+  ASSERT_EQ(loaded.refused, "");
+  std::atomic<bool> cancelled{false};
+  std::thread canceller([&] { cancelled = true; });
+  EXPECT_EQ(ending_of(loaded, &cancelled).kind, FailureKind::kTimedOut);
+  canceller.join();
 }
 
 TEST(HostileModule, NamesThatAreGarbageHarmNobody) {
