@@ -138,6 +138,18 @@ TEST_F(ProgramJobTest, SaysWhatIsWrongBeforeAnythingRuns) {
   EXPECT_EQ(refusal(), "");
 }
 
+TEST_F(ProgramJobTest, SaysWhatIsTooLongByTheNameOfItsFlag) {
+  wish_.environment = {"LONG=" + std::string(100'000, 'x')};
+  EXPECT_THAT(refusal(), HasSubstr("--env LONG has 100000 bytes, and at most 65536"));
+  wish_.environment.assign(65, "A=b");
+  EXPECT_THAT(refusal(), HasSubstr("65 variables, and at most 64"));
+  wish_.environment.clear();
+  wish_.command.push_back(std::string(120'000, 'x'));
+  EXPECT_THAT(refusal(), HasSubstr("An argument of a command has 120000 bytes"));
+  wish_.command.back() = "short";
+  EXPECT_EQ(refusal(), "");
+}
+
 TEST_F(ProgramJobTest, AKeyIsWhatAResultIsComputedFrom) {
   const std::string data = file("data", "x");
   wish_.inputs = {data};
