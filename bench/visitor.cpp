@@ -66,7 +66,8 @@ Measured Visitor::take(const LinkEvent& event) {
     ++announced_;
   } else if (std::holds_alternative<Sample>(*message)) {
     ++samples_;
-  } else {
+  } else if (!std::holds_alternative<SampleRequest>(*message)) {
+    // One that was just started asks its first visitors whom they know: this one knows nobody.
     return tl::unexpected("a coordinator answers with " + std::string(name_of(*message)));
   }
   return {};
