@@ -168,33 +168,31 @@ Result<void, Failure> read_variables(const ProgramWish& wish, ProgramSpec& spec)
 
 // What the encoding would refuse as well, but not by the name of a flag.
 Result<void, Failure> check_sizes(const ProgramSpec& spec) {
-  const auto most = [](const std::string& what, std::size_t size, std::size_t limit,
-                       const std::string& unit, const std::string& way) -> Result<void, Failure> {
-    if (size <= limit) return {};
-    return fail(kUsage, what + " " + std::to_string(size) + " " + unit + ", and at most " +
+  Result<void, Failure> done;
+  const auto most = [&done](const std::string& what, std::size_t size, std::size_t limit,
+                            const char* unit, const char* way) {
+    if (!done || size <= limit) return;
+    done = fail(kUsage, what + " " + std::to_string(size) + " " + unit + ", and at most " +
                             std::to_string(limit) + " may be. " + way);
   };
-  const std::string file = "Put them into a file, and give that as --input.";
-  std::vector<Result<void, Failure>> all;
+  constexpr const char* kFile = "Put them into a file, and give that as --input.";
   for (const auto* command : {&spec.arguments, &spec.comparison.program}) {
-    all.push_back(
-        most("A command has", command->size(), limits::kProgramArguments, "arguments", file));
+    most("A command has", command->size(), limits::kProgramArguments, "arguments", kFile);
     for (const std::string& word : *command) {
-      all.push_back(most("An argument of a command has", word.size(), limits::kProgramArgumentBytes,
-                         "bytes", file));
+      most("An argument of a command has", word.size(), limits::kProgramArgumentBytes, "bytes",
+           kFile);
     }
   }
-  all.push_back(most("--env is there for", spec.environment.size(), limits::kProgramVariables,
-                     "variables", "Set the others in a script, and run that."));
+  most("--env is there for", spec.environment.size(), limits::kProgramVariables, "variables",
+       "Set the others in a script, and run that.");
   for (const auto& [name, value] : spec.environment) {
-    all.push_back(most("The name of a variable of --env has", name.size(), limits::kTextBytes,
-                       "bytes", "Choose a shorter one."));
-    all.push_back(most("The value of --env " + name.substr(0, 40) + " has", value.size(),
-                       limits::kProgramArgumentBytes, "bytes",
-                       "Put it into a file, give that as --input, and set it in a script."));
+    most("The name of a variable of --env has", name.size(), limits::kTextBytes, "bytes",
+         "Choose a shorter one.");
+    most("The value of --env " + name.substr(0, 40) + " has", value.size(),
+         limits::kProgramArgumentBytes, "bytes",
+         "Put it into a file, give that as --input, and set it in a script.");
   }
-  const auto failed = std::find_if(all.begin(), all.end(), [](const auto& r) { return !r; });
-  return failed == all.end() ? Result<void, Failure>{} : *failed;
+  return done;
 }
 
 // That every unit has something for every placeholder.

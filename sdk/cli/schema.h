@@ -33,8 +33,9 @@ nlohmann::json workers_json(const WorkersReady& seen);
 nlohmann::json result_json(std::uint64_t unit, nlohmann::json value);
 nlohmann::json usage_json(const UnitUsage& usage);
 nlohmann::json failure_json(std::uint64_t unit, const UnitError& error);
-// What comes first, when a job was handed over, and what comes last.
+// A module that was built, or was checked.
 nlohmann::json module_json(const std::string& file, std::uint64_t bytes, const ModuleInfo& info);
+// What comes first, when a job was handed over, and what comes last.
 nlohmann::json submitted_json(const JobId& job, std::uint64_t units, unsigned quorum);
 nlohmann::json summary_json(const JobId& job, const Tally& tally);
 
