@@ -290,7 +290,9 @@ struct Peer::Impl {
     }
   }
   void hear(const NodeId& from, const LeaseRevoke& m) { labor.on_revoke(from, m, out); }
-  void hear(const NodeId& from, const StealRequest& m) { labor.on_steal_request(from, m, out); }
+  void hear(const NodeId& from, const StealRequest& m) {
+    labor.on_steal_request(now, from, m, out);
+  }
   void hear(const NodeId& from, const StealReply& m) { labor.on_steal_reply(now, from, m, out); }
   void hear(const NodeId& from, const TransferNotice& m) {
     auto transfer = decode_transfer(m.by_victim.body);
