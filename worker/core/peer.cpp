@@ -83,6 +83,7 @@ struct Peer::Impl {
     ReachConfig reach_config;
     reach_config.hello = {config.pool, Role::kWorker,
                           [this] { return membership.record_of(signer.id()); }};
+    for (const auto& door : config.doors) reach_config.doors.insert(door.node);
     for (const std::string& endpoint : config.record.endpoints) {
       const auto at = split_endpoint(endpoint);
       if (at && reach_config.port == 0) reach_config.port = at->port;
