@@ -29,6 +29,7 @@ ReachConfig Submitter::Impl::reach_config() const {
                         .role = Role::kSubmitter,
                         .record = [] { return std::nullopt; },
                         .session = config.session};
+  for (const Ticket::Door& door : config.doors) reach_config.doors.insert(door.node);
   reach_config.port = config.port;
   reach_config.asks_to_be_dialled = false;
   reach_config.relays = false;

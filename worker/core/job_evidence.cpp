@@ -42,8 +42,7 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   for (Range run : units_.open_runs(what->range)) {
     units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
       const Replica* own = segment.find(from);
-      granted |= own != nullptr &&
-                 (own->state == ReplicaState::kLeased || own->state == ReplicaState::kLapsed);
+      granted |= own != nullptr && is_awaited(own->state);
     });
   }
   if (!granted) return;
@@ -62,10 +61,7 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   for (Range run : units_.open_runs(what->range)) {
     units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
       Replica* own = segment.find(from);
-      if (own == nullptr ||
-          (own->state != ReplicaState::kLeased && own->state != ReplicaState::kLapsed)) {
-        return;
-      }
+      if (own == nullptr || !is_awaited(own->state)) return;
       if (own->state == ReplicaState::kLeased) {
         if (Lease* lease = leases_.find(own->lease)) lease->progressed = now;
         leases_.release(own->lease, {first, segment.last});
@@ -89,6 +85,7 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   if (auto member = members_.find(from); member != members_.end()) {
     member->second.refuted = 0;
     member->second.delivered += open;
+    member->second.progressed = now;
   }
   Batch& added = *batches_.find(id);
   added.open_units = open;

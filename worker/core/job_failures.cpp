@@ -35,10 +35,7 @@ void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, 
   bool counted = false;
   units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
     Replica* own = segment.find(from);
-    if (own == nullptr ||
-        (own->state != ReplicaState::kLeased && own->state != ReplicaState::kLapsed)) {
-      return;
-    }
+    if (own == nullptr || !is_awaited(own->state)) return;
     if (own->state == ReplicaState::kLeased) leases_.release(own->lease, {first, segment.last});
     own->state = room ? ReplicaState::kFailed : ReplicaState::kLapsed;
     counted = room;

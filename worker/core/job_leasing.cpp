@@ -151,7 +151,8 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
   count(from, member, +1);
   if (request.unit_ns != 0) member.unit_ns = request.unit_ns;
   if (phase_ == JobPhase::kRunning) {
-    if (serve(now, from, member, out)) {
+    if (serve(now, from, member, out) ||
+        (forgive_stalled(from, member) && serve(now, from, member, out))) {
       serve_hungry(now, out);
       return;
     }
@@ -247,22 +248,48 @@ bool JobLed::count_out_silent(Instant now) {
   return any;
 }
 
-// Who holds units for longer than any unit may take, and commits none, does not compute them.
+// Who holds units for longer than any unit may take, and commits none, may not compute them. Or it
+// was paused, or had something else to do first: what it commits in the end counts.
 void JobLed::reject_stalled(Instant now, const NodeId& worker, Outbox& out) {
   const Duration most = longest_lease();
+  const auto member = members_.find(worker);
   for (std::uint64_t id : leases_.of(worker)) {
     const Lease lease = *leases_.find(id);
+    Instant since = std::max(lease.granted, lease.progressed);
+    if (member != members_.end()) since = std::max(since, member->second.progressed);
     // Past its end it lapses anyway: this leader may have slept, not its worker.
-    if (lease.expires <= now || now - std::max(lease.granted, lease.progressed) <= most) continue;
+    if (lease.expires <= now || now - since <= most) continue;
     lapse(id, lease.held);
+    if (member != members_.end()) member->second.stalled = true;
     for (Range range : lease.held.runs()) {
       units_.update(range, [&](UnitIndex, UnitMap::Segment& segment) {
         Replica* own = segment.find(worker);
-        if (own != nullptr) own->state = ReplicaState::kRejected;
+        if (own != nullptr) own->state = ReplicaState::kStalled;
       });
       weigh_again(now, range, out);
     }
   }
+}
+
+// It asks again, and there is nobody else to be given what it once sat on. True: there is such.
+bool JobLed::forgive_stalled(const NodeId& worker, Member& member) {
+  if (!member.stalled) return false;
+  member.stalled = false;
+  std::vector<Range> forgiven;
+  for (const auto& [first, segment] : units_.segments()) {
+    const Replica* own = segment.find(worker);
+    if (own == nullptr || own->state != ReplicaState::kStalled) continue;
+    member.stalled = true;
+    if (units_.need(segment) > 0 && !anyone_left(segment)) {
+      forgiven.push_back({first, segment.last});
+    }
+  }
+  for (Range range : forgiven) {
+    units_.update(range, [&](UnitIndex, UnitMap::Segment& segment) {
+      segment.find(worker)->state = ReplicaState::kLapsed;
+    });
+  }
+  return !forgiven.empty();
 }
 
 void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& notice,

@@ -148,6 +148,8 @@ class JobLed {
     Instant rests_until;          // it is given nothing before
     Instant heard;                // it asked, or did something with what it was given
     Instant committed;            // the last time: then it began what it holds next
+    Instant progressed;           // the last time, to what it had been given
+    bool stalled = false;         // some of its replicas may be kStalled
   };
   // A run of ranges that is about to be leased to one worker.
   struct Pick {
@@ -209,6 +211,7 @@ class JobLed {
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   void lapse(std::uint64_t lease, const RangeSet& units);
   void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
+  bool forgive_stalled(const NodeId& worker, Member&);
   void lapse_all(const NodeId& worker);
   bool lapse_lost(Instant now, Outbox& out);
   Duration longest_lease() const;

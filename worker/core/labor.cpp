@@ -214,8 +214,8 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     queue.push_back({range, grant.lease, grant.kind});
   }
   if (!held.empty()) job->leases[grant.lease].add(held);
-  job->report_at = now + config_.lease / 3;
-  feed_thieves(*job, out);
+  if (job->robbed.empty()) job->report_at = now + config_.lease / 3;
+  feed_thieves(now, *job, out);
 }
 
 // What is still held of each lease, within what one message may list: where there are too many
@@ -371,6 +371,10 @@ void Labor::report(Instant now, Job& job, Outbox& out) {
   job.report_at = now + config_.lease / 3;
   if (!leader_linked(job)) return membership_.reach(now, job.leader, out);
   LeaseReport report{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
+  // What is not listed may be a grant that the report has met on its way: the leader waits.
+  for (const std::uint64_t lease : std::exchange(job.robbed, {})) {
+    if (!job.leases.contains(lease)) report.leases.push_back({.lease = lease, .ranges = {}});
+  }
   list_leases(job, report);
   out.send(job.leader, std::move(report));
 }
@@ -424,7 +428,7 @@ void Labor::advance(Instant now, Outbox& out) {
   advanced_ = now;
   for (auto& [_, job] : jobs_) {
     if (job.report_at <= now) {
-      if (!job.leases.empty()) {
+      if (!job.leases.empty() || !job.robbed.empty()) {
         report(now, job, out);
       } else {
         job.report_at = now + config_.lease / 3;
@@ -459,7 +463,7 @@ std::optional<Instant> Labor::next_deadline() const {
     if (!next || at < *next) next = at;
   };
   for (const auto& [_, job] : jobs_) {
-    if (!job.leases.empty()) consider(job.report_at);
+    if (!job.leases.empty() || !job.robbed.empty()) consider(job.report_at);
     if (job.asked) consider(*job.asked + kAnswerPatience);
     if (job.hungry) consider(job.hungry_since + kHungryPatience);
     if (job.rejoins > 0 && leader_linked(job)) consider(job.rejoined + kAnswerPatience);

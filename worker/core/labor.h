@@ -76,7 +76,7 @@ class Labor {
   void on_grant(Instant now, const NodeId& from, LeaseGrant, Outbox&);
   void on_no_work(Instant now, const NodeId& from, const NoWork&, Outbox&);
   void on_revoke(const NodeId& from, const LeaseRevoke&, Outbox&);
-  void on_steal_request(const NodeId& from, const StealRequest&, Outbox&);
+  void on_steal_request(Instant now, const NodeId& from, const StealRequest&, Outbox&);
   void on_steal_reply(Instant now, const NodeId& from, const StealReply&, Outbox&);
   void on_transfer_reply(const NodeId& from, const TransferReply&, Outbox&);
   void on_rejoin_reply(Instant now, const NodeId& from, const RejoinReply&, Outbox&);
@@ -168,7 +168,8 @@ class Labor {
     std::vector<NodeId> thieves;      // who went away from here empty-handed
     std::deque<Message> for_leader;   // until the link is there
     Instant report_at;
-    std::deque<Paper> papers;    // the oldest first
+    std::set<std::uint64_t> robbed;  // leases that a thief took of since the last report
+    std::deque<Paper> papers;        // the oldest first
     std::deque<Item> rejoining;  // what was not started when papers were shown: with which lease?
     std::size_t rejoins = 0;     // that are not answered yet
     Instant rejoined;            // when they were sent
@@ -260,8 +261,8 @@ class Labor {
   void release(Job&, Range);
   void ask_for_work(Instant now, Outbox&);
   void try_next_victim(Instant now, Job&, Outbox&);
-  bool give_half(Job&, const NodeId& thief, Outbox&);
-  void feed_thieves(Job&, Outbox&);
+  bool give_half(Instant now, Job&, const NodeId& thief, Outbox&);
+  void feed_thieves(Instant now, Job&, Outbox&);
   void report(Instant now, Job&, Outbox&);
   std::optional<Instant> dry_from(Instant now) const;
 

@@ -191,6 +191,7 @@ void Labor::rejoin(Instant now, Job& job, Outbox& out) {
     if (chunk.job == job.key()) held[chunk.item.lease].add(chunk.item.range);
   }
   job.leases.clear();
+  job.robbed.clear();
   job.stolen.clear();
   job.rejoins = 0;
   job.rejoined = now;

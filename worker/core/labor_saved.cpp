@@ -99,20 +99,25 @@ void Labor::recover(const std::vector<StoredFact>& facts) {
   for (auto& [_, job] : jobs_) resume_leases(job);
 }
 
-// What the papers of the latest epoch give and no batch holds was not computed, or was lost. The
-// leader will say what of it is still this worker's.
+// What the papers of the latest epoch give and no batch holds was not computed, or was lost, or
+// went to others meanwhile: those are on disk as well, and there may be very many. A unit is in the
+// latest lease that has it, and of no more leases than it may hold is anything said. The leader
+// will say what of it is still this worker's.
 void Labor::resume_leases(Job& job) {
   RangeSet done;
   for (const auto& [_, held] : job.batches) done.add(held.range);
-  for (const Paper& paper : job.papers) {
-    if (paper.epoch != job.epoch) continue;
-    const auto grant = decode_grant(paper.grant.body);
-    RangeSet rest(paper.ranges);
+  for (auto paper = job.papers.rbegin(); paper != job.papers.rend(); ++paper) {
+    if (paper->epoch != job.epoch) continue;
+    if (job.leases.size() >= kLeasesMax || job.rejoining.size() >= kItemsMax) break;
+    const auto grant = decode_grant(paper->grant.body);
+    RangeSet rest(paper->ranges);
     rest.remove(done);
     if (rest.empty()) continue;
-    job.leases[paper.lease] = rest;
-    for (Range run : rest.runs()) job.rejoining.push_back({run, paper.lease, grant->kind});
+    done.add(rest);
+    for (Range run : rest.runs()) job.rejoining.push_back({run, paper->lease, grant->kind});
+    job.leases[paper->lease] = std::move(rest);
   }
+  prune_papers(job);
 }
 
 void Labor::on_started(Instant now, Outbox& out) {

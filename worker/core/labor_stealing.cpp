@@ -9,6 +9,9 @@ namespace {
 constexpr std::size_t kThievesRemembered = 32;
 // Less than this is not worth a transfer, two signatures and three messages.
 constexpr Duration kLeastLoot = 5ms;
+// A thief tells the leader at once. What one keeps to itself is nobody's: the leader learns that
+// from the victim, who waits until the honest have told it.
+constexpr Duration kTheftTold = 3s;
 
 }  // namespace
 
@@ -48,9 +51,10 @@ void Labor::try_next_victim(Instant now, Job& job, Outbox& out) {
   }
 }
 
-void Labor::on_steal_request(const NodeId& from, const StealRequest& request, Outbox& out) {
+void Labor::on_steal_request(Instant now, const NodeId& from, const StealRequest& request,
+                             Outbox& out) {
   Job* job = find_any(request.job, [](const Job& j) { return j.state == State::kReady; });
-  if (job != nullptr && give_half(*job, from, out)) return;
+  if (job != nullptr && give_half(now, *job, from, out)) return;
   if (job != nullptr && job->thieves.size() < kThievesRemembered &&
       std::find(job->thieves.begin(), job->thieves.end(), from) == job->thieves.end()) {
     job->thieves.push_back(from);
@@ -59,7 +63,7 @@ void Labor::on_steal_request(const NodeId& from, const StealRequest& request, Ou
 }
 
 // Hands half of the primaries that have not been started to `thief`. False: nothing to spare.
-bool Labor::give_half(Job& job, const NodeId& thief, Outbox& out) {
+bool Labor::give_half(Instant now, Job& job, const NodeId& thief, Outbox& out) {
   std::map<std::uint64_t, std::uint64_t> by_lease;
   std::uint64_t total = 0;
   for (const Item& item : job.primaries) {
@@ -100,6 +104,8 @@ bool Labor::give_half(Job& job, const NodeId& thief, Outbox& out) {
     lease->second.remove(given);
     if (lease->second.empty()) job.leases.erase(lease);
   }
+  if (job.robbed.size() < kThievesRemembered) job.robbed.insert(transfer.lease);
+  job.report_at = std::min(job.report_at, now + kTheftTold);
   out.send(thief,
            StealReply{.job = job.id,
                       .transfer = sign_fact(signer_, Purpose::kTransfer, encode(transfer)),
@@ -107,10 +113,10 @@ bool Labor::give_half(Job& job, const NodeId& thief, Outbox& out) {
   return true;
 }
 
-void Labor::feed_thieves(Job& job, Outbox& out) {
+void Labor::feed_thieves(Instant now, Job& job, Outbox& out) {
   while (!job.thieves.empty()) {
     const NodeId thief = job.thieves.front();
-    if (membership_.linked(thief) && !give_half(job, thief, out)) return;
+    if (membership_.linked(thief) && !give_half(now, job, thief, out)) return;
     job.thieves.erase(job.thieves.begin());
   }
 }

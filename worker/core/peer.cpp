@@ -83,6 +83,7 @@ struct Peer::Impl {
     ReachConfig reach_config;
     reach_config.hello = {config.pool, Role::kWorker,
                           [this] { return membership.record_of(signer.id()); }};
+    for (const auto& door : config.doors) reach_config.doors.insert(door.node);
     for (const std::string& endpoint : config.record.endpoints) {
       const auto at = split_endpoint(endpoint);
       if (at && reach_config.port == 0) reach_config.port = at->port;
@@ -290,7 +291,9 @@ struct Peer::Impl {
     }
   }
   void hear(const NodeId& from, const LeaseRevoke& m) { labor.on_revoke(from, m, out); }
-  void hear(const NodeId& from, const StealRequest& m) { labor.on_steal_request(from, m, out); }
+  void hear(const NodeId& from, const StealRequest& m) {
+    labor.on_steal_request(now, from, m, out);
+  }
   void hear(const NodeId& from, const StealReply& m) { labor.on_steal_reply(now, from, m, out); }
   void hear(const NodeId& from, const TransferNotice& m) {
     auto transfer = decode_transfer(m.by_victim.body);

@@ -172,7 +172,13 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (!term) return invalid("the terms of its stewards do not hold: " + term.error());
   if (Entry* known = entry(id)) {
     // The same job again: the acknowledgement was lost, or its stewards are others now.
-    if (outranks(submit.terms, known->job->terms())) adopt_terms(now, *known, submit.terms, out);
+    if (outranks(submit.terms, known->job->terms())) {
+      adopt_terms(now, *known, submit.terms, out);
+    } else if (outranks(known->job->terms(), submit.terms)) {
+      // From before a crash of the submitter, which has forgotten them: it outranks them in turn,
+      // lest its stewards follow others who may be gone.
+      out.send(from, notice_of(*known));
+    }
     auto& waiting = known->to_answer;
     if (std::find(waiting.begin(), waiting.end(), from) == waiting.end()) waiting.push_back(from);
     if (known->durable) store_terms(*known, out);

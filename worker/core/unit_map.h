@@ -18,9 +18,16 @@ enum class ReplicaState : std::uint8_t {
   kCommitted,  // committed, not compared with the others yet
   kCompared,   // opened and compared; agreement was not enough
   kLapsed,     // was leased, then expired or returned: a late commitment still counts
+  kStalled,    // was leased for longer than it may take: as kLapsed, and given to others first
   kFailed,     // the unit failed there
   kRejected,   // its commitment could not be opened, or did not hold
 };
+
+// It was given the units, and has said nothing of them yet.
+constexpr bool is_awaited(ReplicaState state) {
+  return state == ReplicaState::kLeased || state == ReplicaState::kLapsed ||
+         state == ReplicaState::kStalled;
+}
 
 struct Replica {
   NodeId worker;

@@ -23,4 +23,9 @@ bool Quota::take(Instant now, const std::string& key) {
   return true;
 }
 
+void Quota::give_back(const std::string& key) {
+  const auto it = minutes_.find(key);
+  if (it != minutes_.end() && it->second.taken > 0) --it->second.taken;
+}
+
 }  // namespace shoal

@@ -18,6 +18,8 @@ class Quota {
 
   // True, and counted: one more is within the quota.
   bool take(Instant now, const std::string& key);
+  // One that was taken is not to count.
+  void give_back(const std::string& key);
   std::size_t size() const { return minutes_.size(); }
 
  private:

@@ -27,6 +27,9 @@ void Reach::on(Instant now, LinkUp up) {
   if (const auto dial = dials_.extract(peer)) {
     link.dialled = true;
     link.endpoint = dial.mapped().endpoint;
+    if (!dial.mapped().reversal && dial.mapped().punch_from == 0) {
+      dial_limit_.answered(peer, link.endpoint, link.address);
+    }
     if (dial.mapped().reversal) link.path = LinkPath::kReversed;
   }
   if (awaited && !link.dialled) {
@@ -81,6 +84,10 @@ void Reach::start_dial(const NodeId& peer, OpenDial dial) {
   dials_[peer] = std::move(dial);
 }
 
+bool Reach::may_dial(Instant now, const NodeId& peer, const std::string& endpoint) {
+  return config_.doors.contains(peer) || dial_limit_.may_dial(now, peer, endpoint);
+}
+
 void Reach::perform(Instant now, Dial dial) {
   if (links_.contains(dial.peer) || circuits_.up(dial.peer) || attempts_.contains(dial.peer)) {
     return;  // LinkUp was told already, or is to come
@@ -90,6 +97,10 @@ void Reach::perform(Instant now, Dial dial) {
     return;
   }
   if (!dial.endpoint.empty()) {
+    if (!may_dial(now, dial.peer, dial.endpoint)) {
+      out_.events.emplace_back(LinkLost{dial.peer, "too many dials of that address were in vain"});
+      return;
+    }
     return start_dial(
         dial.peer,
         {.endpoint = std::move(dial.endpoint), .for_owner = true, .session_of = dial.session_of});

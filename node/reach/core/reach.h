@@ -2,11 +2,13 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "node/reach/core/circuits.h"
+#include "node/reach/core/dial_limit.h"
 #include "node/reach/core/dialability.h"
 #include "node/reach/core/own_relays.h"
 #include "node/reach/core/relay.h"
@@ -28,10 +30,10 @@
 //    its place by rule 3; if nothing does, nobody is told.
 // 5. A node that cannot be dialled has relays (via()), and its owner lets others know.
 //
-// What an attacker could try is said where the rule against it is: dialability.h, relay.h,
-// circuits.h. To those asked by a relay to dial a third, or to punch: never to an address that is
-// less public than that of the relay's own link, and not more than limits::kIntroductionsPerMinute.
-// A punch too ends at the holder of the peer's key, or nowhere.
+// What an attacker could try is said where the rule against it is: dial_limit.h, dialability.h,
+// relay.h, circuits.h. To those asked by a relay to dial a third, or to punch: never to an address
+// that is less public than that of the relay's own link, and not more than
+// limits::kIntroductionsPerMinute. A punch too ends at the holder of the peer's key, or nowhere.
 namespace shoal {
 
 struct ReachConfig {
@@ -40,6 +42,7 @@ struct ReachConfig {
   bool asks_to_be_dialled = true;  // false: a node that is here for a moment, and need not know
   bool relays = true;              // lends itself as a relay
   bool takes_calls = true;         // false: only of those whom it has asked to dial
+  std::set<NodeId> doors = {};     // of the ticket: dialled as often as the owner likes
 };
 
 // Not thread-safe; never blocks. `signer` must outlive it.
@@ -116,6 +119,7 @@ class Reach {
   bool may_be_told_to_dial(const std::string& address, const NodeId& relay) const;
 
   void start_dial(const NodeId& peer, OpenDial dial);
+  bool may_dial(Instant now, const NodeId& peer, const std::string& endpoint);
   void forget(Instant now, const NodeId& peer, const std::string& why);
   void update_relays(Instant now);
 
@@ -126,6 +130,7 @@ class Reach {
   Relay relay_;
   Circuits circuits_;
   Quota introductions_;  // to this node, by relay
+  DialLimit dial_limit_;
   ReachLinks links_;
   std::map<NodeId, OpenDial> dials_;
   std::map<NodeId, Attempt> attempts_;

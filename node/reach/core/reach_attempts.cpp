@@ -33,9 +33,12 @@ void Reach::try_next_relay(Instant now, const NodeId& wanted) {
     attempt.relay = via.node;
     if (links_.contains(via.node)) return ask_relay(now, peer, attempt);
     if (via.endpoint.empty()) continue;
+    if (!dials_.contains(via.node)) {
+      if (!may_dial(now, via.node, via.endpoint)) continue;
+      start_dial(via.node, {.endpoint = via.endpoint});
+    }
     attempt.stage = Attempt::Stage::kDialling;
     attempt.deadline = now + kDialPatience;
-    if (!dials_.contains(via.node)) start_dial(via.node, {.endpoint = via.endpoint});
     return;
   }
 }

@@ -170,6 +170,39 @@ TEST(Hostility, WhoAsksAndLeavesIsForgotten) {
   visit();
 }
 
+// The one that it took from has nothing left by then, and so no leases to report.
+TEST(Hostility, AThiefThatTellsTheLeaderNothingKeepsNobodyWaiting) {
+  Pool pool(4);
+  std::uint64_t taken = 0;
+  pool.meddle = [&](std::size_t from, std::size_t to, Message& message) {
+    const auto* reply = std::get_if<StealReply>(&message);
+    if (reply != nullptr && to == 4 && reply->transfer) {
+      const auto transfer = decode_transfer(reply->transfer->body);
+      for (const Range range : transfer->ranges) taken += range.size();
+    }
+    return from != 4 || !std::holds_alternative<TransferNotice>(message);
+  };
+  const JobId job = pool.submit(1, pool.manifest(4000, 1));
+  pool.want_receipts(1, job);
+  for (int i = 0; i < 3; ++i) {
+    for (std::size_t n = 1; n <= 4; ++n) pool.compute(n, honest);
+  }
+  // Worker 2 sits on what it was given until the thief has taken some of it.
+  for (int i = 0; i < 2000 && taken == 0; ++i) {
+    for (std::size_t n : {1, 3, 4}) pool.compute(n, honest);
+  }
+  ASSERT_GT(taken, 0u);
+  Duration idle{};
+  while (status_at(pool, 1).verified < 4000 && idle < 300s) {
+    bool any = false;
+    for (std::size_t n : {1, 2, 3}) any |= pool.compute(n, honest);
+    if (any) continue;
+    pool.pass(100ms);
+    idle += 100ms;
+  }
+  EXPECT_LT(idle, 5s);
+}
+
 TEST(Hostility, LootThatNobodyAskedForHasAnEnd) {
   Pool pool(3);
   const JobId job = pool.submit(1, pool.manifest(100'000, 2));

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "node/reach/core/dial_limit.h"
 #include "tests/unit/worker/core/pool.h"
 
 namespace shoal::test {
@@ -115,7 +116,10 @@ TEST_F(KnownPeersTest, WhereNobodyAnswersARecordIsForgottenAfterSevenDials) {
   in_vain.clear();
   for (std::uint32_t i = 0; i < kMadeUp; ++i) {
     WorkAvailable news{
-        .job = {}, .leader = record(2000 + i, "tcp://198.51.100.1:80"), .hops = 3, .terms = {}};
+        .job = {},
+        .leader = record(2000 + i, "tcp://198.51.100." + std::to_string(1 + i) + ":80"),
+        .hops = 3,
+        .terms = {}};
     news.job.bytes[0] = static_cast<std::uint8_t>(i + 1);
     step(Received{node(kTeller), encode(Message(news))});
   }
@@ -130,6 +134,41 @@ TEST_F(KnownPeersTest, WhereNobodyAnswersARecordIsForgottenAfterSevenDials) {
   }
   EXPECT_EQ(dials.size(), kMadeUp);
   for (const auto& [who, count] : dials) EXPECT_LE(count, 7);
+}
+
+// To one port of one machine that is somebody else's, or to many of its ports.
+TEST_F(KnownPeersTest, HoweverManyRecordsNameOneAddressItIsDialledAFewTimesAMinute) {
+  for (const bool one_port : {true, false}) {
+    start();
+    step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});
+    in_vain.clear();
+    for (std::uint32_t i = 0; i < 200; ++i) {
+      const std::string port = std::to_string(one_port ? 80 : 80 + i);
+      WorkAvailable news{.job = {},
+                         .leader = record(2000 + i, "tcp://198.51.100.1:" + port),
+                         .hops = 3,
+                         .terms = {}};
+      news.job.bytes[0] = static_cast<std::uint8_t>(i + 1);
+      step(Received{node(kTeller), encode(Message(news))});
+    }
+    WorkAvailable other{
+        .job = {}, .leader = record(7, "tcp://198.51.100.2:80"), .hops = 3, .terms = {}};
+    other.job.bytes[1] = 1;
+    step(Received{node(kTeller), encode(Message(other))});
+    std::size_t dials = 0;
+    for (int turn = 0; turn < 590; ++turn) {
+      for (const NodeId& who : std::exchange(in_vain, {})) {
+        if (who != node(7)) ++dials;
+        step(LinkLost{.peer = who, .why = "nobody listens"});
+      }
+      now = now + 100ms;
+      step(DeadlineReached{});
+    }
+    EXPECT_GE(dials, 7U);
+    EXPECT_LE(dials, one_port ? DialLimit::kDialsPerEndpoint : DialLimit::kDialsPerHost);
+    EXPECT_TRUE(dialled.contains(node(7))) << "the other address is dialled all the same";
+    now = now + 60s;
+  }
 }
 
 }  // namespace

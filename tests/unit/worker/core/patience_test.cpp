@@ -95,5 +95,42 @@ TEST(PatienceOfAWorker, WhatItsOwnerTakesBackIsComputedByOthers) {
   EXPECT_TRUE(pool.computed[2].empty());
 }
 
+// Its owner has paused it for longer than any unit may take; then it goes on with what it had
+// begun.
+TEST(PatienceOfAWorker, WhoStoodStillForLongIsHeardAllTheSame) {
+  Pool pool(2);
+  Manifest manifest = pool.manifest(6, 2);
+  manifest.unit_wall_ms = static_cast<std::uint64_t>(kUnitWall / 1ms);
+  const JobId job = pool.submit(1, manifest);
+  pool.want_receipts(1, job);
+  ASSERT_TRUE(pool.computes(2));
+  pool.wait(300s);
+  pool.run([](std::size_t, UnitIndex unit) { return std::optional<Bytes>(true_output(unit)); });
+  RangeSet verified;
+  for (const Receipt& receipt : pool.receipts()) {
+    if (receipt.end == UnitEnd::kVerified) verified.add(receipt.range);
+  }
+  EXPECT_EQ(verified.size(), 6u);
+}
+
+// Ended meanwhile, it is given them again, since there is nobody else.
+TEST(PatienceOfAWorker, WhoStoodStillForLongIsAskedAgainWhereThereIsNobodyElse) {
+  Pool pool(2);
+  Manifest manifest = pool.manifest(6, 2);
+  manifest.unit_wall_ms = static_cast<std::uint64_t>(kUnitWall / 1ms);
+  const JobId job = pool.submit(1, manifest);
+  pool.want_receipts(1, job);
+  ASSERT_TRUE(pool.computes(2));
+  pool.wait(300s);
+  pool.kill(2);
+  pool.restart(2);
+  pool.run([](std::size_t, UnitIndex unit) { return std::optional<Bytes>(true_output(unit)); });
+  RangeSet verified;
+  for (const Receipt& receipt : pool.receipts()) {
+    if (receipt.end == UnitEnd::kVerified) verified.add(receipt.range);
+  }
+  EXPECT_EQ(verified.size(), 6u);
+}
+
 }  // namespace
 }  // namespace shoal

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "node/protocol/terms.h"
 #include "tests/unit/worker/core/pool.h"
 
 // Workers that show a leader their papers, more than once and in an awkward order.
@@ -121,6 +122,47 @@ TEST_F(Unasked, LeasesStayWithinWhatAReportCanList) {
     pool_.say_as(1, 2, reply_of(1, job, 1, first));
   }
   EXPECT_GT(pool_.peer(2).status().backlog_units, 100U) << "none was taken";
+}
+
+// Most of them were stolen, or revoked, and what it committed is all that it is sure of.
+TEST(RejoiningFromDisk, AWorkerThatWasGivenThousandsOfLeasesStartsAgain) {
+  Pool pool(2);
+  const Manifest manifest = pool.manifest(10'000, 2);
+  const JobId job = pool.submit(1, manifest);
+  pool.want_receipts(1, job);
+  const auto fact = [&](FactKind kind, std::uint64_t sequence, Bytes bytes) {
+    return StoredFact{
+        .kind = kind, .job = job, .sequence = sequence, .about = {}, .bytes = std::move(bytes)};
+  };
+  RecoveredState disk;
+  disk.facts.push_back(
+      fact(FactKind::kTask, 0,
+           pack_signed(sign_fact(pool.submitter(), Purpose::kManifest, encode(manifest)))));
+  disk.facts.push_back(
+      fact(FactKind::kTaskTerms, 0, encode_chain(job, {pool.term(pool.submitter(), job, 1, {1})})));
+  for (std::uint64_t n = 1; n <= 3000; ++n) {
+    const Grant grant{.job = job,
+                      .epoch = 1,
+                      .lease = n,
+                      .kind = LeaseKind::kPrimary,
+                      .ranges = {{n, n + 1}, {n + 3000, n + 3001}},
+                      .worker = pool.id(2)};
+    disk.facts.push_back(
+        fact(FactKind::kPaper, n,
+             pack_signed(sign_fact(test::PlainSigner(1), Purpose::kGrant, encode(grant)))));
+  }
+  pool.kill(2);
+  pool.add(2, std::move(disk));
+  pool.peer(2).check_invariants();
+  pool.hear(2, Started{});
+  pool.link(1, 2);
+  pool.settle();
+  pool.run(honest, 100);
+  std::uint64_t verified = 0;
+  for (const Receipt& receipt : pool.receipts()) {
+    if (receipt.end == UnitEnd::kVerified) verified += receipt.range.size();
+  }
+  EXPECT_EQ(verified, 10'000U);
 }
 
 }  // namespace

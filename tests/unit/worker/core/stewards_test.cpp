@@ -67,6 +67,24 @@ TEST(Stewards, ANodeThatTheTermsDoNotNameTakesNothing) {
   EXPECT_EQ(replies[1].outcome, SubmitOutcome::kInvalid);
 }
 
+// It had given the job to another before it was restarted, and forgot that.
+TEST(Stewards, ASubmitterIsToldOfTheTermsThatOutrankItsOwn) {
+  Pool pool(3);
+  const Signed manifest =
+      sign_fact(pool.submitter(), Purpose::kManifest, encode(pool.manifest(10, 1)));
+  const JobId job = job_id_of(manifest.body);
+  const TermChain before{pool.term(pool.submitter(), job, 5, {3})};
+  const TermChain now{pool.term(pool.submitter(), job, 1, {1, 2})};
+  pool.connect_submitter(1);
+  pool.say(1, Submit{manifest, now});
+  EXPECT_TRUE(pool.all_heard<TermNotice>().empty());
+  pool.say_as(2, 1, TermNotice{.job = job, .terms = before, .records = {}});
+  pool.say(1, Submit{manifest, now});
+  const auto notices = pool.all_heard<TermNotice>();
+  ASSERT_FALSE(notices.empty());
+  EXPECT_EQ(notices.back().terms, before);
+}
+
 TEST(Stewards, WhenTheLeaderDiesTheNextInRankGoesOn) {
   Pool pool(5);
   const Manifest manifest = pool.manifest(4000, 2);

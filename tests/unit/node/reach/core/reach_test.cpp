@@ -277,5 +277,25 @@ TEST_F(ReachTest, ADialThatFailedMayBeTriedAgain) {
   EXPECT_TRUE(world.linked(a, b));
 }
 
+// Others have their dials at its address in vain, and its link breaks just then.
+TEST_F(ReachTest, WhoHasAnsweredIsDialledHoweverManyOthersNameItsAddress) {
+  const std::size_t a = world.add(outside(1));
+  const std::size_t b = open(2);
+  world.dial(a, b);
+  ASSERT_TRUE(world.linked(a, b));
+  std::size_t refused = 0;
+  for (std::size_t n = 0; n < 2 * DialLimit::kDialsPerEndpoint; ++n) {
+    NodeId made_up;
+    made_up.bytes[0] = static_cast<std::uint8_t>(n + 1);
+    world.reach(a).perform(world.now(), Dial{made_up, world.endpoint(b), {}});
+    const auto out = world.reach(a).take();
+    refused += out.actions.empty() ? 1 : 0;
+  }
+  EXPECT_GE(refused, DialLimit::kDialsPerEndpoint);
+  world.break_link(a, b);
+  world.dial(a, b);
+  EXPECT_TRUE(world.linked(a, b));
+}
+
 }  // namespace
 }  // namespace shoal::reach_test
