@@ -10,6 +10,7 @@
 
 #include "node/content/core/content_text.h"
 #include "node/content/store/folder.h"
+#include "node/content/store/folder_listing.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 #include "sdk/cli/commands.h"
@@ -144,6 +145,12 @@ Result<void, Failure> check_place(const ContentText& content, const fs::path& pl
 // With what is here of it already, for whoever asks again.
 Failure with_what_is_kept(Failure failure, ContentStore& store, const ContentName& name) {
   const ContentOpened opened = store.perform(OpenContent{name.id, name.length});
+  if (opened.complete) {
+    failure.what +=
+        "\nAll of it has come and is kept: the same command goes on from there, and 'shoal content "
+        "drop' removes it.";
+    return failure;
+  }
   if (opened.blocks_held.empty()) return failure;
   constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
   const std::uint64_t bytes = std::min(opened.blocks_held.size() * kBlockBytes, name.length);
@@ -158,7 +165,10 @@ Outcome take_out(ContentStore& store, const ContentText& content, const fs::path
   const auto out = content.folder                ? unpack_folder(store, content.name.id, place)
                    : stays == Stays::kInTheStore ? unpack_file(store, content.name.id, place)
                                                  : take_file(store, content.name.id, place);
-  if (!out) return failed(out.error());
+  if (!out) {
+    const Failure failure = failed(out.error()).value();
+    return tl::unexpected(with_what_is_kept(failure, store, content.name));
+  }
   if (stays == Stays::kNowhereElse) store.drop(content.name.id);
   if (settings.json) {
     auto json = content_json(content);
@@ -216,6 +226,23 @@ nlohmann::json refusal_json(const Refusal& refusal) {
   return json;
 }
 
+// What a `shoal get` that was ended has left here, to go on from.
+void list_unfinished(const ContentStore& store, Table& table, const Settings& settings) {
+  for (const ContentStore::Unfinished& one : store.list_unfinished()) {
+    const ContentText content{{one.id, one.length}, one.folder};
+    if (settings.json) {
+      auto json = content_json(content);
+      json["pinned"] = false;
+      json["refused"] = false;
+      json["bytes_here"] = one.bytes_here;
+      print(json_line(json));
+    } else {
+      table.add({to_text(content), bytes_text(static_cast<double>(one.length)),
+                 bytes_text(static_cast<double>(one.bytes_here)) + " so far", "shoal get"});
+    }
+  }
+}
+
 Outcome run_list(const Asked& asked, const Settings& settings) {
   auto store = own_store();
   if (!store) return tl::unexpected(std::move(store.error()));
@@ -233,8 +260,9 @@ Outcome run_list(const Asked& asked, const Settings& settings) {
       continue;
     }
     table.add({to_text(content), bytes_text(static_cast<double>(one.length)),
-               one.pinned ? "pinned" : "for a job", one.label});
+               one.pinned ? "pinned" : "for a job", printable(one.label)});
   }
+  list_unfinished(**store, table, settings);
   for (const Refusal& refusal : *refusals) {
     const auto* content = std::get_if<ContentText>(&refusal);
     if (settings.json) {
@@ -250,14 +278,16 @@ Outcome run_list(const Asked& asked, const Settings& settings) {
   return kSuccess;
 }
 
+tl::unexpected<Failure> not_on_this_disk(const std::string& advice) {
+  return fail(kError, "This content is not on this machine's disk" + advice);
+}
+
 // The store, if it holds the content; `advice` says what to do where it does not.
 Result<std::unique_ptr<ContentStore>, Failure> store_with(const ContentId& id,
                                                           const std::string& advice) {
   auto store = own_store();
   if (!store) return tl::unexpected(std::move(store.error()));
-  if (!(*store)->holds(id)) {
-    return fail(kError, "This content is not on this machine's disk" + advice);
-  }
+  if (!(*store)->holds(id)) return not_on_this_disk(advice);
   return store;
 }
 
@@ -284,9 +314,16 @@ Outcome run_pin(const Asked& asked, const Settings& settings) {
 Outcome run_drop(const Asked& asked, const Settings& settings) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
-  const auto store = store_with(content->name.id, "; 'shoal content list' shows those that are.");
-  if (!store) return tl::unexpected(store.error());
-  (*store)->drop(content->name.id);
+  auto store = own_store();
+  if (!store) return tl::unexpected(std::move(store.error()));
+  const ContentId& id = content->name.id;
+  const auto unfinished = (*store)->list_unfinished();
+  if (!(*store)->holds(id) &&
+      std::none_of(unfinished.begin(), unfinished.end(),
+                   [&](const ContentStore::Unfinished& one) { return one.id == id; })) {
+    return not_on_this_disk("; 'shoal content list' shows those that are.");
+  }
+  (*store)->drop(id);
   return done("dropped", *content, settings);
 }
 

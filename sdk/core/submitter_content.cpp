@@ -9,6 +9,8 @@ namespace shoal {
 namespace {
 
 constexpr Duration kLookAgain = 30s;
+// As long as no worker is known: the first one of a pool has nobody else to tell it who shares.
+constexpr Duration kLookAgainAlone = 5s;
 constexpr Duration kTellEvery = 200ms;
 // Of the candidates that a fetch began with, one should have answered by then.
 constexpr Duration kMoreAfter = 2s;
@@ -24,7 +26,7 @@ bool Submitter::Impl::exchanges(const Contact& c) const {
 
 void Submitter::Impl::on(const ShareContent& share) {
   loose[share.content] = LooseContent{.length = share.length};
-  if (!look_for_holders) look_for_holders = now + kLookAgain;
+  if (!look_for_holders) look_for_holders = now + kLookAgainAlone;
   begin_search();
   for (const auto& [node, c] : std::map<NodeId, Contact>(contacts)) {
     if (c.linked && !c.worker && is_door(node)) announce_to(node);
@@ -189,10 +191,16 @@ void Submitter::Impl::contents_deadline() {
     if (what.fetching && may_yet_be_reached(what)) exchange.hope(now, content);
   }
   const bool dial_due = dial_holders_at && *dial_holders_at <= now;
-  const bool look_due = look_for_holders && *look_for_holders <= now;
+  bool look_due = look_for_holders && *look_for_holders <= now;
+  const bool alone = std::none_of(contacts.begin(), contacts.end(),
+                                  [](const auto& contact) { return contact.second.worker; });
+  if (look_due && !alone && searched && now < *searched + kLookAgain) {
+    look_for_holders = *searched + kLookAgain;
+    look_due = false;
+  }
   if (look_due) look_for_holders.reset();
   if (look_due && !loose.empty()) {
-    look_for_holders = now + kLookAgain;
+    look_for_holders = now + (alone ? kLookAgainAlone : kLookAgain);
     for (auto& [content, what] : loose) {
       if (!what.fetching) what.candidates.clear();
     }

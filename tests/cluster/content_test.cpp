@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <optional>
+#include <set>
 #include <utility>
 
+#include "node/content/core/content_text.h"
 #include "tests/cluster/content_pool.h"
+#include "tests/cluster/holder.h"
 
 namespace shoal::cluster {
 namespace {
@@ -158,6 +162,55 @@ TEST_F(ContentTest, TheStoreOfAnAccountIsListedAndDropped) {
   EXPECT_EQ(cluster_.json({"content", "drop", name, "--json"})["dropped"], name);
   EXPECT_EQ(cluster_.run({"content", "drop", name}).exit_code, 1);
   EXPECT_EQ(cluster_.run({"content", "list", "--json"}).out, "");
+}
+
+// All but the last block comes: of the seed, and then of nobody.
+TEST_F(ContentTest, WhatAnEndedFetchHasLeftIsListedAndDropped) {
+  constexpr std::size_t kSize = 3 * 256 * 1024;
+  cluster_.start_coordinator();
+  const std::string bytes = write("data", kSize);
+  std::set<std::uint64_t> sent;
+  Holder seed(cluster_.ticket(), Bytes(bytes.begin(), bytes.end()),
+              [&](Block block) -> std::optional<Block> {
+                if (sent.size() == 2 && !sent.contains(block.first_leaf)) return std::nullopt;
+                sent.insert(block.first_leaf);
+                return block;
+              });
+  const std::string name = to_text({seed.content(), false});
+  const auto get = cluster_.run({"get", name, "-o", place("copy"), "--timeout", "3"});
+  EXPECT_EQ(get.exit_code, 124) << get.err;
+  EXPECT_THAT(get.err, HasSubstr("What has come is kept"));
+  const auto listed = cluster_.json({"content", "list", "--json"});
+  EXPECT_EQ(listed["content"], name);
+  EXPECT_EQ(listed["bytes_here"], 2 * 256 * 1024);
+  EXPECT_THAT(cluster_.run({"content", "list"}).out, HasSubstr("512.0 KiB so far"));
+  EXPECT_EQ(cluster_.json({"content", "drop", name, "--json"})["dropped"], name);
+  EXPECT_EQ(cluster_.run({"content", "list", "--json"}).out, "");
+  EXPECT_EQ(cluster_.run({"content", "drop", name}).exit_code, 1);
+}
+
+// Another file system is full, or what is in the way came in the meantime.
+TEST_F(ContentTest, ThatAllOfItIsKeptIsSaidWhereItCannotBePutInItsPlace) {
+  start_pool(1);
+  const std::string bytes = write("data", 5'000'000);
+  const auto put = cluster_.start({"put", place("data"), "--serve"});
+  const std::string name = served(*put);
+  const std::string script =
+      "mount -t tmpfs -o size=1m none \"$1\" || exit 77; shift; \"$@\"; echo \"ended $?\"";
+  fs::create_directories(place("small"));
+  const auto ended = cluster_.run_command(
+      {"/usr/bin/unshare", "--mount", "/bin/sh", "-c", script, "sh", place("small").string(),
+       "/usr/bin/env", "XDG_STATE_HOME=" + place("bob").string(), program("shoal").string(), "get",
+       name, "-o", place("small/copy").string()});
+  if (ended.exit_code == 77 || ended.exit_code == 1) {
+    GTEST_SKIP() << "this machine lets nobody mount a small file system: " << ended.err;
+  }
+  EXPECT_THAT(ended.out, HasSubstr("ended 1\n"));
+  EXPECT_THAT(ended.err, HasSubstr("All of it has come and is kept"));
+  put->kill();
+  const auto again = cluster_.run({"get", name, "-o", place("copy")}, another("bob"));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_TRUE(read("copy") == bytes);
 }
 
 }  // namespace

@@ -63,6 +63,8 @@ void WorkerLoop::run() {
   refresh_record();
   step(Started{});
   step_answers();
+  // Of what an earlier run held, what is over a quota that was lowered since goes now.
+  parts_.contents.set_needed(parts_.peer.contents_needed());
   parts_.ledger.flush();
   std::vector<bool> readable;
   while (true) {

@@ -30,11 +30,16 @@ std::string in_mib(std::uint64_t bytes) { return std::to_string(bytes >> 20) + "
 void ContentStore::limit(std::uint64_t bytes) {
   const std::lock_guard lock(impl_->room_mutex);
   impl_->bytes_max = bytes;
+  impl_->limit_is_new = true;
 }
 
 void ContentStore::set_needed(std::set<ContentId> needed) {
   const std::lock_guard lock(impl_->room_mutex);
   impl_->needed = std::move(needed);
+  // Where too much is needed, it stays; what is new is refused then.
+  if (std::exchange(impl_->limit_is_new, false)) {
+    static_cast<void>(impl_->make_room_locked(0, 0));
+  }
 }
 
 void ContentStore::Impl::mark_fetched(const ContentId& id) const {
@@ -46,8 +51,23 @@ void ContentStore::Impl::touch(const ContentId& id) const {
   static_cast<void>(::utimensat(AT_FDCWD, file_of(id).c_str(), nullptr, 0));
 }
 
-Result<void, StoreError> ContentStore::Impl::make_room(std::uint64_t bytes) {
+void ContentStore::Impl::note_growing(const ContentId& id, bool grows) {
   const std::lock_guard lock(room_mutex);
+  if (grows) {
+    growing.insert(id);
+  } else {
+    growing.erase(id);
+  }
+}
+
+Result<void, StoreError> ContentStore::Impl::make_room(std::uint64_t bytes,
+                                                       std::uint64_t bytes_written) {
+  const std::lock_guard lock(room_mutex);
+  return make_room_locked(bytes, bytes_written);
+}
+
+Result<void, StoreError> ContentStore::Impl::make_room_locked(std::uint64_t bytes,
+                                                              std::uint64_t bytes_written) {
   if (bytes_max == 0) return {};
   std::uint64_t used = 0;
   std::vector<Evictable> evictable;
@@ -58,14 +78,16 @@ Result<void, StoreError> ContentStore::Impl::make_room(std::uint64_t bytes) {
       if (::stat(in->path().c_str(), &about) != 0 || !S_ISREG(about.st_mode)) continue;
       const auto size = static_cast<std::uint64_t>(about.st_size);
       used += size;
-      const auto id = id_from_hex<ContentId>(in->path().filename().string());
-      if (!id || needed.contains(*id) || ::access(beside(*id, ".pin").c_str(), F_OK) == 0 ||
-          ::access(beside(*id, ".fetched").c_str(), F_OK) != 0) {
-        continue;
-      }
-      evictable.push_back({about.st_mtim, *id, size});
+      const fs::path name = in->path().filename();
+      const bool partial = name.extension() == ".part";
+      const auto id = id_from_hex<ContentId>(partial ? name.stem().string() : name.string());
+      if (!id || needed.contains(*id) || ::access(beside(*id, ".pin").c_str(), F_OK) == 0) continue;
+      const bool spared = partial ? growing.contains(*id) || length_of(*id)
+                                  : ::access(beside(*id, ".fetched").c_str(), F_OK) != 0;
+      if (!spared) evictable.push_back({about.st_mtim, *id, size});
     }
   }
+  used -= std::min(used, bytes_written);
   std::sort(evictable.begin(), evictable.end(), [](const Evictable& a, const Evictable& b) {
     return std::pair(a.used.tv_sec, a.used.tv_nsec) < std::pair(b.used.tv_sec, b.used.tv_nsec);
   });

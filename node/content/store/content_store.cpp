@@ -182,7 +182,7 @@ Result<ContentStore::Named, StoreError> ContentWriter::finish() {
   }
   FileDigest digest = impl_->digester.finish();
   if (impl_->file.error() != 0 || impl_->store.length_of(digest.id) != digest.length) {
-    if (auto room = impl_->store.make_room(digest.length); !room) {
+    if (auto room = impl_->store.make_room(digest.length, digest.length); !room) {
       return tl::unexpected(room.error());
     }
     if (auto kept = impl_->store.keep(digest.id, impl_->file); !kept) {
@@ -224,6 +224,7 @@ Result<Bytes, StoreError> ContentStore::read(const ContentId& id) const {
 void ContentStore::drop(const ContentId& id) {
   const std::lock_guard lock(impl_->mutex);
   impl_->partials.erase(id);
+  impl_->note_growing(id, false);
   impl_->drop(id);
 }
 

@@ -51,9 +51,10 @@ class ContentStore {
   bool is_as_checked(const ContentId&) const;
 
   // At most so many bytes on the disk; 0: as many as it takes. Where something new does not fit,
-  // what was fetched goes, the longest unused first; never what is pinned or in `needed`, nor what
-  // was made here and may be nowhere else. If that is not enough, the new one is refused:
-  // kDiskFull.
+  // what was fetched goes, the longest unused first, and what earlier runs have fetched in part;
+  // never what is pinned or in `needed`, nor what was made here and may be nowhere else. If that is
+  // not enough, the new one is refused: kDiskFull. What is over a new limit goes at the next
+  // set_needed(): before that nobody knows what may.
   void limit(std::uint64_t bytes);
   void set_needed(std::set<ContentId> needed);
   // What is kept on purpose: `label` is for its owner, one line.
@@ -68,6 +69,14 @@ class ContentStore {
   };
   // Whole contents, by id.
   std::vector<Listed> list() const;
+  struct Unfinished {
+    ContentId id;
+    std::uint64_t length = 0;
+    std::uint64_t bytes_here = 0;
+    bool folder = false;  // its beginning is here and says so
+  };
+  // What has come in part, by id; also of fetches that go on in other processes.
+  std::vector<Unfinished> list_unfinished() const;
 
   // The exchange's actions, performed at once.
   ContentOpened perform(const OpenContent&);

@@ -52,7 +52,9 @@ struct ContentStore::Impl {
   std::optional<Checked> checked;
   std::mutex room_mutex;  // guards what follows; taken after `mutex` where both are
   std::uint64_t bytes_max = 0;
+  bool limit_is_new = false;
   std::set<ContentId> needed;
+  std::set<ContentId> growing;  // the partial ones of this run, which do not make room for others
 
   std::filesystem::path file_of(const ContentId& id) const {
     const std::string hex = to_hex(id);
@@ -69,8 +71,11 @@ struct ContentStore::Impl {
   }
 
   int make_folder_of(const ContentId& id) const;
-  // For so many bytes more, by evicting; see limit().
-  Result<void, StoreError> make_room(std::uint64_t bytes);
+  // For a content of so many bytes, of which some are in the folder already, by evicting; see
+  // limit().
+  Result<void, StoreError> make_room(std::uint64_t bytes, std::uint64_t bytes_written = 0);
+  Result<void, StoreError> make_room_locked(std::uint64_t bytes, std::uint64_t bytes_written);
+  void note_growing(const ContentId& id, bool grows);
   void mark_fetched(const ContentId& id) const;  // there are others who have it
   void touch(const ContentId& id) const;         // it is in use
   void remove_left_over() const;
@@ -82,6 +87,7 @@ struct ContentStore::Impl {
   void drop(const ContentId& id);
 
   Partial* resume(const ContentId& id, std::uint64_t length);
+  std::optional<Unfinished> unfinished(const ContentId& id) const;
   void discard(const ContentId& id);
   void note_checked(const ContentId& id);
   int write_block(const StoreBlock& block, Partial& partial, std::uint64_t index);

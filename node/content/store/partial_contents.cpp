@@ -2,14 +2,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "node/content/core/block_check.h"
 #include "node/content/store/content_store_impl.h"
+#include "node/content/store/folder_listing.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 
@@ -56,6 +59,14 @@ std::vector<Hash256> proof_in(ByteView slot) {
   return proof;
 }
 
+bool begins_as_folder(const fs::path& file) {
+  const OpenFile in = open_file(file, O_RDONLY);
+  Bytes header(kFolderHeaderBytes);
+  std::size_t got = 0;
+  return in && read_all_at(in.get(), header, 0, got) == 0 && got == header.size() &&
+         listing_bytes(header).has_value();
+}
+
 }  // namespace
 
 // The partial content as it is on the disk; nothing if none of it is.
@@ -66,6 +77,7 @@ Partial* ContentStore::Impl::resume(const ContentId& id, std::uint64_t length) {
   const OpenFile part = open_file(beside(id, ".part"), O_RDONLY);
   const OpenFile have = open_file(beside(id, ".have"), O_RDONLY);
   if (!part || !have) return nullptr;
+  note_growing(id, true);
   struct stat about {};
   std::array<std::uint8_t, kHaveHeaderBytes> header{};
   std::size_t got = 0;
@@ -91,8 +103,28 @@ Partial* ContentStore::Impl::resume(const ContentId& id, std::uint64_t length) {
   return &partials.insert_or_assign(id, std::move(partial)).first->second;
 }
 
+// As its table says, without a look at the blocks: enough for people.
+std::optional<ContentStore::Unfinished> ContentStore::Impl::unfinished(const ContentId& id) const {
+  const OpenFile have = open_file(beside(id, ".have"), O_RDONLY);
+  struct stat about {};
+  if (!have || ::stat(beside(id, ".part").c_str(), &about) != 0) return std::nullopt;
+  Unfinished one{id, static_cast<std::uint64_t>(about.st_size)};
+  const std::uint64_t blocks = blocks_of(one.length);
+  Hash256 root;
+  std::size_t got = 0;
+  for (std::uint64_t i = 0; i < blocks; ++i) {
+    if (read_all_at(have.get(), root.bytes, kHaveHeaderBytes + i * sizeof root, got) != 0) break;
+    if (got != sizeof root) break;
+    if (root.is_zero()) continue;
+    one.bytes_here += block_bytes(one.length, i);
+    if (i == 0) one.folder = begins_as_folder(beside(id, ".part"));
+  }
+  return one;
+}
+
 void ContentStore::Impl::discard(const ContentId& id) {
   partials.erase(id);
+  note_growing(id, false);
   ::unlink(beside(id, ".part").c_str());
   ::unlink(beside(id, ".have").c_str());
   ::unlink(beside(id, ".proofs").c_str());
@@ -212,6 +244,7 @@ Result<bool, StoreError> ContentStore::Impl::store_block(const StoreBlock& block
   if (partial == nullptr) {
     discard(block.id);
     if (auto room = make_room(block.length); !room) return tl::unexpected(room.error());
+    note_growing(block.id, true);
     partial = &partials[block.id];
     *partial = {block.length, BlockRoots(blocks), 0, 0};
   }
@@ -228,6 +261,23 @@ Result<bool, StoreError> ContentStore::Impl::store_block(const StoreBlock& block
   if (partial->held < blocks) return false;
   if (auto whole = finish(block.id, *partial); !whole) return tl::unexpected(whole.error());
   return true;
+}
+
+std::vector<ContentStore::Unfinished> ContentStore::list_unfinished() const {
+  std::vector<Unfinished> listed;
+  std::error_code ignored;
+  for (fs::directory_iterator it(impl_->folder, ignored), end; it != end; it.increment(ignored)) {
+    for (fs::directory_iterator in(it->path(), ignored), last; in != last; in.increment(ignored)) {
+      const fs::path& file = in->path();
+      const auto id = id_from_hex<ContentId>(file.stem().string());
+      if (!id || file.extension() != ".part") continue;
+      const std::lock_guard lock(impl_->mutex);
+      if (const auto one = impl_->unfinished(*id)) listed.push_back(*one);
+    }
+  }
+  std::sort(listed.begin(), listed.end(),
+            [](const Unfinished& a, const Unfinished& b) { return a.id < b.id; });
+  return listed;
 }
 
 }  // namespace shoal

@@ -212,6 +212,30 @@ TEST_F(SubmitterContent, WhoSharesIsAnnouncedToTheCoordinatorAndWhoFetchesIsNot)
   EXPECT_TRUE(signature_holds(checker, Purpose::kRecord, told[0].record));
 }
 
+// A worker that is the first one of its pool hears of nobody else who shares.
+TEST_F(SubmitterContent, WhoSharesLooksForWorkersMoreOftenWhereThereAreNone) {
+  const auto looks_again_after = [&](const std::vector<Signed>& known) {
+    start_sharing();
+    step(ShareContent{content_id(as_bytes("another")), kLength});
+    EXPECT_EQ(dialled(), std::vector<NodeId>{coordinator.id()});
+    introduce(known);
+    while (take<Drop>().empty()) pass();
+    step(LinkLost{coordinator.id(), "dropped"});
+    if (!known.empty()) link(workers[0]);
+    take<Dial>();
+    const Instant left = now;
+    while (now < left + 60s) {
+      pass();
+      for (const Dial& dial : take<Dial>()) {
+        if (dial.peer == coordinator.id()) return now - left;
+      }
+    }
+    return Duration(60s);
+  };
+  EXPECT_LE(looks_again_after({}), Duration(6s));
+  EXPECT_GE(looks_again_after({record(workers[0])}), Duration(20s));
+}
+
 TEST_F(SubmitterContent, WhoHasSharedTakesItsRecordBackWhenItLeaves) {
   start_sharing();
   step(ShareContent{content_id(as_bytes("another")), kLength});

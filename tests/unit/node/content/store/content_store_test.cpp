@@ -415,6 +415,73 @@ TEST_F(ContentStoreTest, AContentThatIsTooLargeForTheQuotaIsRefusedBeforeItFills
   EXPECT_TRUE(files_in("content").empty());
 }
 
+TEST_F(ContentStoreTest, WhatAnEarlierRunLeftUnfinishedMakesRoomUnlessItIsNeeded) {
+  const auto fetch_first_block_of = [](ContentStore& store, const Bytes& bytes) {
+    return store.perform(block_of(bytes, content_id(bytes), 0)).error;
+  };
+  const Bytes abandoned = random_bytes(3 * kBlockBytes, 1);
+  const Bytes needed = random_bytes(3 * kBlockBytes, 2);
+  const Bytes resumed = random_bytes(3 * kBlockBytes, 3);
+  for (const Bytes* bytes : {&abandoned, &needed, &resumed}) {
+    ASSERT_EQ(fetch_first_block_of(*open(), *bytes), "");
+  }
+  auto store = open();
+  store->limit(10 * kBlockBytes);
+  store->set_needed({content_id(needed)});
+  const auto held = [&](const Bytes& bytes) {
+    return store->perform(OpenContent{content_id(bytes), bytes.size()}).blocks_held.size();
+  };
+  ASSERT_EQ(held(resumed), 1U);
+  ASSERT_EQ(fetch_first_block_of(*store, random_bytes(3 * kBlockBytes, 4)), "");
+  EXPECT_EQ(held(abandoned), 0U);
+  EXPECT_EQ(held(needed), 1U);
+  EXPECT_EQ(held(resumed), 1U);
+  EXPECT_THAT(fetch_first_block_of(*store, random_bytes(3 * kBlockBytes, 5)),
+              HasSubstr("there is no room"))
+      << "nothing of what is left may go";
+}
+
+TEST_F(ContentStoreTest, AQuotaThatWasLoweredHoldsAsSoonAsItIsKnownWhatIsNeeded) {
+  std::vector<ContentId> ids;
+  {
+    auto store = open();
+    for (std::uint64_t seed = 1; seed < 4; ++seed) {
+      const Bytes bytes = random_bytes(kBlockBytes, seed);
+      ids.push_back(content_id(bytes));
+      ASSERT_EQ(store->perform(block_of(bytes, ids.back(), 0)).error, "");
+    }
+  }
+  auto store = open();
+  store->limit(kBlockBytes + 1024);
+  EXPECT_TRUE(store->holds(ids[0])) << "a running job may need it";
+  store->set_needed({ids[1]});
+  EXPECT_FALSE(store->holds(ids[0]));
+  EXPECT_TRUE(store->holds(ids[1]));
+  EXPECT_FALSE(store->holds(ids[2]));
+}
+
+TEST_F(ContentStoreTest, WhatIsWrittenAsItComesTakesRoomOnce) {
+  auto store = open();
+  store->limit(4 * kBlockBytes);
+  EXPECT_TRUE(store->put_file(write_file(random_bytes(3 * kBlockBytes))));
+}
+
+TEST_F(ContentStoreTest, WhatHasComeOfAContentIsListedAndCanBeDropped) {
+  const Bytes bytes = random_bytes(3 * kBlockBytes + 5);
+  const ContentId id = content_id(bytes);
+  ASSERT_EQ(open()->perform(block_of(bytes, id, 1)).error, "");
+  auto store = open();
+  EXPECT_TRUE(store->list().empty());
+  const auto unfinished = store->list_unfinished();
+  ASSERT_EQ(unfinished.size(), 1U);
+  EXPECT_EQ(unfinished[0].id, id);
+  EXPECT_EQ(unfinished[0].length, bytes.size());
+  EXPECT_EQ(unfinished[0].bytes_here, kBlockBytes);
+  EXPECT_FALSE(unfinished[0].folder);
+  store->drop(id);
+  EXPECT_TRUE(store->list_unfinished().empty());
+}
+
 // A limit on the size of files stands for a disk that is full: the kernel says EFBIG instead of
 // ENOSPC, and both are the same fault.
 class FileSizeLimit {
