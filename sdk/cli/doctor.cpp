@@ -57,6 +57,7 @@ Colour colour_of(Level level) {
 }
 
 void look_at_programs(Diagnosis& diagnosis) {
+  if (program_folder().empty()) return diagnosis.add(Level::kBad, "programs", kNoProc);
   std::string missing;
   for (const char* name :
        {"shoal-coordinator", "shoal-worker", "shoal-executor", "shoal-sandbox"}) {

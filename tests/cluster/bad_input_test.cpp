@@ -241,6 +241,15 @@ TEST_F(BadInputTest, ADiskThatIsFullIsSaid) {
 }
 
 // What it opens first would else get the number of its stdout.
+TEST_F(BadInputTest, AMachineWithoutProcIsSaid) {
+  const auto way = mount_namespace();
+  if (!way) GTEST_SKIP() << "no mount namespace to be had";
+  const auto worker = run_on(*way, "/proc", "size=64k", {"worker", "--version"});
+  EXPECT_THAT(worker.err, HasSubstr("no /proc is mounted here"));
+  EXPECT_THAT(run_on(*way, "/proc", "size=64k", {"doctor"}).out,
+              HasSubstr("no /proc is mounted here"));
+}
+
 TEST_F(BadInputTest, AWorkerWithoutAStdoutPrintsIntoNoFileOfItsOwn) {
   cluster_.start_coordinator();
   const auto state = cluster_.state_of("quiet");
