@@ -24,6 +24,7 @@ namespace {
 
 using namespace shoal;
 
+constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitCannotListen = 4;
 // At a time: each stays for a moment.
@@ -146,7 +147,7 @@ std::string endpoint_with_port(const std::string& listen, std::uint16_t port) {
 int main(int argc, char** argv) {
   occupy_closed_streams();
   const ParsedOptions parsed = parse_options(argc, argv, SHOAL_VERSION);
-  if (!parsed.options) return parsed.exit_code;
+  if (!parsed.options) return stdout_arrived() ? parsed.exit_code : kExitError;
   const CoordinatorOptions& options = *parsed.options;
   if (options.supervise) return run_supervised({argv + 1, argv + argc});
   if (options.memory_bytes != 0 && !limit_memory(options.memory_bytes)) {

@@ -83,8 +83,9 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
       "When it listens, it writes one line to stdout: ready tcp://HOST:PORT KEY. SIGUSR1 prints "
       "one "
       "JSON\nline of figures to stderr; so does the end.\n"
-      "Exit codes: 0 ended by SIGTERM or SIGINT, 2 wrong usage, ticket or state folder, 4 cannot "
-      "listen.");
+      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 help could not be printed, 2 wrong usage, "
+      "ticket "
+      "or state folder, 4 cannot listen.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <initializer_list>
 
 namespace shoal {
@@ -15,5 +16,7 @@ void occupy_closed_streams() {
     if (::open("/dev/null", flags | O_NOCTTY) < 0) return;
   }
 }
+
+bool stdout_arrived() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
 
 }  // namespace shoal

@@ -8,4 +8,8 @@ namespace shoal {
 // To be called first of all.
 void occupy_closed_streams();
 
+// False: not all that was printed to stdout arrived. A program that prints only its help says so by
+// its exit code, too: who reads it may be a script.
+bool stdout_arrived();
+
 }  // namespace shoal

@@ -57,6 +57,7 @@ Colour colour_of(Level level) {
 }
 
 void look_at_programs(Diagnosis& diagnosis) {
+  if (program_folder().empty()) return diagnosis.add(Level::kBad, "programs", kNoProc);
   std::string missing;
   for (const char* name :
        {"shoal-coordinator", "shoal-worker", "shoal-executor", "shoal-sandbox"}) {
@@ -124,6 +125,19 @@ void look_at_pool(Diagnosis& diagnosis, const Settings& settings, const Ticket& 
   if (const auto jobs = pool->client->jobs()) judge_jobs(diagnosis, *jobs);
 }
 
+// A machine that only submits needs none.
+void look_at_engine(Diagnosis& diagnosis) {
+  if (!can_run(program_folder() / "shoal-worker")) return;
+  const std::string executor = "shoal-wasm-executor";
+  const std::string version = engine_version(program_folder() / executor);
+  if (!version.empty()) return diagnosis.add(Level::kGood, "WebAssembly", "by " + version);
+  diagnosis.add(Level::kDoubtful, "WebAssembly",
+                "a worker here takes none: " + executor +
+                    (can_run(program_folder() / executor)
+                         ? " cannot be started ('" + executor + " --engine' says why)"
+                         : " is not installed beside shoal-worker"));
+}
+
 bool is_worker(const WorkersReady& seen, const NodeId& node) {
   return std::any_of(seen.workers.begin(), seen.workers.end(),
                      [&](const auto& worker) { return worker.record.node == node; });
@@ -135,6 +149,7 @@ Outcome run_doctor(const Settings& settings) {
   look_at_folders(diagnosis);
   look_at_key(diagnosis);
   judge_sandbox(diagnosis, sandbox_layers(program_folder() / "shoal-sandbox"));
+  look_at_engine(diagnosis);
   if (const auto ticket = ticket_of(settings)) {
     diagnosis.add(Level::kGood, "ticket",
                   "pool '" + ticket->name + "' (" + short_hex(ticket->pool) + "), " +

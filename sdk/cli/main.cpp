@@ -135,7 +135,9 @@ int main(int argc, char** argv) {
       return report({kUsage, *fault});
     }
     // --help and --version are 0; the rest of CLI11's codes are its own.
-    return app.exit(error, std::cout, std::cerr) == 0 ? kSuccess : kUsage;
+    if (app.exit(error, std::cout, std::cerr) != 0) return kUsage;
+    const auto written = flush_output();
+    return written ? kSuccess : report(written.error());
   }
   shoal::check(static_cast<bool>(chosen.run), "a command was read, but nothing is to be done");
   return run(chosen);

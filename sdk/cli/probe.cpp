@@ -40,6 +40,33 @@ int connect_error(const addrinfo& to, std::chrono::milliseconds patience) {
   return error;
 }
 
+// What it prints to stdout. None: it cannot be run.
+std::vector<std::string> lines_of(const fs::path& program, std::string flag) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return {};
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  std::string path = program.string();
+  char* const arguments[] = {path.data(), flag.data(), nullptr};
+  pid_t pid = -1;
+  const bool started =
+      ::posix_spawn(&pid, path.c_str(), &actions, nullptr, arguments, environ) == 0;
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  std::string text;
+  char buffer[1024];
+  for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(ends[0]);
+  if (started) ::waitpid(pid, nullptr, 0);
+  std::vector<std::string> lines;
+  std::istringstream all(text);
+  for (std::string line; std::getline(all, line);) lines.push_back(line);
+  return lines;
+}
+
 }  // namespace
 
 std::string dial_fault(const std::string& endpoint, std::chrono::milliseconds patience) {
@@ -75,30 +102,12 @@ std::string folder_fault(const fs::path& folder) {
 }
 
 std::vector<std::string> sandbox_layers(const fs::path& program) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return {};
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  std::string path = program.string();
-  std::string probe = "--probe";
-  char* const arguments[] = {path.data(), probe.data(), nullptr};
-  pid_t pid = -1;
-  const bool started =
-      ::posix_spawn(&pid, path.c_str(), &actions, nullptr, arguments, environ) == 0;
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[1]);
-  std::string text;
-  char buffer[1024];
-  for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
-    text.append(buffer, static_cast<std::size_t>(got));
-  }
-  ::close(ends[0]);
-  if (started) ::waitpid(pid, nullptr, 0);
-  std::vector<std::string> lines;
-  std::istringstream all(text);
-  for (std::string line; std::getline(all, line);) lines.push_back(line);
-  return lines;
+  return lines_of(program, "--probe");
+}
+
+std::string engine_version(const fs::path& program) {
+  const auto lines = lines_of(program, "--engine");
+  return lines.empty() ? std::string() : lines.front();
 }
 
 }  // namespace shoal::cli

@@ -15,5 +15,7 @@ std::string folder_fault(const std::filesystem::path& folder);
 // What `shoal-sandbox --probe` says: one line a layer, "name: yes" or "name: why not". Empty: it
 // cannot be run.
 std::vector<std::string> sandbox_layers(const std::filesystem::path& program);
+// The version of the engine that the executor of WebAssembly has. Empty: it cannot be started.
+std::string engine_version(const std::filesystem::path& program);
 
 }  // namespace shoal::cli

@@ -69,6 +69,9 @@ Failure become(const std::string& program, const std::vector<std::string>& argum
   argv.push_back(nullptr);
   ::execv(path.c_str(), argv.data());
   const int error = errno;
+  if (program_folder().empty()) {
+    return {kError, program + " cannot be started: " + kNoProc + ". Mount it."};
+  }
   return {kError, path.string() + " cannot be started (" + std::strerror(error) + "). Install " +
                       program + " beside shoal."};
 }

@@ -340,7 +340,12 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   submit->add_option("--params", wish->parameters, "Its parameters, or @FILE with them")
       ->type_name("JSON")
       ->capture_default_str();
-  submit->add_option("--units", wish->units, "Units 0 to N - 1")->type_name("N");
+  submit->add_option("--units", wish->units, "Units 0 to N - 1")
+      ->type_name("N")
+      // Read as a number without a sign, a negative one would be a very large one.
+      ->check([](const std::string& text) {
+        return text.starts_with('-') ? text + " is no number of units" : std::string();
+      });
   submit->add_option("--inputs", wish->inputs_file, "One unit for each line, which is JSON")
       ->type_name("FILE");
   submit->add_option("--name", wish->name, "For people, in `shoal job list`");

@@ -309,6 +309,13 @@ void Submitter::Impl::refuse_unknown_kernel(const JobId& id, const OpenJob& job)
     if (valid_worker(c) && c.record)
       offered.insert(c.record->kernels.begin(), c.record->kernels.end());
   }
+  if (job.manifest.kernel_kind == KernelKind::kWasm) {
+    refuse(id, JobRefused::Why::kUnknownKernel,
+           "No worker of the pool takes WebAssembly: either shoal-wasm-executor cannot be started "
+           "there, or their sandbox lacks a layer (their logs say so, and 'shoal doctor' on those "
+           "machines).");
+    return;
+  }
   std::string what = "No worker of the pool knows the kernel '" + job.manifest.kernel + "'.";
   if (offered.empty()) {
     what +=

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -78,12 +79,38 @@ int status_of(ErrorCode code) {
   return 1;
 }
 
+// Which of the program's own arguments there are, only the program knows.
+int print_help(const char* program) {
+  std::printf(
+      "Usage: %s [--local | --pool TICKET] [ARGUMENTS of the program's own]\n\n"
+      "Options:\n"
+      "  --help                      Print this and exit\n"
+      "  --local                     Compute here, whatever else is set\n"
+      "  --pool TICKET               Submit to this pool (@FILE reads the ticket from a file).\n"
+      "                              Without it: $SHOAL_TICKET, then the pool that `shoal pool\n"
+      "                              use` has set, then here\n",
+      program);
+  return stdout_arrived() ? 0 : 1;
+}
+
+bool wants_help(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--pool") {
+      ++i;
+    } else if (std::string_view(argv[i]) == "--help") {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 int run(int argc, char** argv, std::vector<KernelEntry> kernels,
         const std::function<int(Session&)>& program) {
   if (const auto channels = take_host_channels()) return serve_executor(kernels, *channels);
   occupy_closed_streams();
+  if (wants_help(argc, argv)) return print_help(argv[0]);
   try {
     SessionOptions options = options_from(argc, argv);
     options.kernels = std::move(kernels);

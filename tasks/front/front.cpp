@@ -100,7 +100,8 @@ std::optional<int> Front::parse(int argc, char** argv) {
     app_.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // --help exits with 0 and prints to stdout, the rest of CLI11's codes are its own.
-    return app_.exit(error, std::cout, std::cerr) == 0 ? 0 : kUsage;
+    if (app_.exit(error, std::cout, std::cerr) != 0) return kUsage;
+    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? 0 : 1;
   }
   return std::nullopt;
 }

@@ -107,6 +107,18 @@ TEST_F(BadInputTest, APoolWithoutWorkersIsSaid) {
   EXPECT_THAT(doctor.out, HasSubstr("no worker has joined the pool"));
 }
 
+TEST_F(BadInputTest, AnEngineThatCannotBeStartedIsSaidByTheDoctor) {
+  EXPECT_THAT(cluster_.run({"doctor"}).out, HasSubstr("by V8"));
+  const auto folder = cluster_.folder() / "bin";
+  std::filesystem::create_directory(folder);
+  for (const char* name : {"shoal", "shoal-worker", "shoal-wasm-executor"}) {
+    std::filesystem::copy_file(program(name), folder / name);
+  }
+  std::filesystem::resize_file(folder / "shoal-wasm-executor", 4096);
+  const auto doctor = cluster_.run_command({(folder / "shoal").string(), "doctor"});
+  EXPECT_THAT(doctor.out, HasSubstr("a worker here takes none: shoal-wasm-executor cannot be"));
+}
+
 TEST_F(BadInputTest, AnUnknownKernelIsAnsweredWithTheNamesThatThereAre) {
   cluster_.start_coordinator();
   cluster_.start_worker("worker-1");
@@ -229,6 +241,15 @@ TEST_F(BadInputTest, ADiskThatIsFullIsSaid) {
 }
 
 // What it opens first would else get the number of its stdout.
+TEST_F(BadInputTest, AMachineWithoutProcIsSaid) {
+  const auto way = mount_namespace();
+  if (!way) GTEST_SKIP() << "no mount namespace to be had";
+  const auto worker = run_on(*way, "/proc", "size=64k", {"worker", "--version"});
+  EXPECT_THAT(worker.err, HasSubstr("no /proc is mounted here"));
+  EXPECT_THAT(run_on(*way, "/proc", "size=64k", {"doctor"}).out,
+              HasSubstr("no /proc is mounted here"));
+}
+
 TEST_F(BadInputTest, AWorkerWithoutAStdoutPrintsIntoNoFileOfItsOwn) {
   cluster_.start_coordinator();
   const auto state = cluster_.state_of("quiet");
@@ -257,6 +278,26 @@ TEST_F(BadInputTest, OutputThatCannotBeWrittenIsNotTakenForSuccess) {
       {"/bin/sh", "-c", "exec \"$@\" > /dev/full", "sh", program("shoal").string(), "paths"});
   EXPECT_EQ(ended.exit_code, 1);
   EXPECT_THAT(ended.err, HasSubstr("could not be written"));
+}
+
+TEST_F(BadInputTest, HelpThatCannotBeWrittenIsNotTakenForSuccess) {
+  for (const char* name : {"shoal", "shoal-worker", "shoal-coordinator", "shoal-align"}) {
+    const auto ended = cluster_.run_command(
+        {"/bin/sh", "-c", "exec \"$@\" > /dev/full", "sh", program(name).string(), "--help"});
+    EXPECT_EQ(ended.exit_code, 1) << name;
+  }
+}
+
+TEST_F(BadInputTest, ANegativeNumberOfUnitsIsNotTakenForAVeryLargeOne) {
+  const auto ended = cluster_.run({"submit", "--kernel", "mandelbrot", "--units", "-4"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("-4 is no number of units"));
+}
+
+TEST_F(BadInputTest, AProgramWithTheSdkThatIsAskedForHelpComputesNothing) {
+  const auto ended = cluster_.run_command({program("interrupted").string(), "--help"});
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_THAT(ended.out, HasSubstr("--pool TICKET"));
 }
 
 }  // namespace

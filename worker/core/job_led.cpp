@@ -214,7 +214,10 @@ JobStatus JobLed::status() const {
                          " different workers, and " + std::to_string(here) +
                          (here == 1 ? " is here" : " are here");
   }
-  if (phase_ == JobPhase::kRunning && declining > 0 && here < manifest_->quorum) {
+  // Stewards that cannot compute it have asked all the same, and nobody may be left who can.
+  if (phase_ == JobPhase::kRunning && declining > 0 &&
+      (here < manifest_->quorum || status.workers == 0)) {
+    if (status.waiting_for.empty()) status.waiting_for = "no worker computes any of its units";
     status.waiting_for += "; " + std::to_string(declining) +
                           (declining == 1 ? " worker declines: " : " workers decline: ") +
                           why_declined;

@@ -74,10 +74,16 @@ void Labor::leave(Job& job, const std::string& why, Outbox& out) {
   job = std::move(left);
 }
 
-// Whoever leads it can say why nothing moves, and does not ask this worker to keep it.
+// Whoever leads it can say why nothing moves, and does not ask this worker to keep it. A steward
+// that only cannot compute it says nothing: to another than itself it would have resigned.
 void Labor::decline(const Job& job, Outbox& out) const {
-  const auto objection = objection_of_owner(config_, job.submitter, *job.manifest);
-  if (!objection || !leader_linked(job)) return;
+  if (!leader_linked(job)) return;
+  auto objection = objection_of_owner(config_, job.submitter, *job.manifest);
+  const auto term = last_term(job.terms);
+  if (!objection && (job.leader == signer_.id() || !term || !is_steward(*term, signer_.id()))) {
+    objection = objection_to_computing(config_, job.signed_manifest, *job.manifest);
+  }
+  if (!objection) return;
   out.send(job.leader, EnlistReply{.job = job.id, .accepted = false, .detail = objection->why});
 }
 

@@ -81,7 +81,7 @@ void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& ou
 void Stewardship::on_enlist_reply(Instant now, const NodeId& from, const EnlistReply& reply,
                                   Outbox& out) {
   Entry* found = entry(reply.job);
-  if (found == nullptr || !membership_.linked(from)) return;
+  if (found == nullptr || (from != signer_.id() && !membership_.linked(from))) return;
   if (!reply.accepted) return on_declined(now, *found, from, reply.detail, out);
   if (!found->job->leading()) return;
   if (!found->enlisting || found->enlisting->candidate != from || found->enlisting->proposal) {

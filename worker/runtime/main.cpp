@@ -337,7 +337,7 @@ int main(int argc, char** argv) {
   if (!options) {
     std::fputs(options.error().out.c_str(), stdout);
     std::fputs(options.error().err.c_str(), stderr);
-    return options.error().exit_code;
+    return stdout_arrived() ? options.error().exit_code : kExitError;
   }
   start_log(options->log_level);
   if (options->supervise) return run_supervised(arguments);

@@ -151,6 +151,7 @@ class Session {
 //
 //   --pool TICKET   the pool to submit to; --pool @FILE reads the ticket from a file
 //   --local         compute here, whatever else is set
+//   --help          prints these and returns 0; a program with a help of its own looks before
 //
 // Without either, the environment's SHOAL_TICKET counts, then the file $XDG_CONFIG_HOME/shoal/pool
 // (~/.config/shoal/pool), which `shoal pool use` writes; with none of them the session is local.

@@ -382,6 +382,21 @@ TEST_F(SubmitterPlace, NamesTheKernelsThatAreOffered) {
   EXPECT_NE(refused.what.find("align, ising"), std::string::npos);
 }
 
+TEST_F(SubmitterPlace, SaysOfAModuleThatNobodyTakesWebAssembly) {
+  start();
+  introduce({record(workers[0]), record(workers[1])});
+  Manifest m = manifest(10);
+  m.kernel = "collatz";
+  m.kernel_kind = KernelKind::kWasm;
+  m.program = ContentId{};
+  m.program_bytes = 100;
+  submit(m);
+  introduce({record(workers[0]), record(workers[1])});
+  const auto refused = only<JobRefused>();
+  EXPECT_EQ(refused.why, JobRefused::Why::kUnknownKernel);
+  EXPECT_TRUE(refused.what.starts_with("No worker of the pool takes WebAssembly")) << refused.what;
+}
+
 TEST_F(SubmitterPlace, ThoseWhoAcknowledgedAreTheStewardsWhateverWasBeforeACrash) {
   start();
   introduce_workers(4);

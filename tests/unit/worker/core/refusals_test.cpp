@@ -128,6 +128,28 @@ TEST(OwnersRefusal, TheJobSaysWhyNobodyComputesIt) {
   EXPECT_THAT(why, HasSubstr("1 worker declines: its owner refuses"));
 }
 
+// Here each lacks a program; a layer of the sandbox that is missing takes the same way.
+TEST(WhatAMachineLacks, IsSaidOfAJobThatNobodyComputes) {
+  Pool pool(4);
+  Manifest manifest = pool.manifest(10, 2);
+  manifest.needs = {"vina"};
+  pool.submit({1, 2, 3}, manifest);
+  pool.wait(2s);
+  const JobStatus status = status_at(pool, 1);
+  EXPECT_THAT(status.waiting_for, HasSubstr("2 workers decline: it needs the program 'vina'"));
+  EXPECT_EQ(status.stewards_here, 3U) << "a steward that lacks it keeps the job all the same";
+}
+
+TEST(WhatAMachineLacks, IsSaidByALeaderAboutItself) {
+  Pool pool(2);
+  Manifest manifest = pool.manifest(10, 2);
+  manifest.needs = {"vina"};
+  pool.submit({1, 2}, manifest);
+  pool.wait(2s);
+  EXPECT_THAT(status_at(pool, 1).waiting_for,
+              HasSubstr("1 worker declines: it needs the program 'vina'"));
+}
+
 TEST(OwnersRefusal, OfAContentMeansTheJobsThatNeedIt) {
   Pool pool(1);
   Manifest manifest = pool.manifest(10, 1);
