@@ -116,8 +116,9 @@ struct Enlist {
 
 struct EnlistReply {
   # The worker's answer. Also said unasked, and not accepted: by a worker to the leader, where its
-  # owner refuses the job, so that it will neither compute for it nor keep it; and by a steward to
-  # its fellows, when for that reason it keeps the job no more.
+  # owner refuses the job, so that it will neither compute for it nor keep it, or where it is no
+  # steward and cannot compute it; and by a steward to its fellows, when its owner refuses the job
+  # and it keeps it no more.
 
   job @0 :Data;
   # 32 bytes.

@@ -204,9 +204,11 @@ JobStatus JobLed::status() const {
     // Those that lack something do not ask.
     std::string needs;
     for (const std::string& need : manifest_->needs) needs += (needs.empty() ? "" : ", ") + need;
-    status.waiting_for = "no worker that has " + needs +
-                         " installed, and takes programs, computes its units yet "
-                         "(what a worker does not take, and why, is in its log)";
+    status.waiting_for =
+        "no worker that has " + needs + " installed, and takes programs, computes its units yet";
+    if (declining == 0) {
+      status.waiting_for += " (what a worker does not take, and why, is in its log)";
+    }
   } else if (phase_ == JobPhase::kRunning && here == 0) {
     status.waiting_for = "no worker has asked for its units yet";
   } else if (phase_ == JobPhase::kRunning && here < manifest_->quorum) {

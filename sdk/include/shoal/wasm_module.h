@@ -262,6 +262,11 @@ WasiError __imported_wasi_snapshot_preview1_environ_get(std::int32_t, std::int32
   shoal::wasm::fail(shoal::wasm::Reason::kThrew,
                     "the kernel called exit(" + std::to_string(status) + ")");
 }
+// What is thrown in the library's own compiled parts ends here, without a word of what it was.
+void abort() {
+  shoal::wasm::fail(shoal::wasm::Reason::kThrew,
+                    "the kernel called abort(), as do std::string and std::stoi where they throw");
+}
 
 }  // extern "C"
 

@@ -267,6 +267,26 @@ const shoal::Kernel<shoal::Nothing, std::uint64_t, std::uint64_t> kKernel{"hungr
   }
 }
 
+TEST_F(KernelBuild, WhatTheLibraryThrowsIsNoTrapWithoutAWord) {
+  const Said said = build_text(std::string(kHead) + R"(
+std::string part(const shoal::Nothing&, std::uint64_t unit) {
+  return std::string("four").substr(unit);
+}
+const shoal::Kernel<shoal::Nothing, std::uint64_t, std::string> kKernel{"part", part};
+)" + kMain);
+  ASSERT_EQ(said.status, 0) << said.text;
+  Loaded loaded = load();
+  ASSERT_EQ(loaded.refused, "");
+  EXPECT_EQ(loaded.unit(1, "part"), encode(std::string("our")));
+  try {
+    loaded.unit(5, "part");
+    FAIL() << "there is no fifth letter";
+  } catch (const UnitFailure& failure) {
+    EXPECT_NE(std::string(failure.what()).find("called abort()"), std::string::npos)
+        << failure.what();
+  }
+}
+
 TEST_F(KernelBuild, CatchClausesThatWillNotBeThereAreToldOf) {
   const Said said = build_text(std::string(kHead) + R"(
 std::uint64_t careful(const shoal::Nothing&, std::uint64_t unit) {
