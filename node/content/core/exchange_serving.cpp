@@ -85,6 +85,10 @@ ExchangeActions Exchange::on_read(Instant now, BlockRead read) {
   if (!read.block.missing && !check_(read.block.content, found->second, read.block)) {
     read.block = {read.block.content, read.block.first_leaf, {}, {}, true};
   }
+  // Others that were asked for at the same time may have taken what was left of the month.
+  if (!meter_.may_send(now, read.block.bytes.size())) {
+    read.block = {read.block.content, read.block.first_leaf, {}, {}, true};
+  }
   reads_.erase(found);
   meter_.sent(now, read.block.bytes.size());
   const bool bulk = !read.block.bytes.empty();

@@ -62,6 +62,27 @@ TEST(Traffic, NoMoreIsSentAndAskedForThanTheCapsAllow) {
       << fetcher.arrived[content.id];
 }
 
+TEST(Traffic, WhatWasAskedForAtOnceIsNotSentBeyondTheCap) {
+  const Content content(40 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.exchange.limit_traffic({3 * kBlockBytes, 0}, {}, kLastOfMay);
+  fetcher.now = Instant{};
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    fetcher.run(fetcher.exchange.on_request(fetcher.now, kBob,
+                                            {content.id, content.bytes.size(), first_leaf_of(i)}));
+  }
+  for (std::size_t i = 0; i < fetcher.reads.size(); ++i) {
+    const std::uint64_t first_leaf = fetcher.reads[i].first_leaf;
+    fetcher.run(fetcher.exchange.on_read(fetcher.now, {kBob, content.block(first_leaf)}));
+    fetcher.run(fetcher.exchange.on_bulk_sent(fetcher.now, kBob));
+  }
+  ASSERT_EQ(fetcher.served.size(), 5U);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(fetcher.served[i].second.missing, i >= 3) << i << ": three blocks in a month";
+  }
+  EXPECT_EQ(fetcher.exchange.traffic().sent, 3 * kBlockBytes);
+}
+
 // It would be asked for them, and be taken for one who claims what it has not.
 TEST(Traffic, WhoMaySendNoMoreThisMonthSaysThatItHoldsNothing) {
   const Content content(20 * kBlockBytes);
