@@ -56,6 +56,7 @@ struct Rendezvous::Impl {
   // What is wrong with a record in itself; empty: nothing.
   std::string fault_of(Instant now, const NodeId& node, const Signed& fact,
                        const NodeRecord& record) const;
+  std::string clock_fault(Instant now, const NodeRecord& record) const;
   bool within_rate(Instant now, const std::string& address);
   void reply(const NodeId& peer, const Message& message);
   void refuse(const NodeId& peer, const std::string& why);
@@ -147,13 +148,20 @@ std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& node, const Si
   if (record.ttl_s == 0 || record.ttl_s > whole_seconds(limits::kRecordTtl)) {
     return "a record that is to be kept for no time, or too long";
   }
+  return clock_fault(now, record);
+}
+
+std::string Rendezvous::Impl::clock_fault(Instant now, const NodeRecord& record) const {
   const UnixMs unix_now = config.unix_ms_at_zero + now.ns / 1'000'000;
+  const auto seconds = [](UnixMs ms) { return std::to_string(ms / 1000) + " s "; };
   if (record.sequence > unix_now + kClockSlackMs) {
-    return "a record from the future: the node's clock is wrong";
+    return "its clock is " + seconds(record.sequence - unix_now) +
+           "ahead of this coordinator's: set both by NTP";
   }
   const UnixMs ttl_ms = static_cast<UnixMs>(record.ttl_s) * 1000;
   if (record.sequence < unix_now - ttl_ms - kClockSlackMs) {
-    return "a record that has expired: the node's clock is wrong";
+    return "its clock is " + seconds(unix_now - record.sequence) +
+           "behind this coordinator's: set both by NTP";
   }
   return "";
 }
@@ -164,7 +172,15 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
   const NodeId& node = links.at(peer).node;
   const std::string& address = links.at(peer).address;
   const std::string fault = fault_of(now, node, message.record, *record);
-  if (!fault.empty()) return refuse(peer, fault);
+  if (!fault.empty()) {
+    // Its owner can do something about a clock, once it is told: it hangs up itself.
+    if (fault == clock_fault(now, *record)) {
+      reply(peer, Refused{RefusalReason::kNotAllowed, fault});
+      ++figures.refused;
+      return;
+    }
+    return refuse(peer, fault);
+  }
 
   // Nobody asks a submitter for work: those who fetch a content are told of it, and nobody else.
   RecordTable& kept = record->role == Role::kSubmitter ? *sharers : *records;

@@ -199,6 +199,18 @@ void Membership::on_announced(Instant, const NodeId& from, Outbox& out) {
   end_visit(from, out);
 }
 
+void Membership::on_refused(Instant now, const NodeId& from, const Refused& refused, Outbox& out) {
+  const auto contact = contacts_.find(from);
+  if (contact == contacts_.end() || !contact->second.door || !linked(from)) return;
+  out.act(Drop{from, "it does not take this node"});
+  if (refusal_told_ && now - *refusal_told_ < limits::kRecordTtl) return;
+  refusal_told_ = now;
+  std::string why = refused.detail;
+  std::erase_if(why, [](unsigned char c) { return c < ' ' || c > '~'; });
+  out.tell(LogLevel::kWarning,
+           "the coordinator " + short_hex(from) + " does not tell others of this node: " + why);
+}
+
 void Membership::leave(Outbox& out) {
   leaving_ = true;
   announce_at_.reset();

@@ -45,6 +45,8 @@ class Membership {
   void on_link_up(Instant now, const LinkUp&, Outbox&);
   void on_link_lost(Instant now, const LinkLost&, Outbox&);
   void on_announced(Instant now, const NodeId& from, Outbox&);
+  // A coordinator does not take this node's record.
+  void on_refused(Instant now, const NodeId& from, const Refused&, Outbox&);
   void on_sample(Instant now, const NodeId& from, const Sample&, Outbox&);
   void on_sample_request(Instant now, const NodeId& from, const SampleRequest&, Outbox&);
   void on_deadline(Instant now, Outbox&);
@@ -146,6 +148,7 @@ class Membership {
     Instant told;  // people, and the others
   };
   std::optional<Twin> twin_;
+  std::optional<Instant> refusal_told_;
   bool leaving_ = false;
   std::uint64_t changes_ = 0;  // of what it says, not of its age alone
   std::vector<Via> via_;

@@ -415,7 +415,7 @@ struct Peer::Impl {
   }
   // Spoken by others to others: a peer that sends one of these here gets no answer.
   void hear(const NodeId&, const Hello&) {}
-  void hear(const NodeId&, const Refused&) {}
+  void hear(const NodeId& from, const Refused& m) { membership.on_refused(now, from, m, out); }
   void hear(const NodeId&, const Leave&) {}
   void hear(const NodeId&, const SubmitReply&) {}
   void hear(const NodeId&, const WorkerStatus&) {}

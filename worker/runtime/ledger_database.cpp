@@ -61,15 +61,14 @@ LedgerFault fault_of(int code) {
   }
 }
 
-std::string advice_for(LedgerFault fault, const std::string& file) {
+std::string advice_for(LedgerFault fault) {
   switch (fault) {
     case LedgerFault::kDiskFull:
       return "the disk is full: free some space there";
     case LedgerFault::kCorrupt:
-      return "the ledger is damaged: bring back a copy of it, or try `sqlite3 " + file +
-             " .recover`, or move it away with its -wal file and start with an empty one (a job "
-             "that other workers keep as well goes on there; one that this worker kept alone is "
-             "lost, and its submitter has to submit it again)";
+      return "the ledger is damaged: bring back a copy of it, or move it away with its -wal file "
+             "and start with an empty one (a job that other workers keep as well goes on there; "
+             "one that this worker kept alone is lost, and its submitter has to submit it again)";
     case LedgerFault::kNotWritable:
       return "give yourself the permission, see whether it is mounted read-only, or choose another "
              "state folder";
@@ -115,7 +114,7 @@ LedgerError LedgerDatabase::error_of(int code, const char* doing) const {
   const bool its_own = connection_ && sqlite3_extended_errcode(connection_.get()) == code;
   const char* reason = its_own ? sqlite3_errmsg(connection_.get()) : sqlite3_errstr(code);
   return {fault, std::string("cannot ") + doing + " the ledger " + file_.string() + " (" + reason +
-                     "); " + advice_for(fault, file_.string())};
+                     "); " + advice_for(fault)};
 }
 
 Result<void, LedgerError> LedgerDatabase::run(const char* sql) {
@@ -161,7 +160,7 @@ Result<void, LedgerError> LedgerDatabase::set_up() {
         LedgerFault::kTooNew, "the ledger " + file_.string() + " was written by a newer version (" +
                                   std::to_string(*version) + ", this one knows " +
                                   std::to_string(kSchemaVersion) + "); " +
-                                  advice_for(LedgerFault::kTooNew, file_.string())});
+                                  advice_for(LedgerFault::kTooNew)});
   }
   // Checkpoints come often enough for the log to be written over soon: where it grows, each commit
   // waits for the file system's journal as well.

@@ -374,8 +374,15 @@ TEST_F(RendezvousTest, ARecordsTimesMustMakeSense) {
   };
   EXPECT_TRUE(refused([](NodeRecord& r) { r.ttl_s = 0; }));
   EXPECT_TRUE(refused([](NodeRecord& r) { r.ttl_s = 601; }));
-  EXPECT_TRUE(refused([](NodeRecord& r) { r.sequence += 3'600'000; }));
-  EXPECT_TRUE(refused([](NodeRecord& r) { r.sequence -= 3'600'000; }));
+  // Whose clock is wrong is told so, and hangs up.
+  const auto told = [&](UnixMs off) {
+    up(1);
+    NodeRecord r = record(1);
+    r.sequence += off;
+    return reply<Refused>(say(1, Announce{signed_record(r)}), 1).detail;
+  };
+  EXPECT_NE(told(3'600'000).find("3600 s ahead"), std::string::npos);
+  EXPECT_NE(told(-3'600'000).find("3600 s behind"), std::string::npos);
   EXPECT_EQ(world().figures().records, 0U);
   // Clocks differ by minutes.
   EXPECT_FALSE(refused([](NodeRecord& r) { r.sequence -= 300'000; }));

@@ -243,5 +243,28 @@ TEST_F(TwinTest, WhereFewNodesAreKnownACoordinatorIsVisitedMoreOften) {
   EXPECT_LT(many, 160s);
 }
 
+// A clock that is wrong by a day, say. It goes on coming, and says so now and then.
+TEST_F(AnnounceTest, WhyACoordinatorDoesNotTakeItIsSaid) {
+  step<Dial>(Started{});
+  const Message refused =
+      Refused{RefusalReason::kNotAllowed, "its clock is 86400 s ahead of this coordinator's"};
+  std::size_t told = 0;
+  for (int visit = 0; visit < 3; ++visit) {
+    come();
+    PeerActions actions = peer.step(now, Received{door, encode(refused)});
+    bool hangs_up = false;
+    for (const PeerAction& action : actions) {
+      hangs_up |= std::holds_alternative<Drop>(action);
+      const auto* tell = std::get_if<Tell>(&action);
+      if (tell == nullptr || tell->level != LogLevel::kWarning) continue;
+      ++told;
+      EXPECT_NE(tell->text.find("86400 s ahead"), std::string::npos) << tell->text;
+    }
+    EXPECT_TRUE(hangs_up);
+    step<Dial>(LinkLost{door, "done"});
+  }
+  EXPECT_EQ(told, 1U);
+}
+
 }  // namespace
 }  // namespace shoal::test

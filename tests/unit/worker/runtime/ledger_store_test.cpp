@@ -218,7 +218,14 @@ TEST_F(LedgerStoreTest, ATruncatedFileIsRefusedByName) {
   const LedgerError error = error_of_opening();
   EXPECT_EQ(error.fault, LedgerFault::kCorrupt);
   EXPECT_THAT(error.what, HasSubstr(file_.string()));
-  EXPECT_THAT(error.what, HasSubstr(".recover"));
+  // The shell of Debian's SQLite recovers nothing, not even of a file that is whole.
+  EXPECT_THAT(error.what, testing::Not(HasSubstr(".recover")));
+  ASSERT_THAT(error.what, HasSubstr("move it away with its -wal file"));
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code none;
+    fs::rename(file_.string() + suffix, file_.string() + ".damaged" + suffix, none);
+  }
+  EXPECT_EQ(store(*open(), {receipt(job(1), 1)}), "") << "what it says is of no help";
 }
 
 TEST_F(LedgerStoreTest, ADamagedFileIsRefusedByName) {
