@@ -125,10 +125,15 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
   review();
 }
 
+bool Submitter::Impl::nobody_to_ask() const {
+  return config.doors.empty() && config.remembered.empty() &&
+         std::none_of(contacts.begin(), contacts.end(),
+                      [](const auto& entry) { return entry.second.linked && entry.second.worker; });
+}
+
 void Submitter::Impl::begin_search() {
   // Without anybody to ask there is nothing to wait for.
-  const bool nobody = config.doors.empty() && config.remembered.empty();
-  const Instant ends = nobody ? now : now + config.search;
+  const Instant ends = nobody_to_ask() ? now : now + config.search;
   if (search.active) {
     search.ends = ends;
     return;
@@ -322,7 +327,7 @@ void Submitter::Impl::search_deadline() {
   bool waiting = false;
   for (auto& [id, job] : jobs) {
     if (job.stage != JobStage::kSeeking) continue;
-    if (job.wait_for_quorum) {
+    if (job.wait_for_quorum && !nobody_to_ask()) {
       waiting = true;
     } else if (!job.timer) {
       refused.push_back(id);
