@@ -10,6 +10,7 @@
 
 #include "node/content/core/exchange.h"
 #include "node/protocol/range.h"
+#include "node/protocol/record_dates.h"
 #include "node/protocol/terms.h"
 #include "node/reach/core/reach.h"
 #include "sdk/core/steward_choice.h"

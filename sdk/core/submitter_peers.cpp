@@ -49,15 +49,14 @@ bool Submitter::Impl::reachable(const Contact& c) const {
 
 bool Submitter::Impl::valid_worker(const Contact& c) const {
   if (!c.record) return c.linked && c.worker;
-  return c.record->role == Role::kWorker &&
-         (c.linked || c.record->sequence + 1000LL * c.record->ttl_s > unix_now());
+  return c.record->role == Role::kWorker && (c.linked || !expired(*c.record, unix_now()));
 }
 
 bool Submitter::Impl::absorb(const Signed& fact) {
   if (fact.signer == signer.id()) return false;
   auto record = decode_record(fact.body);
   if (!record || record->node != fact.signer || record->pool != config.pool ||
-      record->role != Role::kWorker || record->sequence + 1000LL * record->ttl_s <= unix_now()) {
+      record->role != Role::kWorker || expired(*record, unix_now())) {
     return false;
   }
   if (auto it = contacts.find(fact.signer); it != contacts.end() && it->second.record &&
