@@ -7,12 +7,11 @@
 #include <utility>
 
 #include "coordinator/core/record_table.h"
+#include "node/protocol/record_dates.h"
 
 namespace shoal {
 namespace {
 
-// How wrong a volunteer's clock may be before its record is of no use to others.
-constexpr UnixMs kClockSlackMs = 10 * 60 * 1000;
 // Whose requests are counted at once: past this, newcomers wait for the next window.
 constexpr std::size_t kAddressesWatched = limits::kCoordinatorRecords;
 constexpr Duration kRateWindow = 60s;
@@ -154,12 +153,11 @@ std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& node, const Si
 std::string Rendezvous::Impl::clock_fault(Instant now, const NodeRecord& record) const {
   const UnixMs unix_now = config.unix_ms_at_zero + now.ns / 1'000'000;
   const auto seconds = [](UnixMs ms) { return std::to_string(ms / 1000) + " s "; };
-  if (record.sequence > unix_now + kClockSlackMs) {
+  if (dated_ahead(record, unix_now)) {
     return "its clock is " + seconds(record.sequence - unix_now) +
            "ahead of this coordinator's: set both by NTP";
   }
-  const UnixMs ttl_ms = static_cast<UnixMs>(record.ttl_s) * 1000;
-  if (record.sequence < unix_now - ttl_ms - kClockSlackMs) {
+  if (expired(record, unix_now)) {
     return "its clock is " + seconds(unix_now - record.sequence) +
            "behind this coordinator's: set both by NTP";
   }

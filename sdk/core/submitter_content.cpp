@@ -152,7 +152,7 @@ bool Submitter::Impl::absorb_holder(const Signed& fact) {
   if (absorb(fact)) return true;
   auto record = decode_record(fact.body);
   if (!record || record->node != fact.signer || record->pool != config.pool ||
-      record->role != Role::kSubmitter || record->sequence + 1000LL * record->ttl_s <= unix_now() ||
+      record->role != Role::kSubmitter || expired(*record, unix_now()) ||
       !signature_holds(checker, Purpose::kRecord, fact)) {
     return false;
   }

@@ -197,17 +197,28 @@ void Submitter::Impl::redial(const JobId& id, OpenJob& job) {
     return;
   }
   begin_search();
-  std::size_t asked = 0;
-  for (const auto& [node, c] : contacts) {
-    if (asked == kStrangersMost) return;
-    if (!valid_worker(c) || !reachable(c) || job.keepers.count(node) > 0) continue;
-    ++asked;
-    if (c.linked) {
+  for (const NodeId& node : strangers_of(job)) {
+    if (contacts.at(node).linked) {
       send(node, JobFind{id});
     } else {
       dial(node);
     }
   }
+}
+
+// Those that have not been tried come first, then those that were missed longest ago: a record
+// outlives its worker, and the same few must not be tried again and again.
+std::vector<NodeId> Submitter::Impl::strangers_of(const OpenJob& job) const {
+  std::vector<std::pair<Instant, NodeId>> found;
+  for (const auto& [node, c] : contacts) {
+    if (!valid_worker(c) || !reachable(c) || job.keepers.count(node) > 0) continue;
+    found.emplace_back(c.missed.value_or(Instant{}), node);
+  }
+  std::sort(found.begin(), found.end());
+  if (found.size() > kStrangersMost) found.resize(kStrangersMost);
+  std::vector<NodeId> nodes;
+  for (const auto& [missed, node] : found) nodes.push_back(node);
+  return nodes;
 }
 
 void Submitter::Impl::look_around(const JobId& id, OpenJob& job) {

@@ -10,6 +10,7 @@
 
 #include "node/content/core/exchange.h"
 #include "node/protocol/range.h"
+#include "node/protocol/record_dates.h"
 #include "node/protocol/terms.h"
 #include "node/reach/core/reach.h"
 #include "sdk/core/steward_choice.h"
@@ -109,6 +110,7 @@ struct OpenJob {
   std::optional<SubmitOutcome> refusal;  // the last one of them said
   std::string refusal_detail;
   std::size_t called_invalid = 0;  // times
+  bool doors_asked_again = false;  // as some of those that were known could not be reached
   Instant give_up;                 // those who cannot be reached are not tried after this
   std::vector<Seat> seats;         // the leader first
   TermChain offered;               // one term, signed here, that names them
@@ -240,6 +242,7 @@ struct Submitter::Impl {
   static std::vector<std::string> endpoints_of(const Contact&);
   static std::size_t ways_to(const Contact&);
   void link_gone(const NodeId&, const std::string& why);
+  bool nobody_to_ask() const;
   void begin_search();  // or, if one is under way, gives it its full time again
   void ask_doors();
   void ask_for_peers(const Ticket::Door&);
@@ -279,6 +282,7 @@ struct Submitter::Impl {
   bool place(const JobId&, OpenJob&);
   bool lacks_quorum(const JobId&, OpenJob&, std::size_t workers);
   bool waits_for_more(OpenJob&, std::size_t workers);
+  void ask_doors_again(OpenJob&);
   void fill_seats(OpenJob&);
   void issue_term(const JobId&, OpenJob&);
   bool vacate(const JobId&, OpenJob&, NodeId, const std::string& why);
@@ -309,6 +313,7 @@ struct Submitter::Impl {
   void redial(const JobId&, OpenJob&);
   void look_around(const JobId&, OpenJob&);
   void redial_later(OpenJob&);
+  std::vector<NodeId> strangers_of(const OpenJob&) const;
 
   // --- results (submitter_results.cpp) ---
   void on(const WantReceipts&);

@@ -49,15 +49,14 @@ bool Submitter::Impl::reachable(const Contact& c) const {
 
 bool Submitter::Impl::valid_worker(const Contact& c) const {
   if (!c.record) return c.linked && c.worker;
-  return c.record->role == Role::kWorker &&
-         (c.linked || c.record->sequence + 1000LL * c.record->ttl_s > unix_now());
+  return c.record->role == Role::kWorker && (c.linked || !expired(*c.record, unix_now()));
 }
 
 bool Submitter::Impl::absorb(const Signed& fact) {
   if (fact.signer == signer.id()) return false;
   auto record = decode_record(fact.body);
   if (!record || record->node != fact.signer || record->pool != config.pool ||
-      record->role != Role::kWorker || record->sequence + 1000LL * record->ttl_s <= unix_now()) {
+      record->role != Role::kWorker || expired(*record, unix_now())) {
     return false;
   }
   if (auto it = contacts.find(fact.signer); it != contacts.end() && it->second.record &&
@@ -125,10 +124,15 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
   review();
 }
 
+bool Submitter::Impl::nobody_to_ask() const {
+  return config.doors.empty() && config.remembered.empty() &&
+         std::none_of(contacts.begin(), contacts.end(),
+                      [](const auto& entry) { return entry.second.linked && entry.second.worker; });
+}
+
 void Submitter::Impl::begin_search() {
   // Without anybody to ask there is nothing to wait for.
-  const bool nobody = config.doors.empty() && config.remembered.empty();
-  const Instant ends = nobody ? now : now + config.search;
+  const Instant ends = nobody_to_ask() ? now : now + config.search;
   if (search.active) {
     search.ends = ends;
     return;
@@ -322,7 +326,7 @@ void Submitter::Impl::search_deadline() {
   bool waiting = false;
   for (auto& [id, job] : jobs) {
     if (job.stage != JobStage::kSeeking) continue;
-    if (job.wait_for_quorum) {
+    if (job.wait_for_quorum && !nobody_to_ask()) {
       waiting = true;
     } else if (!job.timer) {
       refused.push_back(id);

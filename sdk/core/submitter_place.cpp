@@ -104,6 +104,16 @@ bool Submitter::Impl::waits_for_more(OpenJob& job, std::size_t workers) {
   return *job.timer > now;
 }
 
+// Those that are known may be gone, all of them, and others have come meanwhile.
+void Submitter::Impl::ask_doors_again(OpenJob& job) {
+  if (search.active || (searched && now < *searched + kKnowledgeFresh)) return;
+  begin_search();
+  // Once: where nobody answers at all, somebody waits to be told so.
+  if (!std::exchange(job.doors_asked_again, true)) {
+    job.give_up = std::max(job.give_up, now + config.search);
+  }
+}
+
 StewardCandidate Submitter::Impl::candidate(const NodeId& node) const {
   StewardCandidate found{node, {}, 1, false};
   const auto it = contacts.find(node);
@@ -185,6 +195,9 @@ void Submitter::Impl::issue_term(const JobId& id, OpenJob& job) {
 // `node` is copied: it may stand in the seat that is given away.
 bool Submitter::Impl::vacate(const JobId& id, OpenJob& job, NodeId node, const std::string& why) {
   if (!why.empty()) job.lost_why = why;
+  if (const auto it = contacts.find(node); it != contacts.end() && it->second.missed) {
+    ask_doors_again(job);
+  }
   std::erase_if(job.seats, [&](const Seat& seat) { return seat.node == node; });
   const std::size_t left = job.seats.size();
   if (!job.some_durable || job.tried.size() < kTriedMost) fill_seats(job);

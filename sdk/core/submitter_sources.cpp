@@ -71,8 +71,7 @@ void Submitter::Impl::note_candidates(const ContentId& content, LooseContent& wh
   std::vector<std::pair<Distance, NodeId>> workers;
   for (const auto& [node, c] : contacts) {
     if (valid_worker(c) && reachable(c)) workers.emplace_back(distance(node, content), node);
-    const bool shares = c.of_content && c.record && reachable(c) &&
-                        c.record->sequence + 1000LL * c.record->ttl_s > unix_now();
+    const bool shares = c.of_content && c.record && reachable(c) && !expired(*c.record, unix_now());
     if (what.fetching && shares) what.candidates.try_emplace(node);
   }
   std::sort(workers.begin(), workers.end());

@@ -115,6 +115,9 @@ class JobLed {
   bool on_control(Instant now, const Signed& control, Outbox&);
   // The submitter's last word on whether it goes on, and on its priority: neither hides the other.
   std::vector<Signed> controls() const;
+  std::optional<Signed> cancelled_by() const {
+    return phase_ == JobPhase::kCancelled ? on_going_on_.control : std::nullopt;
+  }
   void on_deadline(Instant now, Outbox&);
   std::optional<Instant> next_deadline() const;
 

@@ -265,6 +265,14 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
   drop_cancelled(*job);
 }
 
+void Labor::on_control(const Signed& control, Outbox& out) {
+  const auto what = decode_control(control.body);
+  if (!what || what->command != ControlCommand::kCancel) return;
+  Job* job = known(what->job);
+  if (job == nullptr || control.signer != job->submitter) return;
+  if (signature_holds(checker_, Purpose::kControl, control)) drop_job(*job, out);
+}
+
 // Starts nothing of it any more.
 void Labor::unqueue(Job& job, Range range) {
   for (auto* queue : {&job.bound, &job.primaries}) {

@@ -76,6 +76,8 @@ class Labor {
   void on_grant(Instant now, const NodeId& from, LeaseGrant, Outbox&);
   void on_no_work(Instant now, const NodeId& from, const NoWork&, Outbox&);
   void on_revoke(const NodeId& from, const LeaseRevoke&, Outbox&);
+  // Whoever brings it. The leader may be gone, and nobody leads a job that is cancelled.
+  void on_control(const Signed& control, Outbox&);
   void on_steal_request(Instant now, const NodeId& from, const StealRequest&, Outbox&);
   void on_steal_reply(Instant now, const NodeId& from, const StealReply&, Outbox&);
   void on_transfer_reply(const NodeId& from, const TransferReply&, Outbox&);

@@ -1,14 +1,9 @@
+#include "node/protocol/record_dates.h"
 #include "node/protocol/shared_key.h"
 #include "worker/core/membership.h"
 
 // The records of nodes: this one's own, and those of others, in memory and on disk.
 namespace shoal {
-namespace {
-
-// A record from a clock that is ahead of ours is still believed.
-constexpr UnixMs kClockSlackMs = 300'000;
-
-}  // namespace
 
 Signed Membership::own_record(Instant now) {
   NodeRecord record = config_.record;
@@ -57,8 +52,7 @@ bool Membership::learn(Instant now, const Signed& record, Outbox& out) {
   if (it != contacts_.end() && it->second.record && it->second.what.sequence >= what->sequence) {
     return true;
   }
-  const UnixMs age = unix_ms(now) - what->sequence;
-  if (age > static_cast<UnixMs>(what->ttl_s) * 1000 || age < -kClockSlackMs) return false;
+  if (expired(*what, unix_ms(now)) || dated_ahead(*what, unix_ms(now))) return false;
   if (!signature_holds(checker_, Purpose::kRecord, record)) return false;
   if (it == contacts_.end()) make_room();
   Contact& contact = contacts_[what->node];

@@ -236,6 +236,7 @@ struct Peer::Impl {
   }
   void hear(const NodeId& from, const ControlRequest& m) {
     stewardship.on_control(now, from, m, out);
+    labor.on_control(m.control, out);
   }
   void hear(const NodeId& from, const JobFind& m) {
     JobFound found;
@@ -246,6 +247,8 @@ struct Peer::Impl {
       found.terms = std::move(notice.terms);
       found.stewards = std::move(notice.records);
       if (m.with_manifest) found.manifest = job->signed_manifest();
+      // Who looks for its leader need not wait for one.
+      if (auto control = job->cancelled_by()) out.send(from, ControlRequest{std::move(*control)});
     } else {
       labor.tell(m, found);
     }

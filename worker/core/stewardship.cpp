@@ -468,6 +468,11 @@ void Stewardship::on_control(Instant now, const NodeId& from, const ControlReque
       out.send(steward, request);
     }
   }
+  // The leader tells its workers, if it is there.
+  if (found->job->leading() || !found->job->cancelled_by()) return;
+  for (const NodeId& worker : membership_.linked_workers()) {
+    if (worker != from && !fellow(*found, worker)) out.send(worker, request);
+  }
 }
 
 void Stewardship::on_job_over(const NodeId& from, const JobOver& over, Outbox& out) {

@@ -384,8 +384,12 @@ TEST_F(RendezvousTest, ARecordsTimesMustMakeSense) {
   EXPECT_NE(told(3'600'000).find("3600 s ahead"), std::string::npos);
   EXPECT_NE(told(-3'600'000).find("3600 s behind"), std::string::npos);
   EXPECT_EQ(world().figures().records, 0U);
+  // Nobody would believe it.
+  EXPECT_NE(told(-700'000).find("700 s behind"), std::string::npos);
+  EXPECT_NE(told(700'000).find("700 s ahead"), std::string::npos);
   // Clocks differ by minutes.
   EXPECT_FALSE(refused([](NodeRecord& r) { r.sequence -= 300'000; }));
+  EXPECT_FALSE(refused([](NodeRecord& r) { r.sequence += 590'000; }));
   EXPECT_EQ(world().figures().records, 1U);
 }
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "tests/unit/sdk/core/submitter_world.h"
 
@@ -22,6 +24,23 @@ class SubmitterPeers : public World {
       pass();
     }
     return false;
+  }
+  // Workers that nobody here is the voice of.
+  std::vector<Signed> strangers(std::uint8_t n) {
+    std::vector<Signed> records;
+    for (std::uint8_t i = 0; i < n; ++i) {
+      records.push_back(record(key_of(static_cast<std::uint8_t>(20 + i))));
+    }
+    return records;
+  }
+  void await_dial_in_silence(const NodeId& wanted) {
+    const Instant end = now + 60s;
+    while (now < end) {
+      const auto nodes = dialled();
+      if (std::count(nodes.begin(), nodes.end(), wanted) > 0) return;
+      pass();
+    }
+    FAIL() << "it is not dialled";
   }
 };
 
@@ -142,6 +161,66 @@ TEST_F(SubmitterPeers, WorkersThatAreLinkedAreAskedWhereNoCoordinatorAnswers) {
   std::size_t asked = 0;
   for (const NodeId& node : job.stewards) asked += sent<SampleRequest>(node).size();
   EXPECT_EQ(asked, 3u);
+}
+
+// A record outlives its worker by minutes, and a session knows many of them.
+TEST_F(SubmitterPeers, ACoordinatorIsAskedAgainWhereThoseThatAreKnownDoNotAnswer) {
+  start();
+  introduce(strangers(12));
+  pass_until(now + 20s);
+  actions.clear();
+  const JobId job = submit(manifest(4, 1));
+  const KeyPair fresh = key_of(16);
+  const Instant submitted = now;
+  std::optional<Instant> introduced;
+  while (!introduced && now < submitted + 60s) {
+    const auto nodes = dialled();
+    if (std::count(nodes.begin(), nodes.end(), coordinator.id()) > 0) {
+      introduce({record(fresh)});
+      introduced = now;
+    } else {
+      pass();
+    }
+  }
+  ASSERT_TRUE(introduced);
+  EXPECT_LE(*introduced - submitted, Duration(10s));
+  // Nor is the job given up while one of them has not been tried.
+  await_dial_in_silence(fresh.id());
+  link(fresh);
+  EXPECT_EQ(offered(fresh.id()).job, job);
+  EXPECT_TRUE(take<JobRefused>().empty());
+}
+
+// Those who took a job over from stewards that left may be any of the pool.
+TEST_F(SubmitterPeers, StrangersThatAreGoneDoNotHideThoseThatAreHere) {
+  const Kept job = kept(manifest(4), 3);
+  const std::vector<Signed> records = strangers(12);
+  std::set<NodeId> untried;
+  for (const Signed& one : records) untried.insert(one.signer);
+  for (const NodeId& steward : job.stewards) step(LinkLost{steward, "the peer left"});
+  const Instant lost = now;
+  while (!untried.empty() && now < lost + 60s) {
+    for (const NodeId& node : dialled()) {
+      if (node == coordinator.id()) {
+        introduce(records);
+        continue;
+      }
+      untried.erase(node);
+      step(LinkLost{node, "connection refused"});
+    }
+    pass();
+  }
+  EXPECT_TRUE(untried.empty());
+}
+
+TEST_F(SubmitterPeers, WhereThereIsNobodyToAskAJobIsRefusedRatherThanWaits) {
+  start(false);
+  const JobId job = submit(manifest(4), true);
+  for (int i = 0; i < 100 && submitter->next_deadline(); ++i) pass();
+  const JobRefused refused = only<JobRefused>();
+  EXPECT_EQ(refused.job, job);
+  EXPECT_EQ(refused.why, JobRefused::Why::kNoCoordinator);
+  EXPECT_FALSE(submitter->next_deadline());
 }
 
 }  // namespace

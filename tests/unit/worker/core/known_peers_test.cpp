@@ -89,6 +89,24 @@ TEST_F(KnownPeersTest, StrangersWithoutEndAndPeersThatMoveDoNotFillTheDisk) {
   EXPECT_LE(disk.size(), limits::kKnownPeers);
 }
 
+// By the same dates as the coordinator that lists it.
+TEST_F(KnownPeersTest, AWorkerWhoseClockIsMinutesOffIsFoundAllTheSame) {
+  start();
+  step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});
+  std::uint32_t n = 1;
+  const auto believed = [&](UnixMs off) {
+    sequence = 1'000'000 + now.ns / 1'000'000 + off;
+    ++n;
+    hear(record(n, "tcp://192.0.2.3:" + std::to_string(n)));
+    return dialled.contains(node(n));
+  };
+  EXPECT_TRUE(believed(400'000));
+  EXPECT_TRUE(believed(590'000));
+  EXPECT_FALSE(believed(700'000));
+  EXPECT_TRUE(believed(-590'000));
+  EXPECT_FALSE(believed(-700'000));
+}
+
 TEST_F(KnownPeersTest, WhoMovedIsDialledWhereItWasLast) {
   start();
   step(LinkUp{node(kTeller), Role::kWorker, "192.0.2.2", record(kTeller, "tcp://192.0.2.2:1")});

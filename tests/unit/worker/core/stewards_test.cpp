@@ -332,6 +332,25 @@ TEST(Stewards, TheSubmittersWillReachesThoseWhoWereAway) {
   EXPECT_EQ(status_at(pool, 3).phase, JobPhase::kCancelled);
 }
 
+// Nobody leads a job that is cancelled.
+TEST(Stewards, WorkersStopAtACancelledJobWhoseLeaderIsAway) {
+  Pool pool(5);
+  const JobId job = pool.submit({1, 2, 3}, pool.manifest(100'000, 2));
+  run_until(pool, 1, 100);
+  for (std::size_t n = 2; n <= 5; ++n) ASSERT_TRUE(pool.computes(n)) << n;
+  for (std::size_t n = 2; n <= 3; ++n) pool.cut(5, n);
+  pool.freeze(1);
+  const Control cancel{.job = job, .sequence = 1, .command = ControlCommand::kCancel};
+  pool.say(2, ControlRequest{sign_fact(pool.submitter(), Purpose::kControl, encode(cancel))});
+  for (std::size_t n = 2; n <= 4; ++n) EXPECT_FALSE(pool.computes(n)) << n;
+  // One that no follower has a link to looks for them when it has lost the leader.
+  EXPECT_TRUE(pool.computes(5));
+  pool.kill(1);
+  pool.link(5, 3);
+  pool.wait(5s);
+  EXPECT_FALSE(pool.computes(5));
+}
+
 // A job that is paused has a priority all the same.
 TEST(Stewards, WhatWasSaidOfItsPriorityDoesNotHideThatItIsPaused) {
   Pool pool(4);
