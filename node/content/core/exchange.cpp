@@ -401,7 +401,7 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   if (meter_.caps_fetching() && !meter_.may_fetch(now_, kBlockBytes)) {
     return text + "its owner lets this node fetch no more this month";
   }
-  if (want.sources.empty() && want.liars == 0 && want.left == 0) {
+  if (want.sources.empty() && want.liars + want.in_vain + want.left == 0) {
     return text + "nobody is known to have it";
   }
   std::string asked;
@@ -415,6 +415,8 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
     asked += short_hex(node);
     if (!sources_.at(node).linked) {
       asked += " is not connected";
+    } else if (offer.taken_back > 0 && offer.held && offer.held->count() == 0) {
+      asked += " sends no more of it";
     } else if (offer.refusals > 0 || (offer.held && offer.held->count() == 0)) {
       asked += " does not have it";
     } else if (offer.held && offer.useful == 0) {
@@ -429,7 +431,11 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   }
   if (want.liars > 0) {
     if (!asked.empty()) asked += ", ";
-    asked += std::to_string(want.liars) + " sent wrong bytes, or not what they said they hold";
+    asked += std::to_string(want.liars) + " sent wrong bytes";
+  }
+  if (want.in_vain > 0) {
+    if (!asked.empty()) asked += ", ";
+    asked += std::to_string(want.in_vain) + " did not send what they said they hold";
   }
   return text + asked;
 }
