@@ -95,9 +95,13 @@ ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
     Offer& offer = want.sources.at(node);
     forget_holdings(want, offer);
     const Instant silent_until = offer.refusals == 0 ? offer.away_until : Instant{};
-    offer = Offer{
-        .source = offer.source, .away_until = silent_until, .asked_holders = offer.asked_holders};
-    want.hope_at = now;
+    offer = Offer{.source = offer.source,
+                  .away_until = silent_until,
+                  .score = offer.score,
+                  .taken_back = offer.taken_back,
+                  .links = offer.links + 1,
+                  .asked_holders = offer.asked_holders};
+    if (offer.links <= kLinksOfHope) want.hope_at = now;
     greet(now, id, want, actions);
     request_more(now, id, want, actions);
   }
@@ -232,6 +236,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   want.hope_at = now;
   Offer& offer = want.sources.at(from);
   offer.refusals = 0;
+  offer.links = 0;
   offer.score = std::min(offer.score + kGoodBlock, kScoreMax);
   actions.push_back(StoreBlock{id, want.length, block.first_leaf, std::move(block.bytes),
                                std::move(block.proof), root});

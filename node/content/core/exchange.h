@@ -35,6 +35,7 @@
 //  - wrong bytes: each block is checked by itself, so its sender is known, and out at once;
 //  - to claim what it does not hold: each time costs it points, and after a few it is out;
 //  - to claim nothing, or to be slow: others are asked; it holds back no more than its window;
+//  - to promise and never to send: the same promise, or a link more, is no new hope for long;
 //  - to make tables grow: fans, sources and bits are bounded (limits.h, exchange_rules.h).
 namespace shoal {
 
@@ -136,6 +137,7 @@ class Exchange {
     std::uint64_t useful = 0;            // blocks in `missing` that `held` has
     int score = 0;
     unsigned taken_back = 0;  // how often it said that what it held is no more to be had of it
+    unsigned links = 0;       // since its last good block
     bool greeted = false;     // it was told what is here, on the link that stands
     std::optional<Instant> asked_holders = {};
   };

@@ -108,13 +108,14 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
     settle(now, actions);
     return actions;
   }
+  const std::uint64_t useful = want.sources.at(from).useful;
   const bool news = take_holdings(id, want, from, holdings);
   if (!holdings.fetching) hand_back(id, want, from, holdings, actions);
   // It hears what is here, and says what else it holds.
   const bool swarm = holdings.fetching || blocks_of(want.length) >= kBlocksOfASwarm;
   if (swarm && sources_.at(from).linked) greet_one(now, id, want, from, actions);
   const Offer& offer = want.sources.at(from);
-  if (offer.useful > 0) want.hope_at = now;
+  if (offer.useful > useful && offer.links <= kLinksOfHope) want.hope_at = now;
   if (want.missing.empty()) {
     request_more(now, id, want, actions);  // somebody may be asked second now
   } else if (news) {
