@@ -103,7 +103,9 @@ struct Holdings {
 
   bits @3 :Data;
   # One bit a block, the least significant of a byte first. A bit that is not set says nothing: what
-  # was said to be there, stays. Up to 64 KiB; who has more to say sends several.
+  # was said to be there, stays. Up to 64 KiB; who has more to say sends several. Without any bits,
+  # to one who was told of blocks before: none of them is to be had any more, since the content was
+  # dropped, or the owner lets the node send no more this month.
 
   fetching @4 :Bool;
   # "And I want the rest: tell me what you hold, now and later." Not set in the message that tells of

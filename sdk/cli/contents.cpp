@@ -11,6 +11,7 @@
 #include "node/content/core/content_text.h"
 #include "node/content/store/folder.h"
 #include "node/content/store/folder_listing.h"
+#include "node/content/store/unplaced.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 #include "sdk/cli/commands.h"
@@ -166,6 +167,7 @@ Outcome take_out(ContentStore& store, const ContentText& content, const fs::path
                    : stays == Stays::kInTheStore ? unpack_file(store, content.name.id, place)
                                                  : take_file(store, content.name.id, place);
   if (!out) {
+    if (stays == Stays::kNowhereElse) mark_unplaced(store, content.name.id);
     const Failure failure = failed(out.error()).value();
     return tl::unexpected(with_what_is_kept(failure, store, content.name));
   }
@@ -190,7 +192,9 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
     auto store = own_store();
     if (!store) return tl::unexpected(std::move(store.error()));
     if ((*store)->holds(content->name.id)) {
-      return take_out(**store, *content, place, Stays::kInTheStore, settings);
+      const bool unplaced = is_unplaced(**store, content->name.id);
+      return take_out(**store, *content, place, unplaced ? Stays::kNowhereElse : Stays::kInTheStore,
+                      settings);
     }
   }
   auto pool = join_pool_to_share(settings);
@@ -251,16 +255,21 @@ Outcome run_list(const Asked& asked, const Settings& settings) {
   Table table({"content", "size", "kept", "from"});
   for (const ContentStore::Listed& one : (*store)->list()) {
     const ContentText content{{one.id, one.length}, looks_like_a_folder(**store, one.id)};
+    const bool unplaced = is_unplaced(**store, one.id);
     if (settings.json) {
       auto json = content_json(content);
       json["pinned"] = one.pinned;
       json["label"] = one.label;
       json["refused"] = false;
+      if (unplaced) json["bytes_here"] = one.length;
       print(json_line(json));
       continue;
     }
     table.add({to_text(content), bytes_text(static_cast<double>(one.length)),
-               one.pinned ? "pinned" : "for a job", printable(one.label)});
+               one.pinned ? "pinned"
+               : unplaced ? "all of it so far"
+                          : "for a job",
+               unplaced ? "shoal get" : printable(one.label)});
   }
   list_unfinished(**store, table, settings);
   for (const Refusal& refusal : *refusals) {
@@ -364,10 +373,13 @@ void add_contents(CLI::App& app, Chosen& chosen) {
   add_ticket(*get, chosen);
   add_timeout(*get, chosen, "Leave after so long; what has come is kept");
 
-  CLI::App* content = app.add_subcommand("content", "What is kept on this machine's disk");
+  CLI::App* content =
+      app.add_subcommand("content", "What this account keeps on this machine's disk");
   content->require_subcommand(1);
   add_worker_state(
-      *add_command(*content, chosen, asked, "list", "All of it, and what is refused", run_list),
+      *add_command(*content, chosen, asked, "list",
+                   "All of it, and what is refused; not what a worker keeps, which is its own",
+                   run_list),
       asked->state);
   add_id(*add_command(*content, chosen, asked, "pin", "Keep one until it is dropped", run_pin),
          asked);

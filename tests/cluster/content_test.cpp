@@ -158,6 +158,8 @@ TEST_F(ContentTest, TheStoreOfAnAccountIsListedAndDropped) {
   EXPECT_EQ(listed["content"], name);
   EXPECT_EQ(listed["pinned"], true);
   EXPECT_EQ(listed["label"], place("data").string());
+  EXPECT_THAT(cluster_.run({"content", "list", "--help"}).out,
+              HasSubstr("not what a worker keeps"));
   EXPECT_EQ(cluster_.json({"content", "pin", name, "--json"})["pinned"], name);
   EXPECT_EQ(cluster_.json({"content", "drop", name, "--json"})["dropped"], name);
   EXPECT_EQ(cluster_.run({"content", "drop", name}).exit_code, 1);
@@ -208,9 +210,12 @@ TEST_F(ContentTest, ThatAllOfItIsKeptIsSaidWhereItCannotBePutInItsPlace) {
   EXPECT_THAT(ended.out, HasSubstr("ended 1\n"));
   EXPECT_THAT(ended.err, HasSubstr("All of it has come and is kept"));
   put->kill();
+  const auto list = [&] { return cluster_.run({"content", "list", "--json"}, another("bob")).out; };
+  EXPECT_THAT(list(), HasSubstr("\"bytes_here\":5000000"));
   const auto again = cluster_.run({"get", name, "-o", place("copy")}, another("bob"));
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_TRUE(read("copy") == bytes);
+  EXPECT_EQ(list(), "") << "it stays where nobody asked for it";
 }
 
 }  // namespace

@@ -95,9 +95,13 @@ ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
     Offer& offer = want.sources.at(node);
     forget_holdings(want, offer);
     const Instant silent_until = offer.refusals == 0 ? offer.away_until : Instant{};
-    offer = Offer{
-        .source = offer.source, .away_until = silent_until, .asked_holders = offer.asked_holders};
-    want.hope_at = now;
+    offer = Offer{.source = offer.source,
+                  .away_until = silent_until,
+                  .score = offer.score,
+                  .taken_back = offer.taken_back,
+                  .links = offer.links + 1,
+                  .asked_holders = offer.asked_holders};
+    if (offer.links <= kLinksOfHope) want.hope_at = now;
     greet(now, id, want, actions);
     request_more(now, id, want, actions);
   }
@@ -232,6 +236,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   want.hope_at = now;
   Offer& offer = want.sources.at(from);
   offer.refusals = 0;
+  offer.links = 0;
   offer.score = std::min(offer.score + kGoodBlock, kScoreMax);
   actions.push_back(StoreBlock{id, want.length, block.first_leaf, std::move(block.bytes),
                                std::move(block.proof), root});
@@ -401,7 +406,7 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   if (meter_.caps_fetching() && !meter_.may_fetch(now_, kBlockBytes)) {
     return text + "its owner lets this node fetch no more this month";
   }
-  if (want.sources.empty() && want.liars == 0 && want.left == 0) {
+  if (want.sources.empty() && want.liars + want.in_vain + want.left == 0) {
     return text + "nobody is known to have it";
   }
   std::string asked;
@@ -415,6 +420,8 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
     asked += short_hex(node);
     if (!sources_.at(node).linked) {
       asked += " is not connected";
+    } else if (offer.taken_back > 0 && offer.held && offer.held->count() == 0) {
+      asked += " sends no more of it";
     } else if (offer.refusals > 0 || (offer.held && offer.held->count() == 0)) {
       asked += " does not have it";
     } else if (offer.held && offer.useful == 0) {
@@ -429,7 +436,11 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   }
   if (want.liars > 0) {
     if (!asked.empty()) asked += ", ";
-    asked += std::to_string(want.liars) + " sent wrong bytes, or not what they said they hold";
+    asked += std::to_string(want.liars) + " sent wrong bytes";
+  }
+  if (want.in_vain > 0) {
+    if (!asked.empty()) asked += ", ";
+    asked += std::to_string(want.in_vain) + " did not send what they said they hold";
   }
   return text + asked;
 }

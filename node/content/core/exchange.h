@@ -35,6 +35,7 @@
 //  - wrong bytes: each block is checked by itself, so its sender is known, and out at once;
 //  - to claim what it does not hold: each time costs it points, and after a few it is out;
 //  - to claim nothing, or to be slow: others are asked; it holds back no more than its window;
+//  - to promise and never to send: the same promise, or a link more, is no new hope for long;
 //  - to make tables grow: fans, sources and bits are bounded (limits.h, exchange_rules.h).
 namespace shoal {
 
@@ -135,7 +136,9 @@ class Exchange {
     std::optional<BlockBits> held = {};  // nothing: it has not said, and may hold all
     std::uint64_t useful = 0;            // blocks in `missing` that `held` has
     int score = 0;
-    bool greeted = false;  // it was told what is here, on the link that stands
+    unsigned taken_back = 0;  // how often it said that what it held is no more to be had of it
+    unsigned links = 0;       // since its last good block
+    bool greeted = false;     // it was told what is here, on the link that stands
     std::optional<Instant> asked_holders = {};
   };
   // A block, counted in blocks and not in leaves, is either here, or in exactly one of `missing`,
@@ -149,6 +152,7 @@ class Exchange {
     Instant hope_at;              // the last moment that gave hope: a block, a new source
     std::uint64_t at_random = 0;  // blocks still to be picked at random
     unsigned liars = 0;           // sources dropped for wrong bytes
+    unsigned in_vain = 0;         // sources dropped for what they claimed, and did not send
     unsigned left = 0;            // sources that had nothing, and were left for others
     std::map<NodeId, Offer> sources;
     std::set<NodeId> out;  // no sources any more: they claimed too often what they had not
@@ -234,6 +238,7 @@ class Exchange {
   void on_alarm(Instant now, const ContentId&, ExchangeActions&);
   // --- exchange_serving.cpp ---
   void read_next(Instant now, ExchangeActions&);
+  Send nothing_for(const NodeId& reader, const BlockRequest&) const;
   void forget_reader(const NodeId&);
   // --- exchange_swarm.cpp ---
   void greet(Instant now, const ContentId&, Want&, ExchangeActions&);
@@ -244,6 +249,9 @@ class Exchange {
   void take_handed_back(const NodeId& fan, const Holdings&, ExchangeActions&);
   void forget_holdings(Want&, Offer&);
   void claimed_in_vain(const ContentId&, Want&, const NodeId&, std::uint64_t block);
+  void blame(const ContentId&, Want&, const NodeId&);
+  void take_all_back(const ContentId&, Want&, const NodeId&);
+  bool sends_any(Instant now, std::uint64_t length) const;
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
                  ExchangeActions&);
   void answer_fans(const ContentOpened&, ExchangeActions&);

@@ -67,6 +67,8 @@ inline constexpr int kGoodBlock = 1;
 inline constexpr int kClaimedInVain = -2;
 inline constexpr int kScoreMax = 10;
 inline constexpr int kScoreOut = -7;
+// One that comes and goes gives hope with so many links, until a block of it has come.
+inline constexpr unsigned kLinksOfHope = 8;
 
 inline Duration doubled(Duration base, unsigned times) {
   return base * (1 << std::min(times, kDoublingsMax));

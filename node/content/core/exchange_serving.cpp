@@ -22,15 +22,24 @@ std::uint64_t block_bytes_of(const BlockRequest& request) {
 
 }  // namespace
 
+// It may still fetch it: then it is to be told of what comes as before.
+Send Exchange::nothing_for(const NodeId& reader, const BlockRequest& request) const {
+  const bool fetching = wants_.contains(request.content);
+  return {reader, encode(Message(Holdings{request.content, request.length, 0, {}, fetching}))};
+}
+
 ExchangeActions Exchange::on_request(Instant now, const NodeId& from, const BlockRequest& request) {
   now_ = now;
   const std::uint64_t index = request.first_leaf / limits::kBlockLeaves;
   const bool sound = request.first_leaf % limits::kBlockLeaves == 0 &&
                      request.length <= limits::kContentBytes &&
                      index < std::max<std::uint64_t>(blocks_of(request.length), 1);
-  if (!sound || !meter_.may_send(now, block_bytes_of(request))) {
-    Block none{request.content, request.first_leaf, {}, {}, true};
-    return {Send{from, encode(Message(std::move(none)))}};
+  const Bytes none = encode(Message(Block{request.content, request.first_leaf, {}, {}, true}));
+  if (!sound) return {Send{from, none}};
+  // It was told of blocks before the month's last was sent: it hears that none is left to be had
+  // before it hears of this one, which would else be a claim in vain.
+  if (!meter_.may_send(now, block_bytes_of(request))) {
+    return {nothing_for(from, request), Send{from, none}};
   }
   ExchangeActions actions;
   uploads_.ask(from, request);
@@ -85,14 +94,17 @@ ExchangeActions Exchange::on_read(Instant now, BlockRead read) {
   if (!read.block.missing && !check_(read.block.content, found->second, read.block)) {
     read.block = {read.block.content, read.block.first_leaf, {}, {}, true};
   }
+  ExchangeActions actions;
   // Others that were asked for at the same time may have taken what was left of the month.
   if (!meter_.may_send(now, read.block.bytes.size())) {
     read.block = {read.block.content, read.block.first_leaf, {}, {}, true};
+    actions.emplace_back(nothing_for(
+        read.reader, BlockRequest{read.block.content, found->second, read.block.first_leaf}));
   }
   reads_.erase(found);
   meter_.sent(now, read.block.bytes.size());
   const bool bulk = !read.block.bytes.empty();
-  ExchangeActions actions{Send{read.reader, encode(Message(std::move(read.block))), bulk}};
+  actions.emplace_back(Send{read.reader, encode(Message(std::move(read.block))), bulk});
   if (!bulk) {
     uploads_.left(now, read.reader, false);
     read_next(now, actions);

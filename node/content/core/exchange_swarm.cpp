@@ -73,7 +73,8 @@ void Exchange::greet_one(Instant now, const ContentId& id, Want& want, const Nod
                          ExchangeActions& actions) {
   Offer& offer = want.sources.at(node);
   if (!std::exchange(offer.greeted, true)) {
-    say(node, id, want.length, want.here, true, actions);
+    const bool sends = sends_any(now, want.length);
+    say(node, id, want.length, sends ? want.here : BlockBits(want.here.blocks()), true, actions);
   }
   if (!offer.asked_holders || *offer.asked_holders + limits::kHoldersEvery <= now) {
     offer.asked_holders = now;
@@ -100,13 +101,21 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   if (!want.opened) return actions;
   add_source_to(id, want, from);
   if (!want.sources.contains(from)) return actions;
+  const auto& held = want.sources.at(from).held;
+  if (holdings.bits.empty() && held && held->count() > 0) {
+    take_all_back(id, want, from);
+    request_more(now, id, want, actions);
+    settle(now, actions);
+    return actions;
+  }
+  const std::uint64_t useful = want.sources.at(from).useful;
   const bool news = take_holdings(id, want, from, holdings);
   if (!holdings.fetching) hand_back(id, want, from, holdings, actions);
   // It hears what is here, and says what else it holds.
   const bool swarm = holdings.fetching || blocks_of(want.length) >= kBlocksOfASwarm;
   if (swarm && sources_.at(from).linked) greet_one(now, id, want, from, actions);
   const Offer& offer = want.sources.at(from);
-  if (offer.useful > 0) want.hope_at = now;
+  if (offer.useful > useful && offer.links <= kLinksOfHope) want.hope_at = now;
   if (want.missing.empty()) {
     request_more(now, id, want, actions);  // somebody may be asked second now
   } else if (news) {
@@ -241,11 +250,34 @@ void Exchange::claimed_in_vain(const ContentId& id, Want& want, const NodeId& no
     --want.copies[block];
     if (want.missing.contains(block)) --offer.useful;
   }
+  blame(id, want, node);
+}
+
+void Exchange::blame(const ContentId& id, Want& want, const NodeId& node) {
+  Offer& offer = want.sources.at(node);
   offer.score += kClaimedInVain;
   if (offer.score > kScoreOut) return;
-  ++want.liars;
+  ++want.in_vain;
   want.out.insert(node);
   drop_source_of(id, want, node);
+}
+
+// What it said that it holds is no more to be had of it: it was dropped, or its owner lets it send
+// no more this month. That happens, once.
+void Exchange::take_all_back(const ContentId& id, Want& want, const NodeId& node) {
+  Offer& offer = want.sources.at(node);
+  take_back_all(id, want, node);
+  const bool greeted = offer.greeted;
+  forget_holdings(want, offer);
+  offer.held = BlockBits(blocks_of(want.length));
+  offer.greeted = greeted;
+  if (offer.taken_back++ > 0) blame(id, want, node);
+}
+
+// Where its owner lets it send no more this month nothing counts as here: to be asked in vain would
+// make a liar of it.
+bool Exchange::sends_any(Instant now, std::uint64_t length) const {
+  return meter_.may_send(now, std::min(length, kBlockBytes));
 }
 
 // Those who hold the block themselves need not hear of it.
@@ -254,7 +286,10 @@ void Exchange::tell_fans(const ContentId& id, std::uint64_t length, std::uint64_
   const auto fans = fans_.find(id);
   if (fans == fans_.end()) return;
   const auto want = wants_.find(id);
-  const Bytes bytes = encode(Message(one_block(id, length, block, fetching)));
+  const bool sends = sends_any(now_, length);
+  if (fetching && !sends) return;
+  const Bytes bytes = encode(
+      Message(sends ? one_block(id, length, block, fetching) : Holdings{id, length, 0, {}, false}));
   for (const NodeId& fan : fans->second.fetching) {
     if (fetching && want != wants_.end()) {
       const auto offer = want->second.sources.find(fan);
@@ -272,9 +307,7 @@ void Exchange::answer_fans(const ContentOpened& opened, ExchangeActions& actions
   const auto fans = fans_.find(opened.id);
   if (fans == fans_.end() || fans->second.unanswered.empty()) return;
   BlockBits here(blocks_of(opened.length));
-  // Where its owner lets it send no more this month nothing counts as here: to be asked in vain
-  // would make a liar of it.
-  const bool sends = meter_.may_send(now_, std::min(opened.length, kBlockBytes));
+  const bool sends = sends_any(now_, opened.length);
   for (std::uint64_t block = 0; opened.complete && sends && block < here.blocks(); ++block) {
     here.set(block);
   }
@@ -308,6 +341,7 @@ void Exchange::answer_fans(const ContentOpened& opened, ExchangeActions& actions
 // Blocks that lie close together in one message.
 void Exchange::deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
                     const std::vector<std::uint64_t>& blocks, ExchangeActions& actions) const {
+  if (!sends_any(now_, length)) return;
   Holdings news{id, length, 0, {}, false};
   const auto send = [&] {
     if (!news.bits.empty()) actions.push_back(Send{fan, encode(Message(news))});
@@ -329,7 +363,9 @@ void Exchange::tell_idle_fans(Instant now, ExchangeActions& actions) {
     for (const auto& [fan, blocks] : fans.dealer->deal_again(now)) {
       deal(id, fans.dealer->length(), fan, blocks, actions);
     }
+    const bool sends = sends_any(now, fans.dealer->length());
     for (const NodeId& fan : fans.dealer->take_idle(now)) {
+      if (!sends) continue;
       for (const Holdings& all : holdings_of_all(id, fans.dealer->length())) {
         actions.push_back(Send{fan, encode(Message(all))});
       }

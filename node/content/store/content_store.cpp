@@ -68,6 +68,7 @@ Result<void, StoreError> ContentStore::Impl::keep(const ContentId& id, NewFile& 
 
 Result<ContentId, StoreError> ContentStore::Impl::put(ByteView bytes) {
   const ContentId id = content_id(bytes);
+  ::unlink(beside(id, kUnplaced).c_str());
   if (length_of(id) == bytes.size()) return id;
   if (auto room = make_room(bytes.size()); !room) return tl::unexpected(room.error());
   NewFile file(new_files(), kContentMode);
@@ -102,7 +103,8 @@ std::shared_ptr<const MerkleTree> ContentStore::Impl::remember_roots(const Conte
 
 void ContentStore::Impl::drop(const ContentId& id) {
   cache.drop(id);
-  for (const char* suffix : {"", ".roots", ".part", ".have", ".proofs", ".pin", ".fetched"})
+  for (const char* suffix :
+       {"", ".roots", ".part", ".have", ".proofs", ".pin", ".fetched", kUnplaced})
     ::unlink(beside(id, suffix).c_str());
 }
 
@@ -181,6 +183,7 @@ Result<ContentStore::Named, StoreError> ContentWriter::finish() {
         StoreError{StoreFault::kSystem, "this is larger than any content may be"});
   }
   FileDigest digest = impl_->digester.finish();
+  ::unlink(impl_->store.beside(digest.id, kUnplaced).c_str());
   if (impl_->file.error() != 0 || impl_->store.length_of(digest.id) != digest.length) {
     if (auto room = impl_->store.make_room(digest.length, digest.length); !room) {
       return tl::unexpected(room.error());

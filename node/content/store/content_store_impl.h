@@ -38,6 +38,9 @@ inline tl::unexpected<StoreError> failed(const std::string& doing,
   return tl::unexpected(store_error(doing, path, error));
 }
 
+// The suffix of its mark; see unplaced.h.
+inline constexpr const char* kUnplaced = ".unplaced";
+
 struct ContentStore::Impl {
   std::filesystem::path folder;
   TreeCache cache;

@@ -36,6 +36,7 @@ Result<void, StoreError> ContentStore::pin(const ContentId& id, const std::strin
   if (const int error = file.become(impl_->beside(id, ".pin"))) {
     return failed("write", impl_->beside(id, ".pin"), error);
   }
+  ::unlink(impl_->beside(id, kUnplaced).c_str());
   return {};
 }
 

@@ -136,6 +136,33 @@ TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
   EXPECT_EQ(fetcher.fetched(content), content.bytes);
 }
 
+TEST(Exchange, OneThatTakesBackWhatItSaidIsAskedForNoMoreAndBlamedOnce) {
+  const Content content(40 * kBlockBytes);
+  const auto all = first_blocks(40);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  fetcher.want(content, {});
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
+  fetcher.answer({&content});
+  const Holdings nothing{content.id, content.bytes.size(), 0, {}, false};
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, nothing));
+  while (!fetcher.requests.empty()) fetcher.answer_missing();
+  EXPECT_TRUE(fetcher.exchange.sources_of(content.id) == std::vector{kBob});
+  // Whoever does so again and again is out like all who claim what they have not.
+  int times = 0;
+  for (; times < 20 && !fetcher.exchange.sources_of(content.id).empty(); ++times) {
+    fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
+    EXPECT_FALSE(fetcher.requests.empty());
+    fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, nothing));
+    while (!fetcher.requests.empty()) fetcher.answer_missing();
+  }
+  EXPECT_EQ(times, 4) << "-2 each, from +1, out at -7";
+  while (!fetcher.arrived.contains(content.id)) fetcher.wait_for_deadline();
+  EXPECT_NE(fetcher.arrived[content.id].find("1 did not send what they said they hold"),
+            std::string::npos)
+      << fetcher.arrived[content.id];
+}
+
 // After so many good blocks, how many claims in vain until it is asked no more.
 int lies_until_out(int good) {
   const Content content(60 * kBlockBytes);

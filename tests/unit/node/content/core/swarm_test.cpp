@@ -37,7 +37,8 @@ struct Member {
   std::set<std::uint64_t> blocks;
   std::uint64_t asked_in_vain = 0;
   std::uint64_t blocks_sent = 0;
-  std::size_t queued = 0;  // blocks that its transport has, and has not sent
+  std::uint64_t refused = 0;  // blocks that it was asked for, and did not send
+  std::size_t queued = 0;     // blocks that its transport has, and has not sent
   std::size_t queued_most = 0;
   std::uint64_t blocks_stored = 0;
   std::optional<Instant> done;
@@ -199,7 +200,9 @@ class Swarm : public ::testing::Test {
       if (bulk) queue_.push({now_, ++letters_, from, to, {}, false, true});
       return;
     }
-    if (auto* sent = std::get_if<Block>(&*message); sent != nullptr && !sent->missing) {
+    auto* sent = std::get_if<Block>(&*message);
+    if (sent != nullptr && sent->missing) ++sender.refused;
+    if (sent != nullptr && !sent->missing) {
       ++sender.blocks_sent;
       if (sender.manner == Manner::kPoisons) {
         sent->bytes[7] ^= 1;
@@ -446,6 +449,41 @@ TEST_F(Swarm, ASlowSourceAmongFastOnesHoldsUpNobody) {
   ASSERT_TRUE(all_done({fetcher}));
   // What it was asked for first is asked of another when it is late.
   EXPECT_LE(seconds(now_ - began), 10);
+}
+
+// It said that it holds everything, and then its owner let it send no more this month.
+TEST_F(Swarm, WhoReachesItsCapInTheMiddleSaysSoAndIsTakenForNoLiar) {
+  const std::size_t seed = add_seed(10e6);
+  members_[seed].exchange->limit_traffic({kBlocks / 2 * kBlockBytes, 0}, {}, 0);
+  const std::size_t fetcher = add(kFast);
+  fetch(fetcher, {seed});
+  ASSERT_TRUE(run_until([&] { return !members_[fetcher].error.empty(); }));
+  EXPECT_EQ(members_[fetcher].blocks.size(), kBlocks / 2);
+  EXPECT_NE(members_[fetcher].error.find("sends no more of it"), std::string::npos)
+      << members_[fetcher].error;
+  EXPECT_TRUE(members_[fetcher].exchange->liars().empty());
+}
+
+TEST_F(Swarm, WhoReachesItsCapInTheMiddleIsLeftForOthersAtOnce) {
+  const std::size_t capped = add_seed(kFast);
+  members_[capped].exchange->limit_traffic({kBlocks / 4 * kBlockBytes, 0}, {}, 0);
+  const std::size_t seed = add_seed(10e6);
+  const std::vector<std::size_t> fetchers{add(kFast), add(kFast)};
+  const Instant began = now_;
+  for (const std::size_t i : fetchers) fetch(i, {capped, seed});
+  ASSERT_TRUE(all_done(fetchers));
+  EXPECT_LE(seconds(now_ - began), 2 * static_cast<double>(kBlocks * kBlockBytes) / 10e6);
+  for (const std::size_t i : fetchers) EXPECT_TRUE(members_[i].exchange->liars().empty());
+}
+
+// What it fetches itself it does not say that it holds, once it may send nothing.
+TEST_F(Swarm, WhoFetchesAndMaySendNothingIsAskedForNothing) {
+  const std::size_t seed = add_seed(10e6);
+  const std::vector<std::size_t> fetchers{add(kFast), add(kFast)};
+  members_[fetchers[0]].exchange->limit_traffic({1, 0}, {}, 0);
+  for (const std::size_t i : fetchers) fetch(i, {seed});
+  ASSERT_TRUE(all_done(fetchers));
+  EXPECT_EQ(members_[fetchers[0]].refused, 0U);
 }
 
 }  // namespace

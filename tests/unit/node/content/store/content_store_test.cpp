@@ -12,10 +12,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <thread>
 #include <vector>
 
 #include "node/content/core/block_check.h"
+#include "node/content/store/unplaced.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/rng.h"
@@ -546,6 +548,31 @@ TEST_F(ContentStoreTest, WhatHasComeStaysWhereTheDiskIsFullInTheMiddle) {
   const auto whole = store->read(id);
   ASSERT_TRUE(whole) << whole.error().what;
   EXPECT_EQ(*whole, bytes);
+}
+
+TEST_F(ContentStoreTest, WhatCouldNotBePutInItsPlaceIsMarkedUntilSomebodyWantsItHere) {
+  auto store = open();
+  const Bytes bytes = random_bytes(kBlockBytes + 1);
+  const fs::path file = write_file(bytes);
+  const ContentId id = content_id(bytes);
+  mark_unplaced(*store, id);
+  EXPECT_FALSE(is_unplaced(*store, id)) << "it is not here";
+  ASSERT_TRUE(store->put(bytes));
+  EXPECT_FALSE(is_unplaced(*store, id));
+  const std::function<void()> ways[] = {[&] { ASSERT_TRUE(store->put(bytes)); },
+                                        [&] { ASSERT_TRUE(store->put_file(file)); },
+                                        [&] { ASSERT_TRUE(store->pin(id, "mine")); }};
+  for (const auto& want : ways) {
+    mark_unplaced(*store, id);
+    store = open();
+    EXPECT_TRUE(is_unplaced(*store, id));
+    want();
+    EXPECT_FALSE(is_unplaced(*store, id));
+    EXPECT_EQ(*store->read(id), bytes);
+  }
+  mark_unplaced(*store, id);
+  store->drop(id);
+  EXPECT_TRUE(files_in("content").empty());
 }
 
 }  // namespace
