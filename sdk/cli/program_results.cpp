@@ -143,7 +143,8 @@ class Taking {
           "seeds make numbers the same.");
       hinted_ = true;
     }
-    std::string_view left = error.stderr_end;
+    const std::string words = last_words(error);
+    std::string_view left = words;
     while (!left.empty()) {
       const std::size_t end = std::min(left.find('\n'), left.size());
       say("  | " + std::string(left.substr(0, end)));

@@ -243,7 +243,8 @@ Result<std::string, Failure> ResultsFolder::put_failure(std::uint64_t unit,
   fs::remove_all(made, ignored);
   std::string text = std::string(name_of(error.kind)) + ": " + error.message + "\n";
   if (error.attempts > 0) text += "attempts: " + std::to_string(error.attempts) + "\n";
-  if (!error.stderr_end.empty()) text += "\nIt wrote, at last:\n" + error.stderr_end + "\n";
+  const std::string words = last_words(error);
+  if (!words.empty()) text += "\nIt wrote, at last:\n" + words + "\n";
   auto written = write_file(made / kErrorFile, as_bytes(text), false);
   if (!written) return tl::unexpected(written.error());
   if (auto done = replace(made, folder_ / entry.name); !done) return tl::unexpected(done.error());
@@ -260,6 +261,14 @@ Result<std::string, Failure> ResultsFolder::put_failure(std::uint64_t unit,
   std::string folder = entry.name;
   remember(std::move(entry));
   return folder;
+}
+
+std::string last_words(const UnitError& error) {
+  if (error.stderr_end.empty()) return {};
+  const std::size_t last = error.stderr_end.find_last_not_of(" \t\r\n");
+  // Without a line, a reader could not tell a silent program from words that were lost.
+  if (last == std::string::npos) return "(it wrote nothing)";
+  return error.stderr_end.substr(0, last + 1);
 }
 
 }  // namespace shoal::cli

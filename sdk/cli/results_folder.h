@@ -70,4 +70,8 @@ class ResultsFolder {
   std::map<std::string, std::string> owners_;  // by the folder's name
 };
 
+// What a failed unit wrote last, for people: without the ends of lines behind it, and with a word
+// for a program that was silent. Empty where nothing was asked, as of a dispute.
+std::string last_words(const UnitError& error);
+
 }  // namespace shoal::cli

@@ -220,7 +220,11 @@ bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
     } else if (now - lease.granted < kGrantInFlight) {
       continue;  // the report may have passed the grant on its way
     }
-    if (!returned.empty()) lapse(id, returned);
+    if (returned.empty()) continue;
+    lapse(id, returned);
+    // What a worker gives back it has not computed. (A leader that took over may not have counted
+    // it in.)
+    replicas_ -= std::min(replicas_, returned.size());
   }
   reject_stalled(now, from, out);
   leases_.renew(from, now + context_.config.lease);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "node/protocol/image_notes.h"
@@ -95,10 +96,14 @@ std::string signal_name(int number) {
   return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
-// Programs that print their errors to stdout are not rare.
+bool says_something(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") != std::string_view::npos;
+}
+
+// Programs that print their errors to stdout are not rare; nor is an empty line on stderr.
 std::string words_of(const ProcessEnd& end) {
-  if (!end.stderr_end.empty()) return end.stderr_end;
-  return end.stdout_end.empty() ? std::string("(it wrote nothing)") : end.stdout_end;
+  if (says_something(end.stderr_end)) return end.stderr_end;
+  return says_something(end.stdout_end) ? end.stdout_end : std::string("(it wrote nothing)");
 }
 
 class ProgramJob {

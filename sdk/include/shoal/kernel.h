@@ -129,8 +129,11 @@ class Unit {
   //   State s = unit.saved<State>().value_or(State{});
   //   while (s.step < params.steps) { advance(s); ++s.step; unit.save(s); }
   //
+  // Count a step before you save the state that it made, as above: a state that contains a step
+  // and does not count it has that step done twice after a restart.
+  //
   // The output must be the same as without any interruption: other workers, who were not
-  // interrupted, check it. At most 64 MiB, encoded.
+  // interrupted, check it, and a unit whose outputs differ is disputed. At most 64 MiB, encoded.
   template <Value State>
   void save(const State& state) const {
     if (call_.state == nullptr || !call_.state->due()) return;

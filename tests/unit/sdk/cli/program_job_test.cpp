@@ -250,6 +250,24 @@ TEST_F(ProgramJobTest, AFolderKnowsItsResultsByTheirBytes) {
   EXPECT_FALSE(folder->holds(key));
 }
 
+TEST_F(ProgramJobTest, TheFileOfAFailureEndsWithWhatWasWrittenOrSaysThatThereIsNothing) {
+  auto folder = ResultsFolder::open(place_ / "results");
+  ASSERT_TRUE(folder) << folder.error().what;
+  const auto words_of = [&](const std::string& name, const std::string& stderr_end) {
+    const UnitError error{FailureReason::kThrew, "exit status 3", 1, stderr_end};
+    EXPECT_EQ(folder->put_failure(1, to_hex(sha256(as_bytes(name))), name, error).value_or(""),
+              name);
+    std::ifstream file(place_ / "results" / name / "error.txt");
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    EXPECT_TRUE(text.starts_with("threw: exit status 3\nattempts: 1\n")) << text;
+    return text.substr(std::min(text.find("\n\n"), text.size()));
+  };
+  EXPECT_EQ(words_of("some", "first\n\n  second\n"), "\n\nIt wrote, at last:\nfirst\n\n  second\n");
+  EXPECT_EQ(words_of("unended", "first"), "\n\nIt wrote, at last:\nfirst\n");
+  EXPECT_EQ(words_of("blank", " \n\n"), "\n\nIt wrote, at last:\n(it wrote nothing)\n");
+  EXPECT_EQ(words_of("untold", ""), "") << "a dispute, say, whose workers ended well";
+}
+
 TEST(QuantitiesTest, ATimeIsWrittenWithoutAFraction) {
   using std::chrono::hours;
   using std::chrono::seconds;

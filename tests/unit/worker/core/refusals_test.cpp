@@ -138,6 +138,7 @@ TEST(WhatAMachineLacks, IsSaidOfAJobThatNobodyComputes) {
   const JobStatus status = status_at(pool, 1);
   EXPECT_THAT(status.waiting_for, HasSubstr("2 workers decline: it needs the program 'vina'"));
   EXPECT_EQ(status.stewards_here, 3U) << "a steward that lacks it keeps the job all the same";
+  EXPECT_EQ(status.recomputed, 0U) << "what was given back uncomputed was not computed";
 }
 
 TEST(WhatAMachineLacks, IsSaidByALeaderAboutItself) {

@@ -183,6 +183,8 @@ TEST_F(ProgramKernelTest, TellsHowAProgramEnded) {
   EXPECT_EQ(status.kind(), FailureKind::kThrew);
   EXPECT_THAT(status.what(), HasSubstr("exit status 3"));
   EXPECT_EQ(status.stderr_end(), "why\n");
+  EXPECT_EQ(failure_of(shell("echo >&2; echo said; exit 3")).stderr_end(), "said\n");
+  EXPECT_EQ(failure_of(shell("echo >&2; echo; exit 3")).stderr_end(), "(it wrote nothing)");
   const UnitEnded crashed = failure_of(shell("kill -SEGV $$"));
   EXPECT_EQ(crashed.kind(), FailureKind::kCrashed);
   EXPECT_THAT(crashed.what(), HasSubstr("SIGSEGV"));
