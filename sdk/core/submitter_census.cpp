@@ -149,10 +149,28 @@ void Submitter::Impl::heard(const NodeId& from, WorkerStatus& status) {
   }
 }
 
+// A leader that stands still is linked for a while yet, and nobody follows it where the job is
+// cancelled. Whether there is anybody else to ask.
+bool Submitter::Impl::ask_followers(Census& census) {
+  const auto job = jobs.find(census.job);
+  if (census.kind != CensusKind::kStatus || job == jobs.end() || !census.jobs.empty()) return false;
+  if (std::exchange(census.followers_asked, true)) return false;
+  census.pending.clear();
+  for (const NodeId& node : job->second.stewards) {
+    const auto it = contacts.find(node);
+    if (it == contacts.end() || !it->second.linked || census.asked.count(node) > 0) continue;
+    census.pending.insert(node);
+    census_ask(census, node);
+    census.ends = now + kStatusPatience;
+  }
+  return census.ends > now;
+}
+
 void Submitter::Impl::finish_censuses() {
   std::vector<Census> done;
   for (auto it = censuses.begin(); it != censuses.end();) {
-    if (it->begun && (it->pending.empty() || it->ends <= now)) {
+    const bool late = it->begun && it->ends <= now && !it->pending.empty();
+    if (it->begun && (it->pending.empty() || (late && !ask_followers(*it)))) {
       done.push_back(std::move(*it));
       it = censuses.erase(it);
     } else {

@@ -152,6 +152,7 @@ struct Census {
   NodeId submitter;  // kStatus
   std::vector<NodeId> also;
   bool begun = false;
+  bool followers_asked = false;  // kStatus, as the leader does not answer
   bool of_all_jobs() const { return kind == CensusKind::kStatus && job.is_zero(); }
   Instant ends;
   std::set<NodeId> pending;
@@ -369,6 +370,7 @@ struct Submitter::Impl {
   void census_link_lost(const NodeId&);
   void census_ask(Census&, const NodeId&);
   void finish_censuses();
+  bool ask_followers(Census&);
   void answer(const Census&);
   void drop_strangers(const Census&);
 

@@ -107,6 +107,29 @@ TEST_F(SubmitterCensus, WithoutTheLeaderAllFollowersAreAsked) {
 }
 
 // Right after a program has begun, who follows may be linked sooner.
+// It stands still, and its link has not been missed yet.
+TEST_F(SubmitterCensus, WhereTheLeaderDoesNotAnswerItsFollowersAreAsked) {
+  const Kept job = kept(manifest(4), 3);
+  actions.clear();
+  step(WantStatus{job.job, NodeId{}});
+  EXPECT_EQ(sent<JobStatusRequest>(job.stewards[0]).size(), 1u);
+  pass_until(now + 2s);
+  EXPECT_TRUE(take<StatusReady>().empty());
+  for (std::size_t i = 1; i < 3; ++i) {
+    EXPECT_EQ(sent<JobStatusRequest>(job.stewards[i]).size(), 1u);
+    JobStatus cancelled = status(job.job);
+    cancelled.phase = JobPhase::kCancelled;
+    hear(job.stewards[i], JobStatusReply{{cancelled}});
+  }
+  const StatusReady ready = only<StatusReady>();
+  ASSERT_EQ(ready.jobs.size(), 1u);
+  EXPECT_EQ(ready.jobs[0].phase, JobPhase::kCancelled);
+  // Where nobody answers, that is said.
+  step(WantStatus{job.job, NodeId{}});
+  pass_until(now + 5s);
+  EXPECT_TRUE(only<StatusReady>().jobs.empty());
+}
+
 TEST_F(SubmitterCensus, ALeaderThatIsOnlyLateIsWaitedFor) {
   const Kept job = kept(manifest(4));
   step(LinkLost{job.stewards[0], "connection reset"});
