@@ -153,6 +153,9 @@ void Membership::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
   Contact& contact = it->second;
   note_if_idle(lost.peer);
   if (leaving_) {
+    // Nor is who does not answer dialled at once, over and over, for what there is to say to it.
+    contact.failures = was_up ? 0 : contact.failures + 1;
+    contact.not_before = was_up ? now : now + jittered(backoff(kRedialLeast, contact.failures));
     if (!was_up || link.mapped().farewell) contact.announced = false;
     if (contact.announced) say_farewell(lost.peer, contact, out);
     return;

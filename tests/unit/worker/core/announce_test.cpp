@@ -127,6 +127,23 @@ TEST_F(AnnounceTest, ACoordinatorThatIsGoneIsNotWaitedFor) {
   EXPECT_TRUE(peer.has_left());
 }
 
+// A pool that ends at once: nobody is there any more to whom the last words could be said.
+TEST(LeavingWithOthers, ALeaderThatIsGoneIsNotDialledOverAndOver) {
+  Pool pool(2);
+  pool.submit(1, pool.manifest(1000, 1));
+  const Instant now{3'600'000'000'000};
+  ASSERT_TRUE(pool.computes(2));
+  static_cast<void>(pool.peer(2).step(now, Leaving{}));
+  std::size_t dials = 0;
+  for (int i = 0; i < 10; ++i) {  // fewer than an address is dialled in a minute
+    for (const PeerAction& action :
+         pool.peer(2).step(now, LinkLost{.peer = pool.id(1), .why = "nobody listens"})) {
+      dials += std::holds_alternative<Dial>(action) ? 1 : 0;
+    }
+  }
+  EXPECT_LE(dials, 1U);
+}
+
 // What coordinators and peers show a worker that says another address than before.
 class TwinTest : public AnnounceTest {
  protected:
