@@ -5,6 +5,11 @@
 #include "node/protocol/address.h"
 
 namespace shoal {
+namespace {
+
+constexpr Duration kPutOff = 1s;  // until the owner of a dial that was not made is told
+
+}  // namespace
 
 Reach::Reach(ReachConfig config, const Signer& signer, Rng rng)
     : config_(std::move(config)),
@@ -38,6 +43,7 @@ void Reach::on(Instant now, LinkUp up) {
   }
   if (up.path == LinkPath::kPunched) link.path = up.path;  // the transport knows
   attempts_.erase(peer);
+  put_off_.erase(peer);
   circuits_.end(peer, "a connection takes its place", out_);
   up.path = link.path;
   links_[peer] = link;
@@ -88,6 +94,25 @@ bool Reach::may_dial(Instant now, const NodeId& peer, const std::string& endpoin
   return config_.doors.contains(peer) || dial_limit_.may_dial(now, peer, endpoint);
 }
 
+// A dial that is not made fails like one that nobody answers, and not at once: an owner that dials
+// again when it hears of that would be at it for ever.
+void Reach::put_off(Instant now, const NodeId& peer, std::string why) {
+  put_off_.emplace(peer, PutOff{now + kPutOff, std::move(why)});
+}
+
+void Reach::tell_put_off(Instant now) {
+  for (auto it = put_off_.begin(); it != put_off_.end();) {
+    const auto& [peer, off] = *it;
+    const bool up = links_.contains(peer) || circuits_.up(peer);
+    if (!up && off.until > now) {
+      ++it;
+      continue;
+    }
+    if (!up) out_.events.emplace_back(LinkLost{peer, off.why});
+    it = put_off_.erase(it);
+  }
+}
+
 void Reach::perform(Instant now, Dial dial) {
   if (links_.contains(dial.peer) || circuits_.up(dial.peer) || attempts_.contains(dial.peer)) {
     return;  // LinkUp was told already, or is to come
@@ -96,10 +121,10 @@ void Reach::perform(Instant now, Dial dial) {
     open->second.for_owner = true;
     return;
   }
+  if (put_off_.contains(dial.peer)) return;  // LinkLost is to come
   if (!dial.endpoint.empty()) {
     if (!may_dial(now, dial.peer, dial.endpoint)) {
-      out_.events.emplace_back(LinkLost{dial.peer, "too many dials of that address were in vain"});
-      return;
+      return put_off(now, dial.peer, "too many dials of that address were in vain");
     }
     return start_dial(
         dial.peer,
@@ -111,8 +136,7 @@ void Reach::perform(Instant now, Dial dial) {
   std::stable_partition(dial.via.begin(), dial.via.end(),
                         [&](const Via& via) { return links_.contains(via.node); });
   if (attempts_.size() >= limits::kReachAttempts) {
-    out_.events.emplace_back(LinkLost{dial.peer, "too many links are being arranged"});
-    return;
+    return put_off(now, dial.peer, "too many links are being arranged");
   }
   attempts_[dial.peer].via = std::move(dial.via);
   try_next_relay(now, dial.peer);
@@ -125,7 +149,7 @@ void Reach::perform(Instant, Send send) {
 }
 
 void Reach::perform(Instant now, const Drop& drop) {
-  const bool arranged = attempts_.erase(drop.peer) > 0;
+  const bool arranged = attempts_.erase(drop.peer) + put_off_.erase(drop.peer) > 0;
   awaited_.erase(drop.peer);
   const bool relayed = circuits_.up(drop.peer);
   circuits_.end(drop.peer, drop.why, out_);
@@ -148,6 +172,7 @@ void Reach::on_deadline(Instant now) {
   circuits_.on_deadline(now, out_);
   std::erase_if(awaited_, [&](const auto& awaited) { return awaited.second <= now; });
   attempt_deadlines(now);
+  tell_put_off(now);
   settle_circuits(now);
   update_relays(now);
 }
@@ -163,6 +188,7 @@ std::optional<Instant> Reach::next_deadline() const {
   consider(circuits_.next_deadline());
   for (const auto& [peer, attempt] : attempts_) consider(attempt.deadline);
   for (const auto& [peer, until] : awaited_) consider(until);
+  for (const auto& [peer, off] : put_off_) consider(off.until);
   return next;
 }
 

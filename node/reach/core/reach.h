@@ -118,7 +118,14 @@ class Reach {
   void start_punches();
   bool may_be_told_to_dial(const std::string& address, const NodeId& relay) const;
 
+  struct PutOff {
+    Instant until;  // then the owner is told
+    std::string why;
+  };
+
   void start_dial(const NodeId& peer, OpenDial dial);
+  void put_off(Instant now, const NodeId& peer, std::string why);
+  void tell_put_off(Instant now);
   bool may_dial(Instant now, const NodeId& peer, const std::string& endpoint);
   void forget(Instant now, const NodeId& peer, const std::string& why);
   void update_relays(Instant now);
@@ -134,6 +141,7 @@ class Reach {
   ReachLinks links_;
   std::map<NodeId, OpenDial> dials_;
   std::map<NodeId, Attempt> attempts_;
+  std::map<NodeId, PutOff> put_off_;   // dials that were not made
   std::map<NodeId, Instant> awaited_;  // they were asked to dial, and may come until then
   // Whoever does not ask whether it can be dialled goes by how the last reversal went.
   bool reversals_fail_ = false;

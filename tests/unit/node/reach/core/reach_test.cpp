@@ -297,5 +297,27 @@ TEST_F(ReachTest, WhoHasAnsweredIsDialledHoweverManyOthersNameItsAddress) {
   EXPECT_TRUE(world.linked(a, b));
 }
 
+// Whoever dials again as soon as it hears that a dial has failed must not be at it for ever.
+TEST_F(ReachTest, ADialThatIsNotMadeFailsNotAtOnce) {
+  const std::size_t a = world.add(outside(1));
+  const std::size_t b = world.add(outside(2));
+  Reach& reach = world.reach(a);
+  NodeId last;
+  for (std::size_t n = 0; n <= DialLimit::kDialsPerEndpoint; ++n) {
+    last.bytes[0] = static_cast<std::uint8_t>(n + 1);
+    reach.perform(world.now(), Dial{last, world.endpoint(b), {}});
+  }
+  const auto at_once = reach.take();
+  EXPECT_EQ(at_once.actions.size(), DialLimit::kDialsPerEndpoint);
+  EXPECT_TRUE(at_once.events.empty());
+  ASSERT_TRUE(reach.next_deadline());
+  reach.on_deadline(world.now() + 1s);
+  const auto later = reach.take();
+  ASSERT_EQ(later.events.size(), 1U);
+  EXPECT_EQ(std::get<LinkLost>(later.events.front()).peer, last);
+  reach.on_deadline(world.now() + 2s);
+  EXPECT_TRUE(reach.take().events.empty());
+}
+
 }  // namespace
 }  // namespace shoal::reach_test
