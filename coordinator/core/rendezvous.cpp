@@ -52,9 +52,9 @@ struct Rendezvous::Impl {
   void show_other_record(const NodeId& peer, const NodeRecord& said);
   void on_sample_request(Instant now, const NodeId& peer, const SampleRequest& message);
   void on_sample(Instant now, const NodeId& peer, Sample& message);
-  // What is wrong with a record in itself; empty: nothing.
-  std::string fault_of(Instant now, const NodeId& node, const Signed& fact,
-                       const NodeRecord& record) const;
+  // What is wrong with a record in itself, but for its dates; empty: nothing.
+  std::string fault_of(const NodeId& node, const Signed& fact, const NodeRecord& record) const;
+  // Likewise, with its dates: its maker's clock is wrong, or this one's.
   std::string clock_fault(Instant now, const NodeRecord& record) const;
   bool within_rate(Instant now, const std::string& address);
   void reply(const NodeId& peer, const Message& message);
@@ -139,7 +139,7 @@ void Rendezvous::Impl::on(Instant now, Received& event) {
   refuse(event.peer, std::string(name_of(*message)) + " is not for a coordinator");
 }
 
-std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& node, const Signed& fact,
+std::string Rendezvous::Impl::fault_of(const NodeId& node, const Signed& fact,
                                        const NodeRecord& record) const {
   if (fact.signer != node || record.node != node) return "a node announces itself alone";
   if (record.pool != config.pool) return "a record of another pool";
@@ -147,7 +147,7 @@ std::string Rendezvous::Impl::fault_of(Instant now, const NodeId& node, const Si
   if (record.ttl_s == 0 || record.ttl_s > whole_seconds(limits::kRecordTtl)) {
     return "a record that is to be kept for no time, or too long";
   }
-  return clock_fault(now, record);
+  return "";
 }
 
 std::string Rendezvous::Impl::clock_fault(Instant now, const NodeRecord& record) const {
@@ -169,15 +169,14 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
   if (!record) return refuse(peer, "a record that cannot be read: " + record.error().what);
   const NodeId& node = links.at(peer).node;
   const std::string& address = links.at(peer).address;
-  const std::string fault = fault_of(now, node, message.record, *record);
-  if (!fault.empty()) {
-    // Its owner can do something about a clock, once it is told: it hangs up itself.
-    if (fault == clock_fault(now, *record)) {
-      reply(peer, Refused{RefusalReason::kNotAllowed, fault});
-      ++figures.refused;
-      return;
-    }
-    return refuse(peer, fault);
+  const std::string fault = fault_of(node, message.record, *record);
+  if (!fault.empty()) return refuse(peer, fault);
+  const std::string clock = clock_fault(now, *record);
+  if (!clock.empty()) {
+    // Its owner can do something about it, once it is told: it hangs up itself.
+    reply(peer, Refused{RefusalReason::kNotAllowed, clock});
+    ++figures.refused;
+    return;
   }
 
   // Nobody asks a submitter for work: those who fetch a content are told of it, and nobody else.
@@ -249,7 +248,8 @@ void Rendezvous::Impl::on_sample(Instant now, const NodeId& peer, Sample& messag
   for (Signed& fact : message.records) {
     const auto record = decode_record(fact.body);
     if (!record || record->role != Role::kWorker || records->held(fact.signer)) continue;
-    if (!fault_of(now, fact.signer, fact, *record).empty()) continue;
+    if (!fault_of(fact.signer, fact, *record).empty()) continue;
+    if (!clock_fault(now, *record).empty()) continue;
     const UnixMs age_ms = std::max<UnixMs>(unix_now - record->sequence, 0);
     const Duration left = std::chrono::seconds(record->ttl_s) - std::chrono::milliseconds(age_ms);
     if (left <= Duration(0)) continue;

@@ -80,12 +80,10 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
       ->option_text("BYTES");
   app.add_flag("--supervise", options.supervise, "start the coordinator again when it dies");
   app.footer(
-      "When it listens, it writes one line to stdout: ready tcp://HOST:PORT KEY. SIGUSR1 prints "
-      "one "
-      "JSON\nline of figures to stderr; so does the end.\n"
-      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 help could not be printed, 2 wrong usage, "
-      "ticket "
-      "or state folder, 4 cannot listen.");
+      "When it listens, it writes one line to stdout: ready tcp://HOST:PORT KEY. SIGUSR1 prints\n"
+      "one JSON line of figures to stderr; so does the end.\n"
+      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 help could not be printed, 2 wrong usage,\n"
+      "ticket or state folder, 4 cannot listen.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
