@@ -185,6 +185,10 @@ struct LeaseReport {
   unitNs @3 :UInt64;
   # As in WorkRequest, measured anew.
 
+  takesNoMore @4 :Bool;
+  # Its owner has paused the holder, or is ending it: it is given nothing, and not waited for, until
+  # it asks again.
+
   struct Held {
     lease @0 :UInt64;
     # The leader's number for it.

@@ -233,13 +233,21 @@ void Labor::list_leases(const Job& job, LeaseReport& report) {
   }
 }
 
+LeaseReport Labor::empty_report(const Job& job) const {
+  return {.job = job.id,
+          .epoch = job.epoch,
+          .leases = {},
+          .unit_ns = job.unit_ns,
+          .takes_no_more = lending_ != Lend::What::kAll};
+}
+
 // Says at once that nothing of the lease will be computed here.
 void Labor::give_back(Job& job, std::uint64_t lease, Outbox& out) {
   auto of_lease = [&](const Item& item) { return item.lease == lease; };
   std::erase_if(job.bound, of_lease);
   std::erase_if(job.primaries, of_lease);
   job.leases.erase(lease);
-  LeaseReport report{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
+  LeaseReport report = empty_report(job);
   report.leases.push_back({.lease = lease, .ranges = {}});
   list_leases(job, report);
   out.send(job.leader, std::move(report));
@@ -340,6 +348,7 @@ void Labor::on_link_up(Instant now, const NodeId& peer, Outbox& out) {
       job.asked.reset();
       job.unanswered = 0;
       job.hungry = false;
+      job.stood_down = false;
       job.seek_at.reset();
       job.seeks = 0;
       if (job.papers.empty()) {
@@ -378,7 +387,7 @@ void Labor::on_link_lost(Instant now, const NodeId& peer, Outbox& out) {
 void Labor::report(Instant now, Job& job, Outbox& out) {
   job.report_at = now + config_.lease / 3;
   if (!leader_linked(job)) return membership_.reach(now, job.leader, out);
-  LeaseReport report{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
+  LeaseReport report = empty_report(job);
   // What is not listed may be a grant that the report has met on its way: the leader waits.
   for (const std::uint64_t lease : std::exchange(job.robbed, {})) {
     if (!job.leases.contains(lease)) report.leases.push_back({.lease = lease, .ranges = {}});
@@ -414,7 +423,8 @@ std::optional<Instant> Labor::dry_from(Instant now) const {
 }
 
 void Labor::ask_for_work(Instant now, Outbox& out) {
-  if (config_.record.threads == 0 || lending_ != Lend::What::kAll) return;
+  if (config_.record.threads == 0) return;
+  if (lending_ != Lend::What::kAll) return stand_down(out);
   if (const auto dry = dry_from(now); !dry || *dry > now) return;
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
@@ -496,6 +506,11 @@ void Labor::fill(WorkerStatus& status) const {
   status.doing = chunks_.empty()
                      ? "idle"
                      : "computing for " + std::to_string(jobs) + (jobs == 1 ? " job" : " jobs");
+  if (lending_ == Lend::What::kWhatRuns) {
+    status.doing += "; its owner is ending it";
+  } else if (lending_ != Lend::What::kAll) {
+    status.doing = "paused by its owner";
+  }
   if (failing_) status.doing += "; " + failing_->why;
 }
 

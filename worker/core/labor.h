@@ -165,6 +165,7 @@ class Labor {
     std::uint32_t unanswered = 0;     // requests in a row, over one link
     bool hungry = false;              // the leader knows that we wait
     Instant hungry_since;             // it said so
+    bool stood_down = false;          // the leader knows that the owner lends nothing more
     std::vector<NodeId> victims;      // still to be asked for half of what they hold
     std::optional<Instant> stealing;  // from victims.back(), since
     std::vector<NodeId> thieves;      // who went away from here empty-handed
@@ -243,6 +244,8 @@ class Labor {
   void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);
   void fetch_contents(Job&);
   static void list_leases(const Job&, LeaseReport&);
+  LeaseReport empty_report(const Job&) const;
+  void stand_down(Outbox&);
   void give_back(Job&, std::uint64_t lease, Outbox&);
   void leave(Job&, const std::string& why, Outbox&);
   void stop_all(const JobKey&, Outbox&);

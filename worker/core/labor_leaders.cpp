@@ -57,6 +57,7 @@ void Labor::migrate(Instant now, Job& old, const NodeId& leader, Outbox& out) {
   job.asked.reset();
   job.unanswered = 0;
   job.hungry = false;
+  job.stood_down = false;
   jobs_.insert(std::move(node));
   for (auto& [_, chunk] : chunks_) {
     if (chunk.job == from) chunk.job = to;

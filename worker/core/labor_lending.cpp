@@ -8,7 +8,8 @@ namespace shoal {
 
 void Labor::lend(Lend::What what, Outbox& out) {
   lending_ = what;
-  if (what == Lend::What::kAll) return;
+  for (auto& [_, job] : jobs_) job.stood_down = job.hungry = false;
+  if (what == Lend::What::kAll || what == Lend::What::kWhatIsHeld) return;
   for (auto& [key, job] : jobs_) {
     std::set<std::uint64_t> gone;
     for (const auto& [lease, held] : job.leases) gone.insert(lease);
@@ -26,13 +27,26 @@ void Labor::lend(Lend::What what, Outbox& out) {
     job.victims.clear();
     // At once, rather than when the next report is due.
     if (job.manifest && leader_linked(job)) {
-      LeaseReport report{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
+      LeaseReport report = empty_report(job);
       for (const auto& [lease, held] : job.leases) gone.erase(lease);
       list_leases(job, report);
       // A lease that is not named may be one that the leader believes on its way.
       for (const std::uint64_t lease : gone) report.leases.push_back({lease, {}});
+      job.stood_down = true;
       out.send(job.leader, std::move(report));
     }
+  }
+}
+
+// Where it had asked, it is counted upon: to verify what others have computed, most of all.
+void Labor::stand_down(Outbox& out) {
+  for (auto& [_, job] : jobs_) {
+    const bool open = job.state == State::kHeardOf || job.state == State::kReady;
+    if (!open || job.stood_down || job.asked || !leader_linked(job)) continue;
+    job.stood_down = true;
+    LeaseReport report = empty_report(job);
+    list_leases(job, report);
+    out.send(job.leader, std::move(report));
   }
 }
 

@@ -133,8 +133,9 @@ struct CompareDone {
 struct Lend {
   enum class What : std::uint8_t {
     kAll,
-    kWhatRuns,  // no more than what runs already; the rest goes back
-    kNothing,   // what runs goes back too
+    kWhatIsHeld,  // nothing that is new; what it has in hand, it keeps
+    kWhatRuns,    // no more than what runs already; the rest goes back
+    kNothing,     // what runs goes back too
   };
   What what = What::kAll;
 };

@@ -22,6 +22,8 @@ std::string OwnerControl::pause(Instant now) {
   if (keeper_.paused()) return "ok\tis paused already\n";
   keeper_.pause();
   give_back_at_ = now + kGiveBackAfter;
+  // A unit that a paused worker takes waits for it, though others could compute it.
+  if (!finishing_) lend_({Lend::What::kWhatIsHeld});
   return "ok\tpaused; in 5 minutes what it has in hand goes to others\n";
 }
 

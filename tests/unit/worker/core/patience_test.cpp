@@ -95,6 +95,73 @@ TEST(PatienceOfAWorker, WhatItsOwnerTakesBackIsComputedByOthers) {
   EXPECT_TRUE(pool.computed[2].empty());
 }
 
+TEST(PatienceOfAWorker, WhoIsPausedKeepsWhatItHasAndTakesNothingNew) {
+  Pool pool(3);
+  const auto honest = [](std::size_t, UnitIndex unit) {
+    return std::optional<Bytes>(true_output(unit));
+  };
+  const JobId before = pool.submit(1, pool.manifest(6, 1));
+  ASSERT_TRUE(pool.computes(2));
+  pool.lend(2, Lend::What::kWhatIsHeld);
+  EXPECT_TRUE(pool.computes(2)) << "a short pause costs nobody anything";
+  pool.lend(3, Lend::What::kWhatIsHeld);
+  pool.run(honest);
+  pool.computed[2].clear();
+  pool.computed[3].clear();
+  const JobId after = pool.submit(1, pool.manifest(7, 1));
+  ASSERT_NE(before, after);
+  pool.want_receipts(1, after);
+  pool.run(honest);
+  RangeSet verified;
+  for (const Receipt& receipt : pool.receipts()) verified.add(receipt.range);
+  EXPECT_EQ(verified.size(), 7U);
+  EXPECT_TRUE(pool.computed[2].empty());
+  EXPECT_TRUE(pool.computed[3].empty());
+  pool.lend(2, Lend::What::kAll);
+  pool.submit(1, pool.manifest(100, 1));
+  pool.run(honest);
+  EXPECT_FALSE(pool.computed[2].empty());
+}
+
+// One of the two that verify for the leader is paused: the leader does its part, rather than wait.
+TEST(PatienceOfAWorker, WhoIsPausedIsNotWaitedForAsAVerifier) {
+  for (const auto what : {Lend::What::kWhatIsHeld, Lend::What::kWhatRuns, Lend::What::kNothing}) {
+    Pool pool(3);
+    const auto honest = [](std::size_t, UnitIndex unit) {
+      return std::optional<Bytes>(true_output(unit));
+    };
+    const JobId job = pool.submit(1, pool.manifest(40, 2));
+    pool.want_receipts(1, job);
+    ASSERT_TRUE(pool.computes(3));
+    pool.lend(3, what);
+    pool.paused.insert(3);
+    pool.run(honest, 400);
+    RangeSet verified;
+    for (const Receipt& receipt : pool.receipts()) verified.add(receipt.range);
+    EXPECT_EQ(verified.size(), 40U) << static_cast<int>(what);
+  }
+}
+
+TEST(PatienceOfAWorker, AJobThatStandsStillForAPauseSaysSo) {
+  Pool pool(3);
+  pool.lend(2, Lend::What::kWhatIsHeld);
+  pool.lend(3, Lend::What::kWhatIsHeld);
+  EXPECT_EQ(pool.peer(2).status().doing, "paused by its owner");
+  pool.submit(1, pool.manifest(6, 2));
+  const auto honest = [](std::size_t, UnitIndex unit) {
+    return std::optional<Bytes>(true_output(unit));
+  };
+  pool.run(honest);
+  const auto waiting_for = [&] { return pool.peer(1).jobs_led().at(0).waiting_for; };
+  EXPECT_EQ(waiting_for(),
+            "each unit needs 2 different workers, and 1 is here; 2 workers decline: its owner has "
+            "paused it, or is ending it");
+  pool.lend(2, Lend::What::kAll);
+  pool.run(honest);
+  EXPECT_EQ(pool.peer(1).jobs_led().at(0).verified, 6U);
+  EXPECT_EQ(waiting_for(), "");
+}
+
 // Its owner has paused it for longer than any unit may take; then it goes on with what it had
 // begun.
 TEST(PatienceOfAWorker, WhoStoodStillForLongIsHeardAllTheSame) {

@@ -303,7 +303,7 @@ class Pool {
   bool compute(std::size_t n, const Kernel& kernel) {
     if (!workers_.contains(n)) return false;
     Worker& worker = workers_.at(n);
-    if (!worker.up || n == frozen_ || worker.computing.empty()) return false;
+    if (!worker.up || n == frozen_ || paused.contains(n) || worker.computing.empty()) return false;
     const StartCompute chunk = worker.computing.front();
     worker.computing.pop_front();
     ComputeDone done{.chunk = chunk.chunk, .done = {}, .failed = {}, .compute_ns = 0};
@@ -394,6 +394,7 @@ class Pool {
   Duration unit_takes = 1ms;                                               // to compute
   std::map<std::size_t, Refusals> refused = {};                            // by its owner, of each
   std::map<std::size_t, std::string> addresses = {};                       // from the next link on
+  std::set<std::size_t> paused = {};  // these compute nothing, but talk
 
  private:
   void step(std::size_t n, PeerEvent event) {

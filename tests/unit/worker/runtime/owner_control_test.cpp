@@ -45,6 +45,7 @@ class Owner : public ::testing::Test {
 TEST_F(Owner, AfterFiveMinutesOfPauseWhatIsInHandGoesBackOnce) {
   owner_->answer(start_, "pause");
   EXPECT_TRUE(keeper_->paused());
+  EXPECT_EQ(lent(), std::vector{Lend::What::kWhatIsHeld}) << "what it took now would wait for it";
   ASSERT_EQ(owner_->next_deadline(), start_ + 5min);
   owner_->tick(start_ + 5min - 1ns);
   EXPECT_TRUE(lent().empty()) << "a short pause costs nobody anything";
@@ -63,7 +64,7 @@ TEST_F(Owner, AfterFiveMinutesOfPauseWhatIsInHandGoesBackOnce) {
 TEST_F(Owner, AShortPauseGivesNothingBack) {
   owner_->answer(start_, "pause");
   owner_->answer(start_ + 1min, "resume");
-  EXPECT_EQ(lent(), std::vector{Lend::What::kAll});
+  EXPECT_EQ(lent(), (std::vector{Lend::What::kWhatIsHeld, Lend::What::kAll}));
   owner_->tick(start_ + 6min);
   EXPECT_TRUE(lent().empty());
   // Each pause counts from its own begin.
