@@ -165,6 +165,9 @@ struct Census {
 struct WantedOutput {
   std::set<JobId> jobs;
   std::map<NodeId, unsigned> holders;  // -> dials so far
+  std::uint64_t length = 0;
+  Instant wanted_at = {};
+  Instant look_at = {};  // whether somebody sends it
 };
 
 // One who may have a content, or know who has it.
@@ -333,6 +336,8 @@ struct Submitter::Impl {
   void dial_holders();
   void output_arrived(const ContentArrived&);
   bool serves(const ContentId&) const;
+  void outputs_deadline();
+  void seek_output(const ContentId&, WantedOutput&);
 
   // --- contents without a job (submitter_content.cpp) ---
   void on(const ShareContent&);
@@ -395,6 +400,7 @@ struct Submitter::Impl {
   std::map<ContentId, LooseContent> loose;
   std::set<NodeId> announced;  // coordinators that keep the record
   bool leaving = false;
+  Instant output_came;  // the last one
   std::optional<Instant> look_for_holders;  // workers come and go: who does not know yet?
   std::optional<Instant> dial_holders_at;   // a candidate of a content
 };
