@@ -99,6 +99,7 @@ void Submitter::Impl::on(const SubmitterDeadline&) {
   contents_deadline();
   outputs_deadline();
   pass(exchange.on_deadline(now));
+  tell_who_waits();
 }
 
 void Submitter::Impl::on(const LinkUp& up) {

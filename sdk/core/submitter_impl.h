@@ -187,6 +187,7 @@ struct LooseContent {
   bool supplied = false;           // one that is linked has what is missing, or may have it
   Instant more_at = {};            // where none has, one more than usual is dialled then
   Instant told = {};               // the application, how far it is
+  std::string waits_for = {};      // ExchangeProgress has it
 };
 
 struct Submitter::Impl {
@@ -335,9 +336,9 @@ struct Submitter::Impl {
   void close_job(JobId);
   void dial_holders();
   void output_arrived(const ContentArrived&);
-  bool serves(const ContentId&) const;
   void outputs_deadline();
   void seek_output(const ContentId&, WantedOutput&);
+  bool serves(const ContentId&) const;
 
   // --- contents without a job (submitter_content.cpp) ---
   void on(const ShareContent&);
@@ -354,7 +355,8 @@ struct Submitter::Impl {
   void make_place(const ContentId&, LooseContent&);
   bool near(const Contact&) const;
   bool may_yet_be_reached(const LooseContent&) const;
-  bool fetch_waits() const;  // for somebody who has what it lacks
+  bool fetch_waits() const;        // for somebody who has what it lacks
+  bool fetch_still_waits() const;  // after it was said that nobody has it
   void announce_to(const NodeId& door);
   bool say_farewell(const NodeId& door);
   bool exchanges(const Contact&) const;
@@ -362,6 +364,7 @@ struct Submitter::Impl {
   void content_arrived(const ContentArrived&);
   void contents_deadline();
   void tell_progress(const ContentId&);
+  void tell_who_waits();
   bool absorb_holder(const Signed& record);
 
   // --- census (submitter_census.cpp) ---
@@ -397,10 +400,10 @@ struct Submitter::Impl {
   std::map<JobId, OpenJob> jobs;
   std::vector<Census> censuses;
   std::map<ContentId, WantedOutput> outputs;
+  Instant output_came;  // the last one
   std::map<ContentId, LooseContent> loose;
   std::set<NodeId> announced;  // coordinators that keep the record
   bool leaving = false;
-  Instant output_came;  // the last one
   std::optional<Instant> look_for_holders;  // workers come and go: who does not know yet?
   std::optional<Instant> dial_holders_at;   // a candidate of a content
 };
