@@ -18,6 +18,7 @@
 #include "sdk/cli/fetch_bar.h"
 #include "sdk/cli/own_worker.h"
 #include "sdk/cli/pool_access.h"
+#include "sdk/cli/quantities.h"
 #include "sdk/cli/refusals.h"
 #include "sdk/cli/schema.h"
 #include "sdk/src/places.h"
@@ -30,12 +31,16 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kNameDigits = 16;
 constexpr std::chrono::hours kUntilInterrupted{24 * 365};
+// For somebody who has the rest of what is here in part: a seed that is started again, or a
+// machine.
+constexpr std::chrono::seconds kWaitForRest{120};
 
 struct Asked {
   std::string path;
   std::string id;
   std::string output;
   std::string state;  // of the worker
+  std::string wait;   // a duration
   bool serve = false;
 };
 
@@ -182,9 +187,51 @@ Outcome take_out(ContentStore& store, const ContentText& content, const fs::path
   return kSuccess;
 }
 
+Result<ExchangeWait, Failure> wait_for(const Asked& asked) {
+  if (asked.wait.empty()) return ExchangeWait{.for_rest = kWaitForRest};
+  const auto wait = parse_duration(asked.wait);
+  if (!wait) {
+    return fail(kUsage,
+                "--wait " + asked.wait + " is no duration, which looks like 90, 10m or 2h.");
+  }
+  return ExchangeWait{.for_first = *wait, .for_rest = *wait};
+}
+
+// How far it is, and once that nobody has the rest; and when somebody has.
+class FetchNews {
+ public:
+  FetchNews(ExchangeWait wait, const Settings& settings)
+      : wait_(wait), quiet_(settings.quiet), bar_(settings) {}
+  void show(const ExchangeProgress& progress) {
+    if (progress.waits_for.empty()) {
+      if (std::exchange(waits_, false) && !quiet_) say("shoal: somebody has it again.");
+      return bar_.show(progress);
+    }
+    if (std::exchange(waits_, true)) return;
+    bar_.finish();
+    const Duration wait = progress.bytes_here > 0 ? wait_.for_rest : wait_.for_first;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
+    if (quiet_) return;
+    say("shoal: " + progress.waits_for + ". Waiting " + duration_text(seconds) +
+        " for somebody who has it (--wait).");
+  }
+  void end(bool all) {
+    if (all) bar_.show_all();
+    bar_.finish();
+  }
+
+ private:
+  ExchangeWait wait_;
+  bool quiet_;
+  bool waits_ = false;
+  FetchBar bar_;
+};
+
 Outcome run_get(const Asked& asked, const Settings& settings) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
+  const auto wait = wait_for(asked);
+  if (!wait) return tl::unexpected(wait.error());
   if (const auto taken = not_refused(*content); !taken) return tl::unexpected(taken.error());
   const fs::path place = place_for(*content, asked.output);
   if (const auto free = check_place(*content, place); !free) return tl::unexpected(free.error());
@@ -199,11 +246,10 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
   }
   auto pool = join_pool_to_share(settings);
   if (!pool) return tl::unexpected(std::move(pool.error()));
-  FetchBar bar(settings);
+  FetchNews news(*wait, settings);
   const auto fetched = pool->client->fetch(
-      content->name, [&bar](const ExchangeProgress& progress) { bar.show(progress); });
-  if (fetched) bar.show_all();
-  bar.finish();
+      content->name, *wait, [&news](const ExchangeProgress& progress) { news.show(progress); });
+  news.end(fetched.has_value());
   if (!fetched) {
     return tl::unexpected(
         with_what_is_kept(pool->failure(fetched.error()), pool->client->content(), content->name));
@@ -370,6 +416,10 @@ void add_contents(CLI::App& app, Chosen& chosen) {
   add_id(*get, asked);
   get->add_option("-o,--output", asked->output, "Where to put it; default: the first of its digits")
       ->type_name("PATH");
+  get->add_option("--wait", asked->wait,
+                  "How long to wait for somebody who has it, where nobody has; default: 2m for the "
+                  "rest of what is here in part, else not at all")
+      ->type_name("DURATION");
   add_ticket(*get, chosen);
   add_timeout(*get, chosen, "Leave after so long; what has come is kept");
 

@@ -68,6 +68,7 @@ std::optional<Instant> Submitter::Impl::next_deadline() const {
     consider(job.timer);
     consider(job.look);
   }
+  for (const auto& [content, output] : outputs) consider(output.look_at);
   for (const Census& census : censuses) {
     if (census.begun) consider(census.ends);
   }
@@ -96,7 +97,9 @@ void Submitter::Impl::on(const SubmitterDeadline&) {
   }
   for (const JobId& id : due) job_deadline(id);
   contents_deadline();
+  outputs_deadline();
   pass(exchange.on_deadline(now));
+  tell_who_waits();
 }
 
 void Submitter::Impl::on(const LinkUp& up) {

@@ -76,6 +76,7 @@ struct FetchContent {  // from whoever in the pool has it; answered by ContentRe
   ContentId content;
   std::uint64_t length = 0;
   Duration patience = 5s;  // without any progress
+  ExchangeWait wait = {};  // after that, for others
 };
 struct LeavePool {};  // take back what the coordinators were told; see has_left()
 struct ControlJob {

@@ -39,6 +39,7 @@ void Submitter::Impl::on(const FetchContent& fetch) {
   loose[fetch.content] =
       LooseContent{.length = fetch.length, .fetching = true, .more_at = now + kMoreAfter};
   pass(exchange.want(now, fetch.content, fetch.length, {}, fetch.patience));
+  exchange.wait_for_others(fetch.content, fetch.wait);
   begin_search();
   for (const auto& [node, c] : std::map<NodeId, Contact>(contacts)) {
     if (exchanges(c)) content_link_up(node);
@@ -183,7 +184,18 @@ void Submitter::Impl::tell_progress(const ContentId& content) {
   const auto progress = exchange.progress(content);
   if (!progress) return;
   it->second.told = now;
+  it->second.waits_for = progress->waits_for;
   out.push_back(ContentUnderWay{content, *progress});
+}
+
+// That nobody has the rest is told as soon as it is found.
+void Submitter::Impl::tell_who_waits() {
+  for (auto& [content, what] : loose) {
+    const auto progress = what.fetching ? exchange.progress(content) : std::nullopt;
+    if (!progress || progress->waits_for == what.waits_for) continue;
+    what.told = {};
+    tell_progress(content);
+  }
 }
 
 void Submitter::Impl::contents_deadline() {

@@ -165,6 +165,9 @@ struct Census {
 struct WantedOutput {
   std::set<JobId> jobs;
   std::map<NodeId, unsigned> holders;  // -> dials so far
+  std::uint64_t length = 0;
+  Instant wanted_at = {};
+  Instant look_at = {};  // whether somebody sends it
 };
 
 // One who may have a content, or know who has it.
@@ -184,6 +187,7 @@ struct LooseContent {
   bool supplied = false;           // one that is linked has what is missing, or may have it
   Instant more_at = {};            // where none has, one more than usual is dialled then
   Instant told = {};               // the application, how far it is
+  std::string waits_for = {};      // ExchangeProgress has it
 };
 
 struct Submitter::Impl {
@@ -332,6 +336,8 @@ struct Submitter::Impl {
   void close_job(JobId);
   void dial_holders();
   void output_arrived(const ContentArrived&);
+  void outputs_deadline();
+  void seek_output(const ContentId&, WantedOutput&);
   bool serves(const ContentId&) const;
 
   // --- contents without a job (submitter_content.cpp) ---
@@ -349,7 +355,8 @@ struct Submitter::Impl {
   void make_place(const ContentId&, LooseContent&);
   bool near(const Contact&) const;
   bool may_yet_be_reached(const LooseContent&) const;
-  bool fetch_waits() const;  // for somebody who has what it lacks
+  bool fetch_waits() const;        // for somebody who has what it lacks
+  bool fetch_still_waits() const;  // after it was said that nobody has it
   void announce_to(const NodeId& door);
   bool say_farewell(const NodeId& door);
   bool exchanges(const Contact&) const;
@@ -357,6 +364,7 @@ struct Submitter::Impl {
   void content_arrived(const ContentArrived&);
   void contents_deadline();
   void tell_progress(const ContentId&);
+  void tell_who_waits();
   bool absorb_holder(const Signed& record);
 
   // --- census (submitter_census.cpp) ---
@@ -392,6 +400,7 @@ struct Submitter::Impl {
   std::map<JobId, OpenJob> jobs;
   std::vector<Census> censuses;
   std::map<ContentId, WantedOutput> outputs;
+  Instant output_came;  // the last one
   std::map<ContentId, LooseContent> loose;
   std::set<NodeId> announced;  // coordinators that keep the record
   bool leaving = false;

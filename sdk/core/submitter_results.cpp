@@ -9,6 +9,11 @@ namespace shoal {
 namespace {
 
 constexpr unsigned kHolderDials = 3;
+// An output that nobody sends: who holds it is asked again, since others may have made copies.
+constexpr Duration kSeekAgain = 2s;
+// Where its holders are there and cannot be dialled, and neither can this node: a copy is made
+// where both reach it, one after the other if many are wanted.
+constexpr Duration kCopyPatience = 120s;
 constexpr Duration kLookFirst = 5s;  // without a receipt, before the other stewards are asked
 
 void append_number(Bytes& to, std::uint64_t value) {
@@ -215,13 +220,16 @@ void Submitter::Impl::close_job(JobId id) {
 void Submitter::Impl::on(const WantOutput& want) {
   WantedOutput& output = outputs[want.content];
   output.jobs.insert(want.job);
+  output.length = want.length;
+  output.wanted_at = now;
+  output.look_at = now + kSeekAgain;
   bool all_known = true;
   bool all_linked = true;
   for (const NodeId& holder : want.holders) {
     output.holders[holder] = 0;
     const Contact* c = contact(holder);
     all_known = all_known && c && reachable(*c);
-    all_linked = all_linked && c && c->linked;
+    all_linked = all_linked && c && exchanges(*c);
   }
   pass(exchange.want(now, want.content, want.length, want.holders));
   // Those who computed it may be gone, and others hold copies: a steward knows.
@@ -244,9 +252,45 @@ void Submitter::Impl::dial_holders() {
   }
 }
 
+void Submitter::Impl::outputs_deadline() {
+  for (auto& [content, output] : outputs) {
+    if (output.look_at > now) continue;
+    output.look_at = now + kSeekAgain;
+    seek_output(content, output);
+  }
+}
+
+void Submitter::Impl::seek_output(const ContentId& content, WantedOutput& output) {
+  const std::vector<NodeId> sources = exchange.sources_of(content);
+  const bool supplied = std::any_of(sources.begin(), sources.end(), [&](const NodeId& source) {
+    const auto it = contacts.find(source);
+    return it != contacts.end() && exchanges(it->second) && exchange.is_useful(content, source);
+  });
+  if (supplied) return;
+  bool steward_here = false;
+  for (const JobId& id : output.jobs) {
+    const auto job = jobs.find(id);
+    const auto steward = job == jobs.end() ? std::nullopt : best_linked(job->second);
+    if (!steward) continue;
+    steward_here = true;
+    send(*steward, HoldersRequest{content, output.length});
+  }
+  const bool hidden =
+      std::any_of(output.holders.begin(), output.holders.end(), [this](const auto& holder) {
+        const auto it = contacts.find(holder.first);
+        if (it == contacts.end()) return false;
+        const Contact& c = it->second;
+        return c.linked ? c.path == LinkPath::kRelayed : c.record && !c.record->via.empty();
+      });
+  if (steward_here && hidden && now < std::max(output.wanted_at, output_came) + kCopyPatience) {
+    exchange.hope(now, content);
+  }
+}
+
 void Submitter::Impl::output_arrived(const ContentArrived& arrived) {
   const auto it = outputs.find(arrived.id);
   if (it == outputs.end()) return;
+  if (arrived.error.empty()) output_came = now;
   for (const JobId& job : it->second.jobs) {
     out.push_back(OutputReady{job, arrived.id, arrived.error});
   }

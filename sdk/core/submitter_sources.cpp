@@ -20,7 +20,10 @@ constexpr Duration kDialAgain = 1s;    // and twice as long after each dial in v
 constexpr std::size_t kDialsMost = 6;  // in vain, of one candidate
 constexpr Duration kLeftFor = 30s;     // one that had nothing
 constexpr Duration kSearchAgain = 1s;  // for more candidates, while none has what is missing
-constexpr Duration kMoreEvery = 1s;    // one link more than usual, while none has
+// Where it was said that nobody has it, and somebody is waited for: for minutes, by many maybe.
+constexpr Duration kSearchWhileWaiting = 5s;
+constexpr std::size_t kDoublingsWhileWaiting = 3;
+constexpr Duration kMoreEvery = 1s;  // one link more than usual, while none has
 
 using Distance = std::array<std::uint8_t, 32>;
 
@@ -61,8 +64,10 @@ void Submitter::Impl::dial_for_contents() {
     if (settled()) note_candidates(content, what);
     dial_candidates(content, what);
   }
-  if (!fetch_waits() || search.active) return;
-  const Instant again = searched ? *searched + kSearchAgain : now;
+  const bool urgent = fetch_waits();
+  if (search.active || (!urgent && !fetch_still_waits())) return;
+  const Duration every = urgent ? kSearchAgain : kSearchWhileWaiting;
+  const Instant again = searched ? *searched + every : now;
   if (again <= now) return begin_search();
   dial_holders_at = std::min(dial_holders_at.value_or(again), again);
 }
@@ -111,7 +116,8 @@ void Submitter::Impl::dial_candidates(const ContentId& content, LooseContent& wh
   for (const auto& [node, candidate] : what.candidates) {
     const auto it = contacts.find(node);
     if (it == contacts.end() || it->second.linked || it->second.dial_ends) continue;
-    if (candidate.dials >= kDialsMost || !reachable(it->second)) continue;
+    const bool given_up = candidate.dials >= kDialsMost && what.waits_for.empty();
+    if (given_up || !reachable(it->second)) continue;
     if (candidate.dial_at > now) {
       wake(candidate.dial_at);
     } else {
@@ -128,7 +134,11 @@ void Submitter::Impl::dial_candidates(const ContentId& content, LooseContent& wh
     ++links;
     if (what.fetching) make_place(content, what);
     Candidate& candidate = what.candidates.at(node);
-    candidate.dial_at = now + kDialAgain * (1 << candidate.dials++);
+    const std::size_t doublings = what.waits_for.empty()
+                                      ? candidate.dials
+                                      : std::min(candidate.dials, kDoublingsWhileWaiting);
+    candidate.dial_at = now + kDialAgain * (1 << doublings);
+    ++candidate.dials;
     dial(node);
   }
 }
@@ -158,7 +168,14 @@ void Submitter::Impl::make_place(const ContentId& content, LooseContent& what) {
 
 bool Submitter::Impl::fetch_waits() const {
   return std::any_of(loose.begin(), loose.end(), [](const auto& entry) {
-    return entry.second.fetching && !entry.second.supplied;
+    const LooseContent& what = entry.second;
+    return what.fetching && !what.supplied && what.waits_for.empty();
+  });
+}
+
+bool Submitter::Impl::fetch_still_waits() const {
+  return std::any_of(loose.begin(), loose.end(), [](const auto& entry) {
+    return entry.second.fetching && !entry.second.supplied && !entry.second.waits_for.empty();
   });
 }
 

@@ -97,9 +97,9 @@ class Client {
   // --- contents without a job ---
   // Serves it, as long as this client lives. It must be in content().
   void share(const ContentName& content);
-  // Fetches it into content(), from whoever in the pool has it. `progress` is called on the
-  // caller's thread.
-  ClientResult<void> fetch(const ContentName& content,
+  // Fetches it into content(), from whoever in the pool has it; `wait`: for somebody who has it,
+  // after those who were found have not. `progress` is called on the caller's thread.
+  ClientResult<void> fetch(const ContentName& content, ExchangeWait wait,
                            const std::function<void(const ExchangeProgress&)>& progress);
 
   ClientResult<void> control(const JobId& job, ControlCommand command, std::int32_t priority = 0);

@@ -7,13 +7,13 @@ void Client::share(const ContentName& content) {
   impl_->loop->post(ShareContent{content.id, content.length});
 }
 
-ClientResult<void> Client::fetch(const ContentName& content,
+ClientResult<void> Client::fetch(const ContentName& content, ExchangeWait wait,
                                  const std::function<void(const ExchangeProgress&)>& progress) {
   {
     std::lock_guard lock(impl_->mutex);
     impl_->fetches[content.id] = {};
   }
-  impl_->loop->post(FetchContent{content.id, content.length});
+  impl_->loop->post(FetchContent{.content = content.id, .length = content.length, .wait = wait});
   std::unique_lock lock(impl_->mutex);
   for (;;) {
     Impl::Fetch& fetch = impl_->fetches[content.id];

@@ -97,6 +97,49 @@ TEST_F(ContentFaults, ASeedThatDiesAtTheLastBlockHoldsUpNobodyWhoHasAnother) {
   EXPECT_LE(living.sent(), limits::kContentWindow) << "what was here was fetched again";
 }
 
+// Nobody has the last block until another seed comes.
+TEST_F(ContentFaults, AFetchThatHasAllButOneBlockWaitsForASeedThatComesBack) {
+  start_pool(1);
+  const std::string bytes = write("data", kSize);
+  const Bytes content(bytes.begin(), bytes.end());
+  const auto all_but_one = [](Holder*& self) {
+    return [&self, sent = std::set<std::uint64_t>()](Block block) mutable -> std::optional<Block> {
+      if (sent.size() + 1 == kBlocks && !sent.contains(block.first_leaf)) {
+        self->leave();
+        return std::nullopt;
+      }
+      sent.insert(block.first_leaf);
+      return block;
+    };
+  };
+  Holder* self = nullptr;
+  Holder dying(cluster_.ticket(), content, all_but_one(self));
+  self = &dying;
+  ASSERT_TRUE(dying.await([&] { return dying.linked() > 1; }));
+  const std::string name = to_text({dying.content(), false});
+  const auto get = cluster_.start({"get", name, "-o", place("copy")}, another("bob"));
+  EXPECT_TRUE(get->await_err([](const std::string& err) {
+    return err.find("1 of 35 blocks are missing") != std::string::npos &&
+           err.find("Waiting 2m for somebody who has it") != std::string::npos;
+  })) << get->err();
+  Holder back(cluster_.ticket(), content, honest);
+  EXPECT_EQ(get->exit_code(), 0) << get->err();
+  EXPECT_TRUE(read("copy") == bytes);
+  EXPECT_LE(back.sent(), limits::kContentWindow) << "what was here was fetched again";
+
+  Holder* other = nullptr;
+  Holder last(cluster_.ticket(), content, all_but_one(other));
+  other = &last;
+  ASSERT_TRUE(last.await([&] { return last.linked() > 1; }));
+  back.leave();
+  ASSERT_TRUE(back.await([&] { return back.gone(); }));
+  const auto in_vain =
+      cluster_.run({"get", name, "-o", place("more"), "--wait", "1"}, another("carol"));
+  EXPECT_EQ(in_vain.exit_code, 1);
+  EXPECT_THAT(in_vain.err, HasSubstr("nobody else came in 1 s"));
+  EXPECT_THAT(in_vain.err, HasSubstr("the same command goes on from there"));
+}
+
 // Half of it is sent, and then nothing until they are there again.
 TEST_F(ContentFaults, FetchersThatAreAllRestartedDoNotBeginAnew) {
   constexpr std::size_t kLargeSize = 40'000'001;

@@ -157,5 +157,30 @@ TEST_F(ReachTest, AJobOfTwoBehindRoutersThatKeepPortsEndsOverAPunchedLink) {
   EXPECT_THAT(cluster_->run({"doctor"}).out, HasSubstr("2 ends are punched"));
 }
 
+// The one that can be dialled keeps the job, and computes nothing: what they hold has to go by it.
+TEST_F(ReachTest, LargeResultsComeFromBehindRoutersThroughWhichNothingIsPunched) {
+  cluster_->place_submitter(site_of(network_->add("desk", kWire, Nat::kFullyRandom)));
+  for (const char* name : {"home-1", "home-2"}) {
+    place(name, Nat::kFullyRandom);
+    Process& worker = cluster_->start_worker(name);
+    ASSERT_TRUE(worker.await_err(has_text("its relays: "))) << worker.err();
+  }
+  cluster_->await_workers(3);
+  const auto paused =
+      cluster_->run({"worker", "pause", "--state", cluster_->state_of("open").string()});
+  ASSERT_EQ(paused.exit_code, 0) << paused.err;
+  const auto submit =
+      cluster_->run({"submit", "--kernel", "mandelbrot", "--params",
+                     R"({"pixels_x": 256, "pixels_y": 192})", "--units", "12", "--json"});
+  EXPECT_EQ(submit.exit_code, 0) << submit.err;
+  std::size_t results = 0;
+  for (const auto& line : json_lines(submit.out)) {
+    if (line["type"] != "result") continue;
+    EXPECT_EQ(line["ok"], true) << line.dump().substr(0, 400);
+    ++results;
+  }
+  EXPECT_EQ(results, 12U);
+}
+
 }  // namespace
 }  // namespace shoal::cluster

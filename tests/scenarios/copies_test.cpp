@@ -73,6 +73,30 @@ TEST(Copies, AResultWhoseHolderIsGoneIsCopiedToAnotherWorker) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// All others were asked while it was away, in case that one of them had it too.
+TEST(Copies, AResultWhoseOnlyHolderComesBackIsCopiedToOneWhoHadNothing) {
+  Pool pool;
+  pool.workers(4);
+  JobSpec spec = large_results(8);
+  spec.quorum = 1;
+  JobRun& job = pool.submit(spec);
+  pool.stop(pool.submitter());
+  ASSERT_TRUE(all_verified(pool, job));
+  pool.run(500ms);
+  const std::vector<ContentId> outputs = outputs_of(job);
+  ASSERT_EQ(fewest_copies(pool, outputs), 1U);
+  const NodeIndex holder = pool.bystander(job);
+  const auto of_holder = [&](const ContentId& output) {
+    return pool.world().node(holder).contents.holds(output) && copies(pool, output) == 1;
+  };
+  const auto output = std::find_if(outputs.begin(), outputs.end(), of_holder);
+  ASSERT_NE(output, outputs.end());
+  pool.stop(holder);
+  pool.run(300s);
+  pool.restart(holder);
+  EXPECT_TRUE(pool.world().run_until([&] { return copies(pool, *output) == 2; }, 200s));
+}
+
 // The leader is among them: who follows it goes on counting.
 TEST(Copies, TheLossOfTwoHoldersAfterEachOtherIsSurvivedAlsoWhenTheLeaderIsOneOfThem) {
   Pool pool;

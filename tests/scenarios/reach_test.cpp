@@ -80,6 +80,24 @@ TEST(Reach, OneWorkerThatCanBeDialledIsEnough) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+// Neither they nor the submitter can be dialled, and content goes over no relay: a copy is made
+// where both reach it.
+TEST(Reach, LargeResultsThatOnlyHiddenWorkersHoldReachASubmitterWhoIsHiddenToo) {
+  Pool pool;
+  WorkerSpec slow;
+  slow.speed = 0.01;
+  pool.worker(slow);
+  pool.workers(4, hidden());
+  pool.run(60s);
+  JobSpec spec = Pool::job_of(60, 200ms);
+  spec.kernel.output_bytes = 20'000;
+  JobRun& job = pool.submit(spec);
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.fetched, 60U);
+  EXPECT_LT(Pool::seconds_of(job), 60);
+  EXPECT_EQ(pool.judgement(), "");
+}
+
 TEST(Reach, ARelayThatDiesIsReplaced) {
   Pool pool;
   pool.workers(3);

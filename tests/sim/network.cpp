@@ -146,7 +146,12 @@ void Network::handle(NetEvent event) {
             dial.open = false;
             nodes_[dial.from].dials.erase(dial.wanted);
             // The other side's dial came through meanwhile: there is a link after all.
-            if (dial.to && nodes_[dial.from].links.contains(*dial.to)) return;
+            const auto& links = nodes_[dial.from].links;
+            if (std::any_of(links.begin(), links.end(), [&](const auto& link) {
+                  return host_.id_of(link.first) == dial.wanted;
+                })) {
+              return;
+            }
             host_.deliver(dial.from, LinkLost{dial.wanted, std::move(e.why), e.nobody_listens});
           },
           [&](SideUp& e) { side_up(e); },

@@ -87,8 +87,6 @@ SimOptions random_options(std::uint64_t seed) {
   options.quorum = 1 + static_cast<std::uint32_t>(rng.below(quorum_max));
   // What a worker computed and keeps to itself is gone with it.
   if (options.output_bytes > limits::kInlineOutputBytes) options.leave_for_good = 0;
-  // Large outputs are fetched from those who computed them, who must be within reach.
-  if (options.output_bytes > limits::kInlineOutputBytes) options.unreachable = 0;
   // Nobody holds the content that a lone liar names: with a quorum of one it could never be
   // fetched.
   if (options.quorum == 1 && liars) options.output_bytes = 8;

@@ -68,6 +68,11 @@ std::vector<NodeId> CopyBook::holders_of(const ContentId& output) const {
   return lot == lot_of_.end() ? std::vector<NodeId>() : lots_.at(lot->second).holders;
 }
 
+std::optional<std::uint64_t> CopyBook::lot_of(const ContentId& output) const {
+  const auto lot = lot_of_.find(output);
+  return lot == lot_of_.end() ? std::nullopt : std::optional(lot->second);
+}
+
 std::vector<std::uint64_t> CopyBook::lots_named(const ContentId& name) const {
   const auto found = by_name_.find(name);
   return found == by_name_.end() ? std::vector<std::uint64_t>() : found->second;

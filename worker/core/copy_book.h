@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "node/protocol/messages.h"
@@ -22,6 +23,7 @@ class CopyBook {
     std::vector<NodeId> holders;
     std::uint64_t outputs = 0;           // 0: program and inputs
     std::vector<NodeId> strangers = {};  // who were asked when no holder was left, and have nothing
+    bool sought = false;                 // its submitter has asked who holds it
   };
   static constexpr std::uint64_t kInputs = 0;  // no receipt's sequence
 
@@ -40,11 +42,14 @@ class CopyBook {
   void note_stranger(std::uint64_t lot, const NodeId& worker) {
     lots_.at(lot).strangers.push_back(worker);
   }
+  // True: not for the first time.
+  bool note_sought(std::uint64_t lot) { return std::exchange(lots_.at(lot).sought, true); }
   void forget_inputs();  // the job is over
 
   const std::map<std::uint64_t, Lot>& lots() const { return lots_; }
   const std::map<NodeId, std::size_t>& holders() const { return holders_; }  // -> lots
   std::vector<NodeId> holders_of(const ContentId& output) const;
+  std::optional<std::uint64_t> lot_of(const ContentId& output) const;
   // Units that come out the same are in as many lots of one name.
   std::vector<std::uint64_t> lots_named(const ContentId& name) const;
   std::uint64_t outputs() const { return lot_of_.size(); }

@@ -292,6 +292,13 @@ bool Membership::reachable(const NodeId& node) const {
   return !it->second.what.endpoints.empty() || !it->second.what.via.empty();
 }
 
+bool Membership::dialable(const NodeId& node) const {
+  if (node == signer_.id()) return via_.empty();
+  const auto it = contacts_.find(node);
+  return it != contacts_.end() && it->second.record && !it->second.what.endpoints.empty() &&
+         it->second.what.via.empty();
+}
+
 const NodeId& Membership::node_of(const NodeId& peer) const {
   const auto link = links_.find(peer);
   return link == links_.end() ? peer : link->second.node;

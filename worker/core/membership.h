@@ -63,6 +63,8 @@ class Membership {
   // `node` has said something. False: it is not linked.
   bool note_use(Instant now, const NodeId& node);
   bool reachable(const NodeId& node) const;
+  // As its record says, or what this node knows of itself: not through relays alone.
+  bool dialable(const NodeId& node) const;
   const std::map<NodeId, LinkState>& links() const { return links_; }
   // The node whose key stands behind `peer`.
   const NodeId& node_of(const NodeId& peer) const;

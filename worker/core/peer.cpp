@@ -350,6 +350,7 @@ struct Peer::Impl {
     perform(exchange.on_holdings(now, from, m));
   }
   void hear(const NodeId& from, const HoldersRequest& m) {
+    stewardship.on_sought(now, from, m.content, out);
     Holders answer{m.content, {}};
     std::set<NodeId> holders = stewardship.holders_of(m.content);
     for (const NodeId& node : exchange.holders_of(m.content)) holders.insert(node);

@@ -86,6 +86,8 @@ class Stewardship {
   // --- copies of what is too large for a ledger (stewardship_copies.cpp) ---
   void on_own_receipts(Instant now, ReceiptsLoaded& loaded, Outbox&);
   void on_kept(Instant now, const NodeId& from, const Kept&, Outbox&);
+  // Somebody asks who holds it.
+  void on_sought(Instant now, const NodeId& from, const ContentId&, Outbox&);
   // As far as it is a content of a job that is kept here.
   std::set<NodeId> holders_of(const ContentId&) const;
 
@@ -146,6 +148,7 @@ class Stewardship {
     std::optional<Instant> fetch_again_at;  // content that nobody had
     std::map<NodeId, Instant> unwilling;    // workers that would not keep copies, since
     std::uint64_t copy_cursor = 0;          // the first lot that was not looked at yet
+    bool sought_in_vain = false;            // its submitter does not reach who cannot be dialled
     std::uint32_t inputs_held = 0;          // as JobStatus has them, when they were last counted
     std::uint64_t thin_outputs = 0;
   };
@@ -215,7 +218,9 @@ class Stewardship {
   void count_copies(Instant now, Entry&);
   void ask_for_copies(Instant now, Entry&, Outbox&);
   bool searching(Instant now, const Entry&) const;
-  std::optional<NodeId> copy_candidate(const Entry&, const CopyBook::Lot&);
+  bool out_of_reach(Instant now, const Entry&, std::uint64_t lot) const;
+  std::optional<NodeId> copy_candidate(Instant now, const Entry&, const CopyBook::Lot&,
+                                       bool dialable);
   void ask_to_keep(Instant now, const Entry&, CopyAsk&, Bytes receipt, Outbox&);
   void note_holder(Entry&, std::uint64_t lot, const NodeId& holder, Outbox&);
   void forget_asks_of(const NodeId& worker);

@@ -12,6 +12,9 @@
 //   together, the rest of the pool is not drowned in their copies.
 // - Where no holder is left that this node knows of, there may be one all the same: who asked for a
 //   copy may have died before he could tell of it. Each worker is asked once then, one at a time.
+// - What only workers hold that cannot be dialled does not reach a submitter who cannot be dialled
+//   either: content goes over no relay. One more worker holds it then, who can be. Not before the
+//   submitter has asked twice who holds an output, for most of them get along without.
 // - Only those are asked that have a part in the job, and who refuses is left alone for a while.
 namespace shoal {
 namespace {
@@ -31,6 +34,8 @@ bool contains(const std::vector<NodeId>& nodes, const NodeId& node) {
 
 bool Stewardship::sees_to_copies(const Entry& entry) const {
   if (!entry.durable || !entry.begun) return false;
+  // Whoever else does it, its submitter is linked with this node.
+  if (entry.sought_in_vain) return true;
   if (entry.job->active()) return entry.job->leading();
   for (const NodeId& steward : entry.job->term().stewards) {
     if (steward == signer_.id()) return true;
@@ -123,6 +128,7 @@ void Stewardship::count_copies(Instant now, Entry& entry) {
 // From where it stopped: whoever answers makes room for the next one.
 void Stewardship::ask_for_copies(Instant now, Entry& entry, Outbox& out) {
   const auto& lots = entry.job->copies().lots();
+  bool nobody_dialable = false;
   for (auto it = lots.lower_bound(entry.copy_cursor); it != lots.end(); ++it) {
     if (asks_.size() >= kCopiesAtOnce) return;
     const std::uint64_t sequence = it->first;
@@ -135,11 +141,17 @@ void Stewardship::ask_for_copies(Instant now, Entry& entry, Outbox& out) {
       return ask.job == entry.job->id() && ask.lot == sequence;
     });
     const std::size_t here = holders_here(now, lot);
-    if (here + static_cast<std::size_t>(asked) >= wanted) continue;
+    const bool enough = here + static_cast<std::size_t>(asked) >= wanted;
+    std::optional<NodeId> worker;
+    if (!nobody_dialable && asked == 0 && out_of_reach(now, entry, sequence)) {
+      worker = copy_candidate(now, entry, lot, true);
+      nobody_dialable = !worker;  // nor is there one for the next lot, as a rule
+    }
+    if (!worker && enough) continue;
     if (here == 0 && searching(now, entry)) continue;  // others have somebody to be copied from
-    const auto worker = copy_candidate(entry, lot);
+    if (!worker) worker = copy_candidate(now, entry, lot, false);
     if (!worker && here == 0) continue;
-    if (!worker) return;  // nor is there one for the next lot, as a rule
+    if (!worker) return;  // as above
     asks_.push_back({.job = entry.job->id(), .lot = sequence, .worker = *worker, .since = now});
     if (sequence == CopyBook::kInputs) {
       ask_to_keep(now, entry, asks_.back(), {}, out);
@@ -159,15 +171,45 @@ bool Stewardship::searching(Instant now, const Entry& entry) const {
   });
 }
 
-std::optional<NodeId> Stewardship::copy_candidate(const Entry& entry, const CopyBook::Lot& lot) {
+// Of its submitter, as far as is known.
+bool Stewardship::out_of_reach(Instant now, const Entry& entry, std::uint64_t lot) const {
+  if (!entry.sought_in_vain || lot == CopyBook::kInputs) return false;
+  const std::vector<NodeId>& holders = entry.job->copies().lots().at(lot).holders;
+  return std::none_of(holders.begin(), holders.end(), [&](const NodeId& holder) {
+    return membership_.dialable(holder) && !given_up(now, holder);
+  });
+}
+
+void Stewardship::on_sought(Instant now, const NodeId& from, const ContentId& content,
+                            Outbox& out) {
+  for (auto& [id, entry] : jobs_) {
+    if (entry.job->signed_manifest().signer != membership_.node_of(from)) continue;
+    const auto lot = entry.job->copies().lot_of(content);
+    if (!lot || !entry.job->copies().note_sought(*lot)) continue;
+    entry.sought_in_vain = true;
+    if (!sees_to_copies(entry) || !out_of_reach(now, entry, *lot)) continue;
+    entry.copy_cursor = *lot;
+    ask_for_copies(now, entry, out);
+    look_for_copies(now + kLookSoon);
+  }
+}
+
+std::optional<NodeId> Stewardship::copy_candidate(Instant now, const Entry& entry,
+                                                  const CopyBook::Lot& lot, bool dialable) {
   const JobLed& job = *entry.job;
+  // Who has nothing of his own can hold a copy all the same, once there is somebody to have it of.
+  const bool searches = holders_here(now, lot) == 0;
   std::vector<NodeId> able;
   const auto consider = [&](const NodeId& node) {
     const bool has_part =
         is_steward(job.term(), node) || job.has_part(node) || job.copies().holders().contains(node);
-    const bool asked_before = contains(lot.holders, node) || contains(lot.strangers, node);
-    const bool busy = std::any_of(asks_.begin(), asks_.end(),
-                                  [&](const CopyAsk& ask) { return ask.worker == node; });
+    const bool asked_before =
+        contains(lot.holders, node) || (searches && contains(lot.strangers, node));
+    if (dialable && !membership_.dialable(node)) return;
+    // There may be one alone that can be dialled.
+    const bool busy = !dialable && std::any_of(asks_.begin(), asks_.end(), [&](const CopyAsk& ask) {
+      return ask.worker == node;
+    });
     if (has_part && !asked_before && !busy && !entry.unwilling.contains(node)) able.push_back(node);
   };
   consider(signer_.id());

@@ -234,6 +234,8 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   no_more_missing(want, index);
   want.storing.insert(index);
   want.hope_at = now;
+  want.waits_since.reset();
+  want.waits_for.clear();
   Offer& offer = want.sources.at(from);
   offer.refusals = 0;
   offer.links = 0;
@@ -324,7 +326,7 @@ void Exchange::on_alarm(Instant now, const ContentId& id, ExchangeActions& actio
     take_back(id, want, block);
   }
   greet(now, id, want, actions);  // once a minute: who else has it?
-  if (want.storing.empty() && hopeless_at(want) <= now) {
+  if (want.storing.empty() && hopeless_at(want) <= now && !begin_to_wait(now, id, want)) {
     fail(id, hopeless_text(id, want), actions);
     return;
   }
@@ -406,8 +408,13 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
   if (meter_.caps_fetching() && !meter_.may_fetch(now_, kBlockBytes)) {
     return text + "its owner lets this node fetch no more this month";
   }
+  std::string waited;
+  if (want.waits_since) {
+    const auto span = std::chrono::duration_cast<std::chrono::seconds>(now_ - *want.waits_since);
+    waited = "; nobody else came in " + std::to_string(span.count()) + " s";
+  }
   if (want.sources.empty() && want.liars + want.in_vain + want.left == 0) {
-    return text + "nobody is known to have it";
+    return text + "nobody is known to have it" + waited;
   }
   std::string asked;
   std::size_t named = 0;
@@ -442,7 +449,7 @@ std::string Exchange::hopeless_text(const ContentId& id, const Want& want) const
     if (!asked.empty()) asked += ", ";
     asked += std::to_string(want.in_vain) + " did not send what they said they hold";
   }
-  return text + asked;
+  return text + asked + waited;
 }
 
 void Exchange::check_invariants() const {

@@ -57,6 +57,15 @@ struct ExchangeProgress {
   std::uint64_t bytes_here = 0;
   std::size_t sources = 0;  // that blocks are under way from
   std::size_t linked = 0;   // sources that there is a link to
+  std::string waits_for =
+      {};  // it waits for others, since nobody has what is missing: who was asked
+};
+
+// How long a want whose sources are exhausted waits for others: where nothing of it is here, and
+// where a part is, so that there must have been somebody who had it.
+struct ExchangeWait {
+  Duration for_first{};
+  Duration for_rest{};
 };
 
 using ExchangeAction = std::variant<Send, OpenContent, StoreBlock, ReadBlock, ContentArrived>;
@@ -90,6 +99,8 @@ class Exchange {
   // Somebody may yet be reached who has it: the want's patience begins anew.
   void hope(Instant now, const ContentId&);
   void forget(const ContentId&);
+  // Sources that come meanwhile are asked as ever; it fails when none has come.
+  void wait_for_others(const ContentId&, ExchangeWait);
 
   // `near`: it is in the same network, and asked before others are.
   ExchangeActions link_up(Instant now, const NodeId&, bool near = false);
@@ -149,7 +160,10 @@ class Exchange {
     bool opened = false;    // the disk has said what is here
     bool reopened = false;  // and was asked a second time
     Duration patience{};
-    Instant hope_at;              // the last moment that gave hope: a block, a new source
+    Instant hope_at;  // the last moment that gave hope: a block, a new source
+    ExchangeWait wait = {};
+    std::optional<Instant> waits_since = {};
+    std::string waits_for = {};
     std::uint64_t at_random = 0;  // blocks still to be picked at random
     unsigned liars = 0;           // sources dropped for wrong bytes
     unsigned in_vain = 0;         // sources dropped for what they claimed, and did not send
@@ -228,6 +242,8 @@ class Exchange {
   void set_alarms(Instant now);
   Instant late_at(const Asked&) const;
   Instant hopeless_at(const Want&) const;
+  static Duration wait_of(const Want&);
+  bool begin_to_wait(Instant now, const ContentId&, Want&);
   void add_source_to(const ContentId&, Want&, const NodeId&);
   void drop_source_of(const ContentId&, Want&, const NodeId&);
   void remove(const ContentId&);

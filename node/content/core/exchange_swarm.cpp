@@ -453,6 +453,7 @@ std::optional<ExchangeProgress> Exchange::progress(const ContentId& id) const {
   for (const auto& [node, offer] : want.sources) {
     if (sources_.at(node).linked) ++progress.linked;
   }
+  progress.waits_for = want.waits_for;
   return progress;
 }
 

@@ -382,7 +382,25 @@ Instant Exchange::hopeless_at(const Want& want) const {
     if (offer.refusals == 0) hope = std::max(hope, source.heard_at);
     if (offer.held && (offer.useful > 0 || !source.in_flight.empty())) held = true;
   }
-  return hope + (held ? std::max(want.patience, kPatienceWithHolder) : want.patience);
+  hope = hope + (held ? std::max(want.patience, kPatienceWithHolder) : want.patience);
+  return want.waits_since ? std::max(hope, *want.waits_since + wait_of(want)) : hope;
+}
+
+Duration Exchange::wait_of(const Want& want) {
+  return want.here.count() > 0 ? want.wait.for_rest : want.wait.for_first;
+}
+
+void Exchange::wait_for_others(const ContentId& id, ExchangeWait wait) {
+  if (const auto found = wants_.find(id); found != wants_.end()) found->second.wait = wait;
+}
+
+// False: it has waited, or nobody else could help.
+bool Exchange::begin_to_wait(Instant now, const ContentId& id, Want& want) {
+  if (want.waits_since || !want.opened || wait_of(want) == Duration{}) return false;
+  if (meter_.caps_fetching() && !meter_.may_fetch(now, kBlockBytes)) return false;
+  want.waits_for = hopeless_text(id, want);
+  want.waits_since = now;
+  return true;
 }
 
 }  // namespace shoal

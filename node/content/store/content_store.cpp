@@ -66,10 +66,18 @@ Result<void, StoreError> ContentStore::Impl::keep(const ContentId& id, NewFile& 
   return {};
 }
 
+bool ContentStore::Impl::is_sound(const ContentId& id, std::uint64_t length) const {
+  if (length_of(id) != length) return false;
+  const OpenFile file = open_file(file_of(id), O_RDONLY);
+  if (!file) return false;
+  const auto digest = digest_file(file.get());
+  return digest && digest->id == id;
+}
+
 Result<ContentId, StoreError> ContentStore::Impl::put(ByteView bytes) {
   const ContentId id = content_id(bytes);
   ::unlink(beside(id, kUnplaced).c_str());
-  if (length_of(id) == bytes.size()) return id;
+  if (is_sound(id, bytes.size())) return id;
   if (auto room = make_room(bytes.size()); !room) return tl::unexpected(room.error());
   NewFile file(new_files(), kContentMode);
   file.append(bytes);
@@ -184,7 +192,7 @@ Result<ContentStore::Named, StoreError> ContentWriter::finish() {
   }
   FileDigest digest = impl_->digester.finish();
   ::unlink(impl_->store.beside(digest.id, kUnplaced).c_str());
-  if (impl_->file.error() != 0 || impl_->store.length_of(digest.id) != digest.length) {
+  if (impl_->file.error() != 0 || !impl_->store.is_sound(digest.id, digest.length)) {
     if (auto room = impl_->store.make_room(digest.length, digest.length); !room) {
       return tl::unexpected(room.error());
     }

@@ -67,6 +67,8 @@ struct ContentStore::Impl {
     return file_of(id).string() + suffix;
   }
   std::filesystem::path new_files() const { return folder / "tmp"; }
+  // All of it is read: what is here may have been damaged since.
+  bool is_sound(const ContentId& id, std::uint64_t length) const;
   std::optional<std::uint64_t> length_of(const ContentId& id) const {
     struct stat about {};
     if (::stat(file_of(id).c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;

@@ -189,6 +189,53 @@ TEST(Exchange, WithoutAnySourceAWantWaitsForOne) {
   EXPECT_THAT(fetcher.arrived[lost.id], HasSubstr("nobody is known to have it"));
 }
 
+// A want that has all but one block, of which there is no source any more.
+void want_the_last(Fetcher& fetcher, const Content& content) {
+  for (std::uint64_t block = 1; block < 6; ++block) {
+    fetcher.held_before[content.id].push_back(first_leaf_of(block));
+  }
+  fetcher.want(content, {});
+  fetcher.exchange.wait_for_others(content.id, {.for_rest = 120s});
+}
+
+TEST(Exchange, WhereAPartIsHereOthersAreWaitedForAndItIsSaid) {
+  const Content content(6 * kBlockBytes);
+  Fetcher fetcher;
+  const Instant began = fetcher.now;
+  want_the_last(fetcher, content);
+  EXPECT_EQ(fetcher.exchange.progress(content.id)->waits_for, "");
+  while (fetcher.now < began + 30s) fetcher.wait_for_deadline();
+  EXPECT_THAT(fetcher.exchange.progress(content.id)->waits_for, HasSubstr("1 of 6 blocks"));
+  fetcher.now = fetcher.now + 119s;
+  fetcher.run(fetcher.exchange.on_deadline(fetcher.now));
+  fetcher.link(kAnn);
+  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  ASSERT_EQ(fetcher.requests.size(), 1U);
+  fetcher.answer({&content});
+  EXPECT_EQ(fetcher.arrived[content.id], "");
+}
+
+TEST(Exchange, WhoIsWaitedForInVainIsGivenUp) {
+  const Content content(6 * kBlockBytes);
+  Fetcher fetcher;
+  const Instant began = fetcher.now;
+  want_the_last(fetcher, content);
+  while (!fetcher.arrived.contains(content.id)) fetcher.wait_for_deadline();
+  EXPECT_EQ(fetcher.now - began, Duration(150s));
+  EXPECT_THAT(fetcher.arrived[content.id], HasSubstr("nobody is known to have it"));
+  EXPECT_THAT(fetcher.arrived[content.id], HasSubstr("nobody else came in 120 s"));
+}
+
+TEST(Exchange, WhereNothingIsHereNobodyIsWaitedFor) {
+  const Content content(6 * kBlockBytes);
+  Fetcher fetcher;
+  const Instant began = fetcher.now;
+  fetcher.want(content, {});
+  fetcher.exchange.wait_for_others(content.id, {.for_rest = 120s});
+  while (!fetcher.arrived.contains(content.id)) fetcher.wait_for_deadline();
+  EXPECT_EQ(fetcher.now - began, Duration(30s));
+}
+
 TEST(Exchange, ResumesWithTheBlocksThatAreNotHere) {
   const Content content(6 * kBlockBytes);
   Fetcher fetcher;

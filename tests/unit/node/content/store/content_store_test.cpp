@@ -286,15 +286,17 @@ TEST_F(ContentStoreTest, BlocksThatDoNotMakeTheWholeNeverGetItsName) {
   EXPECT_TRUE(files_in("content").empty());
 }
 
+void damage(const fs::path& path) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(kBlockBytes + 17);
+  file.put('!').put('!').put('!');
+}
+
 TEST_F(ContentStoreTest, DamageOnTheDiskIsFoundAndTheContentFetchedAgain) {
   const Bytes bytes = random_bytes(3 * kBlockBytes);
   auto store = open();
   const ContentId id = *store->put(bytes);
-  {
-    std::fstream file(*store->path_of(id), std::ios::binary | std::ios::in | std::ios::out);
-    file.seekp(kBlockBytes + 17);
-    file.put('!').put('!').put('!');
-  }
+  damage(*store->path_of(id));
   EXPECT_TRUE(store->perform(ReadBlock{id, 0, {}}).block.missing);
   EXPECT_FALSE(store->holds(id));
 
@@ -310,6 +312,25 @@ TEST_F(ContentStoreTest, DamageOnTheDiskIsFoundAndTheContentFetchedAgain) {
   EXPECT_EQ(read.error().fault, StoreFault::kCorrupt);
   EXPECT_THAT(read.error().what, HasSubstr("damaged"));
   EXPECT_FALSE(store->holds(id));
+}
+
+// A damaged block is not sent, and the others are: so the content stays, and can be fetched of
+// nobody.
+TEST_F(ContentStoreTest, WhatIsPutAgainTakesThePlaceOfWhatWasDamaged) {
+  const Bytes bytes = random_bytes(3 * kBlockBytes);
+  const fs::path path = folder_ / "file";
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  auto store = open();
+  const auto named = store->put_file(path);
+  ASSERT_TRUE(named);
+  damage(*store->path_of(named->id));
+  ASSERT_TRUE(store->put_file(path));
+  EXPECT_EQ(store->read(named->id), bytes);
+  damage(*store->path_of(named->id));
+  ASSERT_TRUE(store->put(bytes));
+  EXPECT_EQ(store->read(named->id), bytes);
 }
 
 TEST_F(ContentStoreTest, ADamagedListOfRootsIsMadeAgain) {
