@@ -34,6 +34,15 @@ class Reader {
     }
     return all;
   }
+  // A program and its arguments; a program alone may be text.
+  std::vector<std::string> command(const char* name) {
+    std::vector<std::string> all = texts(name);
+    const toml::node* node = find(name);
+    if (node != nullptr && node->is_string() && all.front().find(' ') != std::string::npos) {
+      refuse(name, "is to be a list: [\"PROGRAM\", \"ARGUMENT\"]");
+    }
+    return all;
+  }
   bool flag(const char* name) {
     const toml::node* node = find(name);
     if (node == nullptr) return false;
@@ -138,7 +147,7 @@ Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWis
   job.max_attempts = reader.number("max_attempts", 64);
   job.keep_for = reader.text("keep_for");
   ProgramWish& wish = job.wish;
-  wish.command = reader.texts("command");
+  wish.command = reader.command("command");
   wish.array = reader.text("array");
   wish.lines_file = beside(folder, reader.text("each_line"));
   wish.json_file = beside(folder, reader.text("from_json"));
@@ -154,7 +163,7 @@ Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWis
   const std::vector<std::string> statuses = reader.texts("ok_exit");
   wish.dropped = reader.texts("drop");
   prefer(wish.compare, reader.text("compare"));
-  wish.compare_with = reader.texts("compare_with");
+  wish.compare_with = reader.command("compare_with");
   wish.time_limit = reader.text("time_limit");
   wish.memory = reader.text("memory");
   wish.output_limit = reader.text("output_limit");

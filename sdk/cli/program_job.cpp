@@ -195,20 +195,41 @@ Result<void, Failure> check_sizes(const ProgramSpec& spec) {
   return done;
 }
 
+Failure nothing_for(const std::string& word, const std::string& text, const ProgramUnit& unit) {
+  return Failure{kUsage, "Unit " + std::to_string(unit.number + 1) + " has nothing for " + word +
+                             " in '" + text +
+                             "'. There are {} {.} {/} {//} {/.} {#} {name} and, with --from-json, "
+                             "its fields; for " +
+                             word + " itself write {" + word + "}."};
+}
+
+// A column that the longest line has and this one has not, and which stands in `text`: with other
+// braces it would be left as it is, for this unit alone.
+std::optional<std::string> column_missing(const std::string& text, ProgramUnit unit,
+                                          std::size_t columns) {
+  while (unit.fields.size() < columns) {
+    const auto before = fill_template(text, unit);
+    const std::string column = std::to_string(unit.fields.size() + 1);
+    unit.fields.emplace_back(column, "");
+    if (before != fill_template(text, unit)) return "{" + column + "}";
+  }
+  return std::nullopt;
+}
+
 // That every unit has something for every placeholder.
-Result<void, Failure> try_templates(const ProgramJob& job) {
+Result<void, Failure> try_templates(const ProgramJob& job, bool in_columns) {
+  std::size_t columns = 0;
+  for (const ProgramUnit& unit : job.units) {
+    if (in_columns) columns = std::max(columns, unit.fields.size());
+  }
   for (const ProgramUnit& unit : job.units) {
     for (const auto* texts : {&job.spec.arguments, &job.spec.outputs}) {
       for (const std::string& text : *texts) {
         const auto filled = fill_template(text, unit);
         const bool output = texts == &job.spec.outputs;
-        if (!filled) {
-          const std::string word = filled.error();
-          return fail(kUsage, "Unit " + std::to_string(unit.number + 1) + " has nothing for " +
-                                  word + " in '" + text +
-                                  "'. There are {} {.} {/} {//} {/.} {#} {name} and, with "
-                                  "--from-json, its fields; for " +
-                                  word + " itself write {" + word + "}.");
+        if (!filled) return tl::unexpected(nothing_for(filled.error(), text, unit));
+        if (const auto column = column_missing(text, unit, columns)) {
+          return tl::unexpected(nothing_for(*column, text, unit));
         }
         if (output && !is_path_below(*filled)) {
           return fail(kUsage, "--output '" + *filled +
@@ -277,8 +298,18 @@ Result<ProgramJob, Failure> plan_program(const ProgramWish& wish) {
   job.units = std::move(*units);
   job.numbered = find_progression(job, wish);
   if (!job.numbered) spec.first = 0, spec.step = 1;
-  if (auto tried = try_templates(job); !tried) return tl::unexpected(tried.error());
+  if (auto tried = try_templates(job, !wish.column_separator.empty()); !tried)
+    return tl::unexpected(tried.error());
   return job;
+}
+
+// What makes a folder that leads out of itself one that can be brought along.
+std::string way_for_links(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::exists(folder / "pyvenv.cfg", ignored)) {
+    return " Make the environment with 'python3 -m venv --copies', and call its bin/python.";
+  }
+  return {};
 }
 
 Result<void, Failure> put_contents(const ProgramWish& wish, ContentStore& store, ProgramJob& job) {
@@ -288,7 +319,10 @@ Result<void, Failure> put_contents(const ProgramWish& wish, ContentStore& store,
     const fs::path& path = (*all)[i].first.path;
     ProgramFile& file = job.spec.files.at(i);
     const auto put = file.folder ? pack_folder(store, path) : store.put_file(path);
-    if (!put) return fail(kError, path.string() + " cannot be kept: " + put.error().what + ".");
+    if (!put) {
+      return fail(kError, path.string() + " cannot be kept: " + put.error().what + "." +
+                              (file.folder ? way_for_links(path) : std::string()));
+    }
     const ContentName name{put->id, put->length};
     const auto known = std::find(job.contents.begin(), job.contents.end(), name);
     file.content = static_cast<std::uint32_t>(known - job.contents.begin());

@@ -20,6 +20,8 @@ using Units = std::vector<ProgramUnit>;
 
 // Listed units are held in memory here, and their inputs on the stewards' disks.
 constexpr std::size_t kUnitsListed = 50'000'000;
+// A page of a module's; no process does with so little.
+constexpr std::uint64_t kMemoryLeast = 64 * 1024;
 
 Result<std::string, Failure> read_all(const std::string& file) {
   std::ifstream opened;
@@ -165,6 +167,11 @@ Result<UnitLimits, Failure> limits_of(const ProgramWish& wish) {
     *to = parse_bytes(*text);
     if (!*to)
       return fail(kUsage, std::string(flag) + " " + *text + " is no size. Write 512M or 2G.");
+  }
+  // Who writes 512 means megabytes, as with other programs of this kind.
+  if (limit.memory_bytes && *limit.memory_bytes < kMemoryLeast) {
+    return fail(kUsage, "--memory " + wish.memory + " is " + std::to_string(*limit.memory_bytes) +
+                            " bytes, in which no program starts. Write 512M or 2G.");
   }
   if (limit.output_bytes.value_or(0) > limits::kOutputBytes) {
     return fail(kUsage, "A unit's output may have " + std::to_string(limits::kOutputBytes >> 20) +

@@ -64,6 +64,14 @@ std::optional<Objection> objection_to_computing(const PeerConfig& config, const 
   if (auto reason = config.cannot_run.find(what.kernel_kind); reason != config.cannot_run.end()) {
     return Objection{SubmitOutcome::kUnknownKernel, reason->second};
   }
+  // A unit given here would fail at once, and spend one of its attempts.
+  const std::uint64_t lent = config.record.memory_bytes;
+  if (lent != 0 && what.unit_memory_bytes > lent) {
+    return Objection{SubmitOutcome::kUnknownKernel,
+                     "a unit needs " + std::to_string(what.unit_memory_bytes >> 20) +
+                         " MiB of memory, and this worker lends " + std::to_string(lent >> 20) +
+                         " MiB"};
+  }
   for (const std::string& need : what.needs) {
     if (!config.programs.contains(need)) {
       return Objection{SubmitOutcome::kUnknownKernel,

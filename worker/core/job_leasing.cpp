@@ -214,6 +214,7 @@ bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
   if (report.unit_ns != 0) member->second.unit_ns = report.unit_ns;
   std::map<std::uint64_t, RangeSet> held;
   for (const auto& entry : report.leases) held.emplace(entry.lease, RangeSet(entry.ranges));
+  bool gave_back = false;
   for (std::uint64_t id : leases_.of(from)) {
     const Lease& lease = *leases_.find(id);
     RangeSet returned = lease.held;
@@ -224,9 +225,17 @@ bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
     }
     if (returned.empty()) continue;
     lapse(id, returned);
+    gave_back = true;
     // What a worker gives back it has not computed. (A leader that took over may not have counted
     // it in.)
     replicas_ -= std::min(replicas_, returned.size());
+  }
+  // A steward that cannot compute the job's units has asked for some like others. Who gives back
+  // all that it was given has no opinion that a unit could wait for, until it asks again.
+  if (gave_back && !member->second.hungry && !leases_.holds_any(from)) {
+    count(from, member->second, -1);
+    member->second.asked = false;
+    count(from, member->second, +1);
   }
   reject_stalled(now, from, out);
   leases_.renew(from, now + context_.config.lease);

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker/program/remove_folder.h"
+#include "node/state/remove_folder.h"
 
 namespace shoal {
 namespace {

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 namespace shoal {
@@ -29,6 +30,7 @@ constexpr std::chrono::seconds kLookLate{1};
 // Beyond the three that it is given: what failed between fork and exec is told there.
 constexpr int kTroubleFd = 3;
 constexpr int kAboveChild = 10;
+constexpr std::size_t kScriptLineBytes = 256;  // as many as the system reads of it
 
 class Descriptor {
  public:
@@ -172,6 +174,28 @@ class Stream {
   Bytes bytes_;
 };
 
+// Why a file that is there could not be started: the system's word for it is about another file.
+std::string why_not_started(const std::string& program, int error) {
+  const std::string said = std::strerror(error);
+  if (error == ENOEXEC) {
+    return said + "; it is neither a program for this machine nor a script that begins with #!";
+  }
+  std::ifstream file(program, std::ios::binary);
+  if (error != ENOENT || !file) return said;
+  std::string line(kScriptLineBytes, '\0');
+  file.read(line.data(), static_cast<std::streamsize>(line.size()));
+  line.resize(std::min(static_cast<std::size_t>(file.gcount()), line.find('\n')));
+  if (!line.starts_with("#!")) {
+    return said + "; the loader of its libraries is not on this worker: link it statically";
+  }
+  if (line.ends_with('\r')) {
+    return said + "; its first line ends as lines do on Windows: take the carriage returns away";
+  }
+  const std::size_t first = std::min(line.find_first_not_of(" \t", 2), line.size());
+  const std::size_t last = std::min(line.find_first_of(" \t", first), line.size());
+  return said + "; its interpreter " + line.substr(first, last - first) + " is not on this worker";
+}
+
 class Child {
  public:
   Child(pid_t pid, Descriptor ended, Stream out, Stream err)
@@ -292,7 +316,8 @@ Result<ProcessEnd, std::string> run_process(const ProcessOrder& order) {
     ::kill(-pid, SIGKILL);
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-    return tl::unexpected(order.program.string() + " cannot be started: " + std::strerror(error));
+    const std::string& program = order.program.string();
+    return tl::unexpected(program + " cannot be started: " + why_not_started(program, error));
   }
   Child child(pid, std::move(ended),
               Stream(std::move(output->read), order.keep_stdout, order.stdout_bytes_max),

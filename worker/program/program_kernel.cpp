@@ -17,13 +17,13 @@
 #include "node/protocol/program_output.h"
 #include "node/protocol/program_spec.h"
 #include "node/protocol/program_template.h"
+#include "node/state/remove_folder.h"
 #include "sdk/host/unit_ended.h"
 #include "worker/program/common_folders.h"
 #include "worker/program/environment.h"
 #include "worker/program/input_layout.h"
 #include "worker/program/output_gathering.h"
 #include "worker/program/process_run.h"
-#include "worker/program/remove_folder.h"
 
 namespace shoal {
 namespace {

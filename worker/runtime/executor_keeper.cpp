@@ -9,6 +9,7 @@
 #include "node/protocol/limits.h"
 #include "worker/runtime/executor_keeper_impl.h"
 #include "worker/runtime/launch.h"
+#include "worker/runtime/scratch.h"
 
 namespace shoal {
 namespace {
@@ -37,6 +38,7 @@ ExecutorKeeper::Impl::Impl(KeeperConfig config_, ContentStore& contents_)
       freezer(config.cpu_share_percent),
       epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
   check(epoll_fd >= 0, "the system gives no epoll descriptor");
+  remove_left_scratch(config.scratch);
 }
 
 ExecutorKeeper::Impl::~Impl() {
@@ -219,7 +221,7 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   spec.kind = program.kind;
   spec.program = program.path;
   spec.contents = program.contents;
-  spec.scratch = config.scratch / ("executor-" + std::to_string(token));
+  spec.scratch = scratch_of(config.scratch, token);
   spec.arguments = program.arguments;
   spec.sandbox.read_only.insert(spec.sandbox.read_only.end(), program.readable.begin(),
                                 program.readable.end());

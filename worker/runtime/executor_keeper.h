@@ -22,11 +22,12 @@ struct KeeperConfig {
   std::filesystem::path wasm_libraries;    // the folder of its engine; empty: a system's
   std::filesystem::path program_executor;  // that runs programs; empty: none run here
   SandboxSettings sandbox;                 // for every executor
-  std::filesystem::path scratch;           // a folder of its own for each executor is made below
-  unsigned threads = 1;                    // that the donor lends
-  std::uint64_t memory_bytes = 0;          // for one executor; 0: no limit
-  unsigned cpu_share_percent = 100;        // of the time of those threads
-  std::filesystem::path checkpoints;       // a folder for states of units; empty: none are kept
+  // A folder of its own for each executor is made below; those of an earlier run go.
+  std::filesystem::path scratch;
+  unsigned threads = 1;               // that the donor lends
+  std::uint64_t memory_bytes = 0;     // for one executor; 0: no limit
+  unsigned cpu_share_percent = 100;   // of the time of those threads
+  std::filesystem::path checkpoints;  // a folder for states of units; empty: none are kept
   std::chrono::milliseconds checkpoint_every{1000};  // of one unit
   std::size_t executors_max = 8;  // idle ones of the least recent programs are ended first
 };

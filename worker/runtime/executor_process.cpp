@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "node/protocol/limits.h"
+#include "node/state/remove_folder.h"
 
 namespace shoal {
 namespace {
@@ -72,7 +73,7 @@ Result<std::unique_ptr<ExecutorProcess>, std::string> ExecutorProcess::start(
   }
   auto child = launch_executor(spec);
   if (!child) {
-    std::filesystem::remove_all(spec.scratch, error);
+    remove_folder(spec.scratch);
     return tl::unexpected(child.error());
   }
   return std::unique_ptr<ExecutorProcess>(new ExecutorProcess(std::move(*child), spec.scratch));
@@ -86,8 +87,7 @@ ExecutorProcess::~ExecutorProcess() {
   }
   for (int fd : {child_.socket, child_.control, child_.output, child_.pid_fd}) close(fd);
   unmap_page(child_.page);
-  std::error_code ignored;
-  std::filesystem::remove_all(scratch_, ignored);
+  remove_folder(scratch_);
 }
 
 void ExecutorProcess::queue(Bytes frame) {

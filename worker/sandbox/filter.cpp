@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -296,15 +297,31 @@ int refuse_leases(scmp_filter_ctx filter) {
                             SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, F_SETLEASE));
 }
 
+// A program may ask which it has, by all bits, and have its pages executable and at addresses that
+// do not change: GNU Common Lisp ends where it may not. A rule may look at a number once only, so
+// these refuse what has one of two other bits and not the next, and none but all then has any.
+int restrict_personality(scmp_filter_ctx filter) {
+  constexpr std::uint64_t own = READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE;
+  constexpr std::uint64_t first = 1;
+  const auto refuse = [&](std::uint64_t has, std::uint64_t lacks) {
+    return ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, has | lacks, has));
+  };
+  int error = 0;
+  std::uint64_t before = first;
+  for (std::uint64_t bit = first << 1; bit <= 0x80000000 && error == 0; bit <<= 1) {
+    error = refuse((own & bit) != 0 ? first : before, bit);
+    if ((own & bit) == 0) before = bit;
+  }
+  return error != 0 ? error : refuse(before, first);
+}
+
 // Sanitizers stop threads by ptrace() to look for leaks, and may start the program once more with
 // another personality.
 int restrict_tracing(scmp_filter_ctx filter) {
   if (kSanitized) return 0;
-  constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
-  constexpr std::uint64_t ask = 0xffffffff;
-  const int error = ::seccomp_rule_add(filter, refuse, SCMP_SYS(ptrace), 0);
-  if (error != 0) return error;
-  return ::seccomp_rule_add(filter, refuse, SCMP_SYS(personality), 1, SCMP_A0(SCMP_CMP_NE, ask));
+  const int error = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ptrace), 0);
+  return error != 0 ? error : restrict_personality(filter);
 }
 
 int allow_threads(scmp_filter_ctx filter) {

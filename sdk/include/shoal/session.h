@@ -45,7 +45,10 @@ struct JobOptions {
   unsigned max_attempts = 3;
   // A unit that runs longer is stopped, and has failed on that worker.
   std::chrono::milliseconds unit_wall = std::chrono::hours(1);
-  std::uint64_t unit_memory_bytes = 0;                // 0: what the donors lend
+  // What a unit takes. A module's unit is held to it. A native one only to what the donor lends:
+  // fewer of them run at once where they would not fit, and who lends less computes none. 0: what
+  // the donors lend.
+  std::uint64_t unit_memory_bytes = 0;
   std::uint64_t output_bytes_max = 64 * 1024 * 1024;  // one unit's
   int priority = 0;                                   // among your own jobs
   // Where the pool has fewer workers than the quorum: wait for more, instead of an error.

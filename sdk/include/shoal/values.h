@@ -106,6 +106,8 @@ template <>
 struct Codec<Nothing> {
   static void write(Writer& writer, const Nothing&) { writer.nil(); }
   static bool read(const Object& object, Nothing&, std::string& fault) {
+    // JSON by hand: an object of no fields.
+    if (object.type == msgpack::type::MAP && object.via.map.size == 0) return true;
     return object.type == msgpack::type::NIL || expected("nothing", object, fault);
   }
 };

@@ -46,6 +46,10 @@ TEST(JsonValuesTest, NumbersTextAndNothing) {
   EXPECT_EQ(decode<double>(*bytes_of_json("0.1")).value(), 0.1);
   EXPECT_EQ(decode<float>(*bytes_of_json("-2.5")).value(), -2.5F);
   EXPECT_TRUE(decode<Nothing>(*bytes_of_json("null")));
+  // What `shoal submit` sends where nothing is said.
+  EXPECT_TRUE(decode<Nothing>(*bytes_of_json("{}")));
+  EXPECT_FALSE(decode<Nothing>(*bytes_of_json(R"({"a": 1})")));
+  EXPECT_FALSE(decode<Nothing>(*bytes_of_json("[]")));
   EXPECT_EQ(decode<std::string>(bytes_of_text("a \"line\"")).value(), "a \"line\"");
 }
 

@@ -135,6 +135,23 @@ TEST_F(ProgramJobTest, SaysWhatIsWrongBeforeAnythingRuns) {
   wish_.time_limit = "0";
   EXPECT_THAT(refusal(), HasSubstr("is no time"));
   wish_.time_limit.clear();
+  wish_.memory = "512";
+  EXPECT_THAT(refusal(), HasSubstr("512 bytes"));
+  wish_.memory = "512M";
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(ProgramJobTest, ALineWithoutAColumnThatOthersHaveIsSaid) {
+  wish_.lines_file = file("table", "a,b,c\nd\ne,,\n");
+  wish_.column_separator = ",";
+  wish_.command = {"echo", "{1}", "x{2}"};
+  EXPECT_THAT(refusal(), HasSubstr("Unit 2 has nothing for {2} in 'x{2}'"));
+  wish_.command = {"echo", "{1}"};
+  wish_.outputs = {"{3}.txt"};
+  EXPECT_THAT(refusal(), HasSubstr("Unit 2 has nothing for {3} in '{3}.txt'"));
+  // What no line has may be meant as it stands.
+  wish_.outputs.clear();
+  wish_.command = {"grep", "-E", "x{4}", "{1}", "{{2}}"};
   EXPECT_EQ(refusal(), "");
 }
 
@@ -219,6 +236,14 @@ env = { MODE = "fast" }
   EXPECT_THAT(read_job_file(file("bad.toml", "command = ['a']\ncolour = 'red'\n"), {}).error().what,
               HasSubstr("'colour' is no setting"));
   EXPECT_FALSE(read_job_file(file("none.toml", "name = 'x'\n"), {}));
+  EXPECT_THAT(read_job_file(file("text.toml", "command = 'echo {}'\n"), {}).error().what,
+              HasSubstr("'command' is to be a list"));
+  EXPECT_THAT(read_job_file(file("with.toml", "command = ['a']\ncompare_with = 'sh b.sh'\n"), {})
+                  .error()
+                  .what,
+              HasSubstr("'compare_with' is to be a list"));
+  EXPECT_THAT(read_job_file(file("word.toml", "command = 'date'\n"), {})->wish.command,
+              ElementsAre("date"));
   EXPECT_FALSE(read_job_file(file("broken.toml", "= 3\n"), {}));
 }
 

@@ -94,6 +94,7 @@ class Pool {
     if (!worker.signer) worker.signer = std::make_unique<PlainSigner>(static_cast<std::uint8_t>(n));
     PeerConfig what = config();
     what.refused = refused[n];
+    what.record.memory_bytes = memory[n];
     worker.peer = std::make_unique<Peer>(std::move(what), *worker.signer, checker_, Rng(n),
                                          std::move(recovered));
     worker.up = true;
@@ -393,8 +394,9 @@ class Pool {
   std::function<bool(std::size_t from, std::size_t to, Message&)> meddle;  // false: lost
   Duration unit_takes = 1ms;                                               // to compute
   std::map<std::size_t, Refusals> refused = {};                            // by its owner, of each
-  std::map<std::size_t, std::string> addresses = {};                       // from the next link on
-  std::set<std::size_t> paused = {};  // these compute nothing, but talk
+  std::map<std::size_t, std::uint64_t> memory;        // that they lend, from their next start
+  std::map<std::size_t, std::string> addresses = {};  // from the next link on
+  std::set<std::size_t> paused = {};                  // these compute nothing, but talk
 
  private:
   void step(std::size_t n, PeerEvent event) {

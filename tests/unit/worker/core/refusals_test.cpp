@@ -151,6 +151,45 @@ TEST(WhatAMachineLacks, IsSaidByALeaderAboutItself) {
               HasSubstr("1 worker declines: it needs the program 'vina'"));
 }
 
+// Worker 3 of three lends less than a unit needs, and is a steward.
+Manifest of_large_units(Pool& pool) {
+  pool.memory[3] = 1 << 20;
+  pool.restart(3);
+  Manifest manifest = pool.manifest(100, 2);
+  manifest.unit_memory_bytes = 2 << 20;
+  return manifest;
+}
+
+TEST(WhatAMachineLacks, OfAFollowerKeepsNoUnitWaitingForItsOpinion) {
+  Pool pool(3);
+  pool.submit({1, 2, 3}, of_large_units(pool));
+  const Instant begun = pool.now();
+  run_until(pool, 1, 100);
+  EXPECT_LT(pool.now() - begun, 60s) << "it was believed to be at work";
+  EXPECT_TRUE(pool.computed[3].empty());
+  EXPECT_EQ(status_at(pool, 1).stewards_here, 3U);
+}
+
+TEST(WhatAMachineLacks, OfTheLeaderKeepsNoUnitWaitingForItsOpinion) {
+  Pool pool(3);
+  pool.submit({3, 1, 2}, of_large_units(pool));
+  const Instant begun = pool.now();
+  run_until(pool, 3, 100);
+  EXPECT_LT(pool.now() - begun, 60s);
+  EXPECT_TRUE(pool.computed[3].empty());
+}
+
+TEST(WhatAMachineLacks, OfAFollowerIsNoWorkerThatAUnitCouldWaitFor) {
+  Pool pool(3);
+  const Manifest manifest = of_large_units(pool);
+  pool.submit({1, 3}, manifest);
+  pool.kill(2);
+  for (int round = 0; round < 100; ++round) {
+    if (!pool.compute(1, honest)) pool.wait(100ms);
+  }
+  EXPECT_THAT(status_at(pool, 1).waiting_for, HasSubstr("2 different workers, and 1 is here"));
+}
+
 TEST(OwnersRefusal, OfAContentMeansTheJobsThatNeedIt) {
   Pool pool(1);
   Manifest manifest = pool.manifest(10, 1);

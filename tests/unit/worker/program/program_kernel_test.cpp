@@ -213,6 +213,23 @@ TEST_F(ProgramKernelTest, BoundsWhatAUnitLeaves) {
   EXPECT_THAT(failure_of(large).what(), HasSubstr("more than the job allows"));
 }
 
+TEST_F(ProgramKernelTest, AScriptWhoseInterpreterIsNotThereIsSaidToBeThat) {
+  ProgramSpec spec;
+  const auto failure_of_script = [&](const std::string& text) {
+    contents_.clear();
+    content("script", text);
+    spec.files = {{"script", 0, false, true}};
+    spec.arguments = {"./script"};
+    return std::string(failure_of(spec).what());
+  };
+  EXPECT_THAT(failure_of_script("#!/opt/none/python3 -u\nprint(1)\n"),
+              HasSubstr("its interpreter /opt/none/python3 is not on this worker"));
+  EXPECT_THAT(failure_of_script("#!/bin/sh\r\necho 1\r\n"),
+              AllOf(HasSubstr("./script"), HasSubstr("ends as lines do on Windows")));
+  EXPECT_THAT(failure_of_script("#! /opt/none/x"), HasSubstr("/opt/none/x is not on this worker"));
+  EXPECT_THAT(failure_of_script("echo 1\n"), HasSubstr("begins with #!"));
+}
+
 TEST_F(ProgramKernelTest, FoldersDeeperThanItMayHaveFilesOpenGoAgain) {
   rlimit usual{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);

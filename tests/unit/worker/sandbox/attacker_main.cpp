@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -311,6 +312,23 @@ int die(const Words& words) {
   return 0;
 }
 
+// As GNU Common Lisp does, which Maxima is written in, and then what changes more than its own
+// pages.
+int personality_of_its_own(const Words& words) {
+  const int now = ::personality(0xffffffff);
+  if (now == -1) return 1;
+  constexpr unsigned long own = READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE;
+  if (::personality(static_cast<unsigned long>(now) | own) == -1) return 2;
+  if ((static_cast<unsigned long>(::personality(0xffffffff)) & own) != own) return 3;
+  if (words.at(0) == "1") return 0;  // sanitizers change it, and nothing of it is refused
+  for (const unsigned long other :
+       {1UL * PER_LINUX32, 1UL * MMAP_PAGE_ZERO, 1UL * STICKY_TIMEOUTS, own | WHOLE_SECONDS,
+        0xffffffffUL & ~own, 0xffffffffUL & ~ADDR_NO_RANDOMIZE, 0xffffffffUL & ~MMAP_PAGE_ZERO}) {
+    if (::personality(other) != -1 || errno != EPERM) return 4;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -345,6 +363,7 @@ int main(int argc, char** argv) {
       {"addresses", addresses},
       {"stay-oneself",
        [](const Words&) { return ::setuid(::getuid()) == 0 && ::setgid(::getgid()) == 0 ? 0 : 1; }},
+      {"personality", personality_of_its_own},
       {"stop",
        [](const Words&) {
          ::raise(SIGSTOP);

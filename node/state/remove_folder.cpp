@@ -1,4 +1,4 @@
-#include "worker/program/remove_folder.h"
+#include "node/state/remove_folder.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,6 +18,18 @@ namespace {
 
 constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
+// For all that is to be done with it, though its program may have forbidden to look into it, or to
+// move it; -1: it is no folder, or does not open. Root, who is kept out of none, changes nothing by
+// its name: a process that outlived its unit might have put a link in its place meanwhile.
+int open_folder(int at, const char* name) {
+  int folder = ::openat(at, name, kFolder);
+  if (folder < 0 && errno == EACCES && ::fchmodat(at, name, S_IRWXU, 0) == 0) {
+    folder = ::openat(at, name, kFolder);
+  }
+  if (folder >= 0) ::fchmod(folder, S_IRWXU);
+  return folder;
+}
+
 // Folders that lie in folders are moved up to the top before they are emptied. So a few descriptors
 // are enough, and no path is longer than a name, where a program has made more levels than a
 // process may have open, or than a path has room for.
@@ -30,7 +42,7 @@ class Emptying {
     while (!waiting_.empty()) {
       const std::string name = std::move(waiting_.back());
       waiting_.pop_back();
-      const int folder = ::openat(top_, name.c_str(), kFolder);
+      const int folder = open_folder(top_, name.c_str());
       if (folder < 0) continue;
       const bool any_gone = empty(folder);
       ::close(folder);
@@ -58,8 +70,9 @@ class Emptying {
 
   // A folder with something in it.
   bool let_wait(int folder, const std::string& name) {
-    // Its program may have forbidden to look into it, or to move it.
-    ::fchmodat(folder, name.c_str(), S_IRWXU, 0);
+    const int itself = open_folder(folder, name.c_str());
+    if (itself < 0) return false;
+    ::close(itself);
     if (folder == top_) {
       waiting_.push_back(name);
       return true;
@@ -83,8 +96,7 @@ class Emptying {
 }  // namespace
 
 void remove_folder(const std::filesystem::path& folder) {
-  ::chmod(folder.c_str(), S_IRWXU);
-  const int top = ::open(folder.c_str(), kFolder);
+  const int top = open_folder(AT_FDCWD, folder.c_str());
   if (top < 0) return;
   Emptying(top).run();
   ::close(top);
