@@ -49,7 +49,7 @@ int draw(Session& session, front::Front& front, const Options& options) {
   if (front.json()) {
     nlohmann::json summary = front.summary();
     summary["picture"] = options.file;
-    std::printf("%s\n", summary.dump().c_str());
+    front::print_json(summary);
   } else {
     std::printf("%s\n", options.file.c_str());
   }
