@@ -12,6 +12,7 @@
 #include "sdk/src/client.h"
 #include "sdk/src/local_run.h"
 #include "sdk/src/places.h"
+#include "sdk/src/plain_text.h"
 #include "sdk/src/remote_job.h"
 
 namespace shoal {
@@ -49,6 +50,9 @@ std::shared_ptr<Client> join(const SessionOptions& options) {
 
 Session::Session(SessionOptions options) : impl_(std::make_shared<Impl>()) {
   impl_->options = std::move(options);
+  if (auto& notice = impl_->options.notice) {
+    notice = [told = std::move(notice)](const std::string& line) { told(plain_text(line)); };
+  }
   if (!impl_->options.ticket.empty()) impl_->client = join(impl_->options);
 }
 Session::~Session() = default;
