@@ -22,8 +22,10 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--x", options.params.centre_x, "Centre, real part")->capture_default_str();
   app.add_option("--y", options.params.centre_y, "Centre, imaginary part")->capture_default_str();
   app.add_option("--width", options.params.width, "Width in the plane")->capture_default_str();
-  app.add_option("--pixels-x", options.params.pixels_x)->capture_default_str();
-  app.add_option("--pixels-y", options.params.pixels_y)->capture_default_str();
+  app.add_option("--pixels-x", options.params.pixels_x, "Width of the picture")
+      ->capture_default_str();
+  app.add_option("--pixels-y", options.params.pixels_y, "Height of the picture")
+      ->capture_default_str();
   app.add_option("--tile", options.params.tile, "Pixels along a tile's edge")
       ->capture_default_str();
   app.add_option("--iterations", options.params.iterations, "Of points that do not leave")
