@@ -17,6 +17,7 @@
 #include "sdk/cli/programs.h"
 #include "sdk/cli/schema.h"
 #include "sdk/src/places.h"
+#include "sdk/src/plain_text.h"
 
 // shoal doctor
 namespace shoal::cli {
@@ -169,9 +170,9 @@ Outcome run_doctor(const Settings& settings) {
     std::string level(name_of(finding.level));
     const std::string space(9 - level.size(), ' ');
     if (colour) level = painted(level, colour_of(finding.level));
-    print(level + space + finding.what + ": " + finding.text);
+    print(level + space + plain_text(finding.what + ": " + finding.text));
   }
-  print(last_line(diagnosis));
+  print(plain_text(last_line(diagnosis)));
   return diagnosis.exit_code;
 }
 

@@ -13,6 +13,7 @@
 #include "sdk/cli/program_results.h"
 #include "sdk/cli/quantities.h"
 #include "sdk/cli/schema.h"
+#include "sdk/src/plain_text.h"
 
 // shoal job list | show | watch | results | cancel | pause | resume | priority | explain
 namespace shoal::cli {
@@ -152,8 +153,10 @@ void print_status(const JobStatus& status) {
   row("stewards", stewards_text(status) + " are here");
   row("kept until", kept_text(status));
   print(table.text());
-  if (const std::string keeping = keeping_text(status); !keeping.empty()) print(keeping);
-  print(leaving_text(status));
+  if (const std::string keeping = keeping_text(status); !keeping.empty()) {
+    print(plain_text(keeping));
+  }
+  print(plain_text(leaving_text(status)));
 }
 
 Outcome run_show(const Asked& asked, const Settings& settings) {
@@ -197,7 +200,7 @@ Outcome run_explain(const Asked& asked, const Settings& settings) {
                      {"state", known->status ? name_of(known->status->phase) : "unreachable"},
                      {"explanation", why}}));
   } else {
-    print(why);
+    print(plain_text(why));
   }
   return kSuccess;
 }
@@ -237,7 +240,7 @@ Outcome run_watch(const Asked& asked, const Settings& settings) {
     known->status = std::move(*next);
   }
   bar.finish();
-  if (!settings.json) print(explanation(known->status, std::nullopt));
+  if (!settings.json) print(plain_text(explanation(known->status, std::nullopt)));
   if (known->status->phase == JobPhase::kCancelled) return kCancelled;
   return tally_of(*known->status).exit_code();
 }

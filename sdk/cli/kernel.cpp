@@ -95,7 +95,7 @@ void add_kernel(CLI::App& app, Chosen& chosen) {
 
   CLI::App* check = kernel->add_subcommand("check", "Say whether a worker would take a module");
   auto file = std::make_shared<std::string>();
-  check->add_option("MODULE", *file)->required();
+  check->add_option("MODULE", *file, "A WebAssembly module")->required();
   add_common(*check, chosen);
   check->callback([file, &chosen] {
     chosen.run = [file](const Settings& settings) { return run_check(*file, settings); };

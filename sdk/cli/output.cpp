@@ -8,6 +8,9 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <string_view>
+
+#include "sdk/src/plain_text.h"
 
 namespace shoal::cli {
 namespace {
@@ -22,12 +25,12 @@ std::size_t columns(const std::string& text) {
   }));
 }
 
-// What others have sent must not steer the terminal.
-std::string harmless(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return text;
+// What others have sent, on one line.
+std::string harmless(std::string_view text) {
+  std::string line = plain_text(text);
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  return line;
 }
 
 }  // namespace
@@ -88,7 +91,7 @@ void print(const std::string& line) {
   std::fputc('\n', stdout);
 }
 
-void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+void say(const std::string& line) { std::fprintf(stderr, "%s\n", plain_text(line).c_str()); }
 
 Result<void, Failure> flush_output() {
   errno = 0;

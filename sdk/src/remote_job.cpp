@@ -7,6 +7,7 @@
 #include "node/protocol/limits.h"
 #include "sdk/src/difference.h"
 #include "sdk/src/local_run.h"
+#include "sdk/src/plain_text.h"
 
 namespace shoal {
 namespace {
@@ -115,8 +116,8 @@ void fill_failures(detail::UnitRun& run, const Receipt& receipt) {
     ++error.attempts;
     if (error.attempts > 1) continue;
     error.kind = reason_of(failure->kind);
-    error.message = failure->message;
-    error.stderr_end = failure->stderr_end;
+    error.message = plain_text(failure->message);
+    error.stderr_end = plain_text(failure->stderr_end);
     if (failure->cost) error.usage = usage_of(*failure->cost);
   }
 }
@@ -134,18 +135,19 @@ void fill_dispute(detail::UnitRun& run, const Receipt& receipt) {
 }  // namespace
 
 Error to_error(const ClientError& error) {
+  const std::string what = plain_text(error.what);  // it may quote what a steward said
   switch (error.kind) {
     case ClientError::Kind::kState:
     case ClientError::Kind::kNetwork:
-      return Error(ErrorCode::kState, error.what);
+      return Error(ErrorCode::kState, what);
     case ClientError::Kind::kTimeout:
-      return Error(ErrorCode::kNoPeers, error.what);
+      return Error(ErrorCode::kNoPeers, what);
     case ClientError::Kind::kInterrupted:
-      return Error(ErrorCode::kCancelled, error.what);
+      return Error(ErrorCode::kCancelled, what);
     case ClientError::Kind::kRefused:
       break;
   }
-  return Error(error.why ? code_of(*error.why) : ErrorCode::kRefused, error.what);
+  return Error(error.why ? code_of(*error.why) : ErrorCode::kRefused, what);
 }
 
 std::vector<NodeId> agreeing_workers(const Receipt& receipt) {
@@ -201,7 +203,7 @@ Progress KnownProgress::hear(const JobStatus& now) {
   progress.in_work = now.leased + now.committed;
   progress.workers = now.workers;
   progress.cancelled = now.phase == JobPhase::kCancelled;
-  progress.waiting_for = now.waiting_for;
+  progress.waiting_for = plain_text(now.waiting_for);
   return progress;
 }
 
@@ -295,7 +297,7 @@ void RemoteJob::explain_dispute(detail::UnitRun& run, const std::vector<PackedOu
     const auto other = disputed_output(slice(differing[1], place, place + 1), holders);
     if (!one || !other) continue;
     run.errors[place].message +=
-        "; of two of them, " + difference_in_words(manifest_, *one, *other);
+        "; of two of them, " + plain_text(difference_in_words(manifest_, *one, *other));
   }
 }
 
@@ -346,7 +348,7 @@ void RemoteJob::look_what_is_wrong() {
   if ((*status)->phase == JobPhase::kCancelled) {
     throw Error(ErrorCode::kCancelled, "The job " + short_hex(job_) + " was cancelled.");
   }
-  const std::string& waits_for = (*status)->waiting_for;
+  const std::string waits_for = plain_text((*status)->waiting_for);
   if (notice_ && !waits_for.empty() && waits_for != waits_for_) notice_("it waits: " + waits_for);
   waits_for_ = waits_for;
 }

@@ -9,6 +9,7 @@
 #include "node/state/key_file.h"
 #include "node/state/standard_streams.h"
 #include "sdk/host/host.h"
+#include "sdk/src/exit_code.h"
 #include "sdk/src/places.h"
 #include "shoal/session.h"
 
@@ -55,30 +56,6 @@ SessionOptions options_from(int argc, char** argv) {
   return options;
 }
 
-int status_of(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kUsage:
-    case ErrorCode::kBadTicket:
-      return 2;
-    case ErrorCode::kCancelled:
-      return 3;
-    case ErrorCode::kNoCoordinator:
-    case ErrorCode::kNoPeers:
-    case ErrorCode::kOtherPool:
-      return 4;
-    case ErrorCode::kState:
-    case ErrorCode::kQuorumTooLarge:
-    case ErrorCode::kUnknownKernel:
-    case ErrorCode::kNotTrusted:
-    case ErrorCode::kRefused:
-    case ErrorCode::kUnknownJob:
-    case ErrorCode::kOutputLost:
-    case ErrorCode::kBadOutput:
-      return 1;
-  }
-  return 1;
-}
-
 // Which of the program's own arguments there are, only the program knows.
 int print_help(const char* program) {
   std::printf(
@@ -121,7 +98,7 @@ int run(int argc, char** argv, std::vector<KernelEntry> kernels,
     return program(session);
   } catch (const Error& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
-    return status_of(error.code());
+    return exit_code_of(error.code());
   }
 }
 

@@ -12,6 +12,7 @@
 #include "sdk/src/client.h"
 #include "sdk/src/local_run.h"
 #include "sdk/src/places.h"
+#include "sdk/src/plain_text.h"
 #include "sdk/src/remote_job.h"
 
 namespace shoal {
@@ -31,6 +32,8 @@ struct Session::Impl {
 
 namespace {
 
+constexpr unsigned kAttemptsMost = 64;  // what a manifest can hold, as the rest
+constexpr std::chrono::milliseconds kUnitWallMost = std::chrono::hours(24 * 1000);
 constexpr std::chrono::seconds kKeepMost = std::chrono::hours(24 * 1000);
 
 std::shared_ptr<Client> join(const SessionOptions& options) {
@@ -49,6 +52,9 @@ std::shared_ptr<Client> join(const SessionOptions& options) {
 
 Session::Session(SessionOptions options) : impl_(std::make_shared<Impl>()) {
   impl_->options = std::move(options);
+  if (auto& notice = impl_->options.notice) {
+    notice = [told = std::move(notice)](const std::string& line) { told(plain_text(line)); };
+  }
   if (!impl_->options.ticket.empty()) impl_->client = join(impl_->options);
 }
 Session::~Session() = default;
@@ -67,6 +73,15 @@ void Session::Impl::check_request(const detail::JobRequest& request) const {
   if (request.options.stewards < 1 || request.options.stewards > limits::kStewards) {
     refuse("A job is kept by 1 to " + std::to_string(limits::kStewards) + " workers, not by " +
            std::to_string(request.options.stewards) + ".");
+  }
+  if (request.options.max_attempts < 1 || request.options.max_attempts > kAttemptsMost) {
+    refuse("A unit may fail on 1 to " + std::to_string(kAttemptsMost) + " workers, not on " +
+           std::to_string(request.options.max_attempts) + ".");
+  }
+  if (request.options.unit_wall < std::chrono::milliseconds(1) ||
+      request.options.unit_wall > kUnitWallMost) {
+    refuse("A unit may run for 1 ms to 1000 days, not " +
+           std::to_string(request.options.unit_wall.count()) + " ms.");
   }
   if (request.options.keep_for < std::chrono::seconds(1) || request.options.keep_for > kKeepMost) {
     refuse("Results can be kept for 1 second to 1000 days after a job's end, not for " +
@@ -141,8 +156,7 @@ Manifest Session::Impl::manifest_of(detail::JobRequest& request) {
   manifest.max_attempts = wishes.max_attempts;
   manifest.comparison = request.kernel.equivalent ? Comparison::kEquivalent : Comparison::kBytes;
   manifest.distinct_blocks = wishes.distinct_blocks;
-  manifest.unit_wall_ms =
-      static_cast<std::uint64_t>(std::max<std::int64_t>(1, wishes.unit_wall.count()));
+  manifest.unit_wall_ms = static_cast<std::uint64_t>(wishes.unit_wall.count());
   manifest.unit_memory_bytes = wishes.unit_memory_bytes;
   manifest.output_bytes_max = wishes.output_bytes_max;
   manifest.priority = wishes.priority;

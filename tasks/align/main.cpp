@@ -181,7 +181,7 @@ void print_json(const std::vector<Hit>& hits, const Input& input, const align::P
                      {"bits", bits ? nlohmann::json(*bits) : nullptr}});
   }
   summary["pairs"] = std::move(pairs);
-  std::printf("%s\n", summary.dump().c_str());
+  front::print_json(summary);
 }
 
 int align_all(Session& session, front::Front& front, const Options& options) {

@@ -249,6 +249,8 @@ int Front::finish(const std::vector<Table>& tables) {
     for (const Table& table : tables) report_.table(table);
     write_file(report_file_, report_.html(state_));
   }
+  // A full disk may show only here.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw unwritable("stdout");
   return state_.verified == state_.units ? kVerified : kSomeFailed;
 }
 
@@ -258,6 +260,11 @@ std::string fixed(double value, int digits) {
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%.*f", digits, value);
   return text.data();
+}
+
+void print_json(const nlohmann::json& object) {
+  std::printf("%s\n",
+              object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
 void check_writable(const std::string& path) {

@@ -78,7 +78,8 @@ class Front {
 
   // Adds what every front says about its job: schema, job, units by state, seconds.
   nlohmann::json summary() const;
-  // Writes --report, if asked for. Returns the exit code.
+  // Writes --report, if asked for. Returns the exit code. To be called when all is printed: throws
+  // an Error where some of that could not be written.
   int finish(const std::vector<Table>& tables);
 
  private:
@@ -116,6 +117,9 @@ class Front {
 
 // With so many digits after the point.
 std::string fixed(double value, int digits);
+
+// As one line on stdout. Bytes that are no UTF-8, as in the names of an old file, become U+FFFD.
+void print_json(const nlohmann::json& object);
 
 // Throws an Error where the file cannot be written: better now than after an hour's work. Leaves an
 // empty file where there was none.

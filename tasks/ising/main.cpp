@@ -98,7 +98,7 @@ int measure(Session& session, front::Front& front, const Options& options) {
   if (front.json()) {
     nlohmann::json summary = front.summary();
     summary["temperatures"] = std::move(points);
-    std::printf("%s\n", summary.dump().c_str());
+    front::print_json(summary);
   } else {
     std::puts("T\tenergy\terror\texact\tmagnetisation\terror\texact");
     for (const auto& row : table.rows) {

@@ -67,7 +67,7 @@ int test_all(Session& session, front::Front& front, const Options& options) {
                                       {"prime", verdict.prime},
                                       {"residue", hexadecimal(verdict.residue)}});
     }
-    std::printf("%s\n", summary.dump().c_str());
+    front::print_json(summary);
   } else {
     std::puts("exponent\tprime\tresidue");
     for (const auto& row : table.rows) {

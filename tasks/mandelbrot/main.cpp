@@ -22,8 +22,10 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--x", options.params.centre_x, "Centre, real part")->capture_default_str();
   app.add_option("--y", options.params.centre_y, "Centre, imaginary part")->capture_default_str();
   app.add_option("--width", options.params.width, "Width in the plane")->capture_default_str();
-  app.add_option("--pixels-x", options.params.pixels_x)->capture_default_str();
-  app.add_option("--pixels-y", options.params.pixels_y)->capture_default_str();
+  app.add_option("--pixels-x", options.params.pixels_x, "Width of the picture")
+      ->capture_default_str();
+  app.add_option("--pixels-y", options.params.pixels_y, "Height of the picture")
+      ->capture_default_str();
   app.add_option("--tile", options.params.tile, "Pixels along a tile's edge")
       ->capture_default_str();
   app.add_option("--iterations", options.params.iterations, "Of points that do not leave")
@@ -49,7 +51,7 @@ int draw(Session& session, front::Front& front, const Options& options) {
   if (front.json()) {
     nlohmann::json summary = front.summary();
     summary["picture"] = options.file;
-    std::printf("%s\n", summary.dump().c_str());
+    front::print_json(summary);
   } else {
     std::printf("%s\n", options.file.c_str());
   }

@@ -280,6 +280,26 @@ TEST_F(BadInputTest, OutputThatCannotBeWrittenIsNotTakenForSuccess) {
   EXPECT_THAT(ended.err, HasSubstr("could not be written"));
 }
 
+TEST_F(BadInputTest, ResultsOfATaskThatCannotBeWrittenAreNotTakenForSuccess) {
+  for (const char* form : {"--all", "--json"}) {
+    const auto ended =
+        cluster_.run_command({"/bin/sh", "-c", "exec \"$@\" > /dev/full", "sh",
+                              program("shoal-lucas-lehmer").string(), "--local", form, "2", "20"});
+    EXPECT_EQ(ended.exit_code, 1) << form;
+    EXPECT_THAT(ended.err, HasSubstr("stdout: cannot be written")) << form;
+  }
+}
+
+TEST_F(BadInputTest, NamesOfSequencesThatAreNoUtf8CostNoResultsAsJson) {
+  const auto fasta = cluster_.folder() / "latin1.fa";
+  std::ofstream(fasta) << ">prot\xe9ine\nMKVLAAGIVG\n>b\nMKVLAGIVGA\n";
+  const auto ended =
+      cluster_.run_command({program("shoal-align").string(), "--local", "--json", fasta.string()});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  const auto printed = nlohmann::json::parse(ended.out);
+  EXPECT_EQ(printed.at("pairs").at(0).at("query"), "prot\uFFFDine");
+}
+
 TEST_F(BadInputTest, HelpThatCannotBeWrittenIsNotTakenForSuccess) {
   for (const char* name : {"shoal", "shoal-worker", "shoal-coordinator", "shoal-align"}) {
     const auto ended = cluster_.run_command(

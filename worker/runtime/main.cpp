@@ -106,6 +106,11 @@ void let_signals_through(int signal_fd) {
   ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
 }
 
+fs::path own_path() {
+  std::error_code unknown;
+  return fs::read_symlink("/proc/self/exe", unknown);
+}
+
 std::uint64_t physical_memory() {
   const long pages = ::sysconf(_SC_PHYS_PAGES);
   const long page = ::sysconf(_SC_PAGESIZE);
@@ -138,7 +143,6 @@ NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
   record.memory_bytes = memory_lent(options);
   if (kernels.size() > limits::kKernelNames) kernels.resize(limits::kKernelNames);
   record.kernels = std::move(kernels);
-  record.runs_native_from_anyone = options.ticket.native_from_anyone;
   record.agent = "shoal/" SHOAL_VERSION;
   record.ttl_s = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::seconds>(limits::kRecordTtl).count());
@@ -205,6 +209,49 @@ std::set<JobId> jobs_worked_for(const RecoveredState& state) {
   return jobs;
 }
 
+KeeperConfig keeper_config_of(const WorkerOptions& options, const fs::path& executor,
+                              const WasmExecutor& wasm, const SandboxSettings& sandbox,
+                              ControlGroups* groups) {
+  KeeperConfig config;
+  config.shipped_executor = executor;
+  config.wasm_executor = wasm.program;
+  config.wasm_libraries = wasm.libraries;
+  config.program_executor = find_program_executor(own_path().parent_path());
+  config.sandbox = sandbox;
+  config.sandbox.groups = groups;
+  config.scratch = options.state / "scratch";
+  config.checkpoints = options.state / "checkpoints";
+  config.threads = options.threads;
+  config.cpu_share_percent = options.cpu_share_percent;
+  config.memory_bytes = memory_lent(options);
+  return config;
+}
+
+// Without the record, and without what is read from the state folder.
+PeerConfig peer_config_of(const WorkerOptions& options, const SandboxChoice& sandbox,
+                          const KeeperConfig& keeper) {
+  PeerConfig config;
+  config.pool = options.ticket.pool;
+  config.doors = options.ticket.doors;
+  config.trusted_submitters = options.trusted_submitters;
+  config.native_from_anyone = options.ticket.native_from_anyone && sandbox.native_from_anyone;
+  if (keeper.program_executor.empty()) {
+    config.cannot_run[KernelKind::kProgram] =
+        "shoal-program-executor, which runs programs, is not installed beside this worker";
+  }
+  config.programs = installed_programs(kProgramPath);
+  config.cannot_run.insert(sandbox.cannot_run.begin(), sandbox.cannot_run.end());
+  if (keeper.wasm_executor.empty()) {
+    config.cannot_run.insert({KernelKind::kWasm, "shoal-wasm-executor cannot be started here"});
+  }
+  config.pinned = options.pinned;
+  config.upload_rate = options.upload_rate;
+  config.download_rate = options.download_rate;
+  config.traffic_caps = {options.upload_cap, options.download_cap};
+  config.unix_ms_at_zero = unix_ms_at_zero();
+  return config;
+}
+
 int run(const WorkerOptions& options, int signal_fd) {
   auto lock = lock_folder(options.state);
   if (!lock) return fail(lock.error().what);
@@ -219,8 +266,7 @@ int run(const WorkerOptions& options, int signal_fd) {
   auto recovered = (*ledger)->recover();
   if (!recovered) return fail(recovered.error().what);
 
-  std::error_code unknown;
-  const fs::path program = fs::read_symlink("/proc/self/exe", unknown);
+  const fs::path program = own_path();
   auto executor = find_executor(options.executor, program.parent_path());
   if (!executor) return fail(executor.error());
   auto kernels = ExecutorKeeper::shipped_kernels(*executor);
@@ -249,49 +295,20 @@ int run(const WorkerOptions& options, int signal_fd) {
   if (!control) return fail(control.error());
 
   const std::unique_ptr<ControlGroups> groups = groups_for(options);
-  KeeperConfig keeper_config;
-  keeper_config.shipped_executor = *executor;
-  keeper_config.wasm_executor = wasm.program;
-  keeper_config.wasm_libraries = wasm.libraries;
-  keeper_config.program_executor = find_program_executor(program.parent_path());
-  keeper_config.sandbox = sandbox->settings;
-  keeper_config.sandbox.groups = groups.get();
-  keeper_config.scratch = options.state / "scratch";
-  keeper_config.checkpoints = options.state / "checkpoints";
-  keeper_config.threads = options.threads;
-  keeper_config.cpu_share_percent = options.cpu_share_percent;
-  keeper_config.memory_bytes = memory_lent(options);
+  const KeeperConfig keeper_config =
+      keeper_config_of(options, *executor, wasm, sandbox->settings, groups.get());
   ExecutorKeeper keeper(keeper_config, **contents);
   keeper.keep_only(jobs_worked_for(*recovered));
 
-  PeerConfig peer_config;
-  peer_config.pool = options.ticket.pool;
-  peer_config.doors = options.ticket.doors;
-  peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
-  peer_config.record.runs_native_from_anyone &= sandbox->native_from_anyone;
-  peer_config.trusted_submitters = options.trusted_submitters;
-  peer_config.native_from_anyone = options.ticket.native_from_anyone && sandbox->native_from_anyone;
-  if (keeper_config.program_executor.empty()) {
-    peer_config.cannot_run[KernelKind::kProgram] =
-        "shoal-program-executor, which runs programs, is not installed beside this worker";
-  }
-  peer_config.programs = installed_programs(kProgramPath);
-  peer_config.cannot_run.insert(sandbox->cannot_run.begin(), sandbox->cannot_run.end());
-  if (wasm.program.empty()) {
-    peer_config.cannot_run.insert(
-        {KernelKind::kWasm, "shoal-wasm-executor cannot be started here"});
-  }
-  peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);
-  peer_config.pinned = options.pinned;
   const auto refusals = read_refusals(refusals_of(options.state));
   if (!refusals) return fail(refusals.error().what);
+  PeerConfig peer_config = peer_config_of(options, *sandbox, keeper_config);
+  peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
+  peer_config.record.runs_native_from_anyone = peer_config.native_from_anyone;
+  peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);
   peer_config.refused = gathered(*refusals);
-  peer_config.upload_rate = options.upload_rate;
-  peer_config.download_rate = options.download_rate;
-  peer_config.traffic_caps = {options.upload_cap, options.download_cap};
   TrafficFile traffic(options.state / "traffic", peer_config.traffic_caps);
   peer_config.traffic = traffic.load();
-  peer_config.unix_ms_at_zero = unix_ms_at_zero();
   const Ed25519Checker checker;
   Peer peer(std::move(peer_config), key, checker, Rng(random_seed()), std::move(*recovered));
 
@@ -313,10 +330,9 @@ int run(const WorkerOptions& options, int signal_fd) {
 }
 
 int run_supervised(std::vector<std::string> arguments) {
-  std::error_code unknown;
   Supervised worker;
   // The path, not /proc/self/exe: after an upgrade the next start is the new program.
-  worker.program = fs::read_symlink("/proc/self/exe", unknown);
+  worker.program = own_path();
   worker.arguments = without_flag(std::move(arguments), "--supervise");
   worker.final_codes = {kExitClean, kExitUsage};
   worker.say = log_line;

@@ -55,6 +55,10 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   executor = "/path"                # SHOAL_EXECUTOR
   quiet = false                     # SHOAL_QUIET
 
+A worker that runs is paused, resumed, looked at and ended by its owner with
+
+  shoal worker pause | resume | top | finish      (each has --help)
+
 When the worker is ready, it writes one line to stdout: ready NODE tcp://HOST:PORT. It ends cleanly
 on SIGTERM and SIGINT. Exit codes: 0 clean end, 1 error, 2 usage. With --supervise it is started
 again, after a pause, whenever it dies or ends with 1; each start writes its own line.)";
@@ -78,6 +82,49 @@ struct Gathered {
   bool supervise = false;
 };
 
+// A flag that takes a text, and the setting of that name.
+struct TextFlag {
+  const char* name;  // of the setting
+  const char* flag;
+  const char* type;
+  const char* help;
+};
+
+constexpr std::array<TextFlag, 18> kTextFlags{{
+    {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...), or @FILE with it"},
+    {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
+    {"state", "--state", "DIR",
+     "what must survive a restart; default: $XDG_STATE_HOME/shoal/worker"},
+    {"listen", "--listen", "ENDPOINT", "where to accept peers; default: tcp://0.0.0.0:0"},
+    {"advertise", "--advertise", "HOST",
+     "HOST or HOST:PORT that peers should dial; default: found out"},
+    {"port_mapping", "--port-mapping", "WHEN",
+     "auto: if peers cannot dial this worker, ask the router to let them in (NAT-PMP, UPnP); "
+     "off: "
+     "never; default: auto"},
+    {"threads", "--threads", "N", "threads to lend; default: all cores"},
+    {"cpu_share", "--cpu-share", "PERCENT",
+     "of each second that those threads may run; default: 100"},
+    {"memory", "--memory", "BYTES",
+     "memory for one executor, as 512M or 2G; default: half of what the machine has"},
+    {"scratch", "--scratch", "BYTES",
+     "for the files of one executor, which lie in memory; default: 1G"},
+    {"sandbox", "--sandbox", "on|off",
+     "off: native code of trusted submitters has this user's rights; default: on"},
+    {"cache", "--cache", "BYTES",
+     "disk for contents of others, as 10G; what was used longest ago goes; default: no limit"},
+    {"upload_rate", "--upload-rate", "BYTES",
+     "contents sent a second, as 512K or 2M; default: no limit"},
+    {"download_rate", "--download-rate", "BYTES",
+     "contents fetched a second, as 512K or 2M; default: no limit"},
+    {"upload_cap", "--upload-cap", "BYTES",
+     "contents sent in a month of the calendar (UTC), as 200G; default: no limit"},
+    {"download_cap", "--download-cap", "BYTES",
+     "contents fetched in a month, as 500G; default: no limit"},
+    {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
+    {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
+}};
+
 Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
                                     const std::string& version) {
   CLI::App app{
@@ -92,48 +139,8 @@ Result<Flags, EarlyEnd> parse_flags(std::vector<std::string> arguments,
   std::string config;
   bool quiet = false;
   bool no_sandbox = false;
-  struct Flag {
-    const char* name;  // of the setting
-    const char* flag;
-    const char* type;
-    const char* help;
-  };
-  constexpr std::array<Flag, 18> kTextFlags{{
-      {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...), or @FILE with it"},
-      {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
-      {"state", "--state", "DIR",
-       "what must survive a restart; default: $XDG_STATE_HOME/shoal/worker"},
-      {"listen", "--listen", "ENDPOINT", "where to accept peers; default: tcp://0.0.0.0:0"},
-      {"advertise", "--advertise", "HOST",
-       "HOST or HOST:PORT that peers should dial; default: found out"},
-      {"port_mapping", "--port-mapping", "WHEN",
-       "auto: if peers cannot dial this worker, ask the router to let them in (NAT-PMP, UPnP); "
-       "off: "
-       "never; default: auto"},
-      {"threads", "--threads", "N", "threads to lend; default: all cores"},
-      {"cpu_share", "--cpu-share", "PERCENT",
-       "of each second that those threads may run; default: 100"},
-      {"memory", "--memory", "BYTES",
-       "memory for one executor, as 512M or 2G; default: half of what the machine has"},
-      {"scratch", "--scratch", "BYTES",
-       "for the files of one executor, which lie in memory; default: 1G"},
-      {"sandbox", "--sandbox", "on|off",
-       "off: native code of trusted submitters has this user's rights; default: on"},
-      {"cache", "--cache", "BYTES",
-       "disk for contents of others, as 10G; what was used longest ago goes; default: no limit"},
-      {"upload_rate", "--upload-rate", "BYTES",
-       "contents sent a second, as 512K or 2M; default: no limit"},
-      {"download_rate", "--download-rate", "BYTES",
-       "contents fetched a second, as 512K or 2M; default: no limit"},
-      {"upload_cap", "--upload-cap", "BYTES",
-       "contents sent in a month of the calendar (UTC), as 200G; default: no limit"},
-      {"download_cap", "--download-cap", "BYTES",
-       "contents fetched in a month, as 500G; default: no limit"},
-      {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
-      {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
-  }};
-  std::vector<std::pair<const Flag*, CLI::Option*>> options;
-  for (const Flag& flag : kTextFlags) {
+  std::vector<std::pair<const TextFlag*, CLI::Option*>> options;
+  for (const TextFlag& flag : kTextFlags) {
     options.emplace_back(
         &flag, app.add_option(flag.flag, texts[flag.name], flag.help)->type_name(flag.type));
   }

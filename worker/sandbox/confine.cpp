@@ -246,7 +246,7 @@ void close_all(const OpenedFiles& opened) {
   close_all(opened);
   ::close(between.theirs);
   if (policy.control_fd >= 0) ::close(policy.control_fd);
-  drop_capabilities();
+  must(drop_capabilities());
   be_outer_process(first, between.ours);
 }
 

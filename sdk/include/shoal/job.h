@@ -52,10 +52,12 @@ struct UnitUsage {
 
 struct UnitError {
   FailureReason kind = FailureReason::kThrew;
-  std::string message;    // as the kernel put it
+  // As the kernel put it, or the worker. In a pool it is a stranger's text, so control characters
+  // other than line ends and tabs are spaces: it can be printed as it is.
+  std::string message;
   unsigned attempts = 0;  // workers that tried
-  // The last lines that the kernel wrote to stderr; in a local session, those of Unit::log alone,
-  // since there the kernel shares stderr with the whole program.
+  // The last lines that the kernel wrote to stderr, likewise; in a local session, those of
+  // Unit::log alone, since there the kernel shares stderr with the whole program.
   std::string stderr_end;
   std::optional<UnitUsage> usage = {};  // where it was measured
 };
@@ -157,6 +159,8 @@ class RunBuffer {
 }  // namespace detail
 
 // The end of one unit. Cheap to copy; valid as long as you keep it, also after its Job is gone.
+// Several threads may use results of one job, also while another takes further ones from it. One
+// that was default-constructed is good for nothing but to be assigned to.
 template <class Output>
 class UnitResult {
  public:
@@ -178,7 +182,8 @@ class UnitResult {
     if (run_->large.count(place_) > 0) return decoded(core_->fetch(*run_, place_));
     return decoded(run_->inline_output(place_));
   }
-  // The output's bytes, written to a file without passing through memory. Only if ok().
+  // The output's encoded bytes, written to a file without passing through memory. Only if ok().
+  // Throws Error(kState) where the file cannot be written, and kOutputLost as above.
   void save(const detail::Path& file) const {
     if (!ok()) detail::throw_bad_output(unit(), "the unit has failed: " + failure().message);
     core_->save(*run_, place_, file);
@@ -278,10 +283,11 @@ class Job {
   ResultRange<Output> in_order() { return ResultRange<Output>(buffer_, true); }
 
   // Waits until every unit has ended. Results are kept in memory for results() meanwhile: for a
-  // large job, loop over results() instead.
+  // large job, loop over results() instead. Throws Error(kCancelled) as results() does.
   void wait() { buffer_->fill(); }
 
-  // Asks the pool; throws nothing, but may know less than all where the pool cannot be reached.
+  // Asks the pool. Never throws because of the pool: where it cannot be reached, what is known here
+  // is all there is.
   Progress progress() const { return buffer_->core()->progress(); }
 
   // Stops the job for good. What has been verified by then stays so.

@@ -26,9 +26,9 @@
 //   }
 //   int main(int argc, char** argv) { return shoal::run(argc, argv, {kCollatz}, my_main); }
 //
-// The same program is three things. Without a pool it computes right here, on all cores. With a
-// ticket (`--pool shoal1...`) it submits to the pool, and leaves if you let it. And on the workers
-// it serves as the process that runs your kernel: they fetch it from you by its hash.
+// The same program does three things. Without a pool it computes right here, on all cores. With a
+// ticket (`--pool shoal1...`) it submits to the pool, and may end before the job does. And on the
+// workers it is the process that runs your kernel: they fetch it from you by its hash.
 namespace shoal {
 
 // Units 0 .. units - 1, without a list of inputs: 10^9 of them cost no more than ten.
@@ -36,21 +36,23 @@ struct IndexSpace {
   std::uint64_t units = 0;
 };
 
+// What is out of range makes map() throw Error(kUsage).
 struct JobOptions {
-  std::string name = {};  // for people, in `shoal job list`
-  // How many distinct workers must agree on every unit's output. 1 believes whoever computes; in a
-  // local session it is always 1.
+  std::string name = {};  // for people, in `shoal job list`; empty: the kernel's
+  // How many distinct workers must agree on every unit's output, 1 to 16. 1 believes whoever
+  // computes; in a local session it is always 1.
   unsigned quorum = 2;
-  // A unit that failed on so many workers has failed.
+  // A unit that failed on so many workers has failed. 1 to 64.
   unsigned max_attempts = 3;
-  // A unit that runs longer is stopped, and has failed on that worker.
+  // A unit that runs longer is stopped, and has failed on that worker. 1 ms to 1000 days. Has no
+  // effect in a local session.
   std::chrono::milliseconds unit_wall = std::chrono::hours(1);
-  // What a unit takes. A module's unit is held to it. A native one only to what the donor lends:
-  // fewer of them run at once where they would not fit, and who lends less computes none. 0: what
-  // the donors lend.
+  // What a unit needs; workers that lend less are left out. A module's unit is held to it. Of
+  // native ones, fewer run at once where they would not fit. 0: what the donors lend. Has no effect
+  // in a local session.
   std::uint64_t unit_memory_bytes = 0;
-  std::uint64_t output_bytes_max = 64 * 1024 * 1024;  // one unit's
-  int priority = 0;                                   // among your own jobs
+  std::uint64_t output_bytes_max = 64 * 1024 * 1024;  // of one unit, encoded; at most 1 GiB
+  int priority = 0;                                   // among your own jobs; higher goes first
   // Where the pool has fewer workers than the quorum: wait for more, instead of an error.
   bool wait_for_quorum = false;
   // How many workers have the job on their disks before it is acknowledged, 1 to 3: it survives the
@@ -65,19 +67,20 @@ struct JobOptions {
   // run the kernel from there instead of from this program, and need not trust you for it. A local
   // session takes no notice of it.
   std::string module = {};
-  // Stays with the pool after all results were taken, so that they can be taken again.
+  // The job stays in the pool after all results were taken, so that they can be taken again.
   bool keep = false;
   // How long workers keep the results after the job's end, large ones too, and the inputs with
-  // them: time to come back for them.
+  // them: time to come back for them. 1 s to 1000 days.
   std::chrono::seconds keep_for = std::chrono::hours(24 * 7);
 };
 
 struct SessionOptions {
-  std::string ticket = {};  // "shoal1..."; empty: local
-  unsigned threads = 0;     // of a local session; 0: all that this machine has
-  std::vector<std::string> arguments = {};
-  std::vector<KernelEntry> kernels = {};
-  // Called with a line for people now and then: links lost, what a job waits for. From any thread.
+  std::string ticket = {};                  // "shoal1..."; empty: local
+  unsigned threads = 0;                     // of a local session; 0: all that this machine has
+  std::vector<std::string> arguments = {};  // what Session::arguments() returns
+  std::vector<KernelEntry> kernels = {};    // all that this program serves as an executor
+  // Called with a line for people now and then: links lost, what a job waits for. From any thread;
+  // must not call the session.
   std::function<void(const std::string&)> notice = {};
 };
 
@@ -93,18 +96,20 @@ struct JobRequest {
 
 }  // namespace detail
 
-// A way to a pool, kept open from job to job. Threads may share a session. Calls may throw Error.
-// Jobs and results may outlive their session.
+// A way to a pool, kept open from job to job. Threads may share a session. Calls may throw Error,
+// and block until the pool has answered. Jobs and results may outlive their session.
 class Session {
  public:
-  // You need this only without shoal::run; then only `shipped` kernels can run in a pool.
+  // You need this only without shoal::run. Then a pool can run `shipped` kernels and those of a
+  // `module`, but none of this program's own: workers would start it, and it would not serve them.
   explicit Session(SessionOptions options);
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
   // One unit for each input. Returns when the pool has taken the job durably: from then on this
-  // process may end. The program and the inputs are fetched from here before that.
+  // process may end. The program and the inputs are fetched from here before that. Keep the Job
+  // that it returns for as long as you want results.
   template <class P, class I, class O>
   Job<O> map(const Kernel<P, I, O>& kernel, const std::type_identity_t<P>& params,
              const std::type_identity_t<std::vector<I>>& inputs, const JobOptions& options = {}) {

@@ -76,7 +76,7 @@ void encode_to(Bytes& to, const T& value) {
 }
 
 template <Value T>
-Bytes encode(const T& value) {
+[[nodiscard]] Bytes encode(const T& value) {
   Bytes bytes;
   encode_to(bytes, value);
   return bytes;
@@ -84,7 +84,8 @@ Bytes encode(const T& value) {
 
 // Total: any bytes give a value or a failure. Takes memory in proportion to bytes.size().
 template <Value T>
-requires std::default_initializable<T> tl::expected<T, DecodeFailure> decode(ByteView bytes) {
+requires std::default_initializable<T>
+[[nodiscard]] tl::expected<T, DecodeFailure> decode(ByteView bytes) {
   if constexpr (std::is_same_v<T, Bytes>) {
     return T(bytes.begin(), bytes.end());
   } else {

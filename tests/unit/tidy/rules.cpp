@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstddef>
 #include <filesystem>
 #include <map>
@@ -57,6 +58,46 @@ struct Exception {
 constexpr std::array kArrowExceptions = {
     Exception{"worker/executor/main.cpp", "tasks/all_kernels.h"},  // the program that ships them
 };
+
+// The lines of a document, empty where they are in a block of code.
+std::vector<std::string_view> prose_of(std::string_view text) {
+  std::vector<std::string_view> lines = lines_of(text);
+  bool in_code = false;
+  for (std::string_view& line : lines) {
+    const bool fence = line.starts_with("```");
+    if (fence) in_code = !in_code;
+    if (fence || in_code) line = {};
+  }
+  return lines;
+}
+
+// What a heading is called in a link: "## The `x` of y" is "the-x-of-y".
+std::string anchor_of(std::string_view heading) {
+  heading.remove_prefix(std::min(heading.find_first_not_of("# "), heading.size()));
+  std::string anchor;
+  for (const char c : heading) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || byte >= 0x80) {
+      anchor += static_cast<char>(std::tolower(byte));
+    } else if (c == ' ') {
+      anchor += '-';
+    }
+  }
+  return anchor;
+}
+
+// The targets of the links in a line of prose, those to other sites left out.
+std::vector<std::string> links_of(std::string_view line) {
+  std::vector<std::string> links;
+  for (std::size_t at = line.find("]("); at != std::string_view::npos; at = line.find("](", at)) {
+    at += 2;
+    const std::size_t end = line.find(')', at);
+    if (end == std::string_view::npos) break;
+    const std::string_view link = line.substr(at, end - at);
+    if (link.find("://") == std::string_view::npos) links.emplace_back(link);
+  }
+  return links;
+}
 
 // The path from the top of what is included; nothing for what is not ours.
 std::optional<std::string> our_path(const SourceFile& file, const Include& include) {
@@ -461,6 +502,40 @@ std::vector<Finding> check_dead_files(const std::vector<SourceFile>& files) {
       findings.push_back({file.path, 0,
                           "no CMakeLists.txt names this file, so that it is never built: list it, "
                           "or delete it"});
+    }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_links(const std::vector<SourceFile>& files,
+                                 const std::function<bool(const std::string&)>& exists) {
+  std::map<std::string, std::set<std::string>> anchors;  // of each document
+  for (const SourceFile& file : files) {
+    if (!file.path.ends_with(".md")) continue;
+    for (const std::string_view line : prose_of(file.text)) {
+      if (line.starts_with('#')) anchors[file.path].insert(anchor_of(line));
+    }
+  }
+  std::vector<Finding> findings;
+  for (const SourceFile& file : files) {
+    if (!file.path.ends_with(".md")) continue;
+    int number = 0;
+    for (const std::string_view line : prose_of(file.text)) {
+      ++number;
+      for (const std::string& link : links_of(line)) {
+        const std::size_t hash = std::min(link.find('#'), link.size());
+        const std::string path =
+            hash == 0 ? file.path
+                      : (std::filesystem::path(file.path).parent_path() / link.substr(0, hash))
+                            .lexically_normal()
+                            .generic_string();
+        if (!exists(path)) {
+          findings.push_back({file.path, number, "'" + link + "' leads nowhere: mend the link"});
+        } else if (hash < link.size() && !anchors[path].contains(link.substr(hash + 1))) {
+          findings.push_back({file.path, number,
+                              "'" + link + "' names no heading of " + path + ": mend the link"});
+        }
+      }
     }
   }
   return findings;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,7 +35,12 @@ std::vector<Finding> check_text(const SourceFile&);
 // Sources that no CMake file names.
 std::vector<Finding> check_dead_files(const std::vector<SourceFile>&);
 
-// All of the above over all files.
+// Links of the documents (*.md) among `files` to files, folders and headings that there are not.
+// `exists` says whether a path from the top of the project does.
+std::vector<Finding> check_links(const std::vector<SourceFile>& files,
+                                 const std::function<bool(const std::string&)>& exists);
+
+// All of the above over all files, save check_links.
 std::vector<Finding> check_tree(const std::vector<SourceFile>&);
 
 }  // namespace shoal::tidy

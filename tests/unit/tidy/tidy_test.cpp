@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,7 @@
 namespace shoal::tidy {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -19,6 +22,14 @@ TEST(TidyTest, TheTreeKeepsTheRulesOfTheHouse) {
   const std::vector<SourceFile> files = read_tree(SHOAL_SOURCE_DIR);
   ASSERT_GT(files.size(), 50u) << "read the wrong folder? " << SHOAL_SOURCE_DIR;
   for (const Finding& finding : check_tree(files)) ADD_FAILURE() << finding.to_string();
+}
+
+TEST(TidyTest, TheLinksOfTheDocumentsLeadSomewhere) {
+  const std::filesystem::path top = SHOAL_SOURCE_DIR;
+  const auto exists = [&](const std::string& path) { return std::filesystem::exists(top / path); };
+  for (const Finding& finding : check_links(read_tree(top), exists)) {
+    ADD_FAILURE() << finding.to_string();
+  }
 }
 
 // Each rule below is shown a snippet that breaks it, or a rule that never fires would look kept.
@@ -197,6 +208,25 @@ TEST(TidyRulesTest, ASourceThatIsNeverBuiltIsFound) {
   const auto findings = check_dead_files(files);
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].path, "worker/core/b.cpp");
+}
+
+TEST(TidyRulesTest, ALinkThatLeadsNowhereIsFoundWithItsLine) {
+  const std::vector<SourceFile> files = {
+      {"README.md",
+       "# Top\n[a](docs/a.md) [b](docs/a.md#the-way-in) [c](#top) [d](https://x.org/y) "
+       "[e](LICENSE)\n"
+       "```\n[](not prose)\n```\n[f](docs/b.md)\n[g](docs/a.md#the-way-out)\n"},
+      {"docs/a.md", "## The *way* in\n[a](../README.md#top) [b](../LICENSE)\n[c](LICENSE)\n"},
+  };
+  const std::set<std::string> there = {"README.md", "docs/a.md", "LICENSE"};
+  std::vector<std::string> found;
+  for (const Finding& finding :
+       check_links(files, [&](const std::string& path) { return there.contains(path); })) {
+    found.push_back(finding.to_string());
+  }
+  EXPECT_THAT(found, ElementsAre(HasSubstr("README.md:6: 'docs/b.md' leads nowhere"),
+                                 HasSubstr("README.md:7: 'docs/a.md#the-way-out' names no heading"),
+                                 HasSubstr("docs/a.md:3: 'LICENSE' leads nowhere")));
 }
 
 TEST(TidyRulesTest, TheWholeTreeIsGivenToEveryRule) {

@@ -24,6 +24,12 @@ TEST(TableTest, TextOfOthersDoesNotSteerTheTerminal) {
   EXPECT_EQ(table.text(), "doing\na [31mb c");
 }
 
+TEST(SayTest, TextOfOthersDoesNotSteerTheTerminal) {
+  testing::internal::CaptureStderr();
+  say("it waits: \x1b[2Ja\rb\n  | \xc3\xa9\tc");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "it waits:  [2Ja b\n  | \xc3\xa9\tc\n");
+}
+
 TEST(ProgressTest, TheBarFillsUp) {
   EXPECT_EQ(progress_text({10, 5, 0, 0}, 2.04),
             "[" + std::string(15, '#') + std::string(15, ' ') + "] 5/10 verified, 0 not, 2.0 s");

@@ -1,5 +1,6 @@
 #include "sdk/src/local_run.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -255,6 +256,25 @@ TEST(LocalRun, RefusesWhatCannotBeMeant) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kBadTicket);
   }
+}
+
+TEST(LocalRun, RefusesOptionsThatNoWorkerWouldTake) {
+  Session session = local();
+  const auto refused = [&](const JobOptions& options, const char* named) {
+    try {
+      session.map(kAdd, {}, IndexSpace{1}, options);
+      ADD_FAILURE() << named;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUsage);
+      EXPECT_THAT(error.what(), testing::HasSubstr(named));
+    }
+  };
+  refused({.max_attempts = 0}, "1 to 64 workers, not on 0");
+  refused({.max_attempts = 65}, "1 to 64 workers, not on 65");
+  refused({.unit_wall = std::chrono::milliseconds(0)}, "1 ms to 1000 days, not 0 ms");
+  refused({.unit_wall = std::chrono::hours(24 * 1001)}, "1 ms to 1000 days");
+  EXPECT_NO_THROW(session.map(kAdd, {}, IndexSpace{1},
+                              {.max_attempts = 64, .unit_wall = std::chrono::hours(24 * 1000)}));
 }
 
 TEST(LocalRun, AJobWithoutUnitsHasNoResults) {

@@ -125,6 +125,32 @@ TEST_F(RemoteRuns, APartOfAFailedReceiptHasTheFailuresOfItsUnits) {
   EXPECT_EQ(cut->errors[0].attempts, 1u);
 }
 
+// Whoever holds a lease may say anything of its units, and programs print it as it is.
+TEST_F(RemoteRuns, NothingThatAWorkerOrStewardSaysSteersATerminal) {
+  const std::string steering =
+      "a\x1b[2J\x07"
+      "b\r\xc2\x9b"
+      "1m\x7f\tc\n\xc3\xa9\x80";
+  const std::string plain = "a [2J b  1m \tc\n\xc3\xa9\x80";
+  Receipt failed;
+  failed.range = {0, 1};
+  failed.end = UnitEnd::kFailed;
+  failed.failures.push_back(
+      sign_fact(one, Purpose::kFailure,
+                encode(Failure{job, one.id(), 0, FailureKind::kThrew, steering, steering})));
+  const auto told = run_of(failed, nullptr);
+  EXPECT_EQ(told->errors[0].message, plain);
+  EXPECT_EQ(told->errors[0].stderr_end, plain);
+
+  JobStatus status;
+  status.waiting_for = steering;
+  EXPECT_EQ(KnownProgress(1).hear(status).waiting_for, plain);
+
+  ClientError refused;
+  refused.what = steering;
+  EXPECT_EQ(to_error(refused).what(), plain);
+}
+
 TEST_F(RemoteRuns, ProgressOfADoneJobKeepsWhatWasKnown) {
   KnownProgress known(3);
   JobStatus now;
