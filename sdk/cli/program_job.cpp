@@ -203,7 +203,7 @@ Result<void, Failure> try_templates(const ProgramJob& job) {
         const auto filled = fill_template(text, unit);
         const bool output = texts == &job.spec.outputs;
         if (!filled) {
-          const std::string word = filled.error();
+          const std::string& word = filled.error();
           return fail(kUsage, "Unit " + std::to_string(unit.number + 1) + " has nothing for " +
                                   word + " in '" + text +
                                   "'. There are {} {.} {/} {//} {/.} {#} {name} and, with "
