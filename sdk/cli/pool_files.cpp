@@ -116,7 +116,7 @@ std::string name_fault(const std::string& name) {
 }
 
 std::string endpoint_fault(const std::string& endpoint) {
-  const std::string expected =
+  std::string expected =
       "'" + endpoint + "' is not where a coordinator can be dialled: write tcp://HOST:PORT.";
   const bool printable =
       std::all_of(endpoint.begin(), endpoint.end(), [](char c) { return c > ' ' && c < 0x7f; });

@@ -95,7 +95,7 @@ fs::path find_in_path(const std::string& program) {
   const char* folders = std::getenv("PATH");
   std::istringstream list(folders != nullptr ? folders : "/usr/bin:/bin");
   for (std::string folder; std::getline(list, folder, ':');) {
-    const fs::path candidate = fs::path(folder.empty() ? "." : folder) / program;
+    fs::path candidate = fs::path(folder.empty() ? "." : folder) / program;
     if (can_run(candidate)) return candidate;
   }
   return {};

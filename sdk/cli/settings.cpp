@@ -182,8 +182,8 @@ Result<Settings, Failure> load_settings(const Flags& flags, const Environment& e
     if (!layer) return tl::unexpected(layer.error());
     for (auto& [name, said] : *layer) merged[name] = std::move(said);
   }
-  for (Layer layer : {environment_layer(environment), flag_layer(flags)}) {
-    for (auto& [name, said] : layer) merged[name] = std::move(said);
+  for (const Layer& layer : {environment_layer(environment), flag_layer(flags)}) {
+    for (const auto& [name, said] : layer) merged[name] = said;
   }
   Settings settings;
   settings.json = flags.json;

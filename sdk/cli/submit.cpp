@@ -138,7 +138,7 @@ Result<std::vector<Bytes>, Failure> read_inputs(const Wish& wish) {
   std::vector<Bytes> inputs;
   const bool json = !wish.inputs_file.empty();
   auto read = each_line(json ? wish.inputs_file : wish.program.lines_file,
-                        [&](std::string line) -> Result<void, std::string> {
+                        [&](const std::string& line) -> Result<void, std::string> {
                           if (!json) {
                             inputs.push_back(bytes_of_text(line));
                             return {};
