@@ -208,7 +208,7 @@ struct Guess {
     return bytes;
   }
   std::size_t operator()(const LeaseReport& m) const {
-    std::size_t bytes = 0;
+    std::size_t bytes = wire_bytes(m.declines);
     for (const LeaseReport::Held& held : m.leases) bytes += wire_bytes(held.ranges) + 16;
     return bytes;
   }

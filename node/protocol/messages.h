@@ -285,7 +285,7 @@ struct LeaseReport {  // holder to leader: what is still held of each lease; the
   std::uint64_t epoch = 0;
   std::vector<Held> leases;
   std::uint64_t unit_ns = 0;
-  bool takes_no_more = false;  // its owner lends nothing: not to be waited for until it asks again
+  std::string declines;  // why it takes no more until it asks again; empty: it does
   friend bool operator==(const LeaseReport&, const LeaseReport&) = default;
 };
 struct LeaseRevoke {  // leader to holder: these units are done elsewhere or wanted no more

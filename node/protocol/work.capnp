@@ -185,9 +185,9 @@ struct LeaseReport {
   unitNs @3 :UInt64;
   # As in WorkRequest, measured anew.
 
-  takesNoMore @4 :Bool;
-  # Its owner has paused the holder, or is ending it: it is given nothing, and not waited for, until
-  # it asks again.
+  declines @4 :Text;
+  # Why it takes no more units, for people: its owner has paused it, say, or it cannot compute them.
+  # It is not waited for until it asks again. Empty: it takes more.
 
   struct Held {
     lease @0 :UInt64;

@@ -133,11 +133,11 @@ void write(StructBuilder any, const LeaseReport& from) {
     write_ranges(held.initRanges(ranges_size(from.leases[i].ranges)), from.leases[i].ranges);
   }
   to.setUnitNs(from.unit_ns);
-  to.setTakesNoMore(from.takes_no_more);
+  to.setDeclines(text(front_of(from.declines, limits::kTextBytes)));
 }
 void read(StructReader any, LeaseReport& to, Reading& reading) {
   auto from = any.as<wire::LeaseReport>();
-  to.takes_no_more = from.getTakesNoMore();
+  reading.text(from.getDeclines(), to.declines, "lease_report.declines");
   reading.id(from.getJob(), to.job, "lease_report.job");
   to.epoch = from.getEpoch();
   reading.number(from.getUnitNs(), to.unit_ns, kDurationNsMax, "lease_report.unit_ns");

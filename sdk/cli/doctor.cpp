@@ -17,7 +17,7 @@
 #include "sdk/cli/programs.h"
 #include "sdk/cli/schema.h"
 #include "sdk/src/places.h"
-#include "sdk/src/plain_text.h"
+#include "node/protocol/plain_text.h"
 
 // shoal doctor
 namespace shoal::cli {

@@ -13,7 +13,7 @@
 #include "sdk/cli/program_results.h"
 #include "sdk/cli/quantities.h"
 #include "sdk/cli/schema.h"
-#include "sdk/src/plain_text.h"
+#include "node/protocol/plain_text.h"
 
 // shoal job list | show | watch | results | cancel | pause | resume | priority | explain
 namespace shoal::cli {

@@ -10,7 +10,7 @@
 #include <ctime>
 #include <string_view>
 
-#include "sdk/src/plain_text.h"
+#include "node/protocol/plain_text.h"
 
 namespace shoal::cli {
 namespace {

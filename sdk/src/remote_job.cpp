@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "node/protocol/limits.h"
+#include "node/protocol/plain_text.h"
 #include "sdk/src/difference.h"
 #include "sdk/src/local_run.h"
-#include "sdk/src/plain_text.h"
 
 namespace shoal {
 namespace {

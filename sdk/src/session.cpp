@@ -7,12 +7,12 @@
 
 #include "node/protocol/input_pack.h"
 #include "node/protocol/limits.h"
+#include "node/protocol/plain_text.h"
 #include "node/state/clock.h"
 #include "node/wasm/module.h"
 #include "sdk/src/client.h"
 #include "sdk/src/local_run.h"
 #include "sdk/src/places.h"
-#include "sdk/src/plain_text.h"
 #include "sdk/src/remote_job.h"
 
 namespace shoal {

@@ -251,7 +251,7 @@ std::vector<Message> of_work(const Victim& victim, const KeyPair& key) {
       NoWork{job, {record_of(victim, key)}, {WorkAvailable{job, record_of(victim, key), 0}}});
   all.push_back(LeaseGrant{job, kMost64, kMost64, LeaseKind::kPrimary, {whole}, kMost64, manifest});
   all.push_back(LeaseGrant{job, kMost64, kMost64, LeaseKind::kVerify, ranges, 0, manifest});
-  all.push_back(LeaseReport{job, kMost64, {{kMost64, ranges}}, kMost64, true});
+  all.push_back(LeaseReport{job, kMost64, {{kMost64, ranges}}, kMost64, "no"});
   all.push_back(LeaseRevoke{job, ranges, true});
   all.push_back(StealRequest{job, kMost32});
   all.push_back(TransferReply{job, kMost64, kMost64, ranges, kMost64});

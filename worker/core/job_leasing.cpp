@@ -207,7 +207,7 @@ void JobLed::lapse_all(const NodeId& worker) {
 
 bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& report, Outbox& out) {
   // Of whatever epoch: it may have heard of the job only.
-  if (report.takes_no_more) worker_declines(from, "its owner has paused it, or is ending it");
+  if (!report.declines.empty()) worker_declines(from, report.declines);
   if (report.epoch != epoch_) return false;
   auto member = members_.find(from);
   if (member == members_.end()) return true;

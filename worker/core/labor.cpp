@@ -234,11 +234,14 @@ void Labor::list_leases(const Job& job, LeaseReport& report) {
 }
 
 LeaseReport Labor::empty_report(const Job& job) const {
-  return {.job = job.id,
-          .epoch = job.epoch,
-          .leases = {},
-          .unit_ns = job.unit_ns,
-          .takes_no_more = lending_ != Lend::What::kAll};
+  LeaseReport report{
+      .job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns, .declines = ""};
+  if (lending_ == Lend::What::kWhatRuns) {
+    report.declines = "its owner is ending it";
+  } else if (lending_ != Lend::What::kAll) {
+    report.declines = "its owner has paused it";
+  }
+  return report;
 }
 
 // Says at once that nothing of the lease will be computed here.

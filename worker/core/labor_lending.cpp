@@ -67,7 +67,7 @@ void Labor::reconsider(Outbox& out) {
 void Labor::leave(Job& job, const std::string& why, Outbox& out) {
   out.tell(LogLevel::kInfo, "leaves job " + short_hex(job.id) + ": " + why);
   stop_all(job.key(), out);
-  LeaseReport none{.job = job.id, .epoch = job.epoch, .leases = {}, .unit_ns = job.unit_ns};
+  LeaseReport none = empty_report(job);
   for (const auto& [lease, held] : job.leases) none.leases.push_back({lease, {}});
   if (!none.leases.empty() && leader_linked(job)) out.send(job.leader, std::move(none));
   decline(job, out);
@@ -88,17 +88,24 @@ void Labor::leave(Job& job, const std::string& why, Outbox& out) {
   job = std::move(left);
 }
 
-// Whoever leads it can say why nothing moves, and does not ask this worker to keep it. A steward
-// that only cannot compute it says nothing: to another than itself it would have resigned.
+// Whoever leads it can say why nothing moves, and does not ask this worker to keep it; save where
+// it keeps it already, and only cannot compute it: it would have resigned.
 void Labor::decline(const Job& job, Outbox& out) const {
   if (!leader_linked(job)) return;
-  auto objection = objection_of_owner(config_, job.submitter, *job.manifest);
-  const auto term = last_term(job.terms);
-  if (!objection && (job.leader == signer_.id() || !term || !is_steward(*term, signer_.id()))) {
-    objection = objection_to_computing(config_, job.signed_manifest, *job.manifest);
-  }
+  const auto refusal = objection_of_owner(config_, job.submitter, *job.manifest);
+  const auto objection =
+      refusal ? refusal : objection_to_computing(config_, job.signed_manifest, *job.manifest);
   if (!objection) return;
-  out.send(job.leader, EnlistReply{.job = job.id, .accepted = false, .detail = objection->why});
+  const auto term = last_term(job.terms);
+  const bool follows =
+      job.leader != signer_.id() && term.has_value() && is_steward(*term, signer_.id());
+  if (follows && !refusal) {
+    LeaseReport report = empty_report(job);
+    report.declines = objection->why;
+    out.send(job.leader, std::move(report));
+  } else {
+    out.send(job.leader, EnlistReply{.job = job.id, .accepted = false, .detail = objection->why});
+  }
 }
 
 bool Labor::nothing_in_hand() const {

@@ -10,6 +10,7 @@
 
 #include "node/content/store/refusal_files.h"
 #include "node/protocol/limits.h"
+#include "node/protocol/plain_text.h"
 #include "node/state/clock.h"
 
 namespace shoal {
@@ -33,10 +34,8 @@ void log_link(const LinkEvent& event) {
 
 }  // namespace
 
-void log_line(LogLevel level, std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
+void log_line(LogLevel level, std::string_view words) {
+  const std::string text = plain_line(words);
   switch (level) {
     case LogLevel::kDebug:
       spdlog::debug("{}", text);
@@ -88,7 +87,7 @@ void WorkerLoop::run() {
     }
     // Also when it did not call: what nobody awaits is seen when there is something else.
     for (LedgerEvent& event : parts_.ledger.collect()) {
-      if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
+      if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, tell->text);
       if (auto* done = std::get_if<StoreDone>(&event)) step(std::move(*done));
       if (auto* loaded = std::get_if<ReceiptsLoaded>(&event)) step(std::move(*loaded));
     }
@@ -135,7 +134,7 @@ void WorkerLoop::collect() {
   do {
     keeper_called_ = false;
     for (KeeperEvent& event : parts_.keeper.collect()) {
-      if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, std::move(tell->text));
+      if (auto* tell = std::get_if<Tell>(&event)) log_line(tell->level, tell->text);
       if (auto* done = std::get_if<ComputeDone>(&event)) step(std::move(*done));
       if (auto* done = std::get_if<CompareDone>(&event)) step(std::move(*done));
       if (auto* saved = std::get_if<StateSaved>(&event)) step(std::move(*saved));
@@ -166,7 +165,7 @@ void WorkerLoop::perform(PeerAction action) {
                       std::is_same_v<Action, Send> || std::is_same_v<Action, Drop>) {
           parts_.link.perform(std::move(what));
         } else if constexpr (std::is_same_v<Action, Tell>) {
-          log_line(what.level, std::move(what.text));
+          log_line(what.level, what.text);
         } else if constexpr (std::is_same_v<Action, Store> || std::is_same_v<Action, Erase> ||
                              std::is_same_v<Action, LoadReceipts>) {
           parts_.ledger.perform(std::move(what));
@@ -210,7 +209,7 @@ void WorkerLoop::tend_mapping(bool has_news) {
   }
   if (!has_news) return;
   for (PortMapper::News& news : parts_.mapper->take()) {
-    log_line(LogLevel::kInfo, std::move(news.text));
+    log_line(LogLevel::kInfo, news.text);
     step(PortMapped{std::move(news.endpoint)});
   }
   step_answers();

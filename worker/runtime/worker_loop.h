@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "node/content/store/content_store.h"
@@ -68,6 +69,6 @@ class WorkerLoop {
 };
 
 // Logs one line; what a peer or a kernel wrote cannot start another one or move the cursor.
-void log_line(LogLevel level, std::string text);
+void log_line(LogLevel level, std::string_view words);
 
 }  // namespace shoal

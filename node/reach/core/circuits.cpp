@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "node/protocol/plain_text.h"
+
 namespace shoal {
 namespace {
 
@@ -15,13 +17,10 @@ constexpr std::size_t kShownBytes = 200;
 constexpr std::uint16_t kPunchPortFirst = 20'000;
 constexpr std::uint16_t kPunchPorts = 12'000;
 
-// Another node's words, for a terminal: no control characters, and not without end.
+// Another node's words, not without end.
 std::string shown(std::string text) {
   if (text.size() > kShownBytes) text.resize(kShownBytes);
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
+  return plain_line(text);
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ TEST(MessageCodec, RefusesWhatIsNoRange) {
               DecodeFault::kBadValue);
     EXPECT_EQ(fault_of(LeaseRevoke{{}, {range}, false}), DecodeFault::kBadValue);
     EXPECT_EQ(fault_of(TransferReply{{}, 0, 0, {range}, 0}), DecodeFault::kBadValue);
-    EXPECT_EQ(fault_of(LeaseReport{{}, 0, {{1, {range}}}, 0, false}), DecodeFault::kBadValue);
+    EXPECT_EQ(fault_of(LeaseReport{{}, 0, {{1, {range}}}, 0, ""}), DecodeFault::kBadValue);
     EXPECT_EQ(fault_of(RevealRequest{{}, range, range, RevealDetail::kRoot}),
               DecodeFault::kBadValue);
   }

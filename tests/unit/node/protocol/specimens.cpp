@@ -231,7 +231,7 @@ void add_work(std::vector<Message>& all) {
   all.push_back(
       LeaseGrant{id<JobId>(5), 1, 22, LeaseKind::kDouble, ranges, 60'000, signed_bytes(68, 600)});
   all.push_back(NoWork{id<JobId>(5), {signed_bytes(69, 303), signed_bytes(70, 304)}, {news, news}});
-  all.push_back(LeaseReport{id<JobId>(5), 1, {{22, ranges}, {23, {{7, 9}}}}, 1'234'568, false});
+  all.push_back(LeaseReport{id<JobId>(5), 1, {{22, ranges}, {23, {{7, 9}}}}, 1'234'568, ""});
   all.push_back(LeaseRevoke{id<JobId>(5), ranges, true});
   all.push_back(StealRequest{id<JobId>(5), 4});
   all.push_back(StealReply{id<JobId>(5), signed_bytes(71, 250), 59'000});
@@ -379,7 +379,7 @@ std::vector<Message> bare_messages() {
       WorkRequest{},
       LeaseGrant{},
       NoWork{},
-      LeaseReport{job, 1, {{2, {}}}, 0, false},
+      LeaseReport{job, 1, {{2, {}}}, 0, ""},
       LeaseRevoke{},
       StealReply{},
       TransferReply{},
@@ -458,7 +458,8 @@ std::vector<Specimen> all() {
   with_usage.usage = {96, 1'234'567, {10, 20}, {30, 40}, {50, 60}};
   all.push_back(
       specimen("message-JobStatusReply-5", Message(JobStatusReply{{with_usage}}), decode));
-  const LeaseReport of_paused{id<JobId>(5), 1, {{22, {{7, 9}}}}, 1'234'568, true};
+  const LeaseReport of_paused{
+      id<JobId>(5), 1, {{22, {{7, 9}}}}, 1'234'568, "its owner has paused it"};
   all.push_back(specimen("message-LeaseReport-2", Message(of_paused), decode));
   WorkerStatus mapped = reached_status();
   mapped.mapped = "tcp://192.0.2.1:4300";

@@ -155,7 +155,7 @@ TEST(PatienceOfAWorker, AJobThatStandsStillForAPauseSaysSo) {
   const auto waiting_for = [&] { return pool.peer(1).jobs_led().at(0).waiting_for; };
   EXPECT_EQ(waiting_for(),
             "each unit needs 2 different workers, and 1 is here; 2 workers decline: its owner has "
-            "paused it, or is ending it");
+            "paused it");
   pool.lend(2, Lend::What::kAll);
   pool.run(honest);
   EXPECT_EQ(pool.peer(1).jobs_led().at(0).verified, 6U);

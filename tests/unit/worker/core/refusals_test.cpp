@@ -136,7 +136,7 @@ TEST(WhatAMachineLacks, IsSaidOfAJobThatNobodyComputes) {
   pool.submit({1, 2, 3}, manifest);
   pool.wait(2s);
   const JobStatus status = status_at(pool, 1);
-  EXPECT_THAT(status.waiting_for, HasSubstr("2 workers decline: it needs the program 'vina'"));
+  EXPECT_THAT(status.waiting_for, HasSubstr("4 workers decline: it needs the program 'vina'"));
   EXPECT_EQ(status.stewards_here, 3U) << "a steward that lacks it keeps the job all the same";
   EXPECT_EQ(status.recomputed, 0U) << "what was given back uncomputed was not computed";
 }
@@ -148,7 +148,7 @@ TEST(WhatAMachineLacks, IsSaidByALeaderAboutItself) {
   pool.submit({1, 2}, manifest);
   pool.wait(2s);
   EXPECT_THAT(status_at(pool, 1).waiting_for,
-              HasSubstr("1 worker declines: it needs the program 'vina'"));
+              HasSubstr("2 workers decline: it needs the program 'vina'"));
 }
 
 // Worker 3 of three lends less than a unit needs, and is a steward.
@@ -187,7 +187,9 @@ TEST(WhatAMachineLacks, OfAFollowerIsNoWorkerThatAUnitCouldWaitFor) {
   for (int round = 0; round < 100; ++round) {
     if (!pool.compute(1, honest)) pool.wait(100ms);
   }
-  EXPECT_THAT(status_at(pool, 1).waiting_for, HasSubstr("2 different workers, and 1 is here"));
+  EXPECT_THAT(status_at(pool, 1).waiting_for,
+              HasSubstr("2 different workers, and 1 is here; 1 worker declines: a unit needs 2 MiB "
+                        "of memory, and this worker lends 1 MiB"));
 }
 
 TEST(OwnersRefusal, OfAContentMeansTheJobsThatNeedIt) {
