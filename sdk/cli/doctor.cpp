@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "node/protocol/plain_text.h"
 #include "node/protocol/shared_key.h"
 #include "node/state/clock.h"
 #include "node/state/key_file.h"
@@ -17,7 +18,6 @@
 #include "sdk/cli/programs.h"
 #include "sdk/cli/schema.h"
 #include "sdk/src/places.h"
-#include "node/protocol/plain_text.h"
 
 // shoal doctor
 namespace shoal::cli {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "node/protocol/plain_text.h"
 #include "node/protocol/program_spec.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/explain.h"
@@ -13,7 +14,6 @@
 #include "sdk/cli/program_results.h"
 #include "sdk/cli/quantities.h"
 #include "sdk/cli/schema.h"
-#include "node/protocol/plain_text.h"
 
 // shoal job list | show | watch | results | cancel | pause | resume | priority | explain
 namespace shoal::cli {

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <string_view>
 
 #include "node/protocol/plain_text.h"
 
@@ -23,14 +22,6 @@ std::size_t columns(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   }));
-}
-
-// What others have sent, on one line.
-std::string harmless(std::string_view text) {
-  std::string line = plain_text(text);
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
-  return line;
 }
 
 }  // namespace
@@ -64,7 +55,7 @@ std::string Table::text() const {
   for (const auto& row : rows_) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      line += harmless(row[i]);
+      line += plain_line(row[i]);
       if (i + 1 < row.size()) line.append(widths[i] - columns(row[i]) + 2, ' ');
     }
     text += line + "\n";
@@ -145,7 +136,7 @@ std::function<void(const std::string& line)> notices(const Settings& settings, P
   if (settings.quiet) return {};
   return [&bar](const std::string& line) {
     bar.finish();
-    say("shoal: " + harmless(line));
+    say("shoal: " + plain_line(line));
   };
 }
 
