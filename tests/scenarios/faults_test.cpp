@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/pool.h"
+#include "tests/sim/simulation.h"
 
 // Nodes and links fail, and the job does not.
 namespace shoal::sim {
@@ -212,6 +213,25 @@ TEST(Faults, AJobThatWasGivenAwayTwiceIsFoundWhereItIsKept) {
     pool.heal();
     ASSERT_TRUE(pool.run_until_finished()) << "seed " << seed;
     EXPECT_EQ(pool.judgement(), "");
+  }
+}
+
+// What was under way when they broke is asked again as soon as they are back, and not waited for
+// until it is given up and computed by others.
+TEST(Faults, LinksThatBreakNowAndThenCostLittle) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    SimOptions options;
+    options.seed = seed;
+    options.peers = 8;
+    options.units = 1000;
+    options.noisy = true;
+    options.breaks = 0.002;
+    options.faults_s = 90;
+    const SimReport report = simulate(options);
+    EXPECT_TRUE(report.violations.empty());
+    EXPECT_TRUE(report.finished);
+    EXPECT_LT(report.redundancy, 1.02) << "seed " << seed;
+    EXPECT_GT(report.efficiency, 0.75) << "seed " << seed;
   }
 }
 

@@ -16,38 +16,55 @@ void JobLed::ask_equivalence(Instant now, Range run, const std::vector<std::uint
       to_compare_.add({unit, run.last});
       return;
     }
-    struct Candidate {
-      Hash256 digest;
-      PackedOutputs output;
-    };
-    std::vector<Candidate> candidates;
-    for (std::uint64_t id : batches) {
-      const Batch& batch = *batches_.find(id);
-      const std::uint64_t at = unit - batch.range.first;
-      candidates.push_back({batch.digests[at], slice(*batch.outputs, at, at + 1)});
-    }
-    std::sort(candidates.begin(), candidates.end(),
-              [](const Candidate& a, const Candidate& b) { return a.digest < b.digest; });
-    CompareRequest request{.job = id_, .unit = unit, .candidates = {}, .holders = {}};
-    Judging judging;
-    for (const Candidate& candidate : candidates) {
-      if (!judging.digests.empty() && judging.digests.back() == candidate.digest) continue;
-      judging.digests.push_back(candidate.digest);
-      append(request.candidates, candidate.output);
-    }
+    const CompareRequest request = question_to_judges(unit, batches);
     Duration patience = limits::kRevealTimeout;
     if (!request.candidates.large.empty()) {
       for (std::uint64_t size : request.candidates.sizes) patience += size * limits::kJudgeTime;
-      for (std::uint64_t id : batches) {
-        const auto holder = members_.find(batches_.find(id)->worker);
-        if (holder == members_.end() || !holder->second.record) continue;
-        if (request.holders.size() == limits::kHoldersPerMessage) break;
-        request.holders.push_back(*holder->second.record);
-      }
     }
-    judging.due = now + patience;
+    Judging judging{
+        .due = now + patience, .digests = *digests_of(request.candidates), .verdicts = {}};
     comparing_.emplace(unit, std::move(judging));
     for (std::uint64_t id : batches) out.send(batches_.find(id)->worker, request);
+  }
+}
+
+// All that differ, the one with the least digest first.
+CompareRequest JobLed::question_to_judges(UnitIndex unit,
+                                          const std::vector<std::uint64_t>& batches) const {
+  CompareRequest request{.job = id_, .unit = unit, .candidates = {}, .holders = {}};
+  std::map<Hash256, PackedOutputs> candidates;
+  for (std::uint64_t id : batches) {
+    const Batch& batch = *batches_.find(id);
+    const std::uint64_t at = unit - batch.range.first;
+    candidates.emplace(batch.digests[at], slice(*batch.outputs, at, at + 1));
+  }
+  for (const auto& [_, output] : candidates) append(request.candidates, output);
+  if (request.candidates.large.empty()) return request;
+  for (std::uint64_t id : batches) {
+    const auto holder = members_.find(batches_.find(id)->worker);
+    if (holder == members_.end() || !holder->second.record) continue;
+    if (request.holders.size() == limits::kHoldersPerMessage) break;
+    request.holders.push_back(*holder->second.record);
+  }
+  return request;
+}
+
+// The evidence may have changed since it was asked; then somebody else's verdict says so.
+void JobLed::ask_judge_again(const NodeId& worker, Outbox& out) {
+  for (const auto& [unit, judging] : comparing_) {
+    if (judging.verdicts.contains(worker)) continue;
+    const auto& segment = units_.first_overlapping({unit, unit + 1})->second;
+    std::vector<std::uint64_t> batches;
+    bool computed_it = false;
+    for (const Replica& replica : segment.replicas) {
+      const Batch* batch = replica.batch == 0 ? nullptr : batches_.find(replica.batch);
+      if (batch == nullptr || !batch->outputs) continue;
+      computed_it |= replica.worker == worker;
+      batches.push_back(replica.batch);
+    }
+    if (!computed_it) continue;
+    CompareRequest request = question_to_judges(unit, batches);
+    if (*digests_of(request.candidates) == judging.digests) out.send(worker, std::move(request));
   }
 }
 
@@ -133,7 +150,7 @@ void JobLed::judges_are_late(Instant now, UnitIndex unit, Outbox& out) {
       silent.push_back(replica.batch);
     }
   }
-  for (std::uint64_t batch : silent) reject_batch(now, batch, ReplicaState::kLapsed, out);
+  for (std::uint64_t batch : silent) reject_withheld(now, batch, out);
   weigh_again(now, {unit, unit + 1}, out);
 }
 

@@ -218,7 +218,7 @@ void JobLed::on_reveal(Instant now, const NodeId& from, Reveal reveal, Outbox& o
   if (!batch->asked) return;
   const Range range = batch->range;
   if (reveal.lapsed) {
-    reject_batch(now, id, ReplicaState::kLapsed, out);
+    reject_withheld(now, id, out);
   } else if (std::string fault =
                  open_batch(*batch, id_, manifest_->output_bytes_max, std::move(reveal));
              !fault.empty()) {

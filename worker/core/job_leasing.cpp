@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "worker/core/job_led.h"
 
@@ -286,6 +287,27 @@ void JobLed::reject_stalled(Instant now, const NodeId& worker, Outbox& out) {
   }
 }
 
+// What a worker committed, and does not show though it is here, others are given first: else it
+// could be given the same again and again.
+void JobLed::reject_withheld(Instant now, std::uint64_t id, Outbox& out) {
+  const Batch* batch = batches_.find(id);
+  if (batch == nullptr) return;
+  const auto member = members_.find(batch->worker);
+  const bool here = member != members_.end() && member->second.linked;
+  if (here) member->second.stalled = weigh_stalled_ = true;
+  reject_batch(now, id, here ? ReplicaState::kStalled : ReplicaState::kLapsed, out);
+}
+
+// Those who wait ask no more for a while.
+void JobLed::forgive_who_waits(Instant now, Outbox& out) {
+  if (!std::exchange(weigh_stalled_, false)) return;
+  bool any = false;
+  for (auto& [id, member] : members_) {
+    if (member.linked && member.hungry) any |= forgive_stalled(id, member);
+  }
+  if (any) serve_hungry(now, out);
+}
+
 // It asks again, and there is nobody else to be given what it once sat on. True: there is such.
 bool JobLed::forgive_stalled(const NodeId& worker, Member& member) {
   if (!member.stalled) return false;
@@ -412,6 +434,7 @@ void JobLed::worker_declines(const NodeId& worker, const std::string& why) {
   count(worker, member, -1);
   member.asked = false;
   member.hungry = false;
+  weigh_stalled_ = true;
   member.declined = why.empty() ? "it does not say why" : why.substr(0, kReasonBytes);
   count(worker, member, +1);
 }
@@ -479,9 +502,12 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
       weigh_failures(out);
     }
   }
-  if (fewer) weigh_stuck(now, out);
+  if (fewer) {
+    weigh_stuck(now, out);
+    weigh_stalled_ = true;
+  }
   for (std::uint64_t batch : batches_.unanswered_since(now - limits::kRevealTimeout)) {
-    reject_batch(now, batch, ReplicaState::kLapsed, out);
+    reject_withheld(now, batch, out);
     returned = true;
   }
   std::vector<UnitIndex> unjudged;
@@ -506,6 +532,7 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
     returned = looked = true;
   }
   if (returned) serve_hungry(now, out);
+  forgive_who_waits(now, out);
   if (looked) double_stragglers(now, out);
   const bool anyone_hungry = std::any_of(hungry_.begin(), hungry_.end(), [&](const NodeId& id) {
     auto it = members_.find(id);
@@ -528,7 +555,7 @@ std::optional<Instant> JobLed::next_deadline() const {
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
   for (const auto& [_, judging] : comparing_) consider(judging.due);
-  if (next_to_show() != to_show_.end() || may_ask_more_equivalence()) {
+  if (next_to_show() != to_show_.end() || may_ask_more_equivalence() || weigh_stalled_) {
     consider(Instant{});  // at once
   }
   if (auto asked = batches_.oldest_unanswered()) consider(*asked + limits::kRevealTimeout);

@@ -96,6 +96,8 @@ class JobLed {
   // A worker that may take part; `address` is where it was seen. Itself included.
   void worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
                    const std::optional<Signed>& record);
+  // Its link was away: what it was asked meanwhile, and has not answered, is asked again.
+  void worker_back(const NodeId& worker, Outbox&);
   // False: it had no part in the job.
   bool worker_gone(Instant now, const NodeId& worker);
   // It will compute none of its units, and says why.
@@ -214,7 +216,9 @@ class JobLed {
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   void lapse(std::uint64_t lease, const RangeSet& units);
   void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
+  void reject_withheld(Instant now, std::uint64_t batch, Outbox& out);
   bool forgive_stalled(const NodeId& worker, Member&);
+  void forgive_who_waits(Instant now, Outbox& out);
   void lapse_all(const NodeId& worker);
   bool lapse_lost(Instant now, Outbox& out);
   Duration longest_lease() const;
@@ -224,6 +228,9 @@ class JobLed {
   // --- outputs that differ and may yet agree (job_equivalence.cpp) ---
   void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
                        Outbox& out);
+  CompareRequest question_to_judges(UnitIndex unit,
+                                    const std::vector<std::uint64_t>& batches) const;
+  void ask_judge_again(const NodeId& worker, Outbox& out);
   void judges_are_late(Instant now, UnitIndex unit, Outbox& out);
   bool may_ask_more_equivalence() const;
   void ask_more_equivalence(Instant now, Outbox& out);
@@ -293,6 +300,7 @@ class JobLed {
   std::uint64_t threads_here_ = 0;  // of all members that are linked
   std::uint32_t askers_ = 0;        // members other than the leader that are linked and have asked
   std::uint32_t others_here_ = 0;   // the same, whether they have asked or not
+  bool weigh_stalled_ = false;      // who else is there for what is kStalled may have changed
   std::deque<NodeId> hungry_;       // in the order in which they went away
   std::map<UnitIndex, std::vector<Signed>> failures_;
   // Batches to be shown as soon as their worker has answered what it was asked before.

@@ -12,6 +12,23 @@ constexpr std::size_t kRangesPerReply = 16'384;
 
 }  // namespace
 
+// Questions and answers that were under way are lost with a link, and a worker that is back sooner
+// than it was missed knows nothing of them. Nobody gains time by it: whoever answers nothing is
+// waited for from the first time on.
+void JobLed::worker_back(const NodeId& worker, Outbox& out) {
+  if (!active()) return;
+  // With a quorum of one a worker shows what it commits, and does so again by itself.
+  if (manifest_->quorum > 1) {
+    for (std::uint64_t id : batches_.unanswered_by(worker)) {
+      const Batch& batch = *batches_.find(id);
+      out.send(worker,
+               RevealRequest{
+                   .job = id_, .range = batch.range, .part = batch.range, .detail = *batch.asked});
+    }
+  }
+  ask_judge_again(worker, out);
+}
+
 Signed JobLed::paper_for(const NodeId& worker, std::uint64_t lease, LeaseKind kind,
                          const std::vector<Range>& ranges) const {
   return sign_fact(context_.signer, Purpose::kGrant,

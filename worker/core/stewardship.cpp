@@ -388,6 +388,7 @@ void Stewardship::on_link_up(Instant now, const NodeId& node, Outbox& out) {
     if (entry.job->leading()) {
       entry.job->worker_here(node, what ? what->threads : 1, link->second.address,
                              membership_.record_of(node));
+      entry.job->worker_back(node, out);
     }
     if (!entry.begun || !fellow(entry, node)) continue;
     entry.away.erase(node);

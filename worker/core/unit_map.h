@@ -18,7 +18,7 @@ enum class ReplicaState : std::uint8_t {
   kCommitted,  // committed, not compared with the others yet
   kCompared,   // opened and compared; agreement was not enough
   kLapsed,     // was leased, then expired or returned: a late commitment still counts
-  kStalled,    // was leased for longer than it may take: as kLapsed, and given to others first
+  kStalled,    // held longer than it may, or not shown: as kLapsed, and given to others first
   kFailed,     // the unit failed there
   kRejected,   // its commitment could not be opened, or did not hold
 };

@@ -201,6 +201,104 @@ TEST(Evidence, NobodyIsAskedToShowAllThatItHasAtOnce) {
   EXPECT_EQ(asked, of_both.size()) << "the others have their turn";
 }
 
+// A link breaks with a question, or its answer, under way, and is back before its worker is missed.
+struct LostWithTheLink : testing::TestWithParam<std::string_view> {
+  LostWithTheLink() {
+    pool.meddle = [&](std::size_t from, std::size_t to, Message& message) {
+      if (name_of(message) != GetParam() || (from != 3 && to != 3)) return true;
+      return std::exchange(lost, true);
+    };
+  }
+  // All that can be done before anybody has waited for long.
+  void compute(const Pool::Kernel& kernel) {
+    for (int turn = 0; turn < 10; ++turn) {
+      for (std::size_t n = 1; n <= 3; ++n) {
+        while (pool.compute(n, kernel)) continue;
+        while (pool.to_judge(n) > 0) pool.judge(n);
+      }
+      pool.pass(100ms);
+    }
+  }
+  void expect_it_is_asked_again(const JobId& job, const Pool::Kernel& kernel) {
+    pool.want_receipts(1, job);
+    compute(kernel);
+    ASSERT_TRUE(lost);
+    ASSERT_LT(verified(), kUnits);
+    pool.cut(1, 3);
+    pool.link(1, 3);
+    pool.settle();
+    compute(kernel);
+    EXPECT_EQ(verified(), kUnits);
+    EXPECT_EQ(pool.computed[1].size() + pool.computed[2].size() + pool.computed[3].size(),
+              2 * kUnits);
+  }
+  std::uint64_t verified() const {
+    std::uint64_t units = 0;
+    for (const Receipt& receipt : pool.receipts()) units += receipt.range.size();
+    return units;
+  }
+  static constexpr std::uint64_t kUnits = 4;
+  Pool pool{3};
+  bool lost = false;
+};
+
+struct Shown : LostWithTheLink {};
+TEST_P(Shown, IsAskedForAgain) {
+  expect_it_is_asked_again(pool.submit(1, pool.manifest(kUnits, 2)), test::honest);
+}
+INSTANTIATE_TEST_SUITE_P(Evidence, Shown, testing::Values("RevealRequest", "Reveal"),
+                         [](const auto& named) { return std::string(named.param); });
+
+struct Verdict : LostWithTheLink {};
+TEST_P(Verdict, IsAskedForAgain) {
+  Manifest manifest = pool.manifest(kUnits, 2);
+  manifest.comparison = Comparison::kEquivalent;
+  expect_it_is_asked_again(pool.submit(1, manifest), own_output);
+}
+INSTANTIATE_TEST_SUITE_P(Evidence, Verdict, testing::Values("CompareRequest", "CompareReply"),
+                         [](const auto& named) { return std::string(named.param); });
+
+// Whatever it is asked, and however often its link breaks and it commits anew.
+TEST(Evidence, WhoNeverShowsWhatItCommittedKeepsNoUnitFromTheOthers) {
+  constexpr std::uint64_t kUnits = 12;
+  Pool pool(4);
+  pool.want_receipts(1, pool.submit(1, pool.manifest(kUnits, 2)));
+  std::size_t hidden = 0;
+  pool.meddle = [&](std::size_t from, std::size_t, Message& message) {
+    const bool hides = from == 3 && std::holds_alternative<Reveal>(message);
+    hidden += hides;
+    return !hides;
+  };
+  for (int turn = 0; turn < 30; ++turn) {
+    for (std::size_t n = 2; n <= 4; ++n) {
+      while (pool.compute(n, test::honest)) continue;
+    }
+    pool.pass(1s);
+    pool.cut(1, 3);
+    pool.link(1, 3);
+    pool.settle();
+  }
+  EXPECT_GT(hidden, 1U);
+  std::uint64_t verified = 0;
+  for (const Receipt& receipt : pool.receipts()) verified += receipt.range.size();
+  EXPECT_EQ(verified, kUnits);
+}
+
+// But where nobody else is left it is given them again, and need not ask for that.
+TEST(Evidence, WhoOnceShowedNothingIsAskedAgainWhereNobodyElseIsLeft) {
+  Pool pool(2);
+  pool.want_receipts(1, pool.submit(1, pool.manifest(4, 2)));
+  bool lost = false;
+  pool.meddle = [&](std::size_t from, std::size_t, Message& message) {
+    return from != 2 || !std::holds_alternative<Reveal>(message) || std::exchange(lost, true);
+  };
+  pool.run(test::honest, 15);
+  EXPECT_TRUE(lost);
+  std::uint64_t verified = 0;
+  for (const Receipt& receipt : pool.receipts()) verified += receipt.range.size();
+  EXPECT_EQ(verified, 4U);
+}
+
 TEST(Evidence, ADisputeShowsTwoOutputsThatDiffer) {
   Pool pool(6);
   const Manifest manifest = pool.manifest(1, 2);
