@@ -54,11 +54,25 @@ json json_of(const msgpack::object& object) {
   return nullptr;
 }
 
+// What hex_of() has written is given back as it was.
+void take_hex(json& value) {
+  if (value.is_object() && value.size() == 1 && value.begin().key() == "hex" &&
+      value.begin()->is_string()) {
+    const auto& digits = value.begin()->get_ref<const std::string&>();
+    if (auto bytes = from_hex(digits, digits.size() / 2)) value = json::binary(std::move(*bytes));
+    return;
+  }
+  if (!value.is_structured()) return;
+  for (json& part : value) take_hex(part);
+}
+
 }  // namespace
 
 Result<Bytes, std::string> bytes_of_json(std::string_view text) {
   try {
-    return json::to_msgpack(json::parse(text));
+    json value = json::parse(text);
+    take_hex(value);
+    return json::to_msgpack(value);
   } catch (const json::exception& error) {
     return tl::unexpected(std::string(error.what()));
   }

@@ -12,7 +12,8 @@
 // shoal::decode takes too, and are read back as lists of fields, as shoal::encode writes them.
 namespace shoal::cli {
 
-// Or what is wrong with the text, and where.
+// Or what is wrong with the text, and where. An object whose one member is "hex", with pairs of
+// digits, stands for bytes, as it does in what is read back.
 Result<Bytes, std::string> bytes_of_json(std::string_view text);
 Bytes bytes_of_text(const std::string& text);
 

@@ -58,7 +58,8 @@ there are several.
 With --kernel alone, a kernel that ships with Shoal is run over units 0 to N - 1, or over the lines
 of a file, and each unit's result is printed as one line of JSON as soon as it is verified.
 Parameters and inputs are JSON: an object for a struct, {} or null for a kernel without parameters.
-In results a struct is the list of its fields, and a run of numbers {"hex": ...}.
+In results a struct is the list of its fields, and a run of numbers {"hex": ...}; both may be given
+as inputs again.
 
   shoal submit --kernel mandelbrot --params '{"pixels_x": 256, "pixels_y": 192}' --units 12
   seq 2 200 | shoal submit --kernel lucas_lehmer --inputs -)";

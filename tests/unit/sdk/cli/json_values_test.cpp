@@ -75,6 +75,23 @@ TEST(JsonValuesTest, OutputsAreReadAsTheyWereWritten) {
   EXPECT_EQ(json_of_bytes(encode(std::numeric_limits<double>::quiet_NaN())), nullptr);
 }
 
+TEST(JsonValuesTest, WhatIsReadBackMayBeGivenAgain) {
+  Params params;
+  params.inner = {{7}, {-9}};
+  params.counts = {1, 256, 70'000};
+  params.flag = false;
+  const Bytes bytes = encode(params);
+  const auto again = bytes_of_json(json_of_bytes(bytes).dump());
+  ASSERT_TRUE(again) << again.error();
+  const auto decoded = decode<Params>(*again);
+  ASSERT_TRUE(decoded) << decoded.error().what;
+  EXPECT_EQ(encode(*decoded), bytes);
+  // What is no pair of digits is what it says.
+  const auto text = decode<std::map<std::string, std::string>>(*bytes_of_json(R"({"hex": "abc"})"));
+  ASSERT_TRUE(text) << text.error().what;
+  EXPECT_EQ(text->at("hex"), "abc");
+}
+
 TEST(JsonValuesTest, AnyBytesGiveSomething) {
   EXPECT_EQ(json_of_bytes({}), nlohmann::json::parse(R"({"hex": ""})"));
   const Bytes cut{0xdc, 0xff, 0xff, 0x01};
