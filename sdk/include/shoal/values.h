@@ -184,15 +184,25 @@ struct Codec<std::array<T, N>> {
   }
 };
 
+template <class Tuple>
+inline constexpr bool AllTravel = false;
+template <class... T>
+inline constexpr bool AllTravel<std::tuple<T...>> = (Travels<std::remove_cvref_t<T>> && ...);
+
 // One of another fixed list of types: structs, pairs and tuples.
 template <class Tuple>
 void write_tuple(Writer& writer, const Tuple& fields) {
-  writer.array(std::tuple_size_v<Tuple>);
-  std::apply(
-      [&](const auto&... field) {
-        (Codec<std::remove_cvref_t<decltype(field)>>::write(writer, field), ...);
-      },
-      fields);
+  static_assert(AllTravel<Tuple>,
+                "a field of this struct cannot travel: see shoal/values.h for what can (neither "
+                "std::variant nor std::unordered_map nor pointers)");
+  if constexpr (AllTravel<Tuple>) {
+    writer.array(std::tuple_size_v<Tuple>);
+    std::apply(
+        [&](const auto&... field) {
+          (Codec<std::remove_cvref_t<decltype(field)>>::write(writer, field), ...);
+        },
+        fields);
+  }
 }
 
 // `fields` is a tuple of references. `names` gives the names by which a map may bring them.
@@ -242,8 +252,12 @@ struct Codec<T> {
   static void write(Writer& writer, const T& value) { write_tuple(writer, value.shoal_fields()); }
   static bool read(const Object& object, T& value, std::string& fault) {
     auto fields = value.shoal_fields();
-    return read_tuple(object, fields, T::shoal_field_names(), fault,
-                      std::make_index_sequence<std::tuple_size_v<decltype(fields)>>{});
+    if constexpr (AllTravel<decltype(fields)>) {  // or write_tuple says what is wrong
+      return read_tuple(object, fields, T::shoal_field_names(), fault,
+                        std::make_index_sequence<std::tuple_size_v<decltype(fields)>>{});
+    } else {
+      return false;
+    }
   }
 };
 

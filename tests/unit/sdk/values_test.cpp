@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <random>
+#include <variant>
 
 #include "shoal/kernel.h"
 
@@ -68,6 +69,12 @@ Everything sample() {
   e.tuple = {9, true};
   return e;
 }
+
+// What a struct's fields are asked before anything else is made of them: the compiler's one
+// sentence.
+static_assert(wire::AllTravel<std::tuple<int&, std::vector<std::string>&>>);
+static_assert(!wire::AllTravel<std::tuple<int&, std::variant<int, double>&>>);
+static_assert(!wire::AllTravel<std::tuple<int*&>>);
 
 TEST(Values, ComeBackAsTheyWere) {
   const auto back = decode<Everything>(encode(sample()));
