@@ -200,12 +200,12 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     job->leases.erase(grant.lease);
     return give_back(*job, grant.lease, out);
   }
-  save_task(*job);
-  take_paper(*job, grant.grant);
   if (!job->manifest || lending_ != Lend::What::kAll) {
     give_back(*job, grant.lease, out);
     return;
   }
+  save_task(*job);
+  take_paper(*job, grant.grant);
   auto& queue = grant.kind == LeaseKind::kPrimary ? job->primaries : job->bound;
   RangeSet held;
   for (Range range : grant.ranges) {

@@ -130,7 +130,8 @@ class Labor {
     bool shown = false;
     std::uint64_t bytes() const;  // that it takes here
   };
-  struct Paper {  // a lease that it was given, as the leader signed it
+  struct Paper {              // a lease that it was given, as the leader signed it
+    std::uint64_t place = 0;  // on disk, where there are few of each job
     std::uint64_t epoch = 0;
     std::uint64_t lease = 0;
     std::vector<Range> ranges;
@@ -286,7 +287,6 @@ class Labor {
   std::optional<JobKey> last_run_;
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;
-  std::uint64_t paper_sequence_ = 0;
   Lend::What lending_ = Lend::What::kAll;
   struct Failing {
     std::uint64_t units;  // in a row

@@ -154,13 +154,18 @@ void Labor::seek_leader(Instant now, Job& job, Outbox& out) {
 void Labor::take_paper(Job& job, const std::optional<Signed>& grant) {
   auto what = decode_grant(grant ? ByteView(grant->body) : ByteView());
   if (!what || what->job != job.id || what->worker != signer_.id()) return;
+  if (job.papers.size() >= kPapersMax) prune_papers(job);
+  // The first place that is free: a paper that is of use no more is written over.
+  std::set<std::uint64_t> taken;
+  for (const Paper& paper : job.papers) taken.insert(paper.place);
+  std::uint64_t place = 0;
+  while (taken.contains(place)) ++place;
   save(StoredFact{.kind = FactKind::kPaper,
                   .job = job.id,
-                  .sequence = ++paper_sequence_,
+                  .sequence = place,
                   .about = {},
                   .bytes = pack_signed(*grant)});
-  job.papers.push_back({what->epoch, what->lease, std::move(what->ranges), *grant});
-  if (job.papers.size() > kPapersMax) prune_papers(job);
+  job.papers.push_back({place, what->epoch, what->lease, std::move(what->ranges), *grant});
 }
 
 // Papers are for what is held, and for batches that have not ended.
@@ -176,7 +181,7 @@ void Labor::prune_papers(Job& job) {
       return false;
     });
   });
-  while (job.papers.size() > kPapersMax) job.papers.pop_front();
+  while (job.papers.size() >= kPapersMax) job.papers.pop_front();
 }
 
 // Shows the leader all papers. Until it has answered, only what is running goes on.

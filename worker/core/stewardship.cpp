@@ -190,7 +190,7 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (!signature_holds(checker_, Purpose::kManifest, submit.manifest)) {
     return invalid("its signature does not hold");
   }
-  make_room();
+  make_room(out);
   if (const auto objects = objection(submit.manifest, *what)) {
     return answer(from, id, objects->outcome, objects->why, out);
   }
@@ -200,12 +200,18 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (entry.missing.empty()) make_durable(entry, out);
 }
 
-// A job whose submitter has taken everything stays on disk, but may leave the table.
-void Stewardship::make_room() {
-  if (jobs_.size() < limits::kJobsLed) return;
-  auto over = std::find_if(jobs_.begin(), jobs_.end(),
-                           [](const auto& entry) { return entry.second.snapshot.has_value(); });
-  if (over != jobs_.end()) jobs_.erase(over);
+// Jobs whose submitters have taken everything go before their time, also from the disk: what nobody
+// knows of any more would stay there for ever, and be in the way after a restart.
+void Stewardship::make_room(Outbox& out) {
+  for (auto it = jobs_.begin(); it != jobs_.end() && jobs_.size() >= limits::kJobsLed;) {
+    if (!it->second.snapshot) {
+      ++it;
+      continue;
+    }
+    custody_.over(it->first);
+    out.erase(Erase{.job = it->first, .what = Erase::What::kKept});
+    it = jobs_.erase(it);
+  }
 }
 
 void Stewardship::need_contents(Entry& entry) {

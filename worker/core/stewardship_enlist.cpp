@@ -70,7 +70,7 @@ void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& ou
   const auto term = term_in_force(enlist.terms, id, enlist.manifest.signer, checker_);
   if (!term) return decline("the terms of its stewards do not hold: " + term.error());
   if (term->stewards.front() != from) return decline("you do not lead it");
-  make_room();
+  make_room(out);
   if (const auto objects = objection(enlist.manifest, *what)) return decline(objects->why);
   Entry& entry = add_entry(enlist.manifest, std::move(*what), enlist.terms);
   entry.enlisted_by = from;
