@@ -44,7 +44,9 @@ Labor::Job* Labor::find(const JobKey& key) {
 
 bool Labor::hear_of(Instant now, const NodeId& from, const WorkAvailable& news, Outbox& out) {
   if (config_.record.threads == 0) return false;
-  if (Job* job = known(news.job)) return better_terms(now, *job, news.terms, &news.leader, out);
+  if (Job* job = known(news.job, news.terms)) {
+    return better_terms(now, *job, news.terms, &news.leader, out);
+  }
   const JobKey key{news.job, news.leader.signer};
   if (jobs_.contains(key)) return false;
   // Of a leader that was asked before it had the job it was heard that there is none.
@@ -279,8 +281,10 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
 void Labor::on_control(const Signed& control, Outbox& out) {
   const auto what = decode_control(control.body);
   if (!what || what->command != ControlCommand::kCancel) return;
-  Job* job = known(what->job);
-  if (job == nullptr || control.signer != job->submitter) return;
+  Job* job = find_any(what->job, [&](const Job& j) {
+    return j.manifest != nullptr && j.submitter == control.signer;
+  });
+  if (job == nullptr) return;
   if (signature_holds(checker_, Purpose::kControl, control)) drop_job(*job, out);
 }
 

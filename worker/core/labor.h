@@ -208,6 +208,8 @@ class Labor {
   }
   // --- leaders come and go (labor_leaders.cpp) ---
   Job* known(const JobId&);  // whose manifest is here
+  // The same, of the submitter whose terms these are; without any, of whomever.
+  Job* known(const JobId&, const TermChain& terms);
   bool better_terms(Instant now, Job&, const TermChain&, const Signed* record, Outbox&);
   void migrate(Instant now, Job&, const NodeId& leader, Outbox&);
   void settle_rivals(Instant now, const JobId&, const NodeId& leader, const TermChain&, Outbox&);

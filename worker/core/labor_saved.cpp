@@ -57,8 +57,9 @@ void Labor::recover(const std::vector<StoredFact>& facts) {
     if (node.empty()) continue;
     auto terms = decode_chain(fact.bytes);
     const auto term = terms ? last_term(*terms) : std::nullopt;
-    if (!term) continue;
     Job& job = node.mapped();
+    // Of two that signed the same the one wrote over the other.
+    if (!term || terms->front().term.signer != job.submitter) continue;
     job.terms = std::move(*terms);
     job.leader = term->stewards.front();
     if (auto record = membership_.record_of(job.leader)) job.leader_record = std::move(*record);

@@ -171,6 +171,10 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   const auto term = term_in_force(submit.terms, id, submitter, checker_);
   if (!term) return invalid("the terms of its stewards do not hold: " + term.error());
   if (Entry* known = entry(id)) {
+    // Anybody can sign what another has submitted, and give it to stewards of his own.
+    if (known->job->signed_manifest().signer != submitter) {
+      return invalid("it was submitted by somebody else");
+    }
     // The same job again: the acknowledgement was lost, or its stewards are others now.
     if (outranks(submit.terms, known->job->terms())) {
       adopt_terms(now, *known, submit.terms, out);
