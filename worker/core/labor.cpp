@@ -276,6 +276,7 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
     }
   }
   drop_cancelled(*job);
+  forget_shown(*job);
 }
 
 void Labor::on_control(const Signed& control, Outbox& out) {
@@ -404,11 +405,12 @@ void Labor::report(Instant now, Job& job, Outbox& out) {
 }
 
 // When it is time to ask for more; nothing: there is enough here. Units that stray far from their
-// mean may end early, so that is reckoned with.
+// mean may end early, so that is reckoned with. What cannot be begun is none of it: its leader may
+// see to it that it never can.
 std::optional<Instant> Labor::dry_from(Instant now) const {
   std::uint64_t ns = 0;
   for (const auto& [_, job] : jobs_) {
-    if (job.state == State::kFetching && !job.leases.empty()) return std::nullopt;
+    if (job.state == State::kFetching || job.is_full()) continue;
     const std::uint64_t unstarted = job.unstarted();
     if (unstarted > 0 && job.unit_ns == 0) return std::nullopt;
     ns += unstarted * job.unit_ns;
@@ -436,6 +438,7 @@ void Labor::ask_for_work(Instant now, Outbox& out) {
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
+    if (job.is_full()) continue;
     job.asked = now;
     // Not kept for a leader that is away: on_link_up() clears `asked`, and we ask anew.
     if (!leader_linked(job)) {

@@ -181,6 +181,9 @@ class Labor {
     std::optional<Instant> seek_at;  // its leader is away: other stewards are asked then
     bool saved = false;              // it is on disk
     JobKey key() const { return {id, leader}; }
+    // What it must verify goes on all the same: that is what lets batches be shown, and then
+    // forgotten.
+    bool is_full() const { return held_bytes > kHeldBytesMax; }
     std::uint64_t unstarted() const;
   };
   // A comparison that was asked for, until it is answered.
@@ -263,6 +266,7 @@ class Labor {
               std::uint64_t compute_ns, Outbox&);
   Signed commit_run(Job&, Range, PackedOutputs, std::vector<Message>& shown);
   void keep(Job&, Held);
+  static void forget_shown(Job&);
   Reveal show(const Job&, const Held&) const;
   void note_failures(const Job&, const ComputeDone&, Outbox&);
   void learn_speed(Job&, std::uint64_t units, std::uint64_t bytes, std::uint64_t compute_ns);

@@ -437,6 +437,77 @@ TEST_F(FickleLeader, FillsNoDiskWithItsPapers) {
   pool.peer(1).check_invariants();
 }
 
+// Worker 2 leads a job, as it says, and gives units of it that cannot be begun; worker 1 leads one
+// as any other does.
+struct IdleHands : testing::Test {
+  IdleHands() { pool.paused = {1, 2}; }
+  void give_units_of(const Manifest& manifest, Range range) {
+    pool.meddle = [](std::size_t from, std::size_t, Message&) { return from != 2; };
+    const Signed fact = sign_fact(pool.submitter(), Purpose::kManifest, encode(manifest));
+    const JobId job = job_id_of(fact.body);
+    const TermChain terms{pool.term(pool.submitter(), job, 1, {2})};
+    pool.say_as(2, 3, WorkAvailable{.job = job, .leader = pool.record(2), .terms = terms});
+    pool.say_as(2, 3,
+                LeaseGrant{.job = job,
+                           .epoch = 1,
+                           .lease = 1,
+                           .ranges = {range},
+                           .duration_ms = 60'000,
+                           .manifest = fact,
+                           .terms = terms});
+  }
+  Pool pool{3};
+};
+
+TEST_F(IdleHands, AskOthersWhileWhatTheyWereGivenStillLacksItsInputs) {
+  Manifest manifest = pool.manifest(1'000, 2);
+  manifest.inputs = ContentId{};
+  manifest.inputs->bytes[0] = 1;
+  manifest.inputs_bytes = 1ULL << 40;
+  give_units_of(manifest, {0, 1'000});
+  pool.submit(1, pool.manifest(1'000, 2));
+  EXPECT_TRUE(pool.computes(3));
+}
+
+TEST_F(IdleHands, AskOthersWhereNobodyTakesWhatTheyHaveComputed) {
+  constexpr std::uint64_t kUnits = 200'000;
+  give_units_of(pool.manifest(kUnits, 2), {0, kUnits});
+  const Bytes output(limits::kInlineOutputBytes, 'x');
+  const auto kernel = [&](std::size_t, UnitIndex) { return output; };
+  pool.unit_takes = 10us;
+  while (pool.compute(3, kernel)) continue;
+  ASSERT_LT(pool.computed[3].size(), kUnits) << "there is no end to what is kept";
+  pool.submit(1, pool.manifest(1'000, 2));
+  EXPECT_TRUE(pool.computes(3));
+}
+
+// It has nothing to verify meanwhile.
+TEST_F(IdleHands, GoOnOnceWhatTheyHaveComputedIsShown) {
+  constexpr std::uint64_t kUnits = 200'000;
+  const Manifest manifest = pool.manifest(kUnits, 2);
+  give_units_of(manifest, {0, kUnits});
+  std::vector<Range> committed;
+  pool.meddle = [&](std::size_t from, std::size_t, Message& message) {
+    const auto* notice = std::get_if<CommitNotice>(&message);
+    if (notice == nullptr || from != 3) return from != 2;
+    for (const Signed& fact : notice->commitments) {
+      committed.push_back(decode_commitment(fact.body)->range);
+    }
+    return true;
+  };
+  const Bytes output(limits::kInlineOutputBytes, 'x');
+  pool.unit_takes = 10us;
+  while (pool.compute(3, [&](std::size_t, UnitIndex) { return output; })) continue;
+  ASSERT_LT(pool.computed[3].size(), kUnits);
+  const JobId job = job_id_of(encode(manifest));
+  for (const Range range : committed) {
+    pool.say_as(
+        2, 3,
+        RevealRequest{.job = job, .range = range, .part = range, .detail = RevealDetail::kRoot});
+  }
+  EXPECT_TRUE(pool.computes(3));
+}
+
 TEST(Hostility, WhoSubmitsAgainAndAgainIsAnsweredOnce) {
   Pool pool(1);
   Manifest manifest = pool.manifest(10, 1);
