@@ -77,13 +77,16 @@ bool outranks(const TermChain& a, const TermChain& b) {
 
 std::optional<TermChain> extended(TermChain chain, SignedTerm next) {
   const auto last = last_term(chain);
-  // The last one was an election among the stewards of the one before it: whatever follows from it
-  // follows from that one as well.
-  if (last && chain.size() > 1) {
-    const auto before = decode_term(chain[chain.size() - 2].term.body);
-    if (before && same_stewards(*before, *last)) chain.pop_back();
-  }
   const auto then = decode_term(next.term.body);
+  // The last one was an election among the stewards of the one before it: whatever follows from it
+  // follows from that one as well, unless it had gone so far ahead that this would be a jump.
+  if (last && then && chain.size() > 1) {
+    const auto before = decode_term(chain[chain.size() - 2].term.body);
+    if (before && same_stewards(*before, *last) &&
+        then->epoch - before->epoch <= limits::kEpochStep) {
+      chain.pop_back();
+    }
+  }
   const bool election = last && then && same_stewards(*last, *then);
   if (chain.size() >= limits::kTermsPerChain - (election ? 0 : 1)) return std::nullopt;
   chain.push_back(std::move(next));

@@ -52,9 +52,7 @@ void Submitter::Impl::hold(const JobId& id, OpenJob& job) {
   const std::vector<NodeId> stewards = job.stewards;
   for (const NodeId& node : stewards) dial(node);
   redial_later(job);
-  if (const auto best = best_linked(job)) {
-    for (const Signed& control : job.controls) send(*best, ControlRequest{control});
-  }
+  send_controls(job, job.controls);
   if (job.over) {
     say_over(id);
     return;

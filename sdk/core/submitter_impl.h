@@ -266,6 +266,7 @@ struct Submitter::Impl {
   void on(SubmitJob&);
   void on(AttachJob&);
   void on(const ControlJob&);
+  void send_controls(const OpenJob&, const std::vector<Signed>& controls);
   void heard(const NodeId& from, TermNotice& m);
   bool open_manifest(const Signed& manifest, const JobId& id, OpenJob& job);
   // Takes the chain where it holds and is better than the job's; the stewards follow from it.

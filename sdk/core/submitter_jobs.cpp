@@ -98,8 +98,16 @@ void Submitter::Impl::on(const ControlJob& control) {
   const bool priority = decoded->command == ControlCommand::kPriority;
   std::erase_if(job.controls, [&](const Signed& other) { return is_priority(other) == priority; });
   job.controls.push_back(control.control);
-  if (job.stage != JobStage::kHeld) return;
-  if (const auto steward = best_linked(job)) send(*steward, ControlRequest{control.control});
+  if (job.stage == JobStage::kHeld) send_controls(job, {control.control});
+}
+
+// To all of them: whoever leads could keep it from the others.
+void Submitter::Impl::send_controls(const OpenJob& job, const std::vector<Signed>& controls) {
+  for (const NodeId& node : job.stewards) {
+    const auto it = contacts.find(node);
+    if (it == contacts.end() || !it->second.linked) continue;
+    for (const Signed& control : controls) send(node, ControlRequest{control});
+  }
 }
 
 void Submitter::Impl::heard(const NodeId&, TermNotice& notice) {

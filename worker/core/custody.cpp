@@ -199,12 +199,23 @@ void Custody::on_content(const ContentId& id, const std::string& error) {
 
 // Also of one that failed: what has come of it is here, and must go some day.
 void Custody::write_down(Copying& copying) {
+  // Once: it may be asked for again and again.
+  std::set<ContentId> known;
+  if (const auto part = parts_.find(copying.job); part != parts_.end()) {
+    known.insert(part->second.made.begin(), part->second.made.end());
+    known.insert(part->second.copied.begin(), part->second.copied.end());
+  }
+  std::vector<ContentId> fresh;
+  std::copy_if(copying.here.begin(), copying.here.end(), std::back_inserter(fresh),
+               [&](const ContentId& id) { return !known.contains(id); });
+  copying.known = fresh.empty();
+  if (copying.known) return;
   copying.written = ++facts_written_;
   unsaved_.push_back(StoredFact{.kind = FactKind::kCopied,
                                 .job = copying.job,
                                 .sequence = copying.written,
                                 .about = {},
-                                .bytes = joined(copying.here)});
+                                .bytes = joined(fresh)});
 }
 
 void Custody::on_stored(const std::vector<StoredFact>& facts, const std::string& error,
@@ -290,6 +301,10 @@ void Custody::advance(Instant now, const Busy& busy,
     const std::uint64_t keep_s = what ? what->keep_s : limits::kResultsKeptS;
     set_end(job, part->second, unix_ms(now) + static_cast<UnixMs>(keep_s) * 1000);
   }
+  std::erase_if(copying_, [&](const Copying& copying) {
+    if (copying.known) answer(copying, out);
+    return copying.known;
+  });
   if (go_on_at_ && *go_on_at_ <= now) go_on_at_.reset();
   while (!leaving_ && !ends_.empty() && ends_.begin()->first <= unix_ms(now)) {
     const JobId job = ends_.begin()->second;

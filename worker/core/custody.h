@@ -80,6 +80,7 @@ class Custody {
     std::vector<ContentId> here = {};
     std::string error = {};     // one of them is not to be had
     std::uint64_t written = 0;  // its fact, once there is nothing more to fetch
+    bool known = false;         // all of it was written down before
   };
   struct Wish {  // what a Keep is about
     ContentId output;

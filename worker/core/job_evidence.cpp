@@ -39,12 +39,15 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   if (units_.open_runs(what->range).empty()) return out.send(from, not_wanted);
   // Only units that this worker was given count; a lease that lapsed meanwhile was given too.
   bool granted = false;
+  bool known = false;
   for (Range run : units_.open_runs(what->range)) {
     units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
       const Replica* own = segment.find(from);
+      known |= own != nullptr;
       granted |= own != nullptr && is_awaited(own->state);
     });
   }
+  if (!known) return out.send(from, not_wanted);
   if (!granted) return;
   if (from != context_.self &&
       !signature_holds(context_.checker, Purpose::kCommitment, commitment)) {

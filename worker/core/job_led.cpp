@@ -136,9 +136,13 @@ bool JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
   const JobPhase before = phase_;
   if (before == JobPhase::kDone || before == JobPhase::kCancelled) return false;
   recover_control(control, *what);
+  // Of each kind the latest few have a place: an older one that could be stored only later is as a
+  // rule not written over the one that counts.
+  constexpr std::uint64_t kPlaces = 32;
+  const bool of_priority = what->command == ControlCommand::kPriority;
   out.store(StoredFact{.kind = FactKind::kControl,
                        .job = id_,
-                       .sequence = what->sequence,
+                       .sequence = 2 * (what->sequence % kPlaces) + (of_priority ? 1 : 0),
                        .about = {},
                        .bytes = pack_signed(control)});
   if (phase_ == JobPhase::kCancelled) {

@@ -44,7 +44,9 @@ Labor::Job* Labor::find(const JobKey& key) {
 
 bool Labor::hear_of(Instant now, const NodeId& from, const WorkAvailable& news, Outbox& out) {
   if (config_.record.threads == 0) return false;
-  if (Job* job = known(news.job)) return better_terms(now, *job, news.terms, &news.leader, out);
+  if (Job* job = known(news.job, news.terms)) {
+    return better_terms(now, *job, news.terms, &news.leader, out);
+  }
   const JobKey key{news.job, news.leader.signer};
   if (jobs_.contains(key)) return false;
   // Of a leader that was asked before it had the job it was heard that there is none.
@@ -200,12 +202,12 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
     job->leases.erase(grant.lease);
     return give_back(*job, grant.lease, out);
   }
-  save_task(*job);
-  take_paper(*job, grant.grant);
   if (!job->manifest || lending_ != Lend::What::kAll) {
     give_back(*job, grant.lease, out);
     return;
   }
+  save_task(*job);
+  take_paper(*job, grant.grant);
   auto& queue = grant.kind == LeaseKind::kPrimary ? job->primaries : job->bound;
   RangeSet held;
   for (Range range : grant.ranges) {
@@ -274,13 +276,16 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
     }
   }
   drop_cancelled(*job);
+  forget_shown(*job);
 }
 
 void Labor::on_control(const Signed& control, Outbox& out) {
   const auto what = decode_control(control.body);
   if (!what || what->command != ControlCommand::kCancel) return;
-  Job* job = known(what->job);
-  if (job == nullptr || control.signer != job->submitter) return;
+  Job* job = find_any(what->job, [&](const Job& j) {
+    return j.manifest != nullptr && j.submitter == control.signer;
+  });
+  if (job == nullptr) return;
   if (signature_holds(checker_, Purpose::kControl, control)) drop_job(*job, out);
 }
 
@@ -400,11 +405,12 @@ void Labor::report(Instant now, Job& job, Outbox& out) {
 }
 
 // When it is time to ask for more; nothing: there is enough here. Units that stray far from their
-// mean may end early, so that is reckoned with.
+// mean may end early, so that is reckoned with. What cannot be begun is none of it: its leader may
+// see to it that it never can.
 std::optional<Instant> Labor::dry_from(Instant now) const {
   std::uint64_t ns = 0;
   for (const auto& [_, job] : jobs_) {
-    if (job.state == State::kFetching && !job.leases.empty()) return std::nullopt;
+    if (job.state == State::kFetching || job.is_full()) continue;
     const std::uint64_t unstarted = job.unstarted();
     if (unstarted > 0 && job.unit_ns == 0) return std::nullopt;
     ns += unstarted * job.unit_ns;
@@ -432,6 +438,7 @@ void Labor::ask_for_work(Instant now, Outbox& out) {
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
+    if (job.is_full()) continue;
     job.asked = now;
     // Not kept for a leader that is away: on_link_up() clears `asked`, and we ask anew.
     if (!leader_linked(job)) {

@@ -130,7 +130,8 @@ class Labor {
     bool shown = false;
     std::uint64_t bytes() const;  // that it takes here
   };
-  struct Paper {  // a lease that it was given, as the leader signed it
+  struct Paper {              // a lease that it was given, as the leader signed it
+    std::uint64_t place = 0;  // on disk, where there are few of each job
     std::uint64_t epoch = 0;
     std::uint64_t lease = 0;
     std::vector<Range> ranges;
@@ -180,6 +181,9 @@ class Labor {
     std::optional<Instant> seek_at;  // its leader is away: other stewards are asked then
     bool saved = false;              // it is on disk
     JobKey key() const { return {id, leader}; }
+    // What it must verify goes on all the same: that is what lets batches be shown, and then
+    // forgotten.
+    bool is_full() const { return held_bytes > kHeldBytesMax; }
     std::uint64_t unstarted() const;
   };
   // A comparison that was asked for, until it is answered.
@@ -207,6 +211,8 @@ class Labor {
   }
   // --- leaders come and go (labor_leaders.cpp) ---
   Job* known(const JobId&);  // whose manifest is here
+  // The same, of the submitter whose terms these are; without any, of whomever.
+  Job* known(const JobId&, const TermChain& terms);
   bool better_terms(Instant now, Job&, const TermChain&, const Signed* record, Outbox&);
   void migrate(Instant now, Job&, const NodeId& leader, Outbox&);
   void settle_rivals(Instant now, const JobId&, const NodeId& leader, const TermChain&, Outbox&);
@@ -260,6 +266,7 @@ class Labor {
               std::uint64_t compute_ns, Outbox&);
   Signed commit_run(Job&, Range, PackedOutputs, std::vector<Message>& shown);
   void keep(Job&, Held);
+  static void forget_shown(Job&);
   Reveal show(const Job&, const Held&) const;
   void note_failures(const Job&, const ComputeDone&, Outbox&);
   void learn_speed(Job&, std::uint64_t units, std::uint64_t bytes, std::uint64_t compute_ns);
@@ -286,7 +293,6 @@ class Labor {
   std::optional<JobKey> last_run_;
   std::vector<StoredFact> unsaved_;
   std::optional<Instant> save_at_;
-  std::uint64_t paper_sequence_ = 0;
   Lend::What lending_ = Lend::What::kAll;
   struct Failing {
     std::uint64_t units;  // in a row

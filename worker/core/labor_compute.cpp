@@ -49,8 +49,7 @@ Labor::Job* Labor::next_to_run() {
   };
   for (auto& [_, job] : jobs_) {
     if (job.state != State::kReady || (job.bound.empty() && job.primaries.empty())) continue;
-    // What it must verify goes on: that is what lets batches be shown, and then forgotten.
-    if (job.held_bytes > kHeldBytesMax && job.bound.empty()) continue;
+    if (job.is_full() && job.bound.empty()) continue;
     if (better(job)) best = &job;
   }
   return best;
@@ -289,8 +288,7 @@ std::uint64_t Labor::Held::bytes() const {
          32 * outputs.large.size() + 16 * outputs.costs.size();
 }
 
-// Keeps a batch to be shown. Past half of the limit the oldest that were shown are forgotten: where
-// a leader asks again for one of those, its units are computed again.
+// Keeps a batch to be shown.
 void Labor::keep(Job& job, Held held) {
   const UnitIndex first = held.range.first;
   save(StoredFact{.kind = FactKind::kBatch,
@@ -307,6 +305,12 @@ void Labor::keep(Job& job, Held held) {
   job.held_bytes += held.bytes();
   job.batches.emplace(first, std::move(held));
   job.batch_order.push_back(first);
+  forget_shown(job);
+}
+
+// Past half of the limit the oldest that were shown are forgotten: where a leader asks again for
+// one of those, its units are computed again.
+void Labor::forget_shown(Job& job) {
   while (job.held_bytes > kHeldBytesMax / 2 && !job.batch_order.empty()) {
     auto oldest = job.batches.find(job.batch_order.front());
     if (oldest != job.batches.end()) {
@@ -348,6 +352,7 @@ void Labor::on_reveal_request(const NodeId& from, const RevealRequest& request, 
       break;
   }
   out.send(from, std::move(reveal));
+  forget_shown(*job);  // it may have been full, and go on now
 }
 
 }  // namespace shoal

@@ -18,12 +18,24 @@ Labor::Job* Labor::known(const JobId& id) {
   return find_any(id, [](const Job& job) { return job.manifest != nullptr; });
 }
 
+// Anybody can sign a manifest that he has seen: then there are two of one id, which have nothing to
+// do with each other.
+Labor::Job* Labor::known(const JobId& id, const TermChain& terms) {
+  if (terms.empty()) return known(id);
+  return find_any(id, [&](const Job& job) {
+    return job.manifest != nullptr && job.submitter == terms.front().term.signer;
+  });
+}
+
 // True: `terms` hold, and were not known here. The job follows whom they name.
 bool Labor::better_terms(Instant now, Job& job, const TermChain& terms, const Signed* record,
                          Outbox& out) {
   if (!outranks(terms, job.terms)) return false;
   const auto term = term_in_force(terms, job.id, job.submitter, checker_);
   if (!term) return false;
+  const NodeId leader = term->stewards.front();
+  const Job* there = find({job.id, leader});
+  if (there != nullptr && there->manifest && there->submitter != job.submitter) return false;
   job.terms = terms;
   if (job.saved) {
     save(StoredFact{.kind = FactKind::kTaskTerms,
@@ -32,7 +44,6 @@ bool Labor::better_terms(Instant now, Job& job, const TermChain& terms, const Si
                     .about = {},
                     .bytes = encode_chain(job.id, terms)});
   }
-  const NodeId leader = term->stewards.front();
   if (record != nullptr && record->signer == leader) job.leader_record = *record;
   if (leader != job.leader) {
     migrate(now, job, leader, out);
@@ -83,23 +94,23 @@ void Labor::drop_unsettled(Job& job) {
 // is followed, or forgotten.
 void Labor::settle_rivals(Instant now, const JobId& id, const NodeId& leader,
                           const TermChain& terms, Outbox& out) {
-  Job* other = known(id);
+  Job* other = known(id, terms);
   if (other == nullptr || other->leader == leader) return;
   if (!better_terms(now, *other, terms, nullptr, out)) jobs_.erase({id, leader});
 }
 
 // From the leader itself: it knows nothing of what it, or another, granted before.
 void Labor::on_term_notice(Instant now, const NodeId& from, const TermNotice& notice, Outbox& out) {
-  Job* job = known(notice.job);
+  Job* job = known(notice.job, notice.terms);
   if (job == nullptr) return;
   for (const Signed& record : notice.records) membership_.learn(now, record, out);
   better_terms(now, *job, notice.terms, nullptr, out);
-  job = known(notice.job);
+  job = known(notice.job, notice.terms);
   if (job->leader == from && job->rejoins == 0 && !job->papers.empty()) rejoin(now, *job, out);
 }
 
 std::optional<TermNotice> Labor::better_than(const WorkAvailable& news) const {
-  const Job* job = const_cast<Labor*>(this)->known(news.job);
+  const Job* job = const_cast<Labor*>(this)->known(news.job, news.terms);
   if (job == nullptr || !outranks(job->terms, news.terms)) return std::nullopt;
   TermNotice notice{.job = job->id, .terms = job->terms, .records = {}};
   if (auto record = membership_.record_of(job->leader)) notice.records = {std::move(*record)};
@@ -107,7 +118,7 @@ std::optional<TermNotice> Labor::better_than(const WorkAvailable& news) const {
 }
 
 void Labor::on_job_found(Instant now, const JobFound& found, Outbox& out) {
-  Job* job = known(found.job);
+  Job* job = known(found.job, found.terms);
   if (job == nullptr) return;
   if (found.leader) membership_.learn(now, *found.leader, out);
   for (const Signed& record : found.stewards) membership_.learn(now, record, out);
@@ -154,13 +165,18 @@ void Labor::seek_leader(Instant now, Job& job, Outbox& out) {
 void Labor::take_paper(Job& job, const std::optional<Signed>& grant) {
   auto what = decode_grant(grant ? ByteView(grant->body) : ByteView());
   if (!what || what->job != job.id || what->worker != signer_.id()) return;
+  if (job.papers.size() >= kPapersMax) prune_papers(job);
+  // The first place that is free: a paper that is of use no more is written over.
+  std::set<std::uint64_t> taken;
+  for (const Paper& paper : job.papers) taken.insert(paper.place);
+  std::uint64_t place = 0;
+  while (taken.contains(place)) ++place;
   save(StoredFact{.kind = FactKind::kPaper,
                   .job = job.id,
-                  .sequence = ++paper_sequence_,
+                  .sequence = place,
                   .about = {},
                   .bytes = pack_signed(*grant)});
-  job.papers.push_back({what->epoch, what->lease, std::move(what->ranges), *grant});
-  if (job.papers.size() > kPapersMax) prune_papers(job);
+  job.papers.push_back({place, what->epoch, what->lease, std::move(what->ranges), *grant});
 }
 
 // Papers are for what is held, and for batches that have not ended.
@@ -176,7 +192,7 @@ void Labor::prune_papers(Job& job) {
       return false;
     });
   });
-  while (job.papers.size() > kPapersMax) job.papers.pop_front();
+  while (job.papers.size() >= kPapersMax) job.papers.pop_front();
 }
 
 // Shows the leader all papers. Until it has answered, only what is running goes on.

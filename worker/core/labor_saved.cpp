@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "node/protocol/hash.h"
 #include "worker/core/admission.h"
@@ -56,8 +57,9 @@ void Labor::recover(const std::vector<StoredFact>& facts) {
     if (node.empty()) continue;
     auto terms = decode_chain(fact.bytes);
     const auto term = terms ? last_term(*terms) : std::nullopt;
-    if (!term) continue;
     Job& job = node.mapped();
+    // Of two that signed the same the one wrote over the other.
+    if (!term || terms->front().term.signer != job.submitter) continue;
     job.terms = std::move(*terms);
     job.leader = term->stewards.front();
     if (auto record = membership_.record_of(job.leader)) job.leader_record = std::move(*record);
@@ -67,13 +69,13 @@ void Labor::recover(const std::vector<StoredFact>& facts) {
   std::erase_if(jobs_, [](const auto& entry) { return entry.second.terms.empty(); });
   for (const StoredFact& fact : facts) {
     if (fact.kind == FactKind::kPaper) {
-      paper_sequence_ = std::max(paper_sequence_, fact.sequence);
       Job* job = known(fact.job);
       auto grant = unpack_signed(fact.bytes);
       auto what = decode_grant(grant ? ByteView(grant->body) : ByteView());
       if (job == nullptr || !what) continue;
       job->epoch = std::max(job->epoch, what->epoch);
-      job->papers.push_back({what->epoch, what->lease, std::move(what->ranges), *grant});
+      job->papers.push_back(
+          {fact.sequence, what->epoch, what->lease, std::move(what->ranges), *grant});
     } else if (fact.kind == FactKind::kBatch) {
       Job* job = known(fact.job);
       auto message = decode(fact.bytes);
@@ -104,6 +106,9 @@ void Labor::recover(const std::vector<StoredFact>& facts) {
 // latest lease that has it, and of no more leases than it may hold is anything said. The leader
 // will say what of it is still this worker's.
 void Labor::resume_leases(Job& job) {
+  std::sort(job.papers.begin(), job.papers.end(), [](const Paper& a, const Paper& b) {
+    return std::tie(a.epoch, a.lease) < std::tie(b.epoch, b.lease);
+  });
   RangeSet done;
   for (const auto& [_, held] : job.batches) done.add(held.range);
   for (auto paper = job.papers.rbegin(); paper != job.papers.rend(); ++paper) {

@@ -171,6 +171,10 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   const auto term = term_in_force(submit.terms, id, submitter, checker_);
   if (!term) return invalid("the terms of its stewards do not hold: " + term.error());
   if (Entry* known = entry(id)) {
+    // Anybody can sign what another has submitted, and give it to stewards of his own.
+    if (known->job->signed_manifest().signer != submitter) {
+      return invalid("it was submitted by somebody else");
+    }
     // The same job again: the acknowledgement was lost, or its stewards are others now.
     if (outranks(submit.terms, known->job->terms())) {
       adopt_terms(now, *known, submit.terms, out);
@@ -190,7 +194,7 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (!signature_holds(checker_, Purpose::kManifest, submit.manifest)) {
     return invalid("its signature does not hold");
   }
-  make_room();
+  make_room(out);
   if (const auto objects = objection(submit.manifest, *what)) {
     return answer(from, id, objects->outcome, objects->why, out);
   }
@@ -200,12 +204,18 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (entry.missing.empty()) make_durable(entry, out);
 }
 
-// A job whose submitter has taken everything stays on disk, but may leave the table.
-void Stewardship::make_room() {
-  if (jobs_.size() < limits::kJobsLed) return;
-  auto over = std::find_if(jobs_.begin(), jobs_.end(),
-                           [](const auto& entry) { return entry.second.snapshot.has_value(); });
-  if (over != jobs_.end()) jobs_.erase(over);
+// Jobs whose submitters have taken everything go before their time, also from the disk: what nobody
+// knows of any more would stay there for ever, and be in the way after a restart.
+void Stewardship::make_room(Outbox& out) {
+  for (auto it = jobs_.begin(); it != jobs_.end() && jobs_.size() >= limits::kJobsLed;) {
+    if (!it->second.snapshot) {
+      ++it;
+      continue;
+    }
+    custody_.over(it->first);
+    out.erase(Erase{.job = it->first, .what = Erase::What::kKept});
+    it = jobs_.erase(it);
+  }
 }
 
 void Stewardship::need_contents(Entry& entry) {

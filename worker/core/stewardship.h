@@ -169,7 +169,7 @@ class Stewardship {
   void store_terms(const Entry&, Outbox&);
   void begin(Instant now, Entry&, Outbox&);
   void introduce_workers(Entry&);
-  void make_room();
+  void make_room(Outbox&);
   void need_contents(Entry&);
   void note_end(Instant now, Entry&, Outbox&);
   void forget_expired(Instant now, Outbox&);

@@ -57,11 +57,6 @@ void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& ou
   const auto decline = [&](std::string why) {
     out.send(from, EnlistReply{.job = id, .accepted = false, .detail = std::move(why)});
   };
-  if (Entry* known = entry(id)) {
-    known->enlisted_by = from;
-    if (known->durable) answer_waiting(*known, SubmitOutcome::kAccepted, {}, out);
-    return;
-  }
   auto what = decode_manifest(enlist.manifest.body);
   if (!what) return decline(what.error().what);
   if (!signature_holds(checker_, Purpose::kManifest, enlist.manifest)) {
@@ -70,7 +65,15 @@ void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& ou
   const auto term = term_in_force(enlist.terms, id, enlist.manifest.signer, checker_);
   if (!term) return decline("the terms of its stewards do not hold: " + term.error());
   if (term->stewards.front() != from) return decline("you do not lead it");
-  make_room();
+  if (Entry* known = entry(id)) {
+    if (known->job->signed_manifest().signer != enlist.manifest.signer) {
+      return decline("another has submitted the same here");
+    }
+    known->enlisted_by = from;
+    if (known->durable) answer_waiting(*known, SubmitOutcome::kAccepted, {}, out);
+    return;
+  }
+  make_room(out);
   if (const auto objects = objection(enlist.manifest, *what)) return decline(objects->why);
   Entry& entry = add_entry(enlist.manifest, std::move(*what), enlist.terms);
   entry.enlisted_by = from;

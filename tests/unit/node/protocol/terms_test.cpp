@@ -102,6 +102,22 @@ TEST_F(Terms, ElectionsLeaveNoTraceInTheChain) {
   EXPECT_EQ(fault(chain), "");
 }
 
+// Nobody else could follow it there if its election were left out.
+TEST_F(Terms, WhoJumpsAsFarAsItMayIsFollowedByTheOthers) {
+  std::uint64_t epoch = 1 + limits::kEpochStep;
+  TermChain chain = *extended({first}, term(c, epoch, {&c, &a, &b}));
+  ASSERT_EQ(fault(chain), "");
+  for (int turn = 0; turn < 100; ++turn) {
+    const KeyPair& leader = turn % 2 == 0 ? b : a;
+    const KeyPair& other = turn % 2 == 0 ? a : b;
+    chain = *extended(chain, term(leader, ++epoch, {&leader, &other, &c}));
+    ASSERT_EQ(fault(chain), "") << turn;
+  }
+  EXPECT_EQ(chain.size(), 3U);
+  chain = *extended(chain, term(b, ++epoch, {&b, &a, &d}, {&a}));
+  EXPECT_EQ(fault(chain), "");
+}
+
 TEST_F(Terms, AChainHasAnEnd) {
   TermChain chain{first};
   for (std::uint64_t epoch = 2; epoch < limits::kTermsPerChain; ++epoch) {

@@ -161,6 +161,30 @@ TEST_F(CustodyTest, NobodyFillsADisksWithWhatIsNotHisJobs) {
   EXPECT_THAT(refused(steward_.id(), alone), HasSubstr("does not hold"));
 }
 
+TEST_F(CustodyTest, WhatItHoldsIsWrittenDownOnceHoweverOftenItIsToKeepIt) {
+  const Signed what = manifest(1, 10);
+  const JobId job = job_id_of(what.body);
+  custody_.take_part(job, what);
+  const Receipt proof = receipt(job, 20);
+  const Receipt made = receipt(job, 21);
+  custody_.made(job, {content(21)});
+  for (int times = 1; times <= 20; ++times) {
+    for (const Receipt* output : {&proof, &made}) {
+      custody_.on_keep(steward_.id(), keep(job, output), out_);
+      ASSERT_EQ(custody_.take_content_needs().size(), 1U) << "it may be gone or damaged";
+      custody_.on_content(output->outputs.large[0], "");
+      save();
+      const auto kept = answers();
+      ASSERT_EQ(kept.size(), 1U) << times;
+      EXPECT_TRUE(kept[0].held);
+    }
+    custody_.check_invariants();
+  }
+  EXPECT_EQ(std::count_if(disk_.begin(), disk_.end(),
+                          [](const StoredFact& f) { return f.kind == FactKind::kCopied; }),
+            1);
+}
+
 TEST_F(CustodyTest, WhatCannotBeFetchedIsRefusedWithTheReason) {
   const Signed what = manifest(1, 10);
   const JobId job = job_id_of(what.body);

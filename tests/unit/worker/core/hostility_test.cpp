@@ -351,6 +351,163 @@ TEST_F(Pieces, ThatFailAreKeptWithinALimit) {
   EXPECT_EQ(large.status().leased, many.units - failure.unit) << "the others can be given again";
 }
 
+// Their submitter has taken all there is: they make room for others, on the disk as well.
+TEST(Hostility, JobsThatAreOverFillNoDiskAndKeepOutNobody) {
+  Pool pool(1);
+  Manifest manifest = pool.manifest(1, 2);
+  manifest.keep_s = 0;
+  std::size_t most = 0;
+  for (std::size_t n = 0; n < limits::kJobsLed + 50; ++n) {
+    manifest.nonce[0] = static_cast<std::uint8_t>(n);
+    manifest.nonce[1] = static_cast<std::uint8_t>(n >> 8);
+    const JobId job = pool.submit(1, manifest);
+    if (n + 1 == limits::kJobsLed) most = pool.facts_on_disk(1);
+    const Snapshot all{.job = job, .verified = 1, .failed = 0, .disputed = 0, .results = {}};
+    pool.say(1, JobOver{sign_fact(pool.submitter(), Purpose::kSnapshot, encode(all))});
+  }
+  EXPECT_LT(pool.facts_on_disk(1), most + 50);
+  pool.restart(1);
+  EXPECT_LE(pool.peer(1).jobs_led().size(), limits::kJobsLed);
+  pool.heard.clear();
+  pool.submit(1, pool.manifest(2, 2));
+  const auto replies = pool.all_heard<SubmitReply>();
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].outcome, SubmitOutcome::kAccepted) << replies[0].detail;
+}
+
+TEST(Hostility, WhatASubmitterWantsAgainAndAgainFillsNoDisk) {
+  Pool pool(2);
+  const JobId job = pool.submit({1, 2}, pool.manifest(100, 2));
+  const std::size_t before = pool.facts_on_disk(2);
+  Control control{.job = job, .sequence = 0, .command = {}, .priority = 0};
+  for (control.sequence = 1; control.sequence <= 1'000; ++control.sequence) {
+    control.command = control.sequence % 2 == 0 ? ControlCommand::kPause : ControlCommand::kResume;
+    if (control.sequence > 600) control.command = ControlCommand::kPriority;
+    control.priority = static_cast<std::int32_t>(control.sequence);
+    pool.say(1, ControlRequest{sign_fact(pool.submitter(), Purpose::kControl, encode(control))});
+  }
+  EXPECT_LT(pool.facts_on_disk(2), before + 100);
+  pool.restart(2);
+  EXPECT_EQ(status_at(pool, 2).phase, JobPhase::kPaused);
+  EXPECT_EQ(status_at(pool, 2).priority, 1'000);
+}
+
+// Worker 2 says that it leads a job, gives units of it and takes them back.
+struct FickleLeader : testing::Test {
+  FickleLeader() {
+    pool.meddle = [](std::size_t from, std::size_t, Message&) { return from != 2; };
+    pool.say_as(2, 1, WorkAvailable{.job = job, .leader = pool.record(2), .terms = {}});
+  }
+  void give_and_take_back(std::uint64_t lease, const std::optional<Signed>& shown) {
+    const Range range{0, 10};
+    const Grant grant{.job = job,
+                      .epoch = 1,
+                      .lease = lease,
+                      .kind = LeaseKind::kPrimary,
+                      .ranges = {range},
+                      .worker = pool.id(1)};
+    LeaseGrant message{.job = job,
+                       .epoch = 1,
+                       .lease = lease,
+                       .ranges = {range},
+                       .duration_ms = 60'000,
+                       .manifest = shown,
+                       .terms = {}};
+    if (shown) message.terms = {pool.term(pool.submitter(), job, 1, {2})};
+    message.grant = sign_fact(PlainSigner(2), Purpose::kGrant, encode(grant));
+    pool.say_as(2, 1, message);
+    pool.say_as(2, 1, LeaseRevoke{.job = job, .ranges = {range}});
+    pool.wait(100ms);
+  }
+  Pool pool{2};
+  const Signed manifest =
+      sign_fact(pool.submitter(), Purpose::kManifest, encode(pool.manifest(1'000, 2)));
+  const JobId job = job_id_of(manifest.body);
+};
+
+TEST_F(FickleLeader, WhoseJobNobodyHasSeenHasNothingStored) {
+  for (std::uint64_t lease = 1; lease <= 100; ++lease) give_and_take_back(lease, std::nullopt);
+  EXPECT_EQ(pool.facts_on_disk(1), 0U);
+}
+
+TEST_F(FickleLeader, FillsNoDiskWithItsPapers) {
+  for (std::uint64_t lease = 1; lease <= 2'000; ++lease) give_and_take_back(lease, manifest);
+  EXPECT_LT(pool.facts_on_disk(1), 1'000U);
+  pool.restart(1);
+  pool.peer(1).check_invariants();
+}
+
+// Worker 2 leads a job, as it says, and gives units of it that cannot be begun; worker 1 leads one
+// as any other does.
+struct IdleHands : testing::Test {
+  IdleHands() { pool.paused = {1, 2}; }
+  void give_units_of(const Manifest& manifest, Range range) {
+    pool.meddle = [](std::size_t from, std::size_t, Message&) { return from != 2; };
+    const Signed fact = sign_fact(pool.submitter(), Purpose::kManifest, encode(manifest));
+    const JobId job = job_id_of(fact.body);
+    const TermChain terms{pool.term(pool.submitter(), job, 1, {2})};
+    pool.say_as(2, 3, WorkAvailable{.job = job, .leader = pool.record(2), .terms = terms});
+    pool.say_as(2, 3,
+                LeaseGrant{.job = job,
+                           .epoch = 1,
+                           .lease = 1,
+                           .ranges = {range},
+                           .duration_ms = 60'000,
+                           .manifest = fact,
+                           .terms = terms});
+  }
+  Pool pool{3};
+};
+
+TEST_F(IdleHands, AskOthersWhileWhatTheyWereGivenStillLacksItsInputs) {
+  Manifest manifest = pool.manifest(1'000, 2);
+  manifest.inputs = ContentId{};
+  manifest.inputs->bytes[0] = 1;
+  manifest.inputs_bytes = 1ULL << 40;
+  give_units_of(manifest, {0, 1'000});
+  pool.submit(1, pool.manifest(1'000, 2));
+  EXPECT_TRUE(pool.computes(3));
+}
+
+TEST_F(IdleHands, AskOthersWhereNobodyTakesWhatTheyHaveComputed) {
+  constexpr std::uint64_t kUnits = 200'000;
+  give_units_of(pool.manifest(kUnits, 2), {0, kUnits});
+  const Bytes output(limits::kInlineOutputBytes, 'x');
+  const auto kernel = [&](std::size_t, UnitIndex) { return output; };
+  pool.unit_takes = 10us;
+  while (pool.compute(3, kernel)) continue;
+  ASSERT_LT(pool.computed[3].size(), kUnits) << "there is no end to what is kept";
+  pool.submit(1, pool.manifest(1'000, 2));
+  EXPECT_TRUE(pool.computes(3));
+}
+
+// It has nothing to verify meanwhile.
+TEST_F(IdleHands, GoOnOnceWhatTheyHaveComputedIsShown) {
+  constexpr std::uint64_t kUnits = 200'000;
+  const Manifest manifest = pool.manifest(kUnits, 2);
+  give_units_of(manifest, {0, kUnits});
+  std::vector<Range> committed;
+  pool.meddle = [&](std::size_t from, std::size_t, Message& message) {
+    const auto* notice = std::get_if<CommitNotice>(&message);
+    if (notice == nullptr || from != 3) return from != 2;
+    for (const Signed& fact : notice->commitments) {
+      committed.push_back(decode_commitment(fact.body)->range);
+    }
+    return true;
+  };
+  const Bytes output(limits::kInlineOutputBytes, 'x');
+  pool.unit_takes = 10us;
+  while (pool.compute(3, [&](std::size_t, UnitIndex) { return output; })) continue;
+  ASSERT_LT(pool.computed[3].size(), kUnits);
+  const JobId job = job_id_of(encode(manifest));
+  for (const Range range : committed) {
+    pool.say_as(
+        2, 3,
+        RevealRequest{.job = job, .range = range, .part = range, .detail = RevealDetail::kRoot});
+  }
+  EXPECT_TRUE(pool.computes(3));
+}
+
 TEST(Hostility, WhoSubmitsAgainAndAgainIsAnsweredOnce) {
   Pool pool(1);
   Manifest manifest = pool.manifest(10, 1);

@@ -357,6 +357,27 @@ TEST(Peer, AStrangerCannotCancelAJob) {
   EXPECT_EQ(units_that_end(pool, 100, UnitEnd::kVerified), 100u);
 }
 
+// Nobody will ask for it: its worker, which may have been given them by a thief, keeps it no longer
+// than it has room.
+TEST(Peer, ACommitmentToUnitsThatWereNeverGrantedIsNotWanted) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(100'000, 2));
+  ASSERT_TRUE(pool.compute(2, test::honest));
+  std::vector<Range> revoked;
+  pool.meddle = [&](std::size_t from, std::size_t to, Message& message) {
+    const auto* revoke = std::get_if<LeaseRevoke>(&message);
+    if (revoke != nullptr && from == 1 && to == 2) {
+      revoked.insert(revoked.end(), revoke->ranges.begin(), revoke->ranges.end());
+    }
+    return true;
+  };
+  const Range range{90'000, 90'010};
+  const Commitment what{.job = job, .worker = pool.id(2), .range = range, .sealed = {}};
+  const Signed fact = sign_fact(test::PlainSigner(2), Purpose::kCommitment, encode(what));
+  pool.say_as(2, 1, CommitNotice{.commitments = {fact}, .job = job, .compute_ns = 0});
+  EXPECT_EQ(revoked, std::vector<Range>{range});
+}
+
 TEST(Peer, ACommitmentToUnitsThatWereNeverGrantedIsNoEvidence) {
   Pool pool(3);
   pool.meddle = [&](std::size_t from, std::size_t, Message& message) {
