@@ -99,8 +99,7 @@ ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
                   .away_until = silent_until,
                   .score = offer.score,
                   .taken_back = offer.taken_back,
-                  .links = offer.links + 1,
-                  .asked_holders = offer.asked_holders};
+                  .links = offer.links + 1};
     if (offer.links <= kLinksOfHope) want.hope_at = now;
     greet(now, id, want, actions);
     request_more(now, id, want, actions);

@@ -97,10 +97,12 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   }
   if (!of_want) return actions;
   Want& want = found->second;
-  // Until the disk has said what is here, there is nothing to compare with; it asks again then.
-  if (!want.opened) return actions;
   add_source_to(id, want, from);
-  if (!want.sources.contains(from)) return actions;
+  // Until the disk has said what is here, there is nothing to compare with: then it is greeted, and
+  // says again what it holds.
+  if (!want.opened || !want.sources.contains(from)) return actions;
+  // What it was told before it began it has not kept.
+  if (fresh && want.here.count() > 0) want.sources.at(from).greeted = false;
   const auto& held = want.sources.at(from).held;
   if (holdings.bits.empty() && held && held->count() > 0) {
     take_all_back(id, want, from);
