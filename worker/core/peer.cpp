@@ -527,6 +527,7 @@ struct Peer::Impl {
     labor.add_needed(used);
     custody.add_needed(used);
     pins.add_needed(used);
+    exchange.add_wanted(used);
     for (const ContentId& id : config.refused.contents) used.erase(id);
     return used;
   }

@@ -351,6 +351,10 @@ std::optional<Instant> Exchange::next_deadline() const {
 
 bool Exchange::wants(const ContentId& id) const { return wants_.contains(id); }
 
+void Exchange::add_wanted(std::set<ContentId>& wanted) const {
+  for (const auto& [id, want] : wants_) wanted.insert(id);
+}
+
 void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node) {
   if (liars_.contains(node) || want.out.contains(node)) return;
   const auto found = want.sources.find(node);

@@ -119,6 +119,7 @@ class Exchange {
   ExchangeActions on_deadline(Instant now);
   std::optional<Instant> next_deadline() const;
   bool wants(const ContentId&) const;
+  void add_wanted(std::set<ContentId>& wanted) const;
   std::optional<ExchangeProgress> progress(const ContentId&) const;
   // Who is known here to hold a part of it or to be about to, for those who ask.
   std::vector<NodeId> holders_of(const ContentId&) const;
