@@ -124,6 +124,10 @@ class Exchange {
   // Who is known here to hold a part of it or to be about to, for those who ask.
   std::vector<NodeId> holders_of(const ContentId&) const;
   std::vector<NodeId> sources_of(const ContentId&) const;  // of a want
+  // Of these, those that are linked and say that they hold what is missing.
+  std::size_t suppliers_of(const ContentId&) const;
+  // Whether `node` is a source of it, or would be if it were added.
+  bool takes(const ContentId&, const NodeId& node) const;
   // A source that has what is missing here, or has not said yet.
   bool is_useful(const ContentId&, const NodeId&) const;
   std::set<ContentId> wanted_of(const NodeId&) const;  // of which it is a source

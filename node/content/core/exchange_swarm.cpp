@@ -435,6 +435,25 @@ bool Exchange::is_useful(const ContentId& id, const NodeId& node) const {
   return asked != sources_.at(node).in_flight.end() && asked->first == id;
 }
 
+std::size_t Exchange::suppliers_of(const ContentId& id) const {
+  const auto want = wants_.find(id);
+  if (want == wants_.end()) return 0;
+  const auto& sources = want->second.sources;
+  return static_cast<std::size_t>(
+      std::count_if(sources.begin(), sources.end(), [&](const auto& source) {
+        const auto& [node, offer] = source;
+        return offer.source->linked && offer.held && is_useful(id, node);
+      }));
+}
+
+bool Exchange::takes(const ContentId& id, const NodeId& node) const {
+  const auto want = wants_.find(id);
+  if (want == wants_.end()) return false;
+  if (want->second.sources.contains(node)) return true;
+  return want->second.sources.size() < kSourcesPerWant && !liars_.contains(node) &&
+         !want->second.out.contains(node);
+}
+
 std::vector<NodeId> Exchange::sources_of(const ContentId& id) const {
   std::vector<NodeId> sources;
   if (const auto want = wants_.find(id); want != wants_.end()) {
