@@ -362,7 +362,12 @@ void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node
     found->second.away_until = {};  // its owner has reason to believe that it has it now
     return;
   }
-  if (want.sources.size() >= kSourcesPerWant) return;
+  if (want.sources.size() >= kSourcesPerWant) {
+    const auto useless = one_with_nothing(want);
+    if (!useless) return;
+    ++want.left;
+    drop_source_of(id, want, *useless);
+  }
   Source& source = sources_[node];
   source.wants.insert(id);
   want.sources.emplace(node, Offer{.source = &source});

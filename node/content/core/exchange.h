@@ -279,6 +279,8 @@ class Exchange {
   void deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
             const std::vector<std::uint64_t>& blocks, ExchangeActions&) const;
   void tell_idle_fans(Instant now, ExchangeActions&);
+  // A source that says that it holds nothing: another can have its place.
+  static std::optional<NodeId> one_with_nothing(const Want&);
   bool note_fan(const NodeId&, const Holdings&);
   void forget_fan(const NodeId&, const ContentId&);
   std::string hopeless_text(const ContentId&, const Want&) const;

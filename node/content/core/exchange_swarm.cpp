@@ -450,8 +450,16 @@ bool Exchange::takes(const ContentId& id, const NodeId& node) const {
   const auto want = wants_.find(id);
   if (want == wants_.end()) return false;
   if (want->second.sources.contains(node)) return true;
-  return want->second.sources.size() < kSourcesPerWant && !liars_.contains(node) &&
-         !want->second.out.contains(node);
+  const bool room =
+      want->second.sources.size() < kSourcesPerWant || one_with_nothing(want->second).has_value();
+  return room && !liars_.contains(node) && !want->second.out.contains(node);
+}
+
+std::optional<NodeId> Exchange::one_with_nothing(const Want& want) {
+  for (const auto& [node, offer] : want.sources) {
+    if (offer.held && offer.held->count() == 0) return node;
+  }
+  return std::nullopt;
 }
 
 std::vector<NodeId> Exchange::sources_of(const ContentId& id) const {

@@ -90,6 +90,21 @@ TEST(Exchange, WhoElseHasItIsAskedAgainWhereTheLinkBrokeBeforeTheAnswer) {
   EXPECT_EQ(fetcher.holders_asked.size(), 2U);
 }
 
+TEST(Exchange, ThoseWhoHaveNothingKeepNoPlaceFromOneWhoHas) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.want(content, {});
+  for (std::uint8_t n = 100; n < 200; ++n) {
+    fetcher.link(node(n));
+    fetcher.run(fetcher.exchange.on_holdings(fetcher.now, node(n), holding(content, {}, false)));
+  }
+  fetcher.link(kAnn);
+  EXPECT_TRUE(fetcher.exchange.takes(content.id, kAnn));
+  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  while (!fetcher.requests.empty()) fetcher.answer({&content});
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+}
+
 TEST(Exchange, OneWhoFetchesIsAskedOnlyForWhatItHolds) {
   const Content content(20 * kBlockBytes);
   Fetcher fetcher;
