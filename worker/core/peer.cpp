@@ -362,12 +362,13 @@ struct Peer::Impl {
     out.send(from, std::move(answer));
   }
   void hear(const NodeId&, const Holders& m) {
-    std::size_t linked = 0;
-    for (const NodeId& node : exchange.sources_of(m.content)) linked += membership.linked(node);
+    // Those who are linked and have nothing are no reason to leave out who has it.
+    std::size_t suppliers = exchange.suppliers_of(m.content);
     for (const Signed& record : m.records) {
-      if (linked >= limits::kContentPeers || !exchange.wants(m.content)) return;
-      if (record.signer == signer.id() || !membership.learn(now, record, out)) continue;
-      ++linked;
+      if (suppliers >= limits::kContentPeers) return;
+      if (record.signer == signer.id() || !exchange.takes(m.content, record.signer)) continue;
+      if (!membership.learn(now, record, out)) continue;
+      ++suppliers;
       for (const NodeId& holder : membership.reach_all(now, record.signer, out)) {
         perform(exchange.add_hearsay(now, m.content, holder));
       }
@@ -527,6 +528,7 @@ struct Peer::Impl {
     labor.add_needed(used);
     custody.add_needed(used);
     pins.add_needed(used);
+    exchange.add_wanted(used);
     for (const ContentId& id : config.refused.contents) used.erase(id);
     return used;
   }

@@ -19,7 +19,9 @@ ExchangeActions Exchange::want(Instant now, const ContentId& id, std::uint64_t l
                                const std::vector<NodeId>& sources, Duration patience) {
   now_ = now;
   ExchangeActions actions;
-  const bool fresh = !wants_.contains(id);
+  const auto known = wants_.find(id);
+  const bool fresh = known == wants_.end();
+  const bool renamed = !fresh && known->second.length != length && !known->second.length_shown;
   if (fresh && length > limits::kContentBytes) {
     actions.push_back(ContentArrived{id, "content " + short_hex(id) + " is said to have " +
                                              std::to_string(length) +
@@ -30,6 +32,9 @@ ExchangeActions Exchange::want(Instant now, const ContentId& id, std::uint64_t l
     actions.push_back(
         ContentArrived{id, "content " + short_hex(id) + " is not empty, but was named as empty"});
     return actions;
+  }
+  if (renamed && length > 0 && length <= limits::kContentBytes) {
+    begin_anew(now, id, length, actions);
   }
   Want& want = wants_[id];
   want.hope_at = now;
@@ -46,6 +51,26 @@ ExchangeActions Exchange::want(Instant now, const ContentId& id, std::uint64_t l
   }
   settle(now, actions);
   return actions;
+}
+
+// Under another length. What is under way is forgotten; none of it has come.
+void Exchange::begin_anew(Instant now, const ContentId& id, std::uint64_t length,
+                          ExchangeActions& actions) {
+  const Want& old = wants_.at(id);
+  Want anew;
+  anew.order = ++wants_made_;
+  anew.length = length;
+  anew.length_before = old.length;
+  anew.patience = old.patience;
+  anew.hope_at = now;
+  anew.wait = old.wait;
+  anew.out = old.out;
+  anew.at_random = kBlocksAtRandom;
+  const std::vector<NodeId> sources = sources_of(id);
+  remove(id);
+  Want& want = wants_[id] = std::move(anew);
+  for (const NodeId& source : sources) add_source_to(id, want, source);
+  actions.push_back(OpenContent{id, length});
 }
 
 ExchangeActions Exchange::add_hearsay(Instant now, const ContentId& id, const NodeId& node) {
@@ -99,8 +124,7 @@ ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
                   .away_until = silent_until,
                   .score = offer.score,
                   .taken_back = offer.taken_back,
-                  .links = offer.links + 1,
-                  .asked_holders = offer.asked_holders};
+                  .links = offer.links + 1};
     if (offer.links <= kLinksOfHope) want.hope_at = now;
     greet(now, id, want, actions);
     request_more(now, id, want, actions);
@@ -143,6 +167,7 @@ ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
   const auto found = wants_.find(opened.id);
   if (found == wants_.end() || found->second.opened) return actions;
   Want& want = found->second;
+  if (!opened.complete && opened.length != want.length) return actions;  // as it was named before
   if (opened.complete) {
     arrived(opened.id, opened.length, std::nullopt, actions);
     settle(now, actions);
@@ -163,6 +188,7 @@ ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
     if (index >= blocks) continue;
     want.missing.remove(Range{index, index + 1});
     want.here.set(index);
+    want.length_shown = true;
   }
   for (auto& [node, offer] : want.sources) {
     forget_holdings(want, offer);  // it was compared with what was missing before
@@ -211,6 +237,12 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   const bool wanted = asked != want.in_flight.end() || want.missing.contains(index);
   if (!wanted) return actions;  // it came twice: late from one source, then from another
   const auto root = check_(id, want.length, block);
+  if (!root && want.length_before && check_(id, *want.length_before, block)) {
+    begin_anew(now, id, *want.length_before, actions);
+    wants_.at(id).length_shown = true;
+    settle(now, actions);
+    return actions;
+  }
   if (!root) {
     expose(now, from, actions);
     settle(now, actions);
@@ -233,6 +265,7 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   }
   no_more_missing(want, index);
   want.storing.insert(index);
+  want.length_shown = true;
   want.hope_at = now;
   want.waits_since.reset();
   want.waits_for.clear();
@@ -352,6 +385,10 @@ std::optional<Instant> Exchange::next_deadline() const {
 
 bool Exchange::wants(const ContentId& id) const { return wants_.contains(id); }
 
+void Exchange::add_wanted(std::set<ContentId>& wanted) const {
+  for (const auto& [id, want] : wants_) wanted.insert(id);
+}
+
 void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node) {
   if (liars_.contains(node) || want.out.contains(node)) return;
   const auto found = want.sources.find(node);
@@ -359,7 +396,12 @@ void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node
     found->second.away_until = {};  // its owner has reason to believe that it has it now
     return;
   }
-  if (want.sources.size() >= kSourcesPerWant) return;
+  if (want.sources.size() >= kSourcesPerWant) {
+    const auto useless = one_with_nothing(want);
+    if (!useless) return;
+    ++want.left;
+    drop_source_of(id, want, *useless);
+  }
   Source& source = sources_[node];
   source.wants.insert(id);
   want.sources.emplace(node, Offer{.source = &source});

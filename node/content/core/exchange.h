@@ -36,6 +36,8 @@
 //  - to claim what it does not hold: each time costs it points, and after a few it is out;
 //  - to claim nothing, or to be slow: others are asked; it holds back no more than its window;
 //  - to promise and never to send: the same promise, or a link more, is no new hope for long;
+//  - to name a content under a wrong length, so that nobody has it: another one counts as well,
+//    until a block has shown which is right;
 //  - to make tables grow: fans, sources and bits are bounded (limits.h, exchange_rules.h).
 namespace shoal {
 
@@ -88,7 +90,8 @@ class Exchange {
   // Wants a content. Sources are added as they are learned; with none the want waits `patience`,
   // and fails when all sources that were tried are exhausted for as long. One that is linked and
   // says that it holds what is missing is waited for longer: it may be slow, or its machine busy.
-  // Wanting twice is once.
+  // Wanting twice is once. Whoever wants it first may name a wrong length: as long as no block has
+  // shown which is right, the last one counts.
   ExchangeActions want(Instant now, const ContentId&, std::uint64_t length,
                        const std::vector<NodeId>& sources, Duration patience = 30s);
   ExchangeActions add_source(Instant now, const ContentId&, const NodeId&);
@@ -119,10 +122,15 @@ class Exchange {
   ExchangeActions on_deadline(Instant now);
   std::optional<Instant> next_deadline() const;
   bool wants(const ContentId&) const;
+  void add_wanted(std::set<ContentId>& wanted) const;
   std::optional<ExchangeProgress> progress(const ContentId&) const;
   // Who is known here to hold a part of it or to be about to, for those who ask.
   std::vector<NodeId> holders_of(const ContentId&) const;
   std::vector<NodeId> sources_of(const ContentId&) const;  // of a want
+  // Of these, those that are linked and say that they hold what is missing.
+  std::size_t suppliers_of(const ContentId&) const;
+  // Whether `node` is a source of it, or would be if it were added.
+  bool takes(const ContentId&, const NodeId& node) const;
   // A source that has what is missing here, or has not said yet.
   bool is_useful(const ContentId&, const NodeId&) const;
   std::set<ContentId> wanted_of(const NodeId&) const;  // of which it is a source
@@ -157,6 +165,8 @@ class Exchange {
   struct Want {
     std::uint64_t order = 0;  // of arrival: wants of one source take turns in this order
     std::uint64_t length = 0;
+    bool length_shown = false;  // by a block
+    std::optional<std::uint64_t> length_before = {};
     bool opened = false;    // the disk has said what is here
     bool reopened = false;  // and was asked a second time
     Duration patience{};
@@ -244,6 +254,7 @@ class Exchange {
   Instant hopeless_at(const Want&) const;
   static Duration wait_of(const Want&);
   bool begin_to_wait(Instant now, const ContentId&, Want&);
+  void begin_anew(Instant now, const ContentId&, std::uint64_t length, ExchangeActions&);
   void add_source_to(const ContentId&, Want&, const NodeId&);
   void drop_source_of(const ContentId&, Want&, const NodeId&);
   void remove(const ContentId&);
@@ -274,6 +285,8 @@ class Exchange {
   void deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
             const std::vector<std::uint64_t>& blocks, ExchangeActions&) const;
   void tell_idle_fans(Instant now, ExchangeActions&);
+  // A source that says that it holds nothing: another can have its place.
+  static std::optional<NodeId> one_with_nothing(const Want&);
   bool note_fan(const NodeId&, const Holdings&);
   void forget_fan(const NodeId&, const ContentId&);
   std::string hopeless_text(const ContentId&, const Want&) const;

@@ -97,10 +97,12 @@ ExchangeActions Exchange::on_holdings(Instant now, const NodeId& from, const Hol
   }
   if (!of_want) return actions;
   Want& want = found->second;
-  // Until the disk has said what is here, there is nothing to compare with; it asks again then.
-  if (!want.opened) return actions;
   add_source_to(id, want, from);
-  if (!want.sources.contains(from)) return actions;
+  // Until the disk has said what is here, there is nothing to compare with: then it is greeted, and
+  // says again what it holds.
+  if (!want.opened || !want.sources.contains(from)) return actions;
+  // What it was told before it began it has not kept.
+  if (fresh && want.here.count() > 0) want.sources.at(from).greeted = false;
   const auto& held = want.sources.at(from).held;
   if (holdings.bits.empty() && held && held->count() > 0) {
     take_all_back(id, want, from);
@@ -431,6 +433,33 @@ bool Exchange::is_useful(const ContentId& id, const NodeId& node) const {
   if (offer.useful > 0 || (want.opened && want.missing.empty())) return true;
   const auto asked = sources_.at(node).in_flight.lower_bound({id, 0});
   return asked != sources_.at(node).in_flight.end() && asked->first == id;
+}
+
+std::size_t Exchange::suppliers_of(const ContentId& id) const {
+  const auto want = wants_.find(id);
+  if (want == wants_.end()) return 0;
+  const auto& sources = want->second.sources;
+  return static_cast<std::size_t>(
+      std::count_if(sources.begin(), sources.end(), [&](const auto& source) {
+        const auto& [node, offer] = source;
+        return offer.source->linked && offer.held && is_useful(id, node);
+      }));
+}
+
+bool Exchange::takes(const ContentId& id, const NodeId& node) const {
+  const auto want = wants_.find(id);
+  if (want == wants_.end()) return false;
+  if (want->second.sources.contains(node)) return true;
+  const bool room =
+      want->second.sources.size() < kSourcesPerWant || one_with_nothing(want->second).has_value();
+  return room && !liars_.contains(node) && !want->second.out.contains(node);
+}
+
+std::optional<NodeId> Exchange::one_with_nothing(const Want& want) {
+  for (const auto& [node, offer] : want.sources) {
+    if (offer.held && offer.held->count() == 0) return node;
+  }
+  return std::nullopt;
 }
 
 std::vector<NodeId> Exchange::sources_of(const ContentId& id) const {

@@ -36,6 +36,8 @@ void ContentStore::limit(std::uint64_t bytes) {
 void ContentStore::set_needed(std::set<ContentId> needed) {
   const std::lock_guard lock(impl_->room_mutex);
   impl_->needed = std::move(needed);
+  // A fetch that came to nothing keeps no room: those that go on are needed.
+  std::erase_if(impl_->growing, [&](const ContentId& id) { return !impl_->needed.contains(id); });
   // Where too much is needed, it stays; what is new is refused then.
   if (std::exchange(impl_->limit_is_new, false)) {
     static_cast<void>(impl_->make_room_locked(0, 0));

@@ -51,10 +51,11 @@ class ContentStore {
   bool is_as_checked(const ContentId&) const;
 
   // At most so many bytes on the disk; 0: as many as it takes. Where something new does not fit,
-  // what was fetched goes, the longest unused first, and what earlier runs have fetched in part;
-  // never what is pinned or in `needed`, nor what was made here and may be nowhere else. If that is
-  // not enough, the new one is refused: kDiskFull. What is over a new limit goes at the next
-  // set_needed(): before that nobody knows what may.
+  // what was fetched goes, whole or in part, the longest unused first; never what is pinned or in
+  // `needed`, nor what was made here and may be nowhere else. If that is not enough, the new one is
+  // refused: kDiskFull. What is over a new limit goes at the next set_needed(): before that nobody
+  // knows what may. What begins to be fetched is in no danger before the next set_needed() either;
+  // from then on it must be in `needed`, for as long as it is fetched.
   void limit(std::uint64_t bytes);
   void set_needed(std::set<ContentId> needed);
   // What is kept on purpose: `label` is for its owner, one line.

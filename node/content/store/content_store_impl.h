@@ -57,7 +57,7 @@ struct ContentStore::Impl {
   std::uint64_t bytes_max = 0;
   bool limit_is_new = false;
   std::set<ContentId> needed;
-  std::set<ContentId> growing;  // the partial ones of this run, which do not make room for others
+  std::set<ContentId> growing;  // partial ones that are fetched, and make no room for others
 
   std::filesystem::path file_of(const ContentId& id) const {
     const std::string hex = to_hex(id);

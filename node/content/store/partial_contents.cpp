@@ -72,7 +72,10 @@ bool begins_as_folder(const fs::path& file) {
 // The partial content as it is on the disk; nothing if none of it is.
 Partial* ContentStore::Impl::resume(const ContentId& id, std::uint64_t length) {
   if (const auto known = partials.find(id); known != partials.end()) {
-    return known->second.length == length ? &known->second : nullptr;
+    if (known->second.length != length) return nullptr;
+    // It may have made room for another content since.
+    if (::access(beside(id, ".part").c_str(), F_OK) == 0) return &known->second;
+    partials.erase(known);
   }
   const OpenFile part = open_file(beside(id, ".part"), O_RDONLY);
   const OpenFile have = open_file(beside(id, ".have"), O_RDONLY);

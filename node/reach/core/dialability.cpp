@@ -59,16 +59,17 @@ void Dialability::link_up(Instant now, const ReachLink& link) {
   const bool from_all_over =
       scope == AddressScope::kPublic || (scope == AddressScope::kLoopback && scope == widest_);
   const bool was_dialled = !link.dialled && link.path == LinkPath::kDirect;
+  // Nobody was there when it was to be asked again.
+  const bool is_due = !round_ends_ && !ask_at_;
   if (was_dialled && from_all_over) {
-    if (reachability_ == Reachability::kUnknown) {
-      reachability_ = Reachability::kReachable;
-      if (!round_ends_) ask_at_ = now + jittered(kAskAgain);
-    } else if (reachability_ == Reachability::kUnreachable) {
-      ask_soon(now);
+    if (reachability_ == Reachability::kUnreachable) return ask_soon(now);
+    if (!round_ends_ && (is_due || reachability_ == Reachability::kUnknown)) {
+      ask_at_ = now + jittered(kAskAgain);
     }
+    reachability_ = Reachability::kReachable;
     return;
   }
-  if (wider || (reachability_ == Reachability::kUnknown && !ask_at_)) ask_soon(now);
+  if (wider || is_due) ask_soon(now);
 }
 
 void Dialability::link_lost(const NodeId& node) { asked_.erase(node); }

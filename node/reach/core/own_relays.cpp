@@ -27,6 +27,8 @@ void OwnRelays::update(Instant now, bool needed, const ReachLinks& links, ReachO
   if (look_at_ && *look_at_ <= now) {
     look_at_.reset();
     std::erase_if(asked_, [](const auto& asked) { return asked.second; });
+    // Whoever has not answered by now keeps nobody else from being asked.
+    for (auto& [node, is_over] : asked_) is_over = true;
   }
   AddressScope widest = AddressScope::kNone;
   for (const auto& [node, link] : links) widest = std::max(widest, scope_of(link.address));
@@ -54,8 +56,8 @@ void OwnRelays::update(Instant now, bool needed, const ReachLinks& links, ReachO
 void OwnRelays::on_reserved(const NodeId& from, const Reserved& reserved, const ReachLinks& links) {
   const auto asked = asked_.find(from);
   const auto link = links.find(from);
-  if (!needed_ || asked == asked_.end() || asked->second || link == links.end()) return;
-  if (!reserved.accepted) {
+  if (!needed_ || asked == asked_.end() || link == links.end()) return;
+  if (!reserved.accepted || via_.size() >= limits::kVia) {
     asked->second = true;
     return;
   }

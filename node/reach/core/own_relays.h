@@ -29,7 +29,7 @@ class OwnRelays {
   Rng rng_;
   bool needed_ = false;
   std::vector<Via> via_;
-  std::map<NodeId, bool> asked_;  // -> whether it refused
+  std::map<NodeId, bool> asked_;  // -> whether it refused, or was silent for too long
   std::optional<Instant> look_at_;
 };
 

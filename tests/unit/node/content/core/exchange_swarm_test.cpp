@@ -44,6 +44,67 @@ TEST(Exchange, GreetsItsSourcesAndTellsThoseWhoFetchOfEachBlockThatComes) {
   EXPECT_EQ(fetcher.exchange.holders_of(content.id), std::vector{kBob});
 }
 
+// Bob was told before he wanted anything, and has kept nothing of it.
+TEST(Exchange, OneWhoBeginsToFetchLaterIsToldAgainWhatIsHere) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.held_before[content.id] = {first_leaf_of(9)};
+  fetcher.link(kBob);
+  fetcher.want(content, {kBob});
+  const std::pair greeting(kBob,
+                           Holdings{content.id, content.bytes.size(), 0, {0x00, 0x02, 0x00}, true});
+  ASSERT_EQ(fetcher.holdings, std::vector{greeting});
+  fetcher.holdings.clear();
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {3})));
+  EXPECT_EQ(fetcher.holdings, std::vector{greeting});
+  fetcher.holdings.clear();
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {3, 4})));
+  EXPECT_TRUE(fetcher.holdings.empty()) << "each greeting is answered with another";
+}
+
+TEST(Exchange, OneWhoSpeaksWhileTheDiskIsAskedIsAnsweredWhenItHasSaidWhatIsHere) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kBob);
+  const auto asked = fetcher.exchange.want(fetcher.now, content.id, content.bytes.size(), {});
+  ASSERT_EQ(asked.size(), 1U);
+  ASSERT_TRUE(std::holds_alternative<OpenContent>(asked.front()));
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {3})));
+  EXPECT_TRUE(fetcher.holdings.empty());
+  fetcher.held_before[content.id] = {first_leaf_of(9)};
+  fetcher.run(asked);
+  EXPECT_EQ(fetcher.holdings,
+            (std::vector{std::pair(
+                kBob, Holdings{content.id, content.bytes.size(), 0, {0x00, 0x02, 0x00}, true})}));
+}
+
+TEST(Exchange, WhoElseHasItIsAskedAgainWhereTheLinkBrokeBeforeTheAnswer) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.want(content, {kAnn});
+  ASSERT_EQ(fetcher.holders_asked.size(), 1U);
+  fetcher.run(fetcher.exchange.link_lost(fetcher.now, kAnn));
+  fetcher.now = fetcher.now + 1s;
+  fetcher.link(kAnn);
+  EXPECT_EQ(fetcher.holders_asked.size(), 2U);
+}
+
+TEST(Exchange, ThoseWhoHaveNothingKeepNoPlaceFromOneWhoHas) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.want(content, {});
+  for (std::uint8_t n = 100; n < 200; ++n) {
+    fetcher.link(node(n));
+    fetcher.run(fetcher.exchange.on_holdings(fetcher.now, node(n), holding(content, {}, false)));
+  }
+  fetcher.link(kAnn);
+  EXPECT_TRUE(fetcher.exchange.takes(content.id, kAnn));
+  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  while (!fetcher.requests.empty()) fetcher.answer({&content});
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+}
+
 TEST(Exchange, OneWhoFetchesIsAskedOnlyForWhatItHolds) {
   const Content content(20 * kBlockBytes);
   Fetcher fetcher;

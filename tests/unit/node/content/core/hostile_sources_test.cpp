@@ -47,6 +47,64 @@ void fetch_among(Fetcher& fetcher, const Content& content, Answer answer) {
   }
 }
 
+// Ann is honest, and has the content under its own length alone. `named` names it otherwise, some
+// time or other.
+template <class Named>
+void fetch_of_ann(Fetcher& fetcher, const Content& content, Named named) {
+  const Instant began = fetcher.now;
+  for (int step = 0; step < 1000 && !fetcher.arrived.contains(content.id); ++step) {
+    named(step);
+    while (!fetcher.requests.empty() && !fetcher.arrived.contains(content.id)) {
+      if (fetcher.requests.front().source != kAnn) {
+        fetcher.requests.pop_front();
+      } else if (fetcher.requests.front().what.length != content.bytes.size()) {
+        fetcher.answer_missing();
+      } else {
+        fetcher.answer({&content});
+      }
+    }
+    if (!fetcher.arrived.contains(content.id)) fetcher.wait_for_deadline();
+  }
+  EXPECT_EQ(fetcher.arrived[content.id], "");
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+  EXPECT_TRUE(fetcher.exchange.liars().empty());
+  EXPECT_LE(fetcher.now - began, Duration(10s));
+}
+
+TEST(HostileSources, WhoNamesAContentUnderAWrongLengthFirstKeepsItFromNobody) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.link(kBob);
+  fetcher.run(fetcher.exchange.want(fetcher.now, content.id, 30 * kBlockBytes, {kBob}));
+  EXPECT_EQ(fetcher.asked_of(kBob), limits::kContentWindow);
+  fetcher.want(content, {kAnn});
+  fetch_of_ann(fetcher, content, [](int) {});
+}
+
+// What was asked for before comes after, and is no lie.
+TEST(HostileSources, WhoNamesItSoLaterMakesNobodyALiar) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.link(kBob);
+  fetcher.want(content, {kAnn});
+  fetcher.run(fetcher.exchange.want(fetcher.now, content.id, 30 * kBlockBytes, {kBob}));
+  fetch_of_ann(fetcher, content, [](int) {});
+}
+
+TEST(HostileSources, OnceABlockHasShownItsLengthNoOtherOneCounts) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.link(kBob);
+  fetcher.want(content, {kAnn});
+  fetcher.answer({&content});
+  fetch_of_ann(fetcher, content, [&](int) {
+    fetcher.run(fetcher.exchange.want(fetcher.now, content.id, 30 * kBlockBytes, {kBob}));
+  });
+}
+
 TEST(HostileSources, OneThatSendsOtherBlocksThanWereAskedHoldsUpNobody) {
   const Content content(60 * kBlockBytes);
   Fetcher fetcher;

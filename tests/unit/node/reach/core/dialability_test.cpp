@@ -142,6 +142,21 @@ TEST(Dialability, AVerdictIsLookedAtAgain) {
   EXPECT_TRUE(world.reach(self).via().empty()) << "and needs no relays any more";
 }
 
+TEST(Dialability, AVerdictIsLookedAtAgainAlsoWhereNobodyWasThereWhenItWasDue) {
+  World world;
+  const std::size_t self = world.add(behind(1));
+  const std::size_t other = world.add(outside(2));
+  world.dial(self, other);
+  world.pass(12s);
+  ASSERT_EQ(world.reach(self).reachability(), Reachability::kUnreachable);
+  world.break_link(self, other);
+  world.pass(900s);
+  world.node(self).open = true;  // the node was carried to another network
+  world.dial(self, other);
+  world.pass(900s);
+  EXPECT_EQ(world.reach(self).reachability(), Reachability::kReachable);
+}
+
 // --- as the asked ---
 
 TEST(DialBack, OnlyTheAddressOfTheLinkIsDialled) {

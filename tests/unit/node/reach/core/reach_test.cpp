@@ -57,6 +57,43 @@ TEST_F(ReachTest, NoMoreThanThreeRelaysAreTaken) {
   EXPECT_EQ(world.reach(b).via().size(), limits::kVia) << "another takes its place";
 }
 
+TEST_F(ReachTest, RelaysThatDoNotAnswerAreDoneWithout) {
+  const std::size_t hidden = world.add(behind(1));
+  std::set<std::size_t> silent;
+  world.meddle = [&](std::size_t from, std::size_t to, Bytes& bytes) {
+    if (from != hidden || !std::holds_alternative<Reserve>(*decode(bytes))) return true;
+    if (silent.size() < limits::kVia) silent.insert(to);
+    return !silent.contains(to);
+  };
+  for (int n = 2; n <= 6; ++n) world.dial(hidden, open(n));
+  world.pass(20s);
+  ASSERT_EQ(silent.size(), limits::kVia);
+  ASSERT_TRUE(world.reach(hidden).via().empty());
+  world.pass(100s);
+  EXPECT_GE(world.reach(hidden).via().size(), 2U) << "there are two who answer";
+  for (const Via& via : world.reach(hidden).via()) {
+    for (const std::size_t node : silent) EXPECT_NE(via.node, world.id(node));
+  }
+}
+
+// It was busy; meanwhile others were asked.
+TEST_F(ReachTest, ARelayThatAnswersLateIsNotOneTooMany) {
+  const std::size_t hidden = world.add(behind(1));
+  std::vector<std::size_t> slow;
+  world.meddle = [&](std::size_t from, std::size_t to, Bytes& bytes) {
+    if (from != hidden || !std::holds_alternative<Reserve>(*decode(bytes))) return true;
+    if (slow.size() == limits::kVia) return true;
+    slow.push_back(to);
+    return false;
+  };
+  for (int n = 2; n <= 6; ++n) world.dial(hidden, open(n));
+  world.pass(45s);
+  const std::size_t before = world.reach(hidden).via().size();
+  EXPECT_EQ(before, 2U);
+  for (const std::size_t node : slow) world.say_raw(node, hidden, Reserved{true});
+  EXPECT_EQ(world.reach(hidden).via().size(), limits::kVia);
+}
+
 TEST_F(ReachTest, ANeighbourIsNoRelayForThoseOutside) {
   const std::size_t r = relay(1);
   const std::size_t b = world.add(behind(1, 1));
