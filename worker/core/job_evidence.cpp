@@ -10,13 +10,18 @@ namespace shoal {
 void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& notice, Outbox& out) {
   if (phase_ != JobPhase::kRunning && phase_ != JobPhase::kPaused) return;
   std::uint64_t units = 0;
+  bool any_counts = false;
   for (const Signed& commitment : notice.commitments) {
-    commit_one(now, from, commitment, out);
+    any_counts |= commit_one(now, from, commitment, out);
     if (auto what = decode_commitment(commitment.body)) units += what->range.size();
   }
   auto member = members_.find(from);
-  if (member != members_.end()) member->second.heard = member->second.committed = now;
-  if (member != members_.end() && units > 0 && notice.compute_ns > 0) {
+  // Else whoever commits to nothing that it was given could say how long the job's units take, and
+  // look as if it had just begun what it sits on.
+  if (member != members_.end() && any_counts) {
+    member->second.heard = member->second.committed = now;
+  }
+  if (member != members_.end() && any_counts && notice.compute_ns > 0) {
     // Its word, but no unit may take longer than its limit.
     const std::uint64_t most = manifest_->unit_wall_ms * 1'000'000 + 1;
     const std::uint64_t unit_ns = std::clamp<std::uint64_t>(notice.compute_ns / units, 1, most);
@@ -27,31 +32,31 @@ void JobLed::on_commit(Instant now, const NodeId& from, const CommitNotice& noti
   serve_hungry(now, out);
 }
 
-void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out) {
+// True: it counts.
+bool JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out) {
   auto what = decode_commitment(commitment.body);
   if (!what || what->job != id_ || what->worker != from || commitment.signer != from ||
       what->range.empty() || what->range.last > units_.units() ||
       what->range.size() > limits::kUnitsPerBatch) {
-    return;
+    return false;
   }
   // It came too late: nobody will ask for it, and its worker need not wait for that.
   const LeaseRevoke not_wanted{.job = id_, .ranges = {what->range}};
-  if (units_.open_runs(what->range).empty()) return out.send(from, not_wanted);
-  // Only units that this worker was given count; a lease that lapsed meanwhile was given too.
-  bool granted = false;
-  bool known = false;
-  for (Range run : units_.open_runs(what->range)) {
-    units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
-      const Replica* own = segment.find(from);
-      known |= own != nullptr;
-      granted |= own != nullptr && is_awaited(own->state);
-    });
+  if (units_.open_runs(what->range).empty()) {
+    out.send(from, not_wanted);
+    return false;
   }
-  if (!known) return out.send(from, not_wanted);
-  if (!granted) return;
+  // Only units that this worker was given count; a lease that lapsed meanwhile was given too.
+  const std::vector<Range> given = awaited_of(from, what->range);
+  if (given.empty()) {
+    const auto ever = units_.open_runs_where(
+        what->range, [&](const UnitMap::Segment& s) { return s.find(from) != nullptr; });
+    if (ever.empty()) out.send(from, not_wanted);
+    return false;
+  }
   if (from != context_.self &&
       !signature_holds(context_.checker, Purpose::kCommitment, commitment)) {
-    return;
+    return false;
   }
   Batch batch;
   batch.worker = from;
@@ -61,10 +66,9 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   const std::uint64_t id = batches_.add(std::move(batch));
   std::uint64_t open = 0;
   bool unblinded = false;
-  for (Range run : units_.open_runs(what->range)) {
+  for (Range run : given) {
     units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
       Replica* own = segment.find(from);
-      if (own == nullptr || !is_awaited(own->state)) return;
       if (own->state == ReplicaState::kLeased) {
         if (Lease* lease = leases_.find(own->lease)) lease->progressed = now;
         leases_.release(own->lease, {first, segment.last});
@@ -78,12 +82,15 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
       own->state = ReplicaState::kCommitted;
       own->batch = id;
       open += segment.last - first;
+      // One more of them has had its turn, and the unit may have failed on all others.
+      if (segment.count(ReplicaState::kFailed) > 0) fewer_are_left(now);
       blame(now, segment, out);
     });
   }
   if (open == 0) {
     batches_.remove(id);
-    return out.send(from, not_wanted);
+    out.send(from, not_wanted);
+    return false;
   }
   if (auto member = members_.find(from); member != members_.end()) {
     member->second.refuted = 0;
@@ -94,6 +101,15 @@ void JobLed::commit_one(Instant now, const NodeId& from, const Signed& commitmen
   added.open_units = open;
   added.unblinded = unblinded;
   open_or_compare(now, what->range, out);
+  return true;
+}
+
+// Parts of `range` that the worker was given, and of which it has said nothing yet.
+std::vector<Range> JobLed::awaited_of(const NodeId& worker, Range range) const {
+  return units_.open_runs_where(range, [&](const UnitMap::Segment& segment) {
+    const Replica* own = segment.find(worker);
+    return own != nullptr && is_awaited(own->state);
+  });
 }
 
 // For every run of `range`: asks for what must be opened, or compares what is open.

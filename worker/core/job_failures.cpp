@@ -26,21 +26,18 @@ void JobLed::on_failure(Instant now, const NodeId& from, const Signed& failure, 
   auto what = decode_failure(failure.body);
   if (!what || what->job != id_ || what->worker != from || failure.signer != from) return;
   const Range run{what->unit, what->unit + 1};
-  if (units_.open_runs(run).empty()) return;
+  if (awaited_of(from, run).empty()) return;
   if (from != context_.self && !signature_holds(context_.checker, Purpose::kFailure, failure)) {
     return;
   }
   // Where there are too many it is as if the unit had been given back: it is tried once more.
   const bool room = failures_.size() < kFailingUnitsMax || failures_.contains(what->unit);
-  bool counted = false;
   units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
     Replica* own = segment.find(from);
-    if (own == nullptr || !is_awaited(own->state)) return;
     if (own->state == ReplicaState::kLeased) leases_.release(own->lease, {first, segment.last});
     own->state = room ? ReplicaState::kFailed : ReplicaState::kLapsed;
-    counted = room;
   });
-  if (!counted) return;
+  if (!room) return;
   failures_[what->unit].push_back(failure);
   if (auto member = members_.find(from); member != members_.end()) member->second.heard = now;
   fail_if_hopeless(what->unit, out);
@@ -53,6 +50,8 @@ void JobLed::fail_if_hopeless(UnitIndex unit, Outbox& out) {
   units_.update(run, [](UnitIndex, UnitMap::Segment&) {});  // cuts the unit out of its run
   const UnitMap::Segment& segment = units_.segments().at(unit);
   auto& failures = failures_.at(unit);
+  // As many as it takes say that it does not fail, and are about to show it.
+  if (segment.agreed + segment.count(ReplicaState::kCommitted) >= manifest_->quorum) return;
   if (failures.size() < manifest_->max_attempts &&
       (anyone_left(segment) || segment.count(ReplicaState::kLeased) > 0)) {
     return;
@@ -64,10 +63,21 @@ void JobLed::fail_if_hopeless(UnitIndex unit, Outbox& out) {
   finish_if_done(out);
 }
 
-// Not where links are lost: who is cut off may come back, and compute what fails here.
-void JobLed::weigh_failures(Outbox& out) {
+// Who is cut off may come back, and compute what fails here.
+void JobLed::weigh_failures(Instant now, Outbox& out) {
+  std::vector<std::pair<NodeId, const Member*>> away;
+  for (const auto& [id, member] : members_) {
+    const bool may_be_back = member.asked && now - member.heard <= longest_lease();
+    if (!member.linked && may_be_back) away.emplace_back(id, &member);
+  }
   std::vector<UnitIndex> units;
-  for (const auto& [unit, _] : failures_) units.push_back(unit);
+  for (const auto& [unit, _] : failures_) {
+    const auto& segment = units_.first_overlapping({unit, unit + 1})->second;
+    const bool awaited = std::any_of(away.begin(), away.end(), [&](const auto& one) {
+      return eligible(segment, one.first, *one.second);
+    });
+    if (!awaited) units.push_back(unit);
+  }
   for (UnitIndex unit : units) fail_if_hopeless(unit, out);
 }
 

@@ -11,8 +11,13 @@ constexpr std::size_t kHungryInVainAtOnce = 16;  // tried, and nothing fits them
 constexpr std::size_t kHoldersOffered = 3;
 constexpr Duration kLinkGrace = 2s;
 constexpr Duration kStragglerLook = 1s;
+// Who gives all back may ask again; and nobody has everything weighed by saying this and that.
+constexpr Duration kWeighWaiting = 5s;
 constexpr Duration kGrantInFlight = 10s;
 constexpr std::size_t kReasonBytes = 256;
+// A unit may be stolen so often: two keys could else hand it to each other for ever. With half of
+// the rest each time that is more than any lease comes to.
+constexpr std::uint32_t kMovesMax = 16;
 
 }  // namespace
 
@@ -54,7 +59,7 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
       .terms = {}};
   // Whoever verifies begins at the beginning. With a quorum of one nobody does.
   if (pick.kind == LeaseKind::kPrimary || manifest_->quorum == 1) {
-    send_states(worker, member, pick.ranges, out);
+    send_states(worker, member, pick.ranges, worker, out);
   }
   if (!member.knows_manifest) {
     message.manifest = signed_manifest_;
@@ -62,33 +67,6 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
   }
   member.knows_manifest = true;
   out.send(worker, std::move(message));
-}
-
-// Of its first replica alone: whoever verifies must not begin with what another says.
-void JobLed::on_state(const NodeId& from, UnitState state, Outbox& out) {
-  if (state.unit >= units_.units()) return;
-  const std::vector<std::uint64_t> leases = leases_.of(from);
-  const bool held = std::any_of(leases.begin(), leases.end(), [&](std::uint64_t id) {
-    const Lease& lease = *leases_.find(id);
-    return lease.kind == LeaseKind::kPrimary && lease.held.contains(state.unit);
-  });
-  if (!held) return;
-  out.tell(LogLevel::kDebug, "is told how far unit " + std::to_string(state.unit) + " of job " +
-                                 short_hex(id_) + " is: whoever takes it over goes on from there");
-  states_.keep(state.unit, std::move(state.state));
-}
-
-void JobLed::send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
-                         Outbox& out) {
-  for (Range range : ranges) {
-    states_.for_each_in(range, [&](UnitIndex unit, const Bytes& state) {
-      if (worker == context_.self) {
-        return out.act(KeepState{.job = id_, .unit = unit, .state = state});
-      }
-      introduce(worker, member, out);
-      out.send(worker, UnitState{.job = id_, .unit = unit, .state = state});
-    });
-  }
 }
 
 // A lease of nothing: a thief must know the job before it can use its loot.
@@ -208,7 +186,7 @@ void JobLed::lapse_all(const NodeId& worker) {
 
 bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& report, Outbox& out) {
   // Of whatever epoch: it may have heard of the job only.
-  if (!report.declines.empty()) worker_declines(from, report.declines);
+  if (!report.declines.empty()) worker_declines(now, from, report.declines);
   if (report.epoch != epoch_) return false;
   auto member = members_.find(from);
   if (member == members_.end()) return true;
@@ -237,6 +215,7 @@ bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
     count(from, member->second, -1);
     member->second.asked = false;
     count(from, member->second, +1);
+    fewer_are_left(now);
   }
   reject_stalled(now, from, out);
   leases_.renew(from, now + context_.config.lease);
@@ -264,6 +243,10 @@ bool JobLed::count_out_silent(Instant now) {
   return any;
 }
 
+void JobLed::fewer_are_left(Instant now) {
+  if (!weigh_waiting_) weigh_waiting_ = now + kWeighWaiting;
+}
+
 // Who holds units for longer than any unit may take, and commits none, may not compute them. Or it
 // was paused, or had something else to do first: what it commits in the end counts.
 void JobLed::reject_stalled(Instant now, const NodeId& worker, Outbox& out) {
@@ -276,6 +259,7 @@ void JobLed::reject_stalled(Instant now, const NodeId& worker, Outbox& out) {
     // Past its end it lapses anyway: this leader may have slept, not its worker.
     if (lease.expires <= now || now - since <= most) continue;
     lapse(id, lease.held);
+    fewer_are_left(now);
     if (member != members_.end()) member->second.stalled = true;
     for (Range range : lease.held.runs()) {
       units_.update(range, [&](UnitIndex, UnitMap::Segment& segment) {
@@ -294,7 +278,10 @@ void JobLed::reject_withheld(Instant now, std::uint64_t id, Outbox& out) {
   if (batch == nullptr) return;
   const auto member = members_.find(batch->worker);
   const bool here = member != members_.end() && member->second.linked;
-  if (here) member->second.stalled = weigh_stalled_ = true;
+  if (here) {
+    member->second.stalled = weigh_stalled_ = true;
+    fewer_are_left(now);
+  }
   reject_batch(now, id, here ? ReplicaState::kStalled : ReplicaState::kLapsed, out);
 }
 
@@ -351,13 +338,15 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
     return refuse();
   }
   const auto thief = members_.find(from);
-  if (thief == members_.end()) return refuse();
+  const Lease* lent = leases_.find(transfer->lease);
+  if (thief == members_.end() || lent == nullptr || lent->holder != transfer->from) return refuse();
+  const std::uint32_t moves = lent->moves + 1;
   Member& member = thief->second;
   std::vector<Range> moved;
   RangeSet stranded;  // signed away by the victim, and not for this thief
   RangeSet named;     // they may overlap: each unit is looked at once
   std::uint64_t room = allowance(from, member);
-  for (Range range : transfer->ranges) named.add(intersect(range, {0, units_.units()}));
+  for (Range range : transfer->ranges) named.add(lent->held.intersection(range));
   for (Range range : named.runs()) {
     for (Range run : units_.open_runs(range)) {
       units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
@@ -365,8 +354,8 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
         const bool held = victim != nullptr && victim->state == ReplicaState::kLeased &&
                           victim->lease == transfer->lease && victim->kind == LeaseKind::kPrimary;
         if (!held) return;
-        if (moved.size() >= limits::kRangesPerMessage || segment.last - first > room ||
-            !eligible(segment, from, member) ||
+        if (moves > kMovesMax || moved.size() >= limits::kRangesPerMessage ||
+            segment.last - first > room || !eligible(segment, from, member) ||
             (own_thief && segment.replicas.size() > 1 && blind_verifiers_suffice())) {
           stranded.add(Range{first, segment.last});
           return;
@@ -390,7 +379,8 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
               .held = RangeSet(moved),
               .granted = now,
               .expires = now + context_.config.lease,
-              .progressed = now};
+              .progressed = now,
+              .moves = moves};
   moved_ += lease.held.size();
   member.has_replicas = true;
   const std::uint64_t id = leases_.add(lease);
@@ -403,7 +393,7 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   member.hungry = false;
   member.sent_to_steal = false;
   member.heard = now;
-  send_states(from, member, lease.held.runs(), out);
+  send_states(from, member, lease.held.runs(), transfer->from, out);
   out.send(from,
            TransferReply{
                .job = id_,
@@ -427,14 +417,15 @@ void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std:
   lost_.erase(worker);
 }
 
-void JobLed::worker_declines(const NodeId& worker, const std::string& why) {
+void JobLed::worker_declines(Instant now, const NodeId& worker, const std::string& why) {
   const auto it = members_.find(worker);
   if (it == members_.end()) return;
   Member& member = it->second;
+  weigh_stalled_ = true;
+  if (member.asked) fewer_are_left(now);
   count(worker, member, -1);
   member.asked = false;
   member.hungry = false;
-  weigh_stalled_ = true;
   member.declined = why.empty() ? "it does not say why" : why.substr(0, kReasonBytes);
   count(worker, member, +1);
 }
@@ -488,6 +479,7 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
   if (settling_until_ && *settling_until_ <= now) {
     settling_until_.reset();
     returned = fewer = true;
+    weigh_failures(now, out);
   }
   for (std::uint64_t id : leases_.expired(now)) {
     const Lease lease = *leases_.find(id);
@@ -497,10 +489,12 @@ void JobLed::on_deadline(Instant now, Outbox& out) {
   if (lapse_lost(now, out)) returned = fewer = true;
   if (silence_look_ && *silence_look_ <= now) {
     silence_look_ = now + context_.config.lease;
-    if (count_out_silent(now)) {
-      returned = fewer = true;
-      weigh_failures(out);
-    }
+    if (count_out_silent(now) || !failures_.empty()) weigh_waiting_ = now;
+  }
+  if (weigh_waiting_ && *weigh_waiting_ <= now) {
+    weigh_waiting_.reset();
+    returned = fewer = true;
+    weigh_failures(now, out);
   }
   if (fewer) {
     weigh_stuck(now, out);
@@ -552,6 +546,7 @@ std::optional<Instant> JobLed::next_deadline() const {
   consider(settling_until_);
   consider(rest_ends_);
   consider(silence_look_);
+  consider(weigh_waiting_);
   consider(leases_.next_expiry());
   for (const auto& [_, since] : lost_) consider(since + kLinkGrace);
   for (const auto& [_, judging] : comparing_) consider(judging.due);

@@ -114,6 +114,7 @@ void JobLed::follow() {
   to_compare_ = {};
   to_show_.clear();
   states_.clear();
+  weigh_waiting_.reset();
   next_straggler_look_.reset();
   rest_ends_.reset();
   silence_look_.reset();

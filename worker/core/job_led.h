@@ -101,7 +101,7 @@ class JobLed {
   // False: it had no part in the job.
   bool worker_gone(Instant now, const NodeId& worker);
   // It will compute none of its units, and says why.
-  void worker_declines(const NodeId& worker, const std::string& why);
+  void worker_declines(Instant now, const NodeId& worker, const std::string& why);
 
   void on_work_request(Instant now, const NodeId& from, const WorkRequest&, Outbox&);
   // False: it is about leases of another epoch, of which this leader knows nothing.
@@ -210,8 +210,6 @@ class JobLed {
   bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);
   void serve_hungry(Instant now, Outbox& out);
   void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
-  void send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
-                   Outbox& out);
   void introduce(const NodeId& worker, Member& member, Outbox& out);
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   void lapse(std::uint64_t lease, const RangeSet& units);
@@ -223,7 +221,13 @@ class JobLed {
   bool lapse_lost(Instant now, Outbox& out);
   Duration longest_lease() const;
   bool count_out_silent(Instant now);
+  void fewer_are_left(Instant now);
   void forget_absent();
+
+  // --- how far units have come (job_states.cpp) ---
+  void send_states(const NodeId& worker, Member& member, const std::vector<Range>& ranges,
+                   const NodeId& before, Outbox& out);
+  bool may_go_on(UnitIndex unit, const NodeId& worker, const NodeId& before);
 
   // --- outputs that differ and may yet agree (job_equivalence.cpp) ---
   void ask_equivalence(Instant now, Range run, const std::vector<std::uint64_t>& batches,
@@ -238,7 +242,7 @@ class JobLed {
   // --- failures (job_failures.cpp) ---
   void blame(Instant now, const UnitMap::Segment&, Outbox& out);
   void fail_if_hopeless(UnitIndex unit, Outbox& out);
-  void weigh_failures(Outbox& out);
+  void weigh_failures(Instant now, Outbox& out);
 
   // --- evidence (job_evidence.cpp) ---
   // More evidence than a receipt has room for is no better evidence.
@@ -246,7 +250,8 @@ class JobLed {
     return segment.count(ReplicaState::kCommitted) + segment.count(ReplicaState::kCompared) >=
            manifest_->quorum + limits::kExtraReplicas;
   }
-  void commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
+  bool commit_one(Instant now, const NodeId& from, const Signed& commitment, Outbox& out);
+  std::vector<Range> awaited_of(const NodeId& worker, Range range) const;
   void open_or_compare(Instant now, Range range, Outbox& out);
   bool request_reveals(Instant now, UnitIndex first, const UnitMap::Segment&, Outbox& out);
   using BatchesToShow = std::map<NodeId, std::set<std::uint64_t>>;
@@ -301,7 +306,8 @@ class JobLed {
   std::uint32_t askers_ = 0;        // members other than the leader that are linked and have asked
   std::uint32_t others_here_ = 0;   // the same, whether they have asked or not
   bool weigh_stalled_ = false;      // who else is there for what is kStalled may have changed
-  std::deque<NodeId> hungry_;       // in the order in which they went away
+  std::optional<Instant> weigh_waiting_;  // fewer are left for what waits: it may wait in vain
+  std::deque<NodeId> hungry_;             // in the order in which they went away
   std::map<UnitIndex, std::vector<Signed>> failures_;
   // Batches to be shown as soon as their worker has answered what it was asked before.
   BatchesToShow to_show_;

@@ -152,6 +152,12 @@ RangeSet JobLed::take_over(const NodeId& from, std::uint64_t lease, LeaseKind ki
         Replica* own = segment.find(from);
         const bool leased = own != nullptr && own->state == ReplicaState::kLeased;
         if (leased) {
+          // Shown again and again a paper makes nobody's units younger.
+          const Lease& old = *leases_.find(own->lease);
+          Lease& renewed = *leases_.find(lease);
+          renewed.granted = std::min(renewed.granted, old.granted);
+          renewed.progressed = std::min(renewed.progressed, old.progressed);
+          renewed.moves = std::max(renewed.moves, old.moves);
           leases_.release(own->lease, here);
           own->state = ReplicaState::kLapsed;
         }

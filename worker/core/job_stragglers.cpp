@@ -23,7 +23,8 @@ constexpr Duration kLeastGain = 1s;
 constexpr std::int64_t kGainShare = 4;         // a quarter
 constexpr std::size_t kRunsLookedAt = 16'384;  // at once: a leader of many small runs stays quick
 constexpr Duration kNever = 86'400s;
-constexpr double kLossesWorth = 0.1;  // that are to be expected before the end
+constexpr std::uint64_t kSlowest = 8;  // times slower than the job's mean, and still believed
+constexpr double kLossesWorth = 0.1;   // that are to be expected before the end
 
 }  // namespace
 
@@ -50,7 +51,11 @@ Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ah
   const std::uint64_t turns = (ahead + threads - 1) / threads;
   if (turns > static_cast<std::uint64_t>(kNever.count()) / unit_ns) return kNever;
   const Duration expected(static_cast<std::int64_t>(turns * unit_ns));
-  return expected > taken ? expected - taken : taken - expected;
+  const Duration more = expected > taken ? expected - taken : taken - expected;
+  // How long its units take is its own word, and could be said anew each second.
+  if (job_unit_ns_ > static_cast<std::uint64_t>(kNever.count()) / (kSlowest * turns)) return more;
+  const Duration at_most(static_cast<std::int64_t>(kSlowest * turns * job_unit_ns_));
+  return job_unit_ns_ != 0 && taken > at_most ? std::max(more, taken - at_most) : more;
 }
 
 // Runs that are computed everywhere where they need to be, and how long that will take: the longest

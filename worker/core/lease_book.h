@@ -17,7 +17,8 @@ struct Lease {
   RangeSet held;  // not committed yet
   Instant granted;
   Instant expires;
-  Instant progressed;  // the last commitment in it, or the grant
+  Instant progressed;       // the last commitment in it, or the grant
+  std::uint32_t moves = 0;  // times that it was stolen
 };
 
 // The leases of one job, by number and by holder. A lease ends when nothing of it is held any more,

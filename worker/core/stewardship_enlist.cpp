@@ -102,7 +102,7 @@ void Stewardship::on_declined(Instant now, Entry& entry, const NodeId& from, con
   if (asked) entry.enlisting.reset();
   if (entry.job->leading()) entry.declined[from] = now;
   if (asked) return;
-  if (entry.job->leading()) entry.job->worker_declines(from, why);
+  if (entry.job->leading()) entry.job->worker_declines(now, from, why);
   if (!fellow(entry, from) || !entry.begun) return;
   if (!entry.resigned.emplace(from, now).second) return;
   out.tell(LogLevel::kWarning, "steward " + short_hex(from) + " keeps job " +

@@ -122,20 +122,6 @@ UnitMap::Segments::const_iterator UnitMap::first_overlapping(Range range) const 
   return it;
 }
 
-std::vector<Range> UnitMap::open_runs(Range range) const {
-  std::vector<Range> runs;
-  for (auto it = first_overlapping(range); it != segments_.end() && it->first < range.last; ++it) {
-    const Range part = intersect(range, {it->first, it->second.last});
-    if (part.empty()) continue;
-    if (!runs.empty() && runs.back().last == part.first) {
-      runs.back().last = part.last;
-    } else {
-      runs.push_back(part);
-    }
-  }
-  return runs;
-}
-
 void UnitMap::check_invariants() const {
   std::uint64_t open = 0;
   std::uint64_t fresh = 0;

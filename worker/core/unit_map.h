@@ -101,7 +101,25 @@ class UnitMap {
   // The first run that reaches into `range`, or the one after it.
   Segments::const_iterator first_overlapping(Range range) const;
   // Runs of `range` that have not ended.
-  std::vector<Range> open_runs(Range range) const;
+  std::vector<Range> open_runs(Range range) const {
+    return open_runs_where(range, [](const Segment&) { return true; });
+  }
+  // Those in which which(segment) holds. Nothing is cut: what a stranger names leaves no trace.
+  template <class Which>
+  std::vector<Range> open_runs_where(Range range, Which which) const {
+    std::vector<Range> runs;
+    for (auto it = first_overlapping(range); it != segments_.end() && it->first < range.last;
+         ++it) {
+      const Range part = intersect(range, {it->first, it->second.last});
+      if (part.empty() || !which(it->second)) continue;
+      if (!runs.empty() && runs.back().last == part.first) {
+        runs.back().last = part.last;
+      } else {
+        runs.push_back(part);
+      }
+    }
+    return runs;
+  }
 
   void check_invariants() const;
 
