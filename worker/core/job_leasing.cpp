@@ -65,8 +65,8 @@ void JobLed::grant(Instant now, const NodeId& worker, Member& member, const Pick
     message.manifest = signed_manifest_;
     message.terms = terms_;
   }
-  member.knows_manifest = true;
   out.send(worker, std::move(message));
+  if (!std::exchange(member.knows_manifest, true)) send_controls(worker, out);
 }
 
 // A lease of nothing: a thief must know the job before it can use its loot.
@@ -79,6 +79,12 @@ void JobLed::introduce(const NodeId& worker, Member& member, Outbox& out) {
   message.manifest = signed_manifest_;
   message.terms = terms_;
   out.send(worker, std::move(message));
+  send_controls(worker, out);
+}
+
+// What its submitter said since, to a worker that was not there.
+void JobLed::send_controls(const NodeId& worker, Outbox& out) const {
+  for (Signed& control : controls()) out.send(worker, ControlRequest{std::move(control)});
 }
 
 // Names those who hold more than they can have started. False: there is nobody.

@@ -154,7 +154,12 @@ bool JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
       }
     }
     forget_absent();
-  } else if (before == JobPhase::kPaused && phase_ == JobPhase::kRunning) {
+    return true;
+  }
+  for (const auto& [id, member] : members_) {
+    if (member.linked && member.knows_manifest) out.send(id, ControlRequest{control});
+  }
+  if (before == JobPhase::kPaused && phase_ == JobPhase::kRunning) {
     finish_if_done(out);
     serve_hungry(now, out);
   }

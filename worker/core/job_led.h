@@ -211,6 +211,7 @@ class JobLed {
   void serve_hungry(Instant now, Outbox& out);
   void grant(Instant now, const NodeId& worker, Member& member, const Pick& pick, Outbox& out);
   void introduce(const NodeId& worker, Member& member, Outbox& out);
+  void send_controls(const NodeId& worker, Outbox& out) const;
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
   void lapse(std::uint64_t lease, const RangeSet& units);
   void reject_stalled(Instant now, const NodeId& worker, Outbox& out);

@@ -70,6 +70,7 @@ void JobLed::on_rejoin(Instant now, const NodeId& from, const Rejoin& rejoin, Ou
     if (lease) reply.leases.push_back(std::move(*lease));
   }
   out.send(from, std::move(reply));
+  send_controls(from, out);
   serve_hungry(now, out);
 }
 

@@ -279,14 +279,30 @@ void Labor::on_revoke(const NodeId& from, const LeaseRevoke& revoke, Outbox& out
   forget_shown(*job);
 }
 
+// Whoever brings it: it is the submitter's signature that counts.
 void Labor::on_control(const Signed& control, Outbox& out) {
   const auto what = decode_control(control.body);
-  if (!what || what->command != ControlCommand::kCancel) return;
+  if (!what) return;
   Job* job = find_any(what->job, [&](const Job& j) {
     return j.manifest != nullptr && j.submitter == control.signer;
   });
   if (job == nullptr) return;
-  if (signature_holds(checker_, Purpose::kControl, control)) drop_job(*job, out);
+  std::uint64_t& heard =
+      what->command == ControlCommand::kPriority ? job->heard_of_priority : job->heard_of_going_on;
+  if (what->sequence <= heard || !signature_holds(checker_, Purpose::kControl, control)) return;
+  heard = what->sequence;
+  switch (what->command) {
+    case ControlCommand::kCancel:
+      return drop_job(*job, out);
+    case ControlCommand::kPause:
+      // What runs goes on, and its leader hands out no more.
+      return put_back(*job, false, out);
+    case ControlCommand::kResume:
+      return;  // its leader knows who waits
+    case ControlCommand::kPriority:
+      job->new_priority = what->priority;
+      return;
+  }
 }
 
 // Starts nothing of it any more.
@@ -431,14 +447,25 @@ std::optional<Instant> Labor::dry_from(Instant now) const {
   return *first_free - kAskAhead;
 }
 
+// Its submitter has said that it is more urgent than what waits here of his.
+bool Labor::goes_before_what_waits(const Job& job) const {
+  if (!job.manifest || job.unstarted() > 0) return false;
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+    const Job& other = entry.second;
+    return other.manifest && other.submitter == job.submitter && other.unstarted() > 0 &&
+           other.priority() < job.priority();
+  });
+}
+
 void Labor::ask_for_work(Instant now, Outbox& out) {
   if (config_.record.threads == 0) return;
   if (lending_ != Lend::What::kAll) return stand_down(out);
-  if (const auto dry = dry_from(now); !dry || *dry > now) return;
+  const auto dry = dry_from(now);
+  const bool is_dry = dry && *dry <= now;
   for (auto& [_, job] : jobs_) {
     const bool open = job.state == State::kHeardOf || job.state == State::kReady;
     if (!open || job.asked || job.hungry || job.stealing || !job.victims.empty()) continue;
-    if (job.is_full()) continue;
+    if (job.is_full() || (!is_dry && !goes_before_what_waits(job))) continue;
     job.asked = now;
     // Not kept for a leader that is away: on_link_up() clears `asked`, and we ask anew.
     if (!leader_linked(job)) {

@@ -180,6 +180,10 @@ class Labor {
     int seeks = 0;               // in a row, in vain
     std::optional<Instant> seek_at;  // its leader is away: other stewards are asked then
     bool saved = false;              // it is on disk
+    // The submitter's words of each kind that were heard last, by their numbers; and what he said.
+    std::uint64_t heard_of_going_on = 0, heard_of_priority = 0;
+    std::optional<std::int32_t> new_priority;
+    std::int32_t priority() const { return new_priority.value_or(manifest->priority); }
     JobKey key() const { return {id, leader}; }
     // What it must verify goes on all the same: that is what lets batches be shown, and then
     // forgotten.
@@ -253,6 +257,7 @@ class Labor {
   LeaseReport empty_report(const Job&) const;
   void stand_down(Outbox&);
   void give_back(Job&, std::uint64_t lease, Outbox&);
+  void put_back(Job&, bool what_runs_too, Outbox&);
   void leave(Job&, const std::string& why, Outbox&);
   void stop_all(const JobKey&, Outbox&);
   void decline(const Job&, Outbox&) const;
@@ -272,6 +277,7 @@ class Labor {
   void learn_speed(Job&, std::uint64_t units, std::uint64_t bytes, std::uint64_t compute_ns);
   void release(Job&, Range);
   void ask_for_work(Instant now, Outbox&);
+  bool goes_before_what_waits(const Job&) const;
   void try_next_victim(Instant now, Job&, Outbox&);
   bool give_half(Instant now, Job&, const NodeId& thief, Outbox&);
   void feed_thieves(Instant now, Job&, Outbox&);

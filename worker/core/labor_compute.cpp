@@ -41,8 +41,9 @@ Labor::Job* Labor::next_to_run() {
   Job* best = nullptr;
   auto better = [&](Job& job) {
     if (best == nullptr) return true;
-    if (job.manifest->priority != best->manifest->priority) {
-      return job.manifest->priority > best->manifest->priority;
+    // Nobody's jobs come before another's for what he says of them.
+    if (job.submitter == best->submitter && job.priority() != best->priority()) {
+      return job.priority() > best->priority();
     }
     if (job.bound.empty() != best->bound.empty()) return best->bound.empty();
     return last_run_ == best->key();

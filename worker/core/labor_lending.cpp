@@ -11,31 +11,34 @@ void Labor::lend(Lend::What what, Outbox& out) {
   for (auto& [_, job] : jobs_) job.stood_down = job.hungry = false;
   if (what == Lend::What::kAll || what == Lend::What::kWhatIsHeld) return;
   for (auto& [key, job] : jobs_) {
-    std::set<std::uint64_t> gone;
-    for (const auto& [lease, held] : job.leases) gone.insert(lease);
-    for (auto* queue : {&job.bound, &job.primaries}) {
-      for (const Item& item : *queue) release(job, item.range);
-      queue->clear();
-    }
-    for (auto& [id, chunk] : chunks_) {
-      if (what != Lend::What::kNothing || chunk.job != key || chunk.cancelled) continue;
-      chunk.cancelled = true;
-      release(job, chunk.item.range);
-      out.act(CancelCompute{id});
-    }
-    drop_cancelled(job);
-    job.victims.clear();
-    // At once, rather than when the next report is due.
-    if (job.manifest && leader_linked(job)) {
-      LeaseReport report = empty_report(job);
-      for (const auto& [lease, held] : job.leases) gone.erase(lease);
-      list_leases(job, report);
-      // A lease that is not named may be one that the leader believes on its way.
-      for (const std::uint64_t lease : gone) report.leases.push_back({lease, {}});
-      job.stood_down = true;
-      out.send(job.leader, std::move(report));
-    }
+    job.stood_down = job.manifest && leader_linked(job);
+    put_back(job, what == Lend::What::kNothing, out);
   }
+}
+
+// What is not begun goes back, at once, rather than when the next report is due.
+void Labor::put_back(Job& job, bool what_runs_too, Outbox& out) {
+  std::set<std::uint64_t> gone;
+  for (const auto& [lease, held] : job.leases) gone.insert(lease);
+  for (auto* queue : {&job.bound, &job.primaries}) {
+    for (const Item& item : *queue) release(job, item.range);
+    queue->clear();
+  }
+  for (auto& [id, chunk] : chunks_) {
+    if (!what_runs_too || chunk.job != job.key() || chunk.cancelled) continue;
+    chunk.cancelled = true;
+    release(job, chunk.item.range);
+    out.act(CancelCompute{id});
+  }
+  drop_cancelled(job);
+  job.victims.clear();
+  if (!job.manifest || !leader_linked(job)) return;
+  LeaseReport report = empty_report(job);
+  for (const auto& [lease, held] : job.leases) gone.erase(lease);
+  list_leases(job, report);
+  // A lease that is not named may be one that the leader believes on its way.
+  for (const std::uint64_t lease : gone) report.leases.push_back({lease, {}});
+  out.send(job.leader, std::move(report));
 }
 
 // Where it had asked, it is counted upon: to verify what others have computed, most of all.

@@ -298,6 +298,12 @@ class Pool {
   // Whether worker n, when it last began the unit, had its state.
   bool goes_on(std::size_t n, UnitIndex unit) const { return workers_.at(n).went_on.at(unit); }
   bool computes(std::size_t n) const { return !workers_.at(n).computing.empty(); }
+  std::size_t chunks_begun(std::size_t n) const { return workers_.at(n).computing.size(); }
+  std::uint64_t units_begun(std::size_t n) const {
+    std::uint64_t units = 0;
+    for (const StartCompute& chunk : workers_.at(n).computing) units += chunk.range.size();
+    return units;
+  }
   // What worker n computes next; it computes something.
   const StartCompute& computing(std::size_t n) const { return workers_.at(n).computing.front(); }
   // Finishes one chunk at worker n. False: it has none.
