@@ -73,16 +73,27 @@ ByteView InputPack::input(UnitIndex unit) const {
   return bytes_.subspan(table_end + begin, end - begin);
 }
 
-Bytes pack_inputs(const std::vector<Bytes>& inputs) {
-  std::size_t total = 0;
-  for (const Bytes& input : inputs) total += input.size();
-  Bytes pack;
-  pack.reserve(kHeaderBytes + (inputs.size() + 1) * kOffsetBytes + total);
-  pack.insert(pack.end(), kMagic.begin(), kMagic.end());
-  append_u64(pack, inputs.size());
+Bytes pack_head(const std::vector<std::uint64_t>& sizes) {
+  Bytes head;
+  head.reserve(kHeaderBytes + (sizes.size() + 1) * kOffsetBytes);
+  head.insert(head.end(), kMagic.begin(), kMagic.end());
+  append_u64(head, sizes.size());
   std::uint64_t offset = 0;
-  append_u64(pack, offset);
-  for (const Bytes& input : inputs) append_u64(pack, offset += input.size());
+  append_u64(head, offset);
+  for (const std::uint64_t size : sizes) append_u64(head, offset += size);
+  return head;
+}
+
+Bytes pack_inputs(const std::vector<Bytes>& inputs) {
+  std::vector<std::uint64_t> sizes;
+  sizes.reserve(inputs.size());
+  std::size_t total = 0;
+  for (const Bytes& input : inputs) {
+    sizes.push_back(input.size());
+    total += input.size();
+  }
+  Bytes pack = pack_head(sizes);
+  pack.reserve(pack.size() + total);
   for (const Bytes& input : inputs) pack.insert(pack.end(), input.begin(), input.end());
   return pack;
 }

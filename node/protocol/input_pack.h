@@ -21,6 +21,11 @@ class InputPack {
   std::uint64_t units_ = 0;
 };
 
+// The largest input of one unit that an executor is handed.
+inline constexpr std::uint64_t kInputBytesMax = 1ULL << 30;
+
+// What stands in a pack before inputs of these sizes.
+Bytes pack_head(const std::vector<std::uint64_t>& sizes);
 Bytes pack_inputs(const std::vector<Bytes>& inputs);
 
 }  // namespace shoal

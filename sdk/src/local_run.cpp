@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "node/protocol/limits.h"
+#include "sdk/src/input_files.h"
 
 namespace shoal {
 namespace {
@@ -122,6 +123,7 @@ std::optional<UnitError> LocalRun::compute_one(std::uint64_t unit, Bytes& output
   call.unit = unit;
   call.cancelled = &cancelled_;
   if (request_.inputs) call.input = ByteView((*request_.inputs)[unit]);
+  Bytes from_file;
   LogEnd log;
   const std::function<void(std::string_view)> heard = [&log](std::string_view line) {
     log.hear(line);
@@ -131,6 +133,10 @@ std::optional<UnitError> LocalRun::compute_one(std::uint64_t unit, Bytes& output
   UnitError error;
   error.attempts = 1;
   try {
+    if (request_.files) {
+      from_file = read_input(request_.files->paths[unit]);
+      call.input = from_file;
+    }
     // A unit that waits for oneTBB tasks of its own must not start another unit meanwhile.
     tbb::this_task_arena::isolate([&] { function_(call, output); });
     if (output.size() - before <= request_.options.output_bytes_max) return std::nullopt;

@@ -11,6 +11,7 @@
 #include "node/state/clock.h"
 #include "node/wasm/module.h"
 #include "sdk/src/client.h"
+#include "sdk/src/input_files.h"
 #include "sdk/src/local_run.h"
 #include "sdk/src/places.h"
 #include "sdk/src/remote_job.h"
@@ -26,6 +27,7 @@ struct Session::Impl {
 
   void check_request(const detail::JobRequest& request) const;
   Manifest manifest_of(detail::JobRequest& request);
+  ContentStore::Named packed_files(const std::vector<std::filesystem::path>& files);
   ContentStore::Named this_program();
   ContentStore::Named module_at(const std::string& path, const KernelEntry& kernel);
 };
@@ -100,6 +102,9 @@ void Session::Impl::check_request(const detail::JobRequest& request) const {
     refuse("One unit's output may have at most " + std::to_string(limits::kOutputBytes) +
            " bytes. Split the unit.");
   }
+  if (request.files) {
+    for (const auto& file : request.files->paths) size_of_input(file);
+  }
   if (!client || request.options.shipped || !request.options.module.empty()) return;
   const auto& kernels = options.kernels;
   const bool known = std::any_of(kernels.begin(), kernels.end(), [&](const KernelEntry& entry) {
@@ -141,6 +146,26 @@ ContentStore::Named Session::Impl::module_at(const std::string& path, const Kern
   return *put;
 }
 
+// All of them as one content, from disk to disk.
+ContentStore::Named Session::Impl::packed_files(const std::vector<std::filesystem::path>& files) {
+  std::vector<std::uint64_t> sizes;
+  for (const auto& file : files) sizes.push_back(size_of_input(file));
+  ContentWriter writer(client->content());
+  writer.append(pack_head(sizes));
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const auto length = writer.append_file(files[i]);
+    if (!length) throw Error(ErrorCode::kUsage, length.error().what);
+    if (!writer.goes_on()) break;
+    if (*length != sizes[i]) {
+      throw Error(ErrorCode::kUsage,
+                  files[i].string() + " changed while it was read; try again when it rests");
+    }
+  }
+  auto packed = writer.finish();
+  if (!packed) throw Error(ErrorCode::kState, packed.error().what);
+  return *packed;
+}
+
 Manifest Session::Impl::manifest_of(detail::JobRequest& request) {
   const JobOptions& wishes = request.options;
   Manifest manifest;
@@ -173,7 +198,11 @@ Manifest Session::Impl::manifest_of(detail::JobRequest& request) {
     manifest.program = program_here.id;
     manifest.program_bytes = program_here.length;
   }
-  if (request.inputs) {
+  if (request.files) {
+    const ContentStore::Named packed = packed_files(request.files->paths);
+    manifest.inputs = packed.id;
+    manifest.inputs_bytes = packed.length;
+  } else if (request.inputs) {
     const Bytes packed = pack_inputs(*request.inputs);
     auto put = client->content().put(packed);
     if (!put) throw Error(ErrorCode::kState, put.error().what);

@@ -7,7 +7,6 @@ namespace shoal {
 namespace {
 
 constexpr std::size_t kTaskInputBytes = 8 << 20;  // unless a single unit has more
-constexpr std::size_t kInputBytesMax = 1ULL << 30;
 
 }  // namespace
 

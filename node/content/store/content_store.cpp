@@ -138,30 +138,8 @@ Result<std::unique_ptr<ContentStore>, StoreError> ContentStore::open(const fs::p
 Result<ContentId, StoreError> ContentStore::put(ByteView bytes) { return impl_->put(bytes); }
 
 Result<ContentStore::Named, StoreError> ContentStore::put_file(const fs::path& path) {
-  // O_NONBLOCK: opening a pipe must not hang.
-  const OpenFile in = open_file(path, O_RDONLY | O_NONBLOCK);
-  if (!in) return tl::unexpected(not_read(path, errno));
-  struct stat about {};
-  if (::fstat(in.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
-    return tl::unexpected(StoreError{StoreFault::kMissing, path.string() + " is not a file"});
-  }
   ContentWriter writer(*this);
-  Bytes piece(kBlockBytes);
-  std::uint64_t length = 0;
-  for (std::size_t got = piece.size(); got == piece.size() && writer.goes_on();) {
-    const int error = read_all_at(in.get(), piece, length, got);
-    if (error != 0) return failed("read", path, error);
-    writer.append(ByteView(piece).first(got));
-    length += got;
-  }
-  struct stat after {};
-  if (::fstat(in.get(), &after) != 0) return failed("read", path, errno);
-  if (!is_unchanged(about, after)) {
-    // Half of what it was and half of what it became would be neither.
-    return tl::unexpected(
-        StoreError{StoreFault::kRefused,
-                   path.string() + " changed while it was read; try again when it rests"});
-  }
+  if (auto length = writer.append_file(path); !length) return tl::unexpected(length.error());
   return writer.finish();
 }
 
@@ -179,6 +157,33 @@ void ContentWriter::append(ByteView bytes) {
   if (!goes_on()) return;
   impl_->file.append(bytes);
   impl_->digester.add(bytes);
+}
+
+Result<std::uint64_t, StoreError> ContentWriter::append_file(const fs::path& path) {
+  // O_NONBLOCK: opening a pipe must not hang.
+  const OpenFile in = open_file(path, O_RDONLY | O_NONBLOCK);
+  if (!in) return tl::unexpected(not_read(path, errno));
+  struct stat about {};
+  if (::fstat(in.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
+    return tl::unexpected(StoreError{StoreFault::kMissing, path.string() + " is not a file"});
+  }
+  Bytes piece(kBlockBytes);
+  std::uint64_t length = 0;
+  for (std::size_t got = piece.size(); got == piece.size() && goes_on();) {
+    const int error = read_all_at(in.get(), piece, length, got);
+    if (error != 0) return failed("read", path, error);
+    append(ByteView(piece).first(got));
+    length += got;
+  }
+  struct stat after {};
+  if (::fstat(in.get(), &after) != 0) return failed("read", path, errno);
+  if (!is_unchanged(about, after)) {
+    // Half of what it was and half of what it became would be neither.
+    return tl::unexpected(
+        StoreError{StoreFault::kRefused,
+                   path.string() + " changed while it was read; try again when it rests"});
+  }
+  return length;
 }
 
 bool ContentWriter::goes_on() const {

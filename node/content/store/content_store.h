@@ -99,6 +99,8 @@ class ContentWriter {
   explicit ContentWriter(ContentStore& store);
   ~ContentWriter();
   void append(ByteView bytes);
+  // All of a file, in pieces; its length. It must not change meanwhile.
+  Result<std::uint64_t, StoreError> append_file(const std::filesystem::path& file);
   // False: something failed, which finish() will tell; more need not be appended.
   bool goes_on() const;
   Result<ContentStore::Named, StoreError> finish();

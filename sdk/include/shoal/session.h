@@ -36,6 +36,11 @@ struct IndexSpace {
   std::uint64_t units = 0;
 };
 
+// One unit for each of these files: what is in it, up to 1 GiB, is the unit's input.
+struct InputFiles {
+  std::vector<detail::Path> paths = {};
+};
+
 // What is out of range makes map() throw Error(kUsage).
 struct JobOptions {
   std::string name = {};  // for people, in `shoal job list`; empty: the kernel's
@@ -92,6 +97,7 @@ struct JobRequest {
   std::uint64_t units = 0;
   std::optional<std::vector<Bytes>> inputs;
   JobOptions options;
+  std::optional<InputFiles> files = {};  // instead of `inputs`
 };
 
 }  // namespace detail
@@ -118,6 +124,16 @@ class Session {
     for (const auto& input : inputs) encoded.push_back(encode<I>(input));
     const std::uint64_t units = encoded.size();
     return Job<O>(start({kernel, encode<P>(params), units, std::move(encoded), options}));
+  }
+  // One unit for each file: the kernel is handed its bytes as they are. To a pool they go from disk
+  // to disk, and this process does not hold them in memory; a local session reads a file when its
+  // unit begins. What cannot be read makes it throw Error(kUsage), and nothing is submitted. The
+  // files may change or go once it has returned, save in a local session.
+  template <class P, class O>
+  Job<O> map(const Kernel<P, Bytes, O>& kernel, const std::type_identity_t<P>& params,
+             const InputFiles& files, const JobOptions& options = {}) {
+    return Job<O>(
+        start({kernel, encode<P>(params), files.paths.size(), std::nullopt, options, files}));
   }
   // One unit for each index.
   template <class P, class O>

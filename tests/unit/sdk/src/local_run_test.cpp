@@ -2,12 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -275,6 +277,41 @@ TEST(LocalRun, RefusesOptionsThatNoWorkerWouldTake) {
   refused({.unit_wall = std::chrono::hours(24 * 1001)}, "1 ms to 1000 days");
   EXPECT_NO_THROW(session.map(kAdd, {}, IndexSpace{1},
                               {.max_attempts = 64, .unit_wall = std::chrono::hours(24 * 1000)}));
+}
+
+TEST(LocalRun, AFileThatGoesBeforeItsUnitBeginsFailsThatUnit) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("inputs-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  InputFiles files;
+  for (const char* name : {"a", "b"}) {
+    files.paths.push_back(folder / name);
+    std::ofstream(files.paths.back()) << "of " << name;
+  }
+  std::promise<void> removed;
+  const std::shared_future<void> is_removed = removed.get_future().share();
+  const Kernel<Nothing, Bytes, std::uint64_t> bytes_of{"bytes",
+                                                       [&](const Nothing&, const Bytes& file) {
+                                                         is_removed.wait();
+                                                         return std::uint64_t{file.size()};
+                                                       }};
+  Session session = local(1);
+  auto job = session.map(bytes_of, {}, files);
+  std::filesystem::remove(files.paths[1]);
+  removed.set_value();
+  unsigned failed = 0;
+  for (const auto& result : job.in_order()) {
+    if (result.ok()) {
+      EXPECT_EQ(result.value(), 4U);
+    } else {
+      ++failed;
+      EXPECT_EQ(result.unit(), 1U);
+      EXPECT_EQ(result.failure().kind, FailureReason::kRefused);
+      EXPECT_THAT(result.failure().message, testing::HasSubstr("cannot be read any more"));
+    }
+  }
+  EXPECT_EQ(failed, 1U);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(LocalRun, AJobWithoutUnitsHasNoResults) {
