@@ -266,6 +266,11 @@ TEST(Stewards, CutInTwoBothHalvesGoOnAndMergeWhenHealed) {
   EXPECT_TRUE(status_at(pool, 2).leads);
   run_until(pool, 1, 1200);
   run_until(pool, 2, 1200);
+  RangeSet known = ledger_of(pool, 1, job, manifest);
+  known.add(ledger_of(pool, 2, job, manifest));
+  const auto computed = pool.computed;
+  std::uint64_t begun = 0;
+  for (std::size_t n = 1; n <= 6; ++n) begun += pool.units_begun(n);
   across([&](std::size_t a, std::size_t b) { pool.link(a, b); });
   pool.settle();
   EXPECT_FALSE(status_at(pool, 1).leads);
@@ -274,6 +279,42 @@ TEST(Stewards, CutInTwoBothHalvesGoOnAndMergeWhenHealed) {
   for (std::size_t n = 1; n <= 3; ++n) {
     EXPECT_EQ(ledger_of(pool, n, job, manifest), RangeSet(Range{0, 4000})) << n;
     EXPECT_EQ(status_at(pool, n).verified, 4000U) << n;
+  }
+  // Both halves did what they had to. Nothing that either knows is computed again after that, save
+  // what had begun.
+  std::uint64_t again = 0;
+  for (const auto& [n, all] : pool.computed) {
+    const auto before = computed.find(n);
+    const std::size_t old = before == computed.end() ? 0 : before->second.size();
+    for (std::size_t i = old; i < all.size(); ++i) again += known.contains(all[i]);
+  }
+  EXPECT_LE(again, begun);
+}
+
+// It knows nothing of what it promised since.
+TEST(Stewards, OneThatComesBackWithAnOldStateIsBroughtUpToDate) {
+  for (const std::size_t one : {1U, 2U}) {
+    Pool pool(5);
+    const Manifest manifest = pool.manifest(2000, 2);
+    const JobId job = pool.submit({1, 2, 3}, manifest);
+    run_until(pool, 1, 200);
+    auto old = pool.copy_of_disk(one);
+    run_until(pool, 1, 600);
+    pool.kill(one);
+    const std::size_t other = 3 - one;
+    pool.wait(3s);
+    run_until(pool, other, 1200);
+    ASSERT_TRUE(status_at(pool, other).leads);
+    const auto epoch = status_at(pool, other).epoch;
+    pool.restart(one, std::move(old));
+    pool.wait(1s);
+    EXPECT_FALSE(status_at(pool, one).leads) << one << " led, and knows no later term than its own";
+    EXPECT_GE(status_at(pool, one).epoch, epoch);
+    EXPECT_GE(status_at(pool, one).verified, 1200U) << one;
+    pool.run(honest);
+    for (std::size_t n = 1; n <= 3; ++n) {
+      EXPECT_EQ(ledger_of(pool, n, job, manifest), RangeSet(Range{0, 2000})) << one << ' ' << n;
+    }
   }
 }
 
