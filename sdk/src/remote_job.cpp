@@ -4,6 +4,7 @@
 #include <system_error>
 #include <utility>
 
+#include "node/content/store/folder.h"
 #include "node/protocol/limits.h"
 #include "node/protocol/plain_text.h"
 #include "sdk/src/difference.h"
@@ -353,6 +354,23 @@ void RemoteJob::look_what_is_wrong() {
   waits_for_ = waits_for;
 }
 
+namespace {
+
+// Checked on its way: `to` has all of it, or is as it was before.
+Result<void, StoreError> save_content(ContentStore& store, const ContentId& content,
+                                      const std::filesystem::path& to) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(to, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    return tl::unexpected(StoreError{StoreFault::kRefused, to.string() + " is there, and no file"});
+  }
+  // Where it is a link, the link stays.
+  const auto file = std::filesystem::canonical(to, ignored);
+  return unpack_file(store, content, file.empty() ? to : file);
+}
+
+}  // namespace
+
 ContentId RemoteJob::obtain(const detail::UnitRun& run, std::uint64_t place) {
   check(run.workers != nullptr, "a verified run of a pool without its workers");
   std::vector<NodeId> holders;
@@ -402,23 +420,32 @@ void RemoteJob::save(const detail::UnitRun& run, std::uint64_t place,
     write_output(to, run.inline_output(place));
     return;
   }
-  std::error_code error;
+  std::string damage;
   for (int attempt = 1;; ++attempt) {
-    const ContentId content = obtain(run, place);
-    const auto path = client_->content().path_of(content);
-    if (path) {
-      std::filesystem::copy_file(*path, to, std::filesystem::copy_options::overwrite_existing,
-                                 error);
-      if (error != std::errc::no_such_file_or_directory) break;
+    ContentId content;
+    try {
+      content = obtain(run, place);
+    } catch (const Error& error) {
+      if (damage.empty() || error.code() != ErrorCode::kOutputLost) throw;
+      throw Error(ErrorCode::kOutputLost, damage + ". " + error.what() +
+                                              " Save it again when a worker that has it is there.");
+    }
+    const auto saved = save_content(client_->content(), content, to);
+    if (saved) return;
+    const bool is_damaged = saved.error().fault == StoreFault::kCorrupt;
+    if (!is_damaged && saved.error().fault != StoreFault::kMissing) {
+      throw Error(ErrorCode::kState, "The output of unit " + std::to_string(run.first + place) +
+                                         " cannot be saved: " + saved.error().what);
+    }
+    // What else is in the store under this name is of no use to anybody.
+    client_->drop_output(content);
+    if (is_damaged) {
+      damage = "The output of unit " + std::to_string(run.first + place) +
+               " was damaged on this machine's disk, whose health should be seen to";
     }
     if (attempt == kFetchAttempts) {
-      if (!path) throw Error(ErrorCode::kOutputLost, path.error().what);
-      break;
+      throw Error(ErrorCode::kOutputLost, is_damaged ? damage + "." : saved.error().what);
     }
-    client_->drop_output(content);
-  }
-  if (error) {
-    throw Error(ErrorCode::kState, "Cannot write " + to.string() + ": " + error.message() + ".");
   }
 }
 

@@ -82,6 +82,43 @@ TEST_F(ContentTest, APinnedContentOutlivesWhoPutIt) {
   EXPECT_TRUE(read("copy") == bytes);
 }
 
+// Bytes of it on a worker's disk, whole or in part, under its name.
+bool is_on_disk(const fs::path& state, const std::string& name) {
+  const auto content = content_from_text(name);
+  EXPECT_TRUE(content) << name;
+  const std::string hex = to_hex(content->name.id);
+  std::error_code gone;  // other files come and go meanwhile
+  fs::recursive_directory_iterator it(state / "content", gone), end;
+  for (; !gone && it != end; it.increment(gone)) {
+    if (it->path().filename().string().starts_with(hex)) return true;
+  }
+  EXPECT_FALSE(gone) << gone.message();
+  return false;
+}
+
+// Workers hear where it is, and pass that on: none of them takes it for that.
+TEST_F(ContentTest, WhatIsPutStaysWithItsOwnerUntilAPinBringsItElsewhere) {
+  start_pool(2);
+  const std::string bytes = write("data", 5'000'000);
+  const auto put = cluster_.start({"put", place("data"), "--serve"});
+  const std::string name = served(*put);
+  const auto get = cluster_.run({"get", name, "-o", place("copy")}, another("bob"));
+  EXPECT_EQ(get.exit_code, 0) << get.err;
+  EXPECT_TRUE(read("copy") == bytes);
+  for (const std::string& worker : cluster_.workers()) {
+    EXPECT_FALSE(is_on_disk(cluster_.state_of(worker), name)) << worker;
+  }
+  Process& keeper = cluster_.start_worker("keeper", {"--pin", name});
+  ASSERT_TRUE(keeper.await_err([](const std::string& err) {
+    return err.find("is pinned here") != std::string::npos;
+  })) << keeper.err();
+  for (const std::string& worker : cluster_.workers()) {
+    EXPECT_EQ(is_on_disk(cluster_.state_of(worker), name), worker == "keeper") << worker;
+  }
+  put->signal(SIGINT);
+  EXPECT_EQ(put->exit_code(), 0) << put->err();
+}
+
 TEST_F(ContentTest, ThatNobodyHasItIsSaidWithinSecondsAndOfWhomItWasAsked) {
   start_pool(2);
   for (const std::string length : {"7", "30000000"}) {

@@ -37,6 +37,51 @@ TEST_F(ProgramJobs, BringFilesAndAFolderAndComeBackWithFiles) {
   EXPECT_FALSE(std::filesystem::exists(here() / "results/3/data"));
 }
 
+// A program that both workers have from the job before, and that both would run alike.
+class KeptPrograms : public ProgramJobs {
+ protected:
+  Cluster::Ended runs(const std::string& units) const {
+    return shoal({"submit", "--array", units, "--ship", "run.sh", "--", "./run.sh", "{}"});
+  }
+  // As a disk or somebody else's program does. How many files that was.
+  std::size_t alter_on_disk(const std::string& worker) const {
+    std::size_t altered = 0;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(cluster_.state_of(worker) / "content")) {
+      if (!entry.is_regular_file()) continue;
+      const std::size_t at = text_of(entry.path()).find("right");
+      if (at == std::string::npos) continue;
+      std::fstream(entry.path(), std::ios::binary | std::ios::in | std::ios::out)
+              .seekp(static_cast<std::streamoff>(at))
+          << "wrong";
+      ++altered;
+    }
+    return altered;
+  }
+  void expect_damage_is_found(bool after_a_restart) {
+    write("run.sh", "#!/bin/sh\necho right $1\n");
+    const auto first = runs("1-2");
+    EXPECT_EQ(first.exit_code, 0) << first.err;
+    EXPECT_EQ(first.out, "right 1\nright 2\n");
+    for (const char* name : {"ann", "ben"}) {
+      if (after_a_restart) cluster_.kill_worker(name);
+      EXPECT_EQ(alter_on_disk(name), 1U) << "it did not keep what it ran";
+      if (after_a_restart) cluster_.start_worker(name);
+    }
+    cluster_.await_workers(2);
+    const auto second = runs("3-4");
+    EXPECT_EQ(second.exit_code, 0) << second.err;
+    EXPECT_EQ(second.out, "right 3\nright 4\n");
+    for (const char* name : {"ann", "ben"}) {
+      EXPECT_THAT(cluster_.worker(name).err(), HasSubstr("was damaged on the disk"));
+    }
+  }
+};
+
+TEST_F(KeptPrograms, AreCheckedWhenAnotherJobUsesThem) { expect_damage_is_found(false); }
+
+TEST_F(KeptPrograms, AreCheckedWhenTheirWorkersWereRestarted) { expect_damage_is_found(true); }
+
 TEST_F(ProgramJobs, SeeTheSameEnvironmentOnEveryWorker) {
   const auto ended = shoal({"submit", "--", "env"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;

@@ -53,6 +53,11 @@ void ExecutorKeeper::Impl::tell(LogLevel level, std::string text) {
 JobInUse& ExecutorKeeper::Impl::job_of(const JobId& id,
                                        const std::shared_ptr<const Manifest>& manifest) {
   auto found = jobs.find(id);
+  // What it lacked may have come since.
+  if (found != jobs.end() && !found->second.unusable.empty()) {
+    jobs.erase(found);
+    found = jobs.end();
+  }
   if (found == jobs.end()) {
     const Lent lent{config.shipped_executor, config.program_executor, config.wasm_executor,
                     config.wasm_libraries,   config.threads,          config.memory_bytes};

@@ -44,10 +44,20 @@ MappedFile::~MappedFile() {
 
 namespace {
 
+// Whoever begins the job has had its contents checked (content_checks.h): nothing is read here.
+Result<std::filesystem::path, StoreError> checked_path_of(const ContentStore& contents,
+                                                          const ContentId& id) {
+  if (contents.holds(id) && !contents.is_as_checked(id)) {
+    return tl::unexpected(StoreError{
+        StoreFault::kCorrupt, "content " + short_hex(id) + " could not be checked on the disk"});
+  }
+  return contents.path_of(id);
+}
+
 // Empty, or which of the job's further contents cannot be had.
 std::string find_contents(JobInUse& job, ContentStore& contents) {
   for (const ContentName& content : job.manifest->contents) {
-    auto path = contents.path_of(content.id);
+    auto path = checked_path_of(contents, content.id);
     if (!path) return "a file of the job is not here: " + path.error().what;
     job.contents.push_back(std::filesystem::absolute(*path));
   }
@@ -63,7 +73,7 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
       return {};
     case KernelKind::kNative: {
       if (!job.manifest->program) return "the job names no program";
-      auto path = contents.path_of(*job.manifest->program);
+      auto path = checked_path_of(contents, *job.manifest->program);
       if (!path) return "the job's program is not here: " + path.error().what;
       job.key = *job.manifest->program;
       job.program = std::move(*path);
@@ -72,7 +82,7 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
     case KernelKind::kWasm: {
       if (lent.wasm_executor.empty()) return "there is no executor for WebAssembly here";
       if (!job.manifest->program) return "the job names no module";
-      auto path = contents.path_of(*job.manifest->program);
+      auto path = checked_path_of(contents, *job.manifest->program);
       if (!path) return "the job's module is not here: " + path.error().what;
       job.key = *job.manifest->program;
       job.program = lent.wasm_executor;
@@ -100,7 +110,7 @@ std::string find_program(JobInUse& job, const Lent& lent, ContentStore& contents
 
 std::string find_inputs(JobInUse& job, ContentStore& contents) {
   if (!job.manifest->inputs) return {};
-  auto path = contents.path_of(*job.manifest->inputs);
+  auto path = checked_path_of(contents, *job.manifest->inputs);
   if (!path) return "the job's inputs are not here: " + path.error().what;
   auto file = MappedFile::open(*path);
   if (!file) return "the job's inputs cannot be read: " + file.error();

@@ -57,6 +57,7 @@ struct Lent {
   unsigned threads = 1;
   std::uint64_t memory_bytes = 0;
 };
+// Only of contents that are as they were checked.
 JobInUse open_job(const JobId& id, std::shared_ptr<const Manifest> manifest, const Lent& lent,
                   ContentStore& contents);
 

@@ -56,7 +56,8 @@ WorkerLoop::WorkerLoop(WorkerParts parts)
     : parts_(std::move(parts)),
       owner_(
           parts_.keeper, [this](Lend lend) { answers_.emplace_back(lend); },
-          [this] { return reread_refusals(); }) {}
+          [this] { return reread_refusals(); }),
+      checks_(parts_.contents) {}
 
 void WorkerLoop::run() {
   refresh_record();
@@ -69,6 +70,7 @@ void WorkerLoop::run() {
   while (true) {
     std::vector<int> fds{leave_until_ ? -1 : parts_.signal_fd, parts_.ledger.descriptor()};
     if (parts_.mapper != nullptr) fds.push_back(parts_.mapper->descriptor());
+    fds.push_back(checks_.descriptor());
     for (const int fd : parts_.keeper.descriptors()) fds.push_back(fd);
     const auto of_control = static_cast<std::ptrdiff_t>(fds.size());
     for (const int fd : parts_.control.descriptors()) fds.push_back(fd);
@@ -91,6 +93,7 @@ void WorkerLoop::run() {
       if (auto* done = std::get_if<StoreDone>(&event)) step(std::move(*done));
       if (auto* loaded = std::get_if<ReceiptsLoaded>(&event)) step(std::move(*loaded));
     }
+    for (PeerAction& action : checks_.collect()) perform_now(std::move(action));
     collect();
     owner_.tick(boottime_now());
     const auto deadline = parts_.peer.next_deadline();
@@ -158,6 +161,10 @@ void WorkerLoop::step_answers() {
 }
 
 void WorkerLoop::perform(PeerAction action) {
+  if (auto now = checks_.admit(std::move(action))) perform_now(std::move(*now));
+}
+
+void WorkerLoop::perform_now(PeerAction action) {
   std::visit(
       [this](auto& what) {
         using Action = std::decay_t<decltype(what)>;

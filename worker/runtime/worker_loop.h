@@ -11,6 +11,7 @@
 #include "node/link/link.h"
 #include "node/state/control_socket.h"
 #include "worker/core/peer.h"
+#include "worker/runtime/content_checks.h"
 #include "worker/runtime/executor_keeper.h"
 #include "worker/runtime/ledger_store.h"
 #include "worker/runtime/owner_control.h"
@@ -46,7 +47,9 @@ class WorkerLoop {
  private:
   bool is_to_end(bool signalled);
   void step(PeerEvent event);
+  // When what it needs of the disk has been checked.
   void perform(PeerAction action);
+  void perform_now(PeerAction action);
   // Contents are stored and read at once; what the peer makes of it comes in its turn.
   void step_answers();
   void refresh_record();
@@ -60,6 +63,7 @@ class WorkerLoop {
 
   WorkerParts parts_;
   OwnerControl owner_;
+  ContentChecks checks_;
   std::deque<PeerEvent> answers_;
   bool keeper_called_ = false;  // it may have something to tell though no descriptor says so
   Instant refresh_record_at_;

@@ -49,10 +49,6 @@ void ContentStore::Impl::mark_fetched(const ContentId& id) const {
   static_cast<void>(open_file(beside(id, ".fetched"), O_WRONLY | O_CREAT, 0600));
 }
 
-void ContentStore::Impl::touch(const ContentId& id) const {
-  static_cast<void>(::utimensat(AT_FDCWD, file_of(id).c_str(), nullptr, 0));
-}
-
 void ContentStore::Impl::note_growing(const ContentId& id, bool grows) {
   const std::lock_guard lock(room_mutex);
   if (grows) {

@@ -33,10 +33,6 @@ bool is_unchanged(const struct stat& before, const struct stat& after) {
          before.st_mtim.tv_nsec == after.st_mtim.tv_nsec;
 }
 
-StoreError not_here(const ContentId& id) {
-  return {StoreFault::kMissing, "content " + short_hex(id) + " is not on this node's disk"};
-}
-
 }  // namespace
 
 int ContentStore::Impl::make_folder_of(const ContentId& id) const {
@@ -77,11 +73,15 @@ bool ContentStore::Impl::is_sound(const ContentId& id, std::uint64_t length) con
 Result<ContentId, StoreError> ContentStore::Impl::put(ByteView bytes) {
   const ContentId id = content_id(bytes);
   ::unlink(beside(id, kUnplaced).c_str());
-  if (is_sound(id, bytes.size())) return id;
+  if (is_sound(id, bytes.size())) {
+    note_checked(id);
+    return id;
+  }
   if (auto room = make_room(bytes.size()); !room) return tl::unexpected(room.error());
   NewFile file(new_files(), kContentMode);
   file.append(bytes);
   if (auto kept = keep(id, file); !kept) return tl::unexpected(kept.error());
+  note_checked(id);
   return id;
 }
 
@@ -95,10 +95,7 @@ Result<std::shared_ptr<const MerkleTree>, StoreError> ContentStore::Impl::tree_o
   if (!digest) return failed("read", file_of(id), digest.error());
   if (digest->id != id) {
     drop(id);
-    return tl::unexpected(StoreError{
-        StoreFault::kCorrupt, "content " + short_hex(id) +
-                                  " was damaged on the disk and has been removed; see the disk's "
-                                  "health if this comes again"});
+    return tl::unexpected(damaged_and_removed(id));
   }
   return remember_roots(id, std::move(digest->roots));
 }
@@ -111,6 +108,10 @@ std::shared_ptr<const MerkleTree> ContentStore::Impl::remember_roots(const Conte
 
 void ContentStore::Impl::drop(const ContentId& id) {
   cache.drop(id);
+  {
+    const std::lock_guard lock(checked_mutex);
+    checked.forget(id);
+  }
   for (const char* suffix :
        {"", ".roots", ".part", ".have", ".proofs", ".pin", ".fetched", kUnplaced})
     ::unlink(beside(id, suffix).c_str());
@@ -231,10 +232,7 @@ Result<Bytes, StoreError> ContentStore::read(const ContentId& id) const {
   bytes.resize(got);
   if (content_id(bytes) == id) return bytes;
   impl_->drop(id);
-  return tl::unexpected(
-      StoreError{StoreFault::kCorrupt, "content " + short_hex(id) +
-                                           " was damaged on the disk and has been removed; see the "
-                                           "disk's health if this comes again"});
+  return tl::unexpected(damaged_and_removed(id));
 }
 
 void ContentStore::drop(const ContentId& id) {
@@ -242,15 +240,6 @@ void ContentStore::drop(const ContentId& id) {
   impl_->partials.erase(id);
   impl_->note_growing(id, false);
   impl_->drop(id);
-}
-
-bool ContentStore::is_as_checked(const ContentId& id) const {
-  const std::lock_guard lock(impl_->mutex);
-  const auto& checked = impl_->checked;
-  struct stat about {};
-  return checked && checked->id == id && ::stat(impl_->file_of(id).c_str(), &about) == 0 &&
-         about.st_ino == checked->inode && about.st_mtim.tv_sec == checked->changed.tv_sec &&
-         about.st_mtim.tv_nsec == checked->changed.tv_nsec;
 }
 
 ContentOpened ContentStore::perform(const OpenContent& action) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -43,12 +44,17 @@ class ContentStore {
   Result<Named, StoreError> put_file(const std::filesystem::path& file);
   bool holds(const ContentId&) const;
   // Of a whole content; executable bits are set for the owner, so that a program can be started.
+  // Nothing is read: whether its bytes are right still, check() tells.
   Result<std::filesystem::path, StoreError> path_of(const ContentId&) const;
   Result<Bytes, StoreError> read(const ContentId&) const;
   void drop(const ContentId&);
-  // Whether it is what became whole last, of blocks that were checked as they came, and its file
-  // is as it was then: nothing has been read back from the disk since.
+  // Whether this process has seen that its bytes are right, as they came or by check(), and its
+  // file is the same since, by inode, size and times: what writes to it changes those. Reads
+  // nothing, and forgets the least recent of very many: then it is as if it had not been checked.
   bool is_as_checked(const ContentId&) const;
+  // Reads all of it, unless it is as it was checked: takes as long as the disk and hashing take.
+  // What is not right is removed, as by read(). `stop` ends it early, with an error.
+  Result<void, StoreError> check(const ContentId&, const std::stop_token& stop = {});
 
   // At most so many bytes on the disk; 0: as many as it takes. Where something new does not fit,
   // what was fetched goes, whole or in part, the longest unused first; never what is pinned or in

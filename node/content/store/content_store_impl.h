@@ -33,6 +33,8 @@ struct Partial {
   ino_t inode = 0;  // of HEX.part: another process that shares the folder may take it away
 };
 
+StoreError damaged_and_removed(const ContentId& id);
+StoreError not_here(const ContentId& id);
 inline tl::unexpected<StoreError> failed(const std::string& doing,
                                          const std::filesystem::path& path, int error) {
   return tl::unexpected(store_error(doing, path, error));
@@ -41,18 +43,39 @@ inline tl::unexpected<StoreError> failed(const std::string& doing,
 // The suffix of its mark; see unplaced.h.
 inline constexpr const char* kUnplaced = ".unplaced";
 
+// A file as it was seen; what is written to it after a FileStamp was taken makes another.
+struct FileStamp {
+  ino_t inode = 0;
+  off_t size = 0;
+  timespec written{};
+  timespec changed{};
+  bool operator==(const FileStamp& other) const;
+};
+FileStamp stamp_of(const struct stat& about);
+// "It is in use", and a time that any later write differs from: the system's clock for files goes
+// in ticks, and two writes within one leave the same time. An errno, or 0.
+int set_used(int fd);
+
+// The files that were found right. Bounded: those not asked for among the last so many are
+// forgotten.
+class CheckedFiles {
+ public:
+  static constexpr std::size_t kMost = 8192;  // of each of the two
+  void note(const ContentId& id, const FileStamp& stamp);
+  const FileStamp* find(const ContentId& id);
+  void forget(const ContentId& id);
+
+ private:
+  std::map<ContentId, FileStamp> recent_, older_;
+};
+
 struct ContentStore::Impl {
   std::filesystem::path folder;
   TreeCache cache;
   std::mutex mutex;  // guards `partials` and the files behind them
   std::map<ContentId, Partial> partials;
-  // The content that became whole last, every block of it checked as it came, and its file then.
-  struct Checked {
-    ContentId id;
-    ino_t inode = 0;
-    timespec changed{};
-  };
-  std::optional<Checked> checked;
+  mutable std::mutex checked_mutex;  // guards what follows; nothing is locked while it is held
+  mutable CheckedFiles checked;
   std::mutex room_mutex;  // guards what follows; taken after `mutex` where both are
   std::uint64_t bytes_max = 0;
   bool limit_is_new = false;
@@ -94,7 +117,7 @@ struct ContentStore::Impl {
   Partial* resume(const ContentId& id, std::uint64_t length);
   std::optional<Unfinished> unfinished(const ContentId& id) const;
   void discard(const ContentId& id);
-  void note_checked(const ContentId& id);
+  void note_checked(const ContentId& id);  // what is at its place now was checked as it came
   int write_block(const StoreBlock& block, Partial& partial, std::uint64_t index);
   // Of a content that is not whole, as far as this process knows it.
   std::optional<Block> read_partial(const ContentId& id, std::uint64_t index);

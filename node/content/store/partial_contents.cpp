@@ -189,12 +189,6 @@ int ContentStore::Impl::write_block(const StoreBlock& block, Partial& partial,
   return 0;
 }
 
-void ContentStore::Impl::note_checked(const ContentId& id) {
-  struct stat about {};
-  checked.reset();
-  if (::stat(file_of(id).c_str(), &about) == 0) checked = {id, about.st_ino, about.st_mtim};
-}
-
 Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial& partial) {
   const fs::path part = beside(id, ".part");
   if (content_id_from_block_roots(partial.length, partial.roots) != id) {

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <thread>
 
 #include "node/protocol/receipt_check.h"
 #include "tests/unit/sdk/core/submitter_world.h"
@@ -11,7 +15,9 @@
 namespace shoal {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::ElementsAreArray;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 class RemoteRuns : public ::testing::Test {
@@ -182,6 +188,92 @@ TEST_F(RemoteRuns, ProgressCountsTheWorkersOfReceiptsWhereNobodySaidHowMany) {
     known.take(part, agreeing_workers(part));
   }
   EXPECT_EQ(known.alone().workers, 3u);
+}
+
+// A large output that has been fetched, in a pool of which nobody can be reached now.
+class FetchedOutputs : public ::testing::Test {
+ protected:
+  FetchedOutputs() {
+    std::string name = (fs::temp_directory_path() / "shoal-outputs-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+    ClientConfig config;
+    config.ticket.pool = PoolId{key_of(31).id().bytes};
+    config.state = folder_ / "state";
+    auto client = Client::open(std::move(config));
+    EXPECT_TRUE(client) << client.error().what;
+    client_ = std::move(*client);
+    content_ = client_->content().put(output_).value();
+    run_.count = 1;
+    run_.workers = std::make_shared<std::vector<std::string>>();
+    run_.large[0] = {to_hex(content_), output_.size()};
+  }
+  ~FetchedOutputs() override {
+    client_.reset();
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  void save() {
+    RemoteJob(client_, job_id_of(Bytes{1}), 1, true, {}).save(run_, 0, folder_ / "to/out");
+  }
+  std::string saved() const {
+    std::ifstream file(folder_ / "to/out", std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+
+  fs::path folder_;
+  Bytes output_ = Bytes(700'000, 'o');
+  std::shared_ptr<Client> client_;
+  ContentId content_;
+  detail::UnitRun run_;
+};
+
+TEST_F(FetchedOutputs, AreSavedAsOrdinaryFilesAndNotOverAFolder) {
+  fs::create_directories(folder_ / "to/out");
+  try {
+    save();
+    FAIL() << "a folder is no place for a file";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kState);
+    EXPECT_THAT(error.what(), HasSubstr("is there, and no file"));
+  }
+  ASSERT_EQ(client_->content().put(output_).value(), content_) << "it went with its job";
+  fs::remove(folder_ / "to/out");
+  std::ofstream(folder_ / "to/other") << "old";
+  fs::create_symlink("other", folder_ / "to/out");
+  save();
+  EXPECT_EQ(saved(), std::string(output_.begin(), output_.end()));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "to/out"));
+
+  ASSERT_EQ(client_->content().put(output_).value(), content_);
+  fs::remove(folder_ / "to/out");
+  save();
+  EXPECT_EQ(saved(), std::string(output_.begin(), output_.end()));
+  EXPECT_EQ(fs::status(folder_ / "to/out").permissions() & fs::perms::owner_exec, fs::perms::none);
+}
+
+TEST_F(FetchedOutputs, AreCheckedWhileTheyAreSavedAndNothingOfADamagedOneIs) {
+  fs::create_directory(folder_ / "to");
+  std::ofstream(folder_ / "to/out") << "mine";
+  std::fstream(*client_->content().path_of(content_),
+               std::ios::binary | std::ios::in | std::ios::out)
+          .seekp(400'000)
+      << '!';
+  // Nobody has it: once it is wanted again, enough has been waited.
+  const std::jthread impatient([&](const std::stop_token& stop) {
+    while (!stop.stop_requested() && client_->content().holds(content_)) std::this_thread::yield();
+    client_->interrupt();
+  });
+  try {
+    save();
+    FAIL() << "damaged bytes were saved";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kOutputLost);
+    EXPECT_THAT(error.what(), HasSubstr("output of unit 0 was damaged on this machine's disk"));
+    EXPECT_THAT(error.what(), HasSubstr("Save it again when"));
+  }
+  EXPECT_EQ(saved(), "mine");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "to"), fs::directory_iterator{}), 1);
+  EXPECT_FALSE(client_->content().holds(content_));
 }
 
 }  // namespace

@@ -491,6 +491,7 @@ TEST_F(Keeper, AProgramThatIsNotThereIsRefused) {
 TEST_F(Keeper, RunsTheSubmittersOwnProgramByItsContent) {
   const auto program = contents_->put_file(SHOAL_HOSTILE_KERNELS);
   ASSERT_TRUE(program);
+  ASSERT_TRUE(contents_->check(program->id));
   config_.shipped_executor = "/bin/false";
   start_keeper();
   auto made = manifest("square", encode(Nothing{}));
