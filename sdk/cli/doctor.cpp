@@ -122,6 +122,7 @@ void look_at_pool(Diagnosis& diagnosis, const Settings& settings, const Ticket& 
   judge_pool(diagnosis, *seen, doors, unix_ms_now());
   if (seen->workers.empty()) return;
   judge_keys(diagnosis, *seen);
+  judge_kinds(diagnosis, *seen);
   judge_paths(diagnosis, *seen);
   if (const auto jobs = pool->client->jobs()) judge_jobs(diagnosis, *jobs);
 }
@@ -307,6 +308,22 @@ void judge_keys(Diagnosis& diagnosis, const WorkersReady& seen) {
     if (said == std::string::npos) continue;
     diagnosis.add(Level::kDoubtful, "worker " + short_hex(worker.record.node), doing.substr(said));
   }
+}
+
+void judge_kinds(Diagnosis& diagnosis, const WorkersReady& seen) {
+  std::size_t shipped = 0;
+  std::size_t wasm = 0;
+  for (const auto& worker : seen.workers) {
+    shipped += worker.record.kernels.empty() ? 0 : 1;
+    wasm += worker.record.runs_wasm ? 1 : 0;
+  }
+  const std::string all = std::to_string(seen.workers.size());
+  // Of those that take none, the owners have said so, or their machines lack something: a job that
+  // waits for it says which.
+  diagnosis.add(shipped > 0 && wasm > 0 ? Level::kFact : Level::kDoubtful, "kinds of kernels",
+                std::to_string(shipped) + " of " + all + " workers take those that ship, " +
+                    std::to_string(wasm) + " of " + all +
+                    " WebAssembly; programs and native code as their owners trust you");
 }
 
 void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen) {

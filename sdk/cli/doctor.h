@@ -46,6 +46,8 @@ void judge_pool(Diagnosis& diagnosis, const WorkersReady& seen, const std::vecto
                 UnixMs now);
 // Workers whose key another process has as well.
 void judge_keys(Diagnosis& diagnosis, const WorkersReady& seen);
+// The kinds of kernels that they take from anybody, as their records say.
+void judge_kinds(Diagnosis& diagnosis, const WorkersReady& seen);
 // The ways that the links to the workers go, and whether those that cannot be dialled have relays.
 void judge_paths(Diagnosis& diagnosis, const WorkersReady& seen);
 void judge_jobs(Diagnosis& diagnosis, const std::vector<JobStatus>& jobs);

@@ -158,4 +158,12 @@ std::string explanation(const std::optional<JobStatus>& status,
          "one of them is back; or the job was closed.";
 }
 
+std::string not_taken_text(const NodeRecord& worker) {
+  if (worker.kernels.empty() && !worker.runs_wasm) {
+    return "; takes neither kernels that ship nor WebAssembly";
+  }
+  if (worker.kernels.empty()) return "; takes no kernels that ship";
+  return worker.runs_wasm ? "" : "; takes no WebAssembly";
+}
+
 }  // namespace shoal::cli

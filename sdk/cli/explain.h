@@ -23,4 +23,8 @@ std::string leaving_text(const JobStatus& status);
 // What its units took, in rows of a heading and a text; none where nothing was measured.
 std::vector<std::pair<const char*, std::string>> usage_rows(const JobUsage& usage);
 
+// What a worker's record says that it takes from nobody: "; takes no WebAssembly". Empty: it says
+// no such thing. Of programs and native code it does not tell.
+std::string not_taken_text(const NodeRecord& worker);
+
 }  // namespace shoal::cli

@@ -145,6 +145,7 @@ json worker_json(const WorkersReady::Seen& seen) {
           {"threads", seen.record.threads},
           {"memory_bytes", seen.record.memory_bytes},
           {"kernels", seen.record.kernels},
+          {"runs_wasm", seen.record.runs_wasm},
           {"agent", seen.record.agent},
           {"path", seen.path ? json(name_of(*seen.path)) : json(nullptr)},
           {"relays", std::move(relays)},

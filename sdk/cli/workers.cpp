@@ -1,4 +1,5 @@
 #include "sdk/cli/commands.h"
+#include "sdk/cli/explain.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/schema.h"
 
@@ -39,7 +40,7 @@ Outcome run_list(const Settings& settings) {
                std::to_string(one.record.threads), status ? std::to_string(status->jobs_led) : "?",
                status ? std::to_string(status->units_computed) : "?",
                status ? std::to_string(status->units_stolen) : "?",
-               status ? status->doing : "does not answer"});
+               (status ? status->doing : "does not answer") + not_taken_text(one.record)});
   }
   print(table.text());
   return kSuccess;

@@ -326,14 +326,15 @@ void Submitter::Impl::refuse_unknown_kernel(const JobId& id, const OpenJob& job)
     refuse(id, JobRefused::Why::kUnknownKernel,
            "No worker of the pool takes WebAssembly: either shoal-wasm-executor cannot be started "
            "there, or their sandbox lacks a layer (their logs say so, and 'shoal doctor' on those "
-           "machines).");
+           "machines), or their owners decline it (--kinds).");
     return;
   }
   std::string what = "No worker of the pool knows the kernel '" + job.manifest.kernel + "'.";
   if (offered.empty()) {
     what +=
         " They offer none: either shoal-executor is not installed beside shoal-worker there, or "
-        "their sandbox lacks a layer (their logs say so, and 'shoal doctor' on those machines).";
+        "their sandbox lacks a layer (their logs say so, and 'shoal doctor' on those machines), or "
+        "their owners decline such kernels (--kinds).";
   } else {
     what += " They offer:";
     for (const std::string& name : offered) what += (name == *offered.begin() ? " " : ", ") + name;

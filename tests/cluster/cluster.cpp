@@ -136,12 +136,10 @@ Process& Cluster::start_worker(const std::string& name, const Line& more) {
   workers_.erase(name);
   const auto placed = worker_sites_.find(name);
   const Site site = placed == worker_sites_.end() ? Site{} : placed->second;
-  Line command{program("shoal").string(),
-               "worker",
-               "--state",
-               state_of(name).string(),
-               "--listen",
-               "tcp://" + site.address + ":" + std::to_string(site.port)};
+  Line command = site.around;
+  command.insert(command.end(),
+                 {program("shoal").string(), "worker", "--state", state_of(name).string(),
+                  "--listen", "tcp://" + site.address + ":" + std::to_string(site.port)});
   if (std::find(more.begin(), more.end(), "--threads") == more.end()) {
     command.insert(command.end(), {"--threads", "1"});
   }

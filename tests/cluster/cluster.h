@@ -24,6 +24,7 @@ struct Site {
   std::uint16_t port = 0;  // that a worker listens on; 0: any
   // Of a worker: an ordinary user's, also where the tests are root's.
   bool ordinary_user = false;
+  std::vector<std::string> around = {};  // a command that starts a worker there, at its own end
 };
 
 // Whose the workers of a story are that is told of both.

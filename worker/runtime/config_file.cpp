@@ -4,7 +4,9 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "node/state/key_file.h"
@@ -12,6 +14,8 @@
 namespace shoal {
 
 namespace {
+
+constexpr std::array<std::string_view, 4> kLists{"trust", "readable", "pin", "kinds"};
 
 std::optional<std::string> text_of(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
@@ -50,7 +54,8 @@ Result<Settings, std::string> read_config_file(const std::filesystem::path& file
                             "'; `shoal-worker --help` lists them");
     }
     auto value = text_of(node);
-    if (!value || (node.is_array() && name != "trust" && name != "readable" && name != "pin")) {
+    if (!value ||
+        (node.is_array() && std::find(kLists.begin(), kLists.end(), name) == kLists.end())) {
       return tl::unexpected(where + ": '" + name + "' cannot have such a value");
     }
     settings[name] = {std::move(*value), "'" + name + "' in " + file.string()};

@@ -149,6 +149,21 @@ NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
   return record;
 }
 
+// The executor of the kernels that ship, and their names; nothing where the owner declines them.
+struct ShippedExecutor {
+  fs::path program;
+  std::vector<std::string> kernels;
+};
+Result<ShippedExecutor, std::string> shipped_of(const WorkerOptions& options,
+                                                const fs::path& program_folder) {
+  if (!options.kinds.contains(KernelKind::kShipped)) return ShippedExecutor{};
+  auto program = find_executor(options.executor, program_folder);
+  if (!program) return tl::unexpected(program.error());
+  auto kernels = ExecutorKeeper::shipped_kernels(*program);
+  if (!kernels) return tl::unexpected(kernels.error());
+  return ShippedExecutor{std::move(*program), std::move(*kernels)};
+}
+
 // The executor of WebAssembly, where there is one that starts.
 struct WasmExecutor {
   fs::path program;    // empty: there is none
@@ -216,7 +231,9 @@ KeeperConfig keeper_config_of(const WorkerOptions& options, const fs::path& exec
   config.shipped_executor = executor;
   config.wasm_executor = wasm.program;
   config.wasm_libraries = wasm.libraries;
-  config.program_executor = find_program_executor(own_path().parent_path());
+  if (options.kinds.contains(KernelKind::kProgram)) {
+    config.program_executor = find_program_executor(own_path().parent_path());
+  }
   config.sandbox = sandbox;
   config.sandbox.groups = groups;
   config.scratch = options.state / "scratch";
@@ -235,12 +252,14 @@ PeerConfig peer_config_of(const WorkerOptions& options, const SandboxChoice& san
   config.doors = options.ticket.doors;
   config.trusted_submitters = options.trusted_submitters;
   config.native_from_anyone = options.ticket.native_from_anyone && sandbox.native_from_anyone;
-  if (keeper.program_executor.empty()) {
-    config.cannot_run[KernelKind::kProgram] =
-        "shoal-program-executor, which runs programs, is not installed beside this worker";
-  }
   config.programs = installed_programs(kProgramPath);
-  config.cannot_run.insert(sandbox.cannot_run.begin(), sandbox.cannot_run.end());
+  // A kind that is declined or cannot be held is no less so for want of its executor.
+  config.cannot_run = sandbox.cannot_run;
+  if (keeper.program_executor.empty()) {
+    config.cannot_run.insert(
+        {KernelKind::kProgram,
+         "shoal-program-executor, which runs programs, is not installed beside this worker"});
+  }
   if (keeper.wasm_executor.empty()) {
     config.cannot_run.insert({KernelKind::kWasm, "shoal-wasm-executor cannot be started here"});
   }
@@ -267,15 +286,15 @@ int run(const WorkerOptions& options, int signal_fd) {
   if (!recovered) return fail(recovered.error().what);
 
   const fs::path program = own_path();
-  auto executor = find_executor(options.executor, program.parent_path());
-  if (!executor) return fail(executor.error());
-  auto kernels = ExecutorKeeper::shipped_kernels(*executor);
-  if (!kernels) return fail(kernels.error());
+  auto shipped = shipped_of(options, program.parent_path());
+  if (!shipped) return fail(shipped.error());
   const auto sandbox = sandbox_for(options, program.parent_path());
   if (!sandbox) return fail(sandbox.error());
-  if (sandbox->cannot_run.contains(KernelKind::kShipped)) kernels->clear();
+  if (sandbox->cannot_run.contains(KernelKind::kShipped)) shipped->kernels.clear();
 
-  const WasmExecutor wasm = find_wasm_executor(program.parent_path());
+  const WasmExecutor wasm = options.kinds.contains(KernelKind::kWasm)
+                                ? find_wasm_executor(program.parent_path())
+                                : WasmExecutor{};
 
   LinkConfig link_config;
   link_config.pool = options.ticket.pool;
@@ -296,15 +315,16 @@ int run(const WorkerOptions& options, int signal_fd) {
 
   const std::unique_ptr<ControlGroups> groups = groups_for(options);
   const KeeperConfig keeper_config =
-      keeper_config_of(options, *executor, wasm, sandbox->settings, groups.get());
+      keeper_config_of(options, shipped->program, wasm, sandbox->settings, groups.get());
   ExecutorKeeper keeper(keeper_config, **contents);
   keeper.keep_only(jobs_worked_for(*recovered));
 
   const auto refusals = read_refusals(refusals_of(options.state));
   if (!refusals) return fail(refusals.error().what);
   PeerConfig peer_config = peer_config_of(options, *sandbox, keeper_config);
-  peer_config.record = record_of(options, key.id(), endpoints, std::move(*kernels));
-  peer_config.record.runs_native_from_anyone = peer_config.native_from_anyone;
+  peer_config.record = record_of(options, key.id(), endpoints, std::move(shipped->kernels));
+  peer_config.record.runs_native_from_anyone =
+      peer_config.native_from_anyone && !peer_config.cannot_run.contains(KernelKind::kNative);
   peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);
   peer_config.refused = gathered(*refusals);
   TrafficFile traffic(options.state / "traffic", peer_config.traffic_caps);

@@ -45,6 +45,7 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   sandbox = "on"                    # SHOAL_SANDBOX; "off" is --no-sandbox
   readable = ["/opt/data"]          # SHOAL_READABLE, separated by commas
   trust = ["<64 hex digits>"]       # SHOAL_TRUST, separated by commas
+  kinds = ["shipped", "wasm"]       # SHOAL_KINDS, separated by commas
   cache = "10G"                     # SHOAL_CACHE
   upload_rate = "1M"                # SHOAL_UPLOAD_RATE; a second
   download_rate = "4M"              # SHOAL_DOWNLOAD_RATE
@@ -90,7 +91,7 @@ struct TextFlag {
   const char* help;
 };
 
-constexpr std::array<TextFlag, 18> kTextFlags{{
+constexpr std::array<TextFlag, 19> kTextFlags{{
     {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...), or @FILE with it"},
     {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
     {"state", "--state", "DIR",
@@ -121,6 +122,9 @@ constexpr std::array<TextFlag, 18> kTextFlags{{
      "contents sent in a month of the calendar (UTC), as 200G; default: no limit"},
     {"download_cap", "--download-cap", "BYTES",
      "contents fetched in a month, as 500G; default: no limit"},
+    {"kinds", "--kinds", "LIST",
+     "kinds of kernels that are taken, separated by commas: shipped, wasm, native, program; "
+     "default: all that this machine can hold, native and program from those who are trusted"},
     {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
     {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
 }};
@@ -255,6 +259,27 @@ Result<std::vector<NodeId>, EarlyEnd> trusted_from(const Setting& setting) {
     trusted.push_back(*key);
   }
   return trusted;
+}
+
+// By the words that `shoal worker top` has for them.
+Result<std::set<KernelKind>, EarlyEnd> kinds_from(const Setting& setting) {
+  constexpr std::array<std::pair<std::string_view, KernelKind>, 4> kWords{
+      {{"shipped", KernelKind::kShipped},
+       {"wasm", KernelKind::kWasm},
+       {"native", KernelKind::kNative},
+       {"program", KernelKind::kProgram}}};
+  std::set<KernelKind> kinds;
+  for (const std::string& word : split_list(setting.text)) {
+    const auto known = std::find_if(kWords.begin(), kWords.end(),
+                                    [&](const auto& one) { return one.first == word; });
+    if (known == kWords.end()) {
+      return wrong_value({word, setting.origin}, "one or more of shipped, wasm, native, program");
+    }
+    kinds.insert(known->second);
+  }
+  // A worker that takes nothing is no wish that anybody has: a list came out empty.
+  if (kinds.empty()) return wrong_value(setting, "one or more of shipped, wasm, native, program");
+  return kinds;
 }
 
 Result<std::string, EarlyEnd> listen_from(const Setting& setting) {
@@ -429,6 +454,11 @@ Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::stri
     auto trusted = trusted_from(it->second);
     if (!trusted) return tl::unexpected(trusted.error());
     options.trusted_submitters = std::move(*trusted);
+  }
+  if (const auto it = settings->find("kinds"); it != settings->end()) {
+    auto kinds = kinds_from(it->second);
+    if (!kinds) return tl::unexpected(kinds.error());
+    options.kinds = std::move(*kinds);
   }
   if (const auto it = settings->find("pin"); it != settings->end()) {
     for (const std::string& text : split_list(it->second.text)) {

@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "node/protocol/facts.h"
 #include "node/protocol/result.h"
 #include "node/protocol/ticket.h"
 #include "node/protocol/transport.h"
@@ -28,6 +30,9 @@ struct WorkerOptions {
   bool sandbox = true;
   std::vector<std::filesystem::path> readable;  // by kernels, besides /usr
   std::vector<NodeId> trusted_submitters;
+  // Of kernels, that the owner takes; none of the others, whoever submits them.
+  std::set<KernelKind> kinds = {KernelKind::kShipped, KernelKind::kWasm, KernelKind::kNative,
+                                KernelKind::kProgram};
   std::uint64_t upload_rate = 0;    // of contents, bytes a second; 0: no limit
   std::uint64_t download_rate = 0;  // likewise
   std::uint64_t upload_cap = 0;     // of contents, bytes a month; 0: no limit

@@ -26,6 +26,14 @@ std::string layers_of(const SandboxReport& report) {
   return layers + (report.seccomp.empty() ? ", seccomp" : ", no seccomp");
 }
 
+// Where the sandbox is off; empty: nothing does.
+std::string what_runs_bare(const std::set<KernelKind>& kinds) {
+  if (kinds.contains(KernelKind::kNative) || kinds.contains(KernelKind::kProgram)) {
+    return "native programs and programs of trusted submitters (--trust, --kinds)";
+  }
+  return kinds.contains(KernelKind::kShipped) ? "kernels that ship with Shoal" : "";
+}
+
 }  // namespace
 
 SandboxChoice choose_sandbox(const WorkerOptions& options, const SandboxReport& report) {
@@ -39,11 +47,21 @@ SandboxChoice choose_sandbox(const WorkerOptions& options, const SandboxReport& 
     choice.settings.level = SandboxLevel::kNone;
     choice.native_from_anyone = false;
     choice.summary = "sandbox: off";
-    choice.warnings.emplace_back(
-        "THE SANDBOX IS OFF: native programs and programs of trusted submitters (--trust) run here "
-        "with all the rights of this worker's user");
+    const std::string bare = what_runs_bare(options.kinds);
+    if (!bare.empty()) {
+      choice.warnings.push_back("THE SANDBOX IS OFF: " + bare +
+                                " run here with all the rights of this worker's user");
+    }
   }
+  std::string declined;
   for (const Kind& kind : kKinds) {
+    // It is not there that a layer for it is missed, nor that anybody has to be warned.
+    if (!options.kinds.contains(kind.kernel)) {
+      choice.cannot_run[kind.kernel] =
+          std::string("its owner takes no ") + kind.what + " (--kinds)";
+      declined += (declined.empty() ? "" : ", ") + std::string(name_of(kind.sandbox));
+      continue;
+    }
     // Modules are strangers' code whoever sent them, and seal themselves without us.
     if (!options.sandbox && kind.kernel != KernelKind::kWasm) continue;
     const std::string fault = why_not(kind.sandbox, report);
@@ -51,6 +69,7 @@ SandboxChoice choose_sandbox(const WorkerOptions& options, const SandboxReport& 
     choice.cannot_run[kind.kernel] = fault;
     choice.warnings.push_back(std::string("takes no ") + kind.what + ": " + fault);
   }
+  if (!declined.empty()) choice.summary += "; declined by the owner (--kinds): " + declined;
   return choice;
 }
 

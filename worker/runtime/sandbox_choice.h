@@ -16,7 +16,8 @@ namespace shoal {
 // How a worker's executors are kept, by what the machine can do and what its owner asked for.
 struct SandboxChoice {
   SandboxSettings settings;
-  std::map<KernelKind, std::string> cannot_run;  // kinds, and which layer they miss
+  // Kinds, and which layer they miss, or that the owner declines them.
+  std::map<KernelKind, std::string> cannot_run;
   // Without a sandbox, submitters must be named one by one: a pool's word for all is not enough.
   bool native_from_anyone = true;
   std::string summary;                // for the log

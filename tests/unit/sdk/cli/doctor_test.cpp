@@ -92,6 +92,33 @@ TEST(DoctorTest, WorkersWhoseKeyIsSharedAreNamed) {
   EXPECT_THAT(well.findings[0].text, HasSubstr("192.0.2.9"));
 }
 
+TEST(DoctorTest, TheKindsOfKernelsThatWorkersTakeAreCounted) {
+  WorkersReady seen = pool_of(3);
+  seen.workers[0].record.kernels = {"ising"};
+  seen.workers[1].record.kernels = {"ising"};
+  Diagnosis none;
+  judge_kinds(none, seen);
+  ASSERT_EQ(none.findings.size(), 1U);
+  EXPECT_EQ(none.findings[0].level, Finding::Level::kDoubtful) << "nobody takes WebAssembly";
+  seen.workers[2].record.runs_wasm = true;
+  Diagnosis some;
+  judge_kinds(some, seen);
+  EXPECT_EQ(some.findings[0].level, Finding::Level::kFact);
+  EXPECT_THAT(some.findings[0].text,
+              HasSubstr("2 of 3 workers take those that ship, 1 of 3 WebAssembly"));
+}
+
+TEST(DoctorTest, WhatAWorkerTakesFromNobodyIsSaidOfIt) {
+  NodeRecord record;
+  EXPECT_EQ(not_taken_text(record), "; takes neither kernels that ship nor WebAssembly");
+  record.kernels = {"ising"};
+  EXPECT_EQ(not_taken_text(record), "; takes no WebAssembly");
+  record.runs_wasm = true;
+  EXPECT_EQ(not_taken_text(record), "");
+  record.kernels.clear();
+  EXPECT_EQ(not_taken_text(record), "; takes no kernels that ship");
+}
+
 std::string taken_with(const std::vector<std::string>& layers) {
   Diagnosis diagnosis;
   judge_sandbox(diagnosis, layers);

@@ -87,6 +87,7 @@ TEST(SchemaTest, Workers) {
   seen.nodes_known = 2;
   seen.workers.resize(2);
   seen.workers[0].record.kernels = {"ising"};
+  seen.workers[0].record.runs_wasm = true;
   seen.workers[0].status = WorkerStatus{};
   seen.workers[0].status->units_stolen = 5;
   seen.workers[0].status->reachability = Reachability::kUnreachable;
@@ -98,8 +99,9 @@ TEST(SchemaTest, Workers) {
   EXPECT_THAT(keys(json), ElementsAre("coordinators_up", "nodes_known", "schema", "workers"));
   EXPECT_EQ(json["schema"], 1);
   const auto& worker = json["workers"][0];
-  EXPECT_THAT(keys(worker), ElementsAre("address", "agent", "endpoints", "kernels", "memory_bytes",
-                                        "node", "path", "relays", "status", "threads"));
+  EXPECT_THAT(keys(worker),
+              ElementsAre("address", "agent", "endpoints", "kernels", "memory_bytes", "node",
+                          "path", "relays", "runs_wasm", "status", "threads"));
   EXPECT_THAT(keys(worker["status"]),
               ElementsAre("backlog_units", "doing", "jobs_led", "links", "mapped", "peers",
                           "reachability", "units_computed", "units_failed", "units_stolen"));
@@ -109,6 +111,8 @@ TEST(SchemaTest, Workers) {
   EXPECT_EQ(worker["status"]["reachability"], "unreachable");
   EXPECT_EQ(worker["status"]["mapped"], "tcp://192.0.2.1:4300");
   EXPECT_EQ(worker["path"], "reversed");
+  EXPECT_EQ(worker["runs_wasm"], true);
+  EXPECT_EQ(json["workers"][1]["runs_wasm"], false);
   EXPECT_EQ(worker["relays"].size(), 1U);
   EXPECT_TRUE(json["workers"][1]["path"].is_null()) << "it was not reached";
   EXPECT_EQ(worker["status"]["units_stolen"], 5);

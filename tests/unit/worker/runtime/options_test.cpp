@@ -146,6 +146,35 @@ TEST_F(OptionsTest, AFlagWinsOverTheEnvironmentAndThatOverTheFile) {
   EXPECT_EQ(good({}).threads, 2U);
 }
 
+TEST_F(OptionsTest, KindsAreAllUntilTheOwnerNamesThem) {
+  using Kinds = std::set<KernelKind>;
+  environment_["SHOAL_TICKET"] = a_ticket();
+  EXPECT_EQ(good({}).kinds, (Kinds{KernelKind::kShipped, KernelKind::kWasm, KernelKind::kNative,
+                                   KernelKind::kProgram}));
+  const std::string config = write("kinds.toml", "kinds = [\"native\", \"program\"]\n");
+  EXPECT_EQ(good({"--config", config}).kinds, (Kinds{KernelKind::kNative, KernelKind::kProgram}));
+  environment_["SHOAL_KINDS"] = "wasm, shipped,wasm";
+  EXPECT_EQ(good({"--config", config}).kinds, (Kinds{KernelKind::kShipped, KernelKind::kWasm}));
+  EXPECT_EQ(good({"--config", config, "--kinds", "program"}).kinds, Kinds{KernelKind::kProgram});
+}
+
+TEST_F(OptionsTest, AnUnknownKindAndAListOfNoneAreErrorsThatNameAllFour) {
+  const std::string four = "one or more of shipped, wasm, native, program";
+  environment_["SHOAL_TICKET"] = a_ticket();
+  EXPECT_THAT(bad({"--kinds", "shipped,wsam"}),
+              AllOf(HasSubstr("--kinds is 'wsam'"), HasSubstr(four)));
+  for (const char* none : {"", ",", " "}) {
+    EXPECT_THAT(bad({"--kinds", none}), AllOf(HasSubstr("--kinds"), HasSubstr(four))) << none;
+  }
+  environment_["SHOAL_KINDS"] = "Program";
+  EXPECT_THAT(bad({}), AllOf(HasSubstr("SHOAL_KINDS is 'Program'"), HasSubstr(four)));
+  environment_.erase("SHOAL_KINDS");
+  for (const char* wrong : {"kinds = []\n", "kinds = \"all\"\n"}) {
+    EXPECT_THAT(bad({"--config", write("kinds.toml", wrong)}),
+                AllOf(HasSubstr("'kinds' in "), HasSubstr(four)));
+  }
+}
+
 TEST_F(OptionsTest, TheUsualFileIsReadWhereItIs) {
   write("home/.config/shoal/worker.toml", "ticket = \"" + a_ticket() + "\"\nthreads = 5\n");
   EXPECT_EQ(good({}).threads, 5U);
@@ -216,7 +245,8 @@ TEST_F(OptionsTest, HelpAndVersionEndCleanly) {
   const auto help = parse({"--help"});
   ASSERT_FALSE(help);
   EXPECT_EQ(help.error().exit_code, kExitClean);
-  for (const char* part : {"--ticket", "--trust", "worker.toml", "SHOAL_MEMORY", "Exit codes"}) {
+  for (const char* part : {"--ticket", "--trust", "--kinds", "worker.toml", "SHOAL_MEMORY",
+                           "SHOAL_KINDS", "Exit codes"}) {
     EXPECT_THAT(help.error().out, HasSubstr(part));
   }
   const auto version = parse({"--version"});

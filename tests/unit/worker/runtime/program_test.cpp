@@ -162,6 +162,21 @@ TEST_F(WorkerProgramTest, ADamagedLedgerIsSaid) {
   EXPECT_THAT(worker.errors(), HasSubstr("the ledger is damaged"));
 }
 
+TEST_F(WorkerProgramTest, AKindThatTheOwnerDeclinesNeedsNoExecutor) {
+  auto all = arguments();
+  all.insert(all.end(), {"--executor", "/nowhere"});
+  Program without(all);
+  EXPECT_EQ(without.exit_code(), 1);
+  EXPECT_THAT(without.errors(), HasSubstr("there is no executor at /nowhere"));
+  auto programs_alone = all;
+  programs_alone.insert(programs_alone.end(), {"--kinds", "program"});
+  Program worker(programs_alone);
+  EXPECT_THAT(worker.first_line(), HasSubstr("ready"));
+  worker.end();
+  EXPECT_EQ(worker.exit_code(), 0);
+  EXPECT_THAT(worker.errors(), HasSubstr("declined by the owner (--kinds): shipped, native, wasm"));
+}
+
 TEST_F(WorkerProgramTest, AMistypedTicketOrFlagIsUsage) {
   std::string mistyped = a_ticket();
   mistyped[20] = mistyped[20] == 'A' ? 'B' : 'A';

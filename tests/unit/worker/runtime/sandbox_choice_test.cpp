@@ -6,9 +6,12 @@
 namespace shoal {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 SandboxReport all_works() {
   SandboxReport report;
@@ -51,6 +54,42 @@ TEST(SandboxChoice, WhereExecutorsWouldBeRootNothingIsTaken) {
   SandboxReport report = all_works();
   report.nobody = "root cannot become nobody here";
   EXPECT_EQ(choose_sandbox({}, report).cannot_run.size(), 4U);
+}
+
+TEST(SandboxChoice, WhatTheOwnerDeclinesNeedsNoLayer) {
+  WorkerOptions options;
+  options.kinds = {KernelKind::kShipped, KernelKind::kWasm};
+  SandboxReport report = all_works();
+  report.namespaces = "no namespaces: Operation not permitted";
+  const auto choice = choose_sandbox(options, report);
+  ASSERT_EQ(choice.cannot_run.size(), 2U);
+  EXPECT_EQ(choice.cannot_run.at(KernelKind::kNative),
+            "its owner takes no native programs (--kinds)");
+  EXPECT_EQ(choice.cannot_run.at(KernelKind::kProgram), "its owner takes no programs (--kinds)");
+  EXPECT_THAT(choice.warnings, IsEmpty());
+  EXPECT_THAT(choice.summary, HasSubstr("declined by the owner (--kinds): native, program"));
+}
+
+TEST(SandboxChoice, WhatTheOwnerTakesNeedsItsLayersAllTheSame) {
+  WorkerOptions options;
+  options.kinds = {KernelKind::kProgram};
+  SandboxReport report = all_works();
+  report.namespaces = "no namespaces: Operation not permitted";
+  const auto choice = choose_sandbox(options, report);
+  EXPECT_EQ(choice.cannot_run.size(), 4U);
+  EXPECT_THAT(choice.cannot_run.at(KernelKind::kProgram), HasSubstr("Operation not permitted"));
+  EXPECT_THAT(choice.cannot_run.at(KernelKind::kWasm), HasSubstr("(--kinds)"));
+}
+
+TEST(SandboxChoice, SwitchedOffItWarnsOfWhatTheOwnerTakesAlone) {
+  WorkerOptions options;
+  options.sandbox = false;
+  options.kinds = {KernelKind::kShipped};
+  EXPECT_THAT(choose_sandbox(options, all_works()).warnings,
+              ElementsAre(AllOf(HasSubstr("THE SANDBOX IS OFF: kernels that ship"),
+                                Not(HasSubstr("program")))));
+  options.kinds = {KernelKind::kWasm};
+  EXPECT_THAT(choose_sandbox(options, all_works()).warnings, IsEmpty());
 }
 
 TEST(SandboxChoice, SwitchedOffItIsLoudAndTrustsNobodyInGeneral) {
