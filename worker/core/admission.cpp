@@ -60,10 +60,16 @@ std::optional<Objection> objection_to_keeping(const PeerConfig& config, const Si
 
 std::optional<Objection> objection_to_computing(const PeerConfig& config, const Signed& manifest,
                                                 const Manifest& what) {
-  if (auto objection = objection_to_keeping(config, manifest, what)) return objection;
-  if (auto reason = config.cannot_run.find(what.kernel_kind); reason != config.cannot_run.end()) {
-    return Objection{SubmitOutcome::kUnknownKernel, reason->second};
+  const auto reason = config.cannot_run.find(what.kernel_kind);
+  const bool cannot = reason != config.cannot_run.end();
+  if (auto objection = objection_to_keeping(config, manifest, what)) {
+    // A worker that runs no kernels that ship names none: that is no matter of its version.
+    if (cannot && objection->outcome == SubmitOutcome::kUnknownKernel) {
+      objection->why = reason->second;
+    }
+    return objection;
   }
+  if (cannot) return Objection{SubmitOutcome::kUnknownKernel, reason->second};
   // A unit given here would fail at once, and spend one of its attempts.
   const std::uint64_t lent = config.record.memory_bytes;
   if (lent != 0 && what.unit_memory_bytes > lent) {

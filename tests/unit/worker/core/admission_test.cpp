@@ -32,5 +32,18 @@ TEST(AdmissionTest, UnitsThatTakeMoreMemoryThanIsLentAreNotTakenAndSpendNoAttemp
   EXPECT_EQ(said(0, kGib), "") << "no limit is known";
 }
 
+// One that runs none of the kernels that ship names none in its record either.
+TEST(AdmissionTest, WhoTakesNoKernelsThatShipSaysWhyAndNotThatItsVersionHasNone) {
+  PeerConfig config;
+  config.cannot_run[KernelKind::kShipped] = "its owner takes none";
+  Manifest manifest;
+  manifest.kernel = "plain";
+  manifest.quorum = 1;
+  manifest.max_attempts = 1;
+  const auto objection = objection_to_computing(config, {}, manifest);
+  ASSERT_TRUE(objection);
+  EXPECT_EQ(objection->why, "its owner takes none");
+}
+
 }  // namespace
 }  // namespace shoal
