@@ -23,7 +23,7 @@ Result<double, std::string> spawn_ms(const Run& run, SandboxLevel level) {
 
 Measured measure_spawn(const Run& run) {
   Figure figure{"sandbox.spawn", "ms", {}, {}, "the same with limits alone", {}};
-  figure.bound = Bound{Judged::kValue, Sense::kAtMost, 10, 5};
+  figure.bound = Bound{Judged::kDifference, Sense::kAtMost, 5, 3};
   for (int i = 0; i < kRuns; ++i) {
     const auto full = spawn_ms(run, SandboxLevel::kFull);
     if (!full) return tl::unexpected(full.error());
