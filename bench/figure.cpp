@@ -36,7 +36,9 @@ std::string shown_bound(const json& figure, const char* field) {
   if (!number.is_number()) return "-";
   const bool at_least = figure.at("sense") == "at_least";
   std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%s %g", at_least ? ">=" : "<=", number.get<double>());
+  const bool more = figure.at("judged") == "difference";
+  std::snprintf(text.data(), text.size(), "%s %s%g", at_least ? ">=" : "<=", more ? "+" : "",
+                number.get<double>());
   return text.data();
 }
 
@@ -46,6 +48,33 @@ std::string row(const std::array<std::string, 8>& cells) {
                 cells[0].c_str(), cells[1].c_str(), cells[2].c_str(), cells[3].c_str(),
                 cells[4].c_str(), cells[5].c_str(), cells[6].c_str(), cells[7].c_str());
   return text.data();
+}
+
+// With the reference beside it where each run has one.
+template <class Operation>
+std::optional<double> compared(const Figure& figure, Operation operation) {
+  const std::vector<double>& references = figure.references;
+  if (references.empty() || figure.values.empty()) return std::nullopt;
+  if (references.size() != figure.values.size()) {
+    return operation(median(figure.values), median(references));
+  }
+  std::vector<double> all;
+  std::transform(figure.values.begin(), figure.values.end(), references.begin(),
+                 std::back_inserter(all), operation);
+  return median(std::move(all));
+}
+
+// The number that a bound is put on, and its name in the file.
+std::pair<const char*, std::optional<double>> judged_of(const Figure& figure, Judged judged) {
+  switch (judged) {
+    case Judged::kValue:
+      return {"value", median(figure.values)};
+    case Judged::kRatio:
+      return {"ratio", ratio_of(figure)};
+    case Judged::kDifference:
+      return {"difference", difference_of(figure)};
+  }
+  return {"value", std::nullopt};
 }
 
 }  // namespace
@@ -60,14 +89,12 @@ std::optional<double> ratio_of(const Figure& figure) {
   const std::vector<double>& references = figure.references;
   const bool above_zero =
       std::all_of(references.begin(), references.end(), [](double each) { return each > 0; });
-  if (references.empty() || figure.values.empty() || !above_zero) return std::nullopt;
-  if (references.size() != figure.values.size()) {
-    return median(figure.values) / median(references);
-  }
-  std::vector<double> ratios;
-  std::transform(figure.values.begin(), figure.values.end(), references.begin(),
-                 std::back_inserter(ratios), std::divides<>());
-  return median(std::move(ratios));
+  if (!above_zero) return std::nullopt;
+  return compared(figure, std::divides<>());
+}
+
+std::optional<double> difference_of(const Figure& figure) {
+  return compared(figure, std::minus<>());
 }
 
 json to_json(const Figure& figure) {
@@ -85,18 +112,15 @@ json to_json(const Figure& figure) {
     out["reference_is"] = figure.reference_is;
   }
   if (ratio) out["ratio"] = *ratio;
+  if (const auto more = difference_of(figure)) out["difference"] = *more;
   if (!figure.bound) return out;
   const Bound& bound = *figure.bound;
-  const bool on_ratio = bound.judged == Judged::kRatio;
-  out["judged"] = on_ratio ? "ratio" : "value";
+  const auto [judged, number] = judged_of(figure, bound.judged);
+  out["judged"] = judged;
   out["sense"] = bound.sense == Sense::kAtLeast ? "at_least" : "at_most";
   out["bound"] = bound.bound;
   if (bound.fine) out["fine"] = *bound.fine;
-  if (on_ratio && !ratio) {
-    out["met"] = false;
-  } else {
-    out["met"] = keeps(bound, on_ratio ? *ratio : value);
-  }
+  out["met"] = number && keeps(bound, *number);
   return out;
 }
 
@@ -107,6 +131,7 @@ json failed_figure(const std::string& name, const std::string& error) {
           {"reference", nullptr},
           {"reference_is", nullptr},
           {"ratio", nullptr},
+          {"difference", nullptr},
           {"judged", nullptr},
           {"sense", nullptr},
           {"bound", nullptr},

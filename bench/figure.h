@@ -9,8 +9,8 @@
 namespace shoal::bench {
 
 enum class Sense : std::uint8_t { kAtLeast, kAtMost };
-// What a bound is put on: the value itself, or its ratio to the reference.
-enum class Judged : std::uint8_t { kValue, kRatio };
+// What a bound is put on: the value itself, its ratio to the reference, or how much more it is.
+enum class Judged : std::uint8_t { kValue, kRatio, kDifference };
 
 struct Bound {
   Judged judged = Judged::kRatio;
@@ -35,6 +35,8 @@ struct Figure {
 double median(std::vector<double> values);
 // Of the figure to its reference; none without a reference above zero.
 std::optional<double> ratio_of(const Figure& figure);
+// How much more the figure is than its reference; none without one.
+std::optional<double> difference_of(const Figure& figure);
 
 // As it is written to the JSON file; README.md tells of its fields.
 nlohmann::json to_json(const Figure& figure);

@@ -60,7 +60,9 @@ std::vector<Group> all_groups() {
                     measure_disk});
   groups.push_back({"idle", {"worker.idle"}, measure_idle});
   groups.push_back({"share", {"share.25", "share.50"}, measure_share});
+  groups.push_back({"pause", {"worker.pause", "worker.resume"}, measure_pause});
   groups.push_back({"spawn", {"sandbox.spawn"}, measure_spawn});
+  groups.push_back({"executors", executor_figures(), measure_executors});
 #if defined(SHOAL_WASM)
   groups.push_back({"wasm", wasm_figures(), measure_wasm});
 #endif

@@ -97,7 +97,7 @@ Pool::~Pool() {
   fs::remove_all(folder_, ignored);
 }
 
-Measured Pool::make_files() {
+Measured Pool::make_files(const Wish& wish) {
   const fs::path state = folder_ / "coordinator";
   std::error_code error;
   fs::remove_all(state, error);
@@ -108,6 +108,7 @@ Measured Pool::make_files() {
   ticket_ = Ticket{};
   ticket_.pool.bytes = pool_key.id().bytes;
   ticket_.name = "bench";
+  ticket_.native_from_anyone = wish.trusts_all;
   ticket_.doors.push_back({door_key.id(), "tcp://127.0.0.1:" + std::to_string(free_port())});
   ticket_text_ = print_ticket(ticket_, pool_key);
   if (auto stored = store_key(state / "coordinator.key", door_key); !stored) {
@@ -123,7 +124,7 @@ Measured Pool::start_coordinator(const Run& run, const Wish& wish) {
   const fs::path log = folder_ / "coordinator.log";
   Measured ready = tl::unexpected(std::string("the coordinator was not started"));
   for (int attempt = 0; attempt < kPortTries && !ready; ++attempt) {
-    if (auto made = make_files(); !made) return made;
+    if (auto made = make_files(wish); !made) return made;
     auto process = Process::start({run.programs / "shoal-coordinator",
                                    {"--state", (folder_ / "coordinator").string(), "--listen",
                                     ticket_.doors.front().endpoint},
@@ -144,7 +145,7 @@ Measured Pool::start_worker(const Run& run, const Wish& wish) {
       "--ticket",   ticket_text_,
       "--state",    (folder_ / name).string(),
       "--listen",   "tcp://127.0.0.1:0",
-      "--threads",  "1",
+      "--threads",  std::to_string(wish.threads),
       "--executor", (run.programs / "shoal-bench-executor").string(),
       "--quiet"};
   arguments.insert(arguments.end(), wish.worker_arguments.begin(), wish.worker_arguments.end());

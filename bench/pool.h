@@ -20,14 +20,16 @@
 
 namespace shoal::bench {
 
-// A pool of real processes on loopback: one coordinator, and workers of one thread each. All of
-// them end with this object.
+// A pool of real processes on loopback: one coordinator, and its workers. All of them end with this
+// object.
 class Pool {
  public:
   struct Wish {
     std::size_t workers = 0;
     std::optional<int> coordinator_core;  // the only one that it may use
     std::vector<std::string> worker_arguments = {};
+    unsigned threads = 1;     // of each worker
+    bool trusts_all = false;  // submitters, with programs of theirs
   };
   // Everybody is ready by then, though they may not all know each other yet.
   static Result<std::unique_ptr<Pool>, std::string> start(const Run& run, const Wish& wish);
@@ -36,6 +38,7 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   const Ticket& ticket() const { return ticket_; }
+  const std::string& ticket_text() const { return ticket_text_; }
   // A session in it, and a small job done, in which every worker has taken part.
   Result<std::unique_ptr<Session>, std::string> join() const;
   std::vector<pid_t> workers() const;
@@ -55,7 +58,7 @@ class Pool {
 
  private:
   explicit Pool(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  Measured make_files();
+  Measured make_files(const Wish& wish);
   Measured start_coordinator(const Run& run, const Wish& wish);
   Measured start_worker(const Run& run, const Wish& wish);
 

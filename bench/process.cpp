@@ -81,6 +81,18 @@ pid_t parent_of(const std::filesystem::path& proc_folder) {
   return parent;
 }
 
+// A field in kB, as bytes.
+std::optional<std::uint64_t> kib_field(const std::string& path, const std::string& field) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(field + ":")) continue;
+    std::istringstream text(line.substr(field.size() + 1));
+    std::uint64_t kib = 0;
+    if (text >> kib) return kib * 1024;
+  }
+  return std::nullopt;
+}
+
 std::string end_of(const std::filesystem::path& log) {
   std::ifstream file(log, std::ios::binary | std::ios::ate);
   const std::streamoff size = file ? std::streamoff(file.tellg()) : 0;
@@ -224,15 +236,11 @@ std::vector<pid_t> family(pid_t pid) {
 }
 
 std::uint64_t memory_field(pid_t pid, const std::string& field) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with(field + ":")) continue;
-    std::istringstream text(line.substr(field.size() + 1));
-    std::uint64_t kib = 0;
-    text >> kib;
-    return kib * 1024;
-  }
-  return 0;
+  return kib_field("/proc/" + std::to_string(pid) + "/status", field).value_or(0);
+}
+
+std::optional<std::uint64_t> proportional_memory(pid_t pid) {
+  return kib_field("/proc/" + std::to_string(pid) + "/smaps_rollup", "Pss");
 }
 
 std::vector<int> usable_cores() {

@@ -71,6 +71,9 @@ std::chrono::nanoseconds cpu_time(pid_t pid);
 std::vector<pid_t> family(pid_t pid);
 // A field in kB of /proc/PID/status, as bytes: "VmRSS", "VmHWM", "RssAnon". 0: it is gone.
 std::uint64_t memory_field(pid_t pid, const std::string& field);
+// Its memory in bytes, where what it shares with others counts in parts (PSS). Nothing: the kernel
+// does not tell.
+std::optional<std::uint64_t> proportional_memory(pid_t pid);
 
 // The cores that this process may use, by their numbers.
 std::vector<int> usable_cores();

@@ -49,6 +49,11 @@ Measured measure_idle(const Run& run);
 Measured measure_share(const Run& run);
 // An executor, from nothing to its greeting, with and without its sandbox.
 Measured measure_spawn(const Run& run);
+// One executor without a worker: programs, units that compute nothing, memory.
+Measured measure_executors(const Run& run);
+std::vector<std::string> executor_figures();
+// A worker that is paused, and goes on, while it computes kernels of each kind.
+Measured measure_pause(const Run& run);
 // Kernels as WebAssembly modules: built only where there is an engine.
 Measured measure_wasm(const Run& run);
 std::vector<std::string> wasm_figures();

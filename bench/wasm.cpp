@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "bench/process.h"
 #include "bench/run.h"
+#include "bench/task_module.h"
 #include "tasks/align/kernel.h"
 #include "tasks/ising/kernel.h"
 #include "tasks/lucas_lehmer/kernel.h"
@@ -26,27 +26,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kRuns = 5;
 constexpr int kWarmUnits = 2'000;
-constexpr std::chrono::minutes kBuildPatience{4};
 constexpr std::chrono::seconds kCompilePatience{60};
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-Result<Bytes, std::string> build_module(const Run& run) {
-  const std::filesystem::path module = run.folder / "tasks.wasm";
-  std::vector<std::string> arguments = {"kernel",        "build", "-o",
-                                        module.string(), "-I",    SHOAL_SOURCE_DIR};
-  for (const char* source : {SHOAL_MODULE_SOURCES}) arguments.emplace_back(source);
-  auto process = Process::start({run.programs / "shoal", arguments, {}, {}});
-  if (!process) return tl::unexpected(process.error());
-  std::string line;
-  if ((*process)->read_line(line, Clock::now() + kBuildPatience) != Process::Read::kLine) {
-    return tl::unexpected(std::string("shoal kernel build has made no module"));
-  }
-  (*process)->end();
-  std::ifstream file(module, std::ios::binary);
-  return Bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 // A kernel with one unit's arguments, both ways.
@@ -172,7 +155,7 @@ Result<double, std::string> spawn_ms(const std::filesystem::path& program,
   return took;
 }
 
-Measured measure_greeting(const Run& run) {
+Measured measure_greeting(const Run& run, const std::filesystem::path& module) {
   Figure figure{"wasm.spawn",
                 "ms",
                 {},
@@ -180,8 +163,7 @@ Measured measure_greeting(const Run& run) {
                 "shoal-executor, with no sandbox either",
                 Bound{Judged::kValue, Sense::kAtMost, 40, 20}};
   for (int i = 0; i < kRuns; ++i) {
-    auto took =
-        spawn_ms(run.programs / "shoal-wasm-executor", {(run.folder / "tasks.wasm").string()});
+    auto took = spawn_ms(run.programs / "shoal-wasm-executor", {module.string()});
     if (!took) return tl::unexpected(took.error());
     auto reference = spawn_ms(run.programs / "shoal-executor", {});
     if (!reference) return tl::unexpected(reference.error());
@@ -200,13 +182,15 @@ std::vector<std::string> wasm_figures() {
 }
 
 Measured measure_wasm(const Run& run) {
-  auto bytes = build_module(run);
-  if (!bytes) return tl::unexpected(bytes.error());
+  const auto file = build_task_module(run);
+  if (!file) return tl::unexpected(file.error());
+  std::ifstream stream(*file, std::ios::binary);
+  const Bytes bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   // First, while this process has no threads.
-  if (auto measured = measure_greeting(run); !measured) return measured;
+  if (auto measured = measure_greeting(run, *file); !measured) return measured;
   // Never ended: the engine's threads may be at work to the end of the process.
   [[maybe_unused]] const auto* engine = new wasm::Engine(2);
-  auto module = wasm::CompiledModule::compile(*bytes, kCompilePatience);
+  auto module = wasm::CompiledModule::compile(bytes, kCompilePatience);
   if (!module) return tl::unexpected(module.error());
   wasm::Watchdog dog;
   wasm::Instances instances(*module, 0, dog);
