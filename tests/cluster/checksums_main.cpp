@@ -1,8 +1,7 @@
 #include <shoal/shoal.h>
 
-#include <sys/resource.h>
-
 #include <cstdint>
+#include <fstream>
 #include <iostream>
 #include <string>
 
@@ -23,7 +22,7 @@ Checksum sum_of(const shoal::Nothing&, const shoal::Bytes& file) {
 
 const shoal::Kernel<shoal::Nothing, shoal::Bytes, Checksum> kSum{"checksum", sum_of};
 
-// FILES. Then, on stderr, the most that this process has held in memory, in KiB.
+// FILES. Then, on stderr, the most that this process has held in memory.
 int main(int argc, char** argv) {
   return shoal::run(argc, argv, {kSum}, [](shoal::Session& session) {
     shoal::InputFiles files;
@@ -37,9 +36,11 @@ int main(int argc, char** argv) {
       }
       std::cout << std::endl;
     }
-    rusage used{};
-    getrusage(RUSAGE_SELF, &used);
-    std::cerr << "memory " << used.ru_maxrss << std::endl;
+    // Not getrusage(), which counts what the process was before it began this program as well.
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("VmHWM:")) std::cerr << line << std::endl;
+    }
     return 0;
   });
 }
