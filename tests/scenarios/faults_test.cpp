@@ -235,5 +235,28 @@ TEST(Faults, LinksThatBreakNowAndThenCostLittle) {
   }
 }
 
+// Two judges of one unit were silent at once. Each was asked anew while the other was being left
+// out, and then left out itself, for ever.
+TEST(Faults, JudgesThatAreSilentTogetherAreBothDoneWithout) {
+  SimOptions options;
+  options.seed = 17372;
+  options.peers = 9;
+  options.jobs = 3;
+  options.units = 130;
+  options.quorum = 3;
+  options.threads = 2;
+  options.input_bytes = 1616;
+  options.latency_sigma = 0.24236794934181136;
+  options.breaks = 0.007799370565105417;
+  options.churn = 0.25331054389530083;
+  options.partitions = 2;
+  options.faults_s = 48;
+  options.noisy = true;
+  options.coordinator_crashes = true;
+  const SimReport report = simulate(options);
+  EXPECT_TRUE(report.finished);
+  for (const auto& violation : report.violations) ADD_FAILURE() << violation.what;
+}
+
 }  // namespace
 }  // namespace shoal::sim

@@ -142,15 +142,17 @@ void JobLed::ask_more_equivalence(Instant now, Outbox& out) {
 
 // Who has not judged in time is gone, or says nothing: its evidence is replaced by another's.
 void JobLed::judges_are_late(Instant now, UnitIndex unit, Outbox& out) {
-  auto judging = comparing_.extract(unit);
+  const auto& verdicts = comparing_.at(unit).verdicts;
   const auto it = units_.first_overlapping({unit, unit + 1});
   std::vector<std::uint64_t> silent;
   for (const Replica& replica : it->second.replicas) {
-    if (replica.batch != 0 && !judging.mapped().verdicts.contains(replica.worker)) {
+    if (replica.batch != 0 && !verdicts.contains(replica.worker)) {
       silent.push_back(replica.batch);
     }
   }
+  // Nobody is asked anew before all of them are out: each would be taken for a judge once more.
   for (std::uint64_t batch : silent) reject_withheld(now, batch, out);
+  comparing_.erase(unit);
   weigh_again(now, {unit, unit + 1}, out);
 }
 
