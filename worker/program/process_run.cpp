@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 #include <utility>
 
 namespace shoal {
@@ -25,8 +27,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kEndBytes = 2048;      // of what is kept only for messages
 constexpr std::size_t kPipeBytes = 1 << 20;  // no pipe of an ordinary user holds more
 // How often it is looked whether the unit is still wanted.
-constexpr int kLookMs = 100;
-constexpr std::chrono::seconds kLookLate{1};
+constexpr int kLookMs = 50;
 // Beyond the three that it is given: what failed between fork and exec is told there.
 constexpr int kTroubleFd = 3;
 constexpr int kAboveChild = 10;
@@ -196,6 +197,17 @@ std::string why_not_started(const std::string& program, int error) {
   return said + "; its interpreter " + line.substr(first, last - first) + " is not on this worker";
 }
 
+// How often this process has been stopped, along with all that it runs, and told to go on: by a
+// worker whose owner pauses it, who lends a share of each second, or where others have their turn.
+std::atomic<unsigned> goes_on{0};
+
+void count_going_on() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { goes_on.fetch_add(1, std::memory_order_relaxed); };
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGCONT, &action, nullptr);
+}
+
 class Child {
  public:
   Child(pid_t pid, Descriptor ended, Stream out, Stream err)
@@ -251,12 +263,15 @@ class Child {
     ::kill(-pid_, SIGKILL);
   }
 
-  // A worker that is paused freezes this process along with the program: a long time without a look
-  // is none that the program had.
+  // What it stood still is no time that the program had. When it was stopped is not known but that
+  // it was after the last look.
   void count_time() {
     const auto now = Clock::now();
-    spent_ += std::min<Clock::duration>(now - last_look_, kLookLate);
+    const unsigned stops = goes_on.load(std::memory_order_relaxed);
+    const Clock::duration look = std::chrono::milliseconds(kLookMs);
+    spent_ += stops == stops_ ? now - last_look_ : std::min(now - last_look_, look);
     last_look_ = now;
+    stops_ = stops;
   }
 
   // Waits for whatever comes first, and takes what has been written.
@@ -275,11 +290,14 @@ class Child {
   Stream err_;
   Clock::time_point last_look_;
   Clock::duration spent_{};
+  unsigned stops_ = goes_on.load();
 };
 
 }  // namespace
 
 Result<ProcessEnd, std::string> run_process(const ProcessOrder& order) {
+  static std::once_flag once;
+  std::call_once(once, count_going_on);
   Descriptor input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   auto output = make_pipe();
   auto errors = make_pipe();

@@ -27,7 +27,7 @@ void ExecutorKeeper::Impl::take_checkpoint(ExecutorLane& lane,
   if (found == lane.living->in_flight.end() || found->second.compare) return;
   ExecutorTask& task = found->second;
   const auto work = works.find(task.chunk);
-  if (task.cancelled || work == works.end() || !task.range.contains(checkpoint.unit) ||
+  if (task.cancelled() || work == works.end() || !task.range.contains(checkpoint.unit) ||
       !work->second.left().contains(checkpoint.unit)) {
     return;
   }

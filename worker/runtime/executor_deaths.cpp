@@ -78,24 +78,29 @@ std::int64_t ExecutorKeeper::Impl::unit_wall_ns(const ExecutorTask& task) const 
 
 // Before its executor is ended for it.
 std::int64_t ExecutorKeeper::Impl::may_run_ns(const ExecutorTask& task) const {
-  return unit_wall_ns(task) + (task.cancelled ? kCancelledNs : 0);
+  return unit_wall_ns(task) + (task.cancelled() ? kCancelledNs : 0);
 }
 
 std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int64_t now_ns) const {
   if (!living.greeted) {
-    return now_ns + kGreetingNs - freezer.running_ns(living.started_ns, now_ns);
+    return now_ns + kGreetingNs - living.frozen.running_ns(living.started_ns, now_ns);
   }
   std::int64_t next = std::numeric_limits<std::int64_t>::max();
   // A unit that has not begun yet cannot be overdue before that.
   for (const auto& [number, task] : living.in_flight) {
-    next = std::min(next, now_ns + (task.cancelled ? kCancelledNs : unit_wall_ns(task)));
+    std::int64_t wait = unit_wall_ns(task);
+    if (task.cancelled()) {
+      const std::int64_t had = living.frozen.running_ns(*task.cancelled_ns, now_ns);
+      wait = had < kCancelledNs ? kCancelledNs - had : kCancelledNs;
+    }
+    next = std::min(next, now_ns + wait);
   }
   for (const RunningUnit& unit :
        running_units(living.process->page(), in_hand_of(living.in_flight))) {
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
     const auto started = static_cast<std::int64_t>(unit.started_ns);
     if (started > now_ns) continue;
-    next = std::min(next, now_ns + may_run_ns(task) - freezer.running_ns(started, now_ns));
+    next = std::min(next, now_ns + may_run_ns(task) - living.frozen.running_ns(started, now_ns));
   }
   return next;
 }
@@ -117,14 +122,14 @@ void ExecutorKeeper::Impl::stop(ExecutorProgram& program, ExecutorLane& lane,
   }
   for (const RunningUnit& unit : late) {
     ExecutorTask& task = living.in_flight.at(unit.chunk);
-    if (task.cancelled) continue;
+    if (task.cancelled()) continue;
     if (const auto work = works.find(task.chunk); work != works.end()) {
       const RangeSet left = work->second.left().intersection(task.range);
       for (auto run = left.runs().rbegin(); run != left.runs().rend(); ++run) {
         lane.waiting.push_front(cut(task, *run));
       }
     }
-    task.cancelled = true;
+    task.cancel(keeper_now_ns());
     living.process->queue(encode_executor_frame(ExecutorCancel{unit.chunk}));
   }
   feed(program, lane);
@@ -133,7 +138,7 @@ void ExecutorKeeper::Impl::stop(ExecutorProgram& program, ExecutorLane& lane,
 void ExecutorKeeper::Impl::look_for_overdue(ExecutorProgram& program, ExecutorLane& lane) {
   Living& living = *lane.living;
   const std::int64_t now = keeper_now_ns();
-  if (freezer.frozen()) {  // it cannot move, and its time stands still
+  if (living.frozen.frozen()) {  // it cannot move, and its time stands still
     living.check_ns = now + kCancelledNs;
     return;
   }
@@ -147,7 +152,7 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorProgram& program, ExecutorLa
     return;
   }
   if (!living.greeted) {
-    if (freezer.running_ns(living.started_ns, now) >= kGreetingNs) {
+    if (living.frozen.running_ns(living.started_ns, now) >= kGreetingNs) {
       living.reason = EndReason::kOverdue;
       living.process->kill();
     }
@@ -160,10 +165,14 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorProgram& program, ExecutorLa
   for (const RunningUnit& unit :
        running_units(living.process->page(), in_hand_of(living.in_flight))) {
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
-    (task.cancelled ? unwanted_runs : wanted_runs) = true;
+    if (!task.cancelled()) {
+      wanted_runs = true;
+    } else if (living.frozen.running_ns(*task.cancelled_ns, now) >= kCancelledNs) {
+      unwanted_runs = true;
+    }
     const auto started = static_cast<std::int64_t>(unit.started_ns);
-    if (started > now || freezer.running_ns(started, now) < may_run_ns(task)) continue;
-    const bool told = task.cancelled || task.compare || !ends_when_told(program.kind);
+    if (started > now || living.frozen.running_ns(started, now) < may_run_ns(task)) continue;
+    const bool told = task.cancelled() || task.compare || !ends_when_told(program.kind);
     (told ? living.overdue : late).push_back(unit);
   }
   if (!living.overdue.empty()) {
@@ -202,7 +211,7 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
 
   for (const RunningUnit& unit : living.overdue) {
     const ExecutorTask& task = living.in_flight.at(unit.chunk);
-    if (task.cancelled) continue;
+    if (task.cancelled()) continue;
     fail_task(cut(task, {unit.unit, unit.unit + 1}), FailureKind::kTimedOut, too_long(task),
               output_end);
   }
@@ -213,7 +222,7 @@ void ExecutorKeeper::Impl::on_death(ExecutorProgram& program, ExecutorLane& lane
                                                       [&](const RunningUnit& unit) {
                                                         return unit.chunk == entry.first;
                                                       });
-    return task.cancelled || compared;
+    return task.cancelled() || compared;
   });
   std::vector<ExecutorTask> list;
   for (const auto& [number, task] : tasks) list.push_back(task);

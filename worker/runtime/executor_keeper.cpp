@@ -36,6 +36,7 @@ ExecutorKeeper::Impl::Impl(KeeperConfig config_, ContentStore& contents_)
       contents(contents_),
       checkpoints(config.checkpoints),
       freezer(config.cpu_share_percent),
+      turns(std::max(config.threads, 1U)),
       epoll_fd(epoll_create1(EPOLL_CLOEXEC)) {
   check(epoll_fd >= 0, "the system gives no epoll descriptor");
   remove_left_scratch(config.scratch);
@@ -117,8 +118,8 @@ void ExecutorKeeper::Impl::cancel(std::uint64_t chunk) {
       if (!lane->living) continue;
       Living& living = *lane->living;
       for (auto& [number, task] : living.in_flight) {
-        if (task.compare || task.chunk != chunk || task.cancelled) continue;
-        task.cancelled = true;
+        if (task.compare || task.chunk != chunk || task.cancelled()) continue;
+        task.cancel(keeper_now_ns());
         living.process->queue(encode_executor_frame(ExecutorCancel{number}));
       }
       living.check_ns = std::min(living.check_ns, next_check_ns(living, keeper_now_ns()));
@@ -146,7 +147,7 @@ void ExecutorKeeper::Impl::forget(const JobId& id) {
     std::erase_if(lane->waiting, [&](const ExecutorTask& task) { return task.job == id; });
     if (!lane->living) continue;
     for (auto& [number, task] : lane->living->in_flight) {
-      if (task.job == id) task.cancelled = true;
+      if (task.job == id) task.cancel(keeper_now_ns());
     }
     if (lane->living->setups.erase(setup) == 0) continue;
     lane->living->process->queue(encode_executor_frame(ExecutorDrop{setup}));
@@ -254,7 +255,9 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   add(living->process->output(), kOutput);
   add(living->process->pid_fd(), kEnded);
   by_token[token] = {&program, &lane};
-  if (freezer.frozen()) living->process->order(HerdOrder::kFreeze);
+  if (freezer.frozen() && living->frozen.set(true, living->started_ns)) {
+    living->process->order(HerdOrder::kFreeze);
+  }
   lane.living = std::move(living);
   return true;
 }
@@ -369,7 +372,7 @@ std::string ExecutorKeeper::Impl::take_part(ExecutorLane& lane, const ChunkPart&
   const auto found = living.in_flight.find(part.chunk);
   if (found == living.in_flight.end() || found->second.compare) return "an answer to no question";
   const ExecutorTask& task = found->second;
-  const auto work = task.cancelled ? works.end() : works.find(task.chunk);
+  const auto work = task.cancelled() ? works.end() : works.find(task.chunk);
   if (work != works.end()) {
     std::string output_end;
     if (!part.failures.empty() || !part.refused.empty()) {
@@ -402,7 +405,7 @@ std::string ExecutorKeeper::Impl::take_compared(ExecutorLane& lane,
   const ExecutorTask task = std::move(found->second);
   living.in_flight.erase(found);
   living.used = true;
-  if (task.cancelled) return {};
+  if (task.cancelled()) return {};
   if (!compared.error.empty()) {
     fail_task(task, FailureKind::kThrew, clean_end_of(compared.error, limits::kFailureTextBytes),
               {});
@@ -439,8 +442,14 @@ ExecutorKeeper::ExecutorKeeper(KeeperConfig config, ContentStore& contents)
     : impl_(std::make_unique<Impl>(std::move(config), contents)) {}
 ExecutorKeeper::~ExecutorKeeper() = default;
 
-void ExecutorKeeper::perform(const StartCompute& action) { impl_->start(action); }
-void ExecutorKeeper::perform(const StartCompare& action) { impl_->start(action); }
+void ExecutorKeeper::perform(const StartCompute& action) {
+  impl_->start(action);
+  impl_->freeze_or_thaw();
+}
+void ExecutorKeeper::perform(const StartCompare& action) {
+  impl_->start(action);
+  impl_->freeze_or_thaw();
+}
 void ExecutorKeeper::perform(const CancelCompute& action) { impl_->cancel(action.chunk); }
 void ExecutorKeeper::perform(const ForgetJob& action) { impl_->forget(action.job); }
 
@@ -454,8 +463,13 @@ std::vector<int> ExecutorKeeper::descriptors() const { return {impl_->epoll_fd};
 
 std::optional<std::chrono::nanoseconds> ExecutorKeeper::next_timeout() const {
   if (!impl_->events.empty()) return std::chrono::nanoseconds(0);
-  std::optional<std::int64_t> at = impl_->freezer.next_change_ns(keeper_now_ns(), impl_->busy());
+  const std::int64_t now = keeper_now_ns();
+  std::optional<std::int64_t> at = impl_->freezer.next_change_ns(now, impl_->busy());
   if (impl_->freezer.paused()) return std::nullopt;
+  if (const auto turn = impl_->turns.next_change_ns()) {
+    const std::int64_t turn_at = now + *turn - impl_->freezer.running_ns(0, now);
+    at = std::min(at.value_or(turn_at), turn_at);
+  }
   for (const auto& [key, program] : impl_->programs) {
     for (const ExecutorLane* lane : {&program->lane, &program->solo}) {
       if (!lane->living) continue;

@@ -12,11 +12,12 @@
 #include "worker/runtime/executor_lane.h"
 #include "worker/runtime/freezer.h"
 #include "worker/runtime/job_in_use.h"
+#include "worker/runtime/turns.h"
 
 // The keeper's inside, in five files: executor_keeper.cpp starts executors and takes their
 // answers, executor_sends.cpp puts tasks into words, executor_checkpoints.cpp keeps the states of
 // units that are not done, executor_deaths.cpp ends executors and finds out who was to blame,
-// executor_freezing.cpp makes them stand still.
+// executor_freezing.cpp makes them stand still, for their owner and for each other.
 //
 // When an executor dies, what it had in hand runs again, in a fresh one, and no unit loses an
 // attempt by it. The exception are suspects: the unit whose thread noted that it died, or, where no
@@ -50,6 +51,9 @@ struct ExecutorKeeper::Impl {
 
   // --- executor_freezing.cpp ---
   void freeze_or_thaw();
+  // That an executor has work for, as far as it matters: at most as many as are lent.
+  unsigned threads_wanted(const ExecutorProgram& program, const ExecutorLane& lane) const;
+  std::vector<Turns::Wish> wishes() const;
   bool busy() const;
   void set_paused(bool paused);
   std::vector<ExecutorView> view();
@@ -100,6 +104,7 @@ struct ExecutorKeeper::Impl {
   ContentStore& contents;
   Checkpoints checkpoints;
   Freezer freezer;
+  Turns turns;
   int epoll_fd = -1;
   std::uint64_t last_number = 0;  // of setups, tasks and executors
   std::map<JobId, JobInUse> jobs;

@@ -11,6 +11,7 @@
 #include "worker/core/peer.h"
 #include "worker/runtime/blame.h"
 #include "worker/runtime/executor_process.h"
+#include "worker/runtime/frozen_time.h"
 
 namespace shoal {
 
@@ -21,8 +22,13 @@ struct ExecutorTask {
   Range range;
   std::shared_ptr<const StartCompare> compare;     // else it is units
   std::map<UnitIndex, std::int64_t> told_ns = {};  // when a state of it was told to others
-  bool cancelled = false;
-  bool alone_from_the_start = false;  // its executor has run nothing else
+  std::optional<std::int64_t> cancelled_ns = {};   // when nobody wanted it any more
+  bool alone_from_the_start = false;               // its executor has run nothing else
+
+  bool cancelled() const { return cancelled_ns.has_value(); }
+  void cancel(std::int64_t now_ns) {
+    if (!cancelled()) cancelled_ns = now_ns;
+  }
 };
 
 // Why the keeper ended an executor itself.
@@ -58,6 +64,7 @@ struct ExecutorLane {
     EndReason reason = EndReason::kNone;
     std::string nonsense;
     std::vector<RunningUnit> overdue;
+    FrozenTime frozen;
     std::int64_t started_ns = 0;
     std::int64_t closed_ns = 0;  // when it closed its socket; 0: it has not
     std::int64_t check_ns = 0;   // when to look for overdue units next

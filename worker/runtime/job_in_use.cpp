@@ -144,6 +144,7 @@ JobInUse open_job(const JobId& id, std::shared_ptr<const Manifest> manifest, con
         std::clamp<std::uint64_t>(lent.memory_bytes / unit_memory, 1, job.threads));
   }
   if (job.unusable.empty()) job.unusable = find_program(job, lent, contents);
+  if (job.threads < lent.threads) job.key = job.id;
   if (job.unusable.empty()) job.unusable = find_inputs(job, contents);
   return job;
 }

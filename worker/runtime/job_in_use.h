@@ -28,8 +28,8 @@ class MappedFile {
 };
 
 // Which executors may be shared: by all jobs of shipped kernels, by those of the same program, or
-// by nobody, since an executor of programs sees the files of its job, and one of a module keeps to
-// the memory that the job sets.
+// by nobody, since an executor of programs sees the files of its job, one of a module keeps to the
+// memory that the job sets, and one of a job that has the memory for some threads alone to these.
 using ExecutorKey = std::variant<std::monostate, ContentId, JobId>;
 
 // What the keeper holds of a job for as long as its chunks come.

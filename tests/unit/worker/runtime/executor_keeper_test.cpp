@@ -1,19 +1,10 @@
 #include "worker/runtime/executor_keeper.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <functional>
-#include <iterator>
-#include <map>
 #include <set>
 
 #include "node/protocol/hash.h"
@@ -22,153 +13,18 @@
 #include "node/protocol/sanitized.h"
 #include "shoal/values.h"
 #include "tests/unit/node/wasm/modules.h"
+#include "tests/unit/worker/runtime/keeper_fixture.h"
 #include "worker/runtime/launch.h"
 
 namespace shoal {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-// As in hostile_kernels_main.cpp.
-struct Where {
-  std::uint64_t unit = 0;
-  std::string folder;
-  SHOAL_FIELDS(unit, folder)
-};
 
 struct Counted {
   std::uint64_t steps = 0;
   std::uint64_t begun = 0;
   SHOAL_FIELDS(steps, begun)
-};
-
-class Keeper : public ::testing::Test {
- protected:
-  Keeper() {
-    std::string name = (fs::temp_directory_path() / "shoal-keeper-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-    contents_ = *ContentStore::open(folder_ / "contents");
-    config_.shipped_executor = SHOAL_HOSTILE_KERNELS;
-    config_.sandbox.program = SHOAL_PROGRAM_DIR "/shoal-sandbox";
-    config_.scratch = folder_ / "scratch";
-    config_.threads = 2;
-    start_keeper();
-  }
-  ~Keeper() override {
-    keeper_.reset();
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-
-  void start_keeper() { keeper_ = std::make_unique<ExecutorKeeper>(config_, *contents_); }
-
-  std::shared_ptr<Manifest> manifest(const std::string& kernel, Bytes parameters) {
-    auto made = std::make_shared<Manifest>();
-    made->kernel = kernel;
-    made->parameters = std::move(parameters);
-    made->units = 1'000'000;
-    return made;
-  }
-  // Of its own for each manifest.
-  StartCompute compute(std::shared_ptr<const Manifest> made, Range range) {
-    StartCompute start;
-    start.chunk = ++last_chunk_;
-    start.job.bytes[0] = static_cast<std::uint8_t>(last_chunk_);
-    start.manifest = std::move(made);
-    start.range = range;
-    return start;
-  }
-  StartCompute compute(const std::string& kernel, Range range, Where where = {}) {
-    const bool plain = kernel == "square" || kernel == "noop" || kernel == "sums_in_parallel";
-    return compute(manifest(kernel, plain ? encode(Nothing{}) : encode(where)), range);
-  }
-
-  // One round: waits for the keeper's descriptors or timeout, and takes what has happened.
-  void turn() {
-    std::vector<pollfd> watched;
-    for (int fd : keeper_->descriptors()) watched.push_back({fd, POLLIN, 0});
-    long wait_ms = 20;
-    if (const auto timeout = keeper_->next_timeout()) {
-      wait_ms =
-          std::min<long>(wait_ms, std::chrono::ceil<std::chrono::milliseconds>(*timeout).count());
-    }
-    poll(watched.data(), watched.size(), static_cast<int>(wait_ms));
-    for (KeeperEvent& event : keeper_->collect()) {
-      if (auto* done = std::get_if<ComputeDone>(&event)) done_[done->chunk] = std::move(*done);
-      if (auto* compared = std::get_if<CompareDone>(&event)) compared_.push_back(*compared);
-      if (auto* tell = std::get_if<Tell>(&event)) told_.push_back(tell->text);
-    }
-  }
-  bool turn_until(const std::function<bool()>& holds) {
-    const auto deadline = Clock::now() + std::chrono::seconds(60);
-    while (!holds()) {
-      if (Clock::now() > deadline) return false;
-      turn();
-    }
-    return true;
-  }
-  // Computes `start` to its end.
-  ComputeDone run(const StartCompute& start) {
-    keeper_->perform(start);
-    EXPECT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
-    return done_[start.chunk];
-  }
-
-  // Every unit of `range` once: a square in `done`, or in `failed`.
-  static void expect_squares_except(const ComputeDone& done, Range range,
-                                    const std::set<UnitIndex>& failed) {
-    std::set<UnitIndex> seen;
-    for (const auto& run : done.done) {
-      ASSERT_EQ(run.outputs.sizes.size(), run.range.size());
-      ByteView bytes = run.outputs.inline_bytes;
-      for (UnitIndex unit = run.range.first; unit < run.range.last; ++unit) {
-        const std::size_t size = run.outputs.sizes[unit - run.range.first];
-        ASSERT_GE(bytes.size(), size);
-        const auto value = decode<std::uint64_t>(bytes.first(size));
-        bytes = bytes.subspan(size);
-        ASSERT_TRUE(value) << value.error().what;
-        EXPECT_EQ(*value, unit * unit);
-        EXPECT_TRUE(seen.insert(unit).second) << "twice: " << unit;
-      }
-      EXPECT_TRUE(bytes.empty());
-    }
-    std::set<UnitIndex> ended;
-    for (const auto& unit : done.failed) ended.insert(unit.unit);
-    EXPECT_EQ(ended, failed);
-    EXPECT_EQ(done.failed.size(), failed.size());
-    for (UnitIndex unit : failed) EXPECT_FALSE(seen.contains(unit));
-    EXPECT_EQ(seen.size() + failed.size(), range.size());
-  }
-  void expect_one_failure(const std::string& kernel, FailureKind kind, const std::string& message) {
-    const ComputeDone done = run(compute(kernel, {0, 40}, {7, ""}));
-    expect_squares_except(done, {0, 40}, {7});
-    ASSERT_EQ(done.failed.size(), 1U);
-    EXPECT_EQ(done.failed[0].kind, kind);
-    EXPECT_NE(done.failed[0].message.find(message), std::string::npos) << done.failed[0].message;
-    // Nothing is left behind: the next chunk runs as if nothing had been.
-    expect_squares_except(run(compute("square", {0, 10})), {0, 10}, {});
-  }
-
-  static bool is_locked(const fs::path& file) {
-    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    const bool locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
-    close(fd);
-    return locked;
-  }
-  static std::vector<pid_t> children_of_this_process() {
-    std::ifstream list("/proc/self/task/" + std::to_string(getpid()) + "/children");
-    return {std::istream_iterator<pid_t>(list), {}};
-  }
-
-  fs::path folder_;
-  std::unique_ptr<ContentStore> contents_;
-  KeeperConfig config_;
-  std::unique_ptr<ExecutorKeeper> keeper_;
-  std::uint64_t last_chunk_ = 0;
-  std::map<std::uint64_t, ComputeDone> done_;
-  std::vector<CompareDone> compared_;
-  std::vector<std::string> told_;
 };
 
 TEST_F(Keeper, ComputesARangeAsOneRun) {
@@ -337,27 +193,6 @@ TEST_F(Keeper, AnEndlessModuleIsEndedWithoutItsExecutor) {
   EXPECT_EQ(keeper_->view()[0].pid, pid) << "its executor was ended";
 }
 
-TEST_F(Keeper, APauseStopsAllAndWhatComesMeanwhileWaits) {
-  const auto spinning = compute("spins", {3, 4}, {3, ""});
-  keeper_->perform(spinning);
-  ASSERT_TRUE(turn_until([&] {
-    const auto view = keeper_->view();
-    return view.size() == 1 && view[0].units.size() == 1 && view[0].units[0].unit == 3;
-  }));
-  keeper_->pause();
-  const auto waiting = compute("square", {0, 10});
-  keeper_->perform(waiting);
-  EXPECT_EQ(keeper_->next_timeout(), std::nullopt) << "no clock runs";
-  const std::int64_t before = keeper_->view().at(0).units.at(0).running_ns;
-  for (int i = 0; i < 5; ++i) turn();
-  EXPECT_FALSE(done_.contains(waiting.chunk));
-  EXPECT_EQ(keeper_->view().at(0).units.at(0).running_ns, before) << "its clock stands still";
-  keeper_->perform(CancelCompute{spinning.chunk});
-  keeper_->resume();
-  ASSERT_TRUE(turn_until([&] { return done_.contains(waiting.chunk); }));
-  expect_squares_except(done_[waiting.chunk], {0, 10}, {});
-}
-
 TEST_F(Keeper, AUnitThatTakesTooMuchMemoryFails) {
   if (kSanitized) GTEST_SKIP() << "sanitizers need the address space that the limit takes away";
   config_.memory_bytes = 1ULL << 30;
@@ -381,21 +216,6 @@ TEST_F(Keeper, AKillFromOutsideCostsNoUnitAnAttempt) {
   std::ofstream(folder_ / "go") << "go";
   ASSERT_TRUE(turn_until([&] { return done_.contains(start.chunk); }));
   expect_squares_except(done_[start.chunk], {0, 8}, {});
-}
-
-TEST_F(Keeper, ACancelledChunkGivesWayEvenIfItsUnitsDoNotStop) {
-  config_.threads = 1;
-  start_keeper();
-  const auto spinning = compute("spins", {3, 4}, {3, ""});
-  keeper_->perform(spinning);
-  ASSERT_TRUE(turn_until([&] {
-    const auto view = keeper_->view();
-    return view.size() == 1 && view[0].units.size() == 1 && view[0].units[0].unit == 3;
-  }));
-  keeper_->perform(CancelCompute{spinning.chunk});
-  expect_squares_except(run(compute("square", {0, 100})), {0, 100}, {});
-  EXPECT_FALSE(done_.contains(spinning.chunk));
-  EXPECT_EQ(told_, std::vector<std::string>{}) << "its executor was ended on purpose";
 }
 
 TEST_F(Keeper, InputsComeFromTheJobsPack) {

@@ -58,5 +58,16 @@ TEST_F(JobOfAModule, KeepsToTheMemoryThatItsUnitsMayHave) {
   EXPECT_NE(opened().unusable, "");
 }
 
+TEST_F(JobOfAModule, OfAShippedKernelSharesItsExecutorUnlessItHasFewerThreads) {
+  manifest_.kernel_kind = KernelKind::kShipped;
+  EXPECT_EQ(opened().key, ExecutorKey(std::monostate{}));
+  manifest_.unit_memory_bytes = 2ULL << 30;
+  EXPECT_EQ(opened().key, ExecutorKey(std::monostate{}));
+  manifest_.unit_memory_bytes = 3ULL << 30;
+  const JobInUse job = opened();
+  EXPECT_EQ(job.threads, 2u);
+  EXPECT_EQ(job.key, ExecutorKey(job.id));
+}
+
 }  // namespace
 }  // namespace shoal
