@@ -33,6 +33,25 @@ Hash256 commitment_salt(const Signer& signer, const JobId& job, Range range) {
   return signer.secret_hash(input);
 }
 
+Bytes owner_body(const NodeId& node, const PoolId& pool) {
+  Bytes body(node.bytes.size() + pool.bytes.size());
+  std::copy(pool.bytes.begin(), pool.bytes.end(),
+            std::copy(node.bytes.begin(), node.bytes.end(), body.begin()));
+  return body;
+}
+
+NodeId owner_of(const NodeRecord& record, const SignatureChecker& checker) {
+  if (!record.owner) return record.node;
+  const bool holds = checker.holds(record.owner->owner, Purpose::kOwner,
+                                   owner_body(record.node, record.pool), record.owner->signature);
+  return holds ? record.owner->owner : record.node;
+}
+
+bool signed_by_submitter(const SignatureChecker& checker, const Signed& fact,
+                         const Manifest& decoded) {
+  return may_submit(fact.signer, decoded) && signature_holds(checker, Purpose::kManifest, fact);
+}
+
 std::vector<ContentName> contents_of(const Manifest& manifest) {
   std::vector<ContentName> contents;
   if (manifest.program) contents.push_back({*manifest.program, manifest.program_bytes});

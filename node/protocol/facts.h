@@ -38,6 +38,15 @@ struct Via {
   friend bool operator==(const Via&, const Via&) = default;
 };
 
+// Whose a node is: its owner's signature (Purpose::kOwner) under owner_body().
+struct OwnerMark {
+  NodeId owner;
+  Signature signature;
+  friend bool operator==(const OwnerMark&, const OwnerMark&) = default;
+};
+// node | pool.
+Bytes owner_body(const NodeId& node, const PoolId& pool);
+
 // A node about itself (Purpose::kRecord). Of two records of one node the higher sequence wins.
 struct NodeRecord {
   NodeId node;
@@ -55,8 +64,12 @@ struct NodeRecord {
   // Its relays, where it has found that it cannot be dialled: `endpoints` are then of use only to
   // those who are on the same side of what is in the way.
   std::vector<Via> via = {};
+  std::optional<OwnerMark> owner = {};  // nothing: its own, see owner_of()
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
 };
+
+// Whose the node is, as its owner has signed; the node's own, where nobody has.
+NodeId owner_of(const NodeRecord&, const SignatureChecker&);
 
 enum class KernelKind : std::uint8_t {
   kShipped = 0,  // a kernel of tasks/, by name: every worker has it
@@ -104,10 +117,17 @@ struct Manifest {
   std::uint64_t keep_s = 604'800;  // results are kept for so long after the job's end
   // Further contents that units need, fetched once a worker.
   std::vector<ContentName> contents = {};
-  std::vector<std::string> needs = {};  // programs that must be on a worker already, by name
+  std::vector<std::string> needs = {};   // programs that must be on a worker already, by name
+  std::optional<NodeId> submitter = {};  // who has to sign it; nothing: as early jobs, whoever does
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
+// Whether the job can be `node`'s: its submitter's, where it names one.
+inline bool may_submit(const NodeId& node, const Manifest& manifest) {
+  return !manifest.submitter || *manifest.submitter == node;
+}
+// Whether it bears the signature of one who may.
+bool signed_by_submitter(const SignatureChecker&, const Signed&, const Manifest& decoded);
 // Program, inputs and further contents: all that a worker needs to compute the job's units.
 std::vector<ContentName> contents_of(const Manifest&);
 // Whether a worker of this record can be taken for one that computes such a job. Not everything is

@@ -130,6 +130,11 @@ struct Manifest {
 
   needs @21 :List(Text);
   # Names of programs that must be installed on a worker already, at most 16: "hmmsearch".
+
+  submitter @22 :Rendezvous.NodeId;
+  # Who submits it. A manifest is no secret, and anybody can sign one: this one counts only under this
+  # key's signature. Absent, as in jobs of early programs: to those who have it, it is the first
+  # signer's.
 }
 
 enum ControlCommand {

@@ -58,6 +58,7 @@ void write(StructBuilder any, const Manifest& from) {
       needs.set(i, text(from.needs[i], limits::kNeedBytes));
     }
   }
+  if (from.submitter) to.setSubmitter(raw(*from.submitter));
 }
 
 namespace {
@@ -127,6 +128,9 @@ void read(StructReader any, Manifest& to, Reading& reading) {
   reading.unix_ms(from.getCreated(), to.created, "manifest.created");
   reading.number(from.getKeepS(), to.keep_s, kDurationMsMax / 1000, "manifest.keep_s");
   read_contents(from, to, reading);
+  if (from.hasSubmitter()) {
+    reading.id(from.getSubmitter(), to.submitter.emplace(), "manifest.submitter");
+  }
 }
 
 void write(StructBuilder any, const Control& from) {

@@ -23,6 +23,7 @@ enum class Purpose : std::uint8_t {
   kComparison = 9,  // outputs judged equivalent, by a verifier
   kTerm = 10,       // who keeps a job, by its submitter or its stewards
   kGrant = 11,      // a lease, by the leader that granted it
+  kOwner = 12,      // whose a node is, by its owner
 };
 
 // Signs in the name of one node. Real nodes use Ed25519; the simulator injects a cheap stand-in.

@@ -136,6 +136,15 @@ struct NodeRecord {
 
   runsWasm @12 :Bool;
   # Whether it takes WebAssembly modules of any submitter.
+
+  owner @13 :NodeId;
+  # Whose the node is: a key that its owner has on all his machines. Absent: nobody has said; the node
+  # then counts as its own. Disks, networks and power of one owner fail together, so a job is kept by
+  # nodes of different owners where there are such. It gives no rights.
+
+  ownerSignature @14 :Data;
+  # The owner's signature (64 bytes) under `node` and `pool`, one after the other: nobody is taken
+  # for an owner's who is not. A mark that does not hold counts as none.
 }
 
 struct Hello {

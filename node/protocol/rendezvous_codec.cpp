@@ -57,6 +57,10 @@ void write(StructBuilder any, const NodeRecord& from) {
     via[i].setNode(raw(from.via[i].node));
     via[i].setEndpoint(text(from.via[i].endpoint, limits::kEndpointBytes));
   }
+  if (from.owner) {
+    to.setOwner(raw(from.owner->owner));
+    to.setOwnerSignature(raw(from.owner->signature.bytes));
+  }
 }
 void read(StructReader any, NodeRecord& to, Reading& reading) {
   auto from = any.as<wire::NodeRecord>();
@@ -81,6 +85,11 @@ void read(StructReader any, NodeRecord& to, Reading& reading) {
     reading.id(via[i].getNode(), to.via[i].node, "record.via.node");
     reading.text(via[i].getEndpoint(), to.via[i].endpoint, "record.via.endpoint",
                  limits::kEndpointBytes);
+  }
+  if (from.hasOwner()) {
+    OwnerMark& mark = to.owner.emplace();
+    reading.id(from.getOwner(), mark.owner, "record.owner");
+    reading.exactly(from.getOwnerSignature(), mark.signature.bytes, "record.owner_signature");
   }
 }
 

@@ -140,6 +140,7 @@ json worker_json(const WorkersReady::Seen& seen) {
   json relays = json::array();
   for (const Via& via : seen.record.via) relays.push_back(to_hex(via.node));
   return {{"node", to_hex(seen.record.node)},
+          {"owner", seen.owner == seen.record.node ? json() : json(to_hex(seen.owner))},
           {"address", seen.address},
           {"endpoints", seen.record.endpoints},
           {"threads", seen.record.threads},

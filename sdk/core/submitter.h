@@ -139,6 +139,7 @@ struct StatusReady {
 struct WorkersReady {
   struct Seen {
     NodeRecord record;
+    NodeId owner;  // owner_of() the record
     std::string address;
     std::optional<WorkerStatus> status;
     std::optional<LinkPath> path;  // of the link to it; nothing: it was not reached

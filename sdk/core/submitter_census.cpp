@@ -200,6 +200,7 @@ void Submitter::Impl::answer(const Census& census) {
       seen.record.node = node;
       seen.record.pool = config.pool;
     }
+    seen.owner = c.record ? c.owner : node;
     seen.address = c.address;
     if (c.linked) seen.path = c.path;
     if (auto it = census.statuses.find(node); it != census.statuses.end()) seen.status = it->second;

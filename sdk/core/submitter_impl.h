@@ -11,9 +11,9 @@
 #include "node/content/core/exchange.h"
 #include "node/protocol/range.h"
 #include "node/protocol/record_dates.h"
+#include "node/protocol/steward_choice.h"
 #include "node/protocol/terms.h"
 #include "node/reach/core/reach.h"
-#include "sdk/core/steward_choice.h"
 #include "sdk/core/submitter.h"
 
 // The tables behind submitter.h. One part a file: finding peers (submitter_peers.cpp), opening jobs
@@ -31,6 +31,7 @@ struct StatusQuestion {
 // A node that was heard of, and how things stand with it.
 struct Contact {
   std::optional<NodeRecord> record;  // checked
+  NodeId owner;                      // of a record
   std::optional<Signed> signed_record;
   bool of_content = false;  // no worker: it fetches or shares a content, as this node does
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record

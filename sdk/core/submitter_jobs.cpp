@@ -24,6 +24,10 @@ bool Submitter::Impl::open_manifest(const Signed& manifest, const JobId& id, Ope
            "The job's manifest is unreadable: " + decoded.error().what);
     return false;
   }
+  if (!may_submit(manifest.signer, *decoded)) {
+    refuse(id, JobRefused::Why::kStewardRefused, "The job's manifest is another key's.");
+    return false;
+  }
   job.signed_manifest = manifest;
   job.manifest = std::move(*decoded);
   return true;

@@ -56,11 +56,14 @@ void Submitter::Impl::ask_keeper(const JobId& id, OpenJob& job, const NodeId& no
 }
 
 bool Submitter::Impl::learn_manifest(const JobId& id, OpenJob& job, const Signed& manifest) {
-  if (job_id_of(manifest.body) != id || !signature_holds(checker, Purpose::kManifest, manifest)) {
+  const auto what = decode_manifest(manifest.body);
+  if (job_id_of(manifest.body) != id || !signature_holds(checker, Purpose::kManifest, manifest) ||
+      (what && !may_submit(manifest.signer, *what))) {
     return true;  // whoever sent it lies; others may not
   }
   if (manifest.signer != signer.id()) {
-    // Anybody can sign what another has signed: it is told of only where nothing better comes.
+    // Anybody can sign an early job, which names nobody: it is told of only where nothing better
+    // comes.
     job.other_key = manifest.signer;
     return true;
   }

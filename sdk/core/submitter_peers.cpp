@@ -66,6 +66,7 @@ bool Submitter::Impl::absorb(const Signed& fact) {
   if (!signature_holds(checker, Purpose::kRecord, fact)) return false;
   Contact* c = contact(fact.signer);
   if (!c) return false;
+  c->owner = owner_of(*record, checker);
   c->record = std::move(*record);
   c->signed_record = fact;
   c->worker = true;

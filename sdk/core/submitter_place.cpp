@@ -115,7 +115,7 @@ void Submitter::Impl::ask_doors_again(OpenJob& job) {
 }
 
 StewardCandidate Submitter::Impl::candidate(const NodeId& node) const {
-  StewardCandidate found{node, {}, 1, false};
+  StewardCandidate found{node, node, {}, 1, false};
   const auto it = contacts.find(node);
   if (it == contacts.end()) return found;
   const Contact& c = it->second;
@@ -125,7 +125,10 @@ StewardCandidate Submitter::Impl::candidate(const NodeId& node) const {
   } else if (found.host.empty() && !c.endpoints.empty()) {
     found.host = host_of(c.endpoints.front());
   }
-  if (c.record) found.threads = c.record->threads;
+  if (c.record) {
+    found.owner = c.owner;
+    found.threads = c.record->threads;
+  }
   const auto led = std::count_if(jobs.begin(), jobs.end(), [&](const auto& entry) {
     const OpenJob& job = entry.second;
     return !job.stewards.empty() && job.stewards.front() == node;

@@ -182,7 +182,8 @@ void Client::forget(const JobId& job) {
   impl_->book.forget(job);
 }
 
-Signed Client::sign(const Manifest& manifest) const {
+Signed Client::sign(Manifest manifest) const {
+  manifest.submitter = impl_->key.id();
   return sign_fact(impl_->key, Purpose::kManifest, encode(manifest));
 }
 

@@ -74,7 +74,7 @@ class Client {
   ClientResult<std::vector<JobId>> find(std::string_view hex_prefix);
 
   // --- jobs ---
-  Signed sign(const Manifest& manifest) const;
+  Signed sign(Manifest manifest) const;
   // Program and inputs must be in content() by then, and stay there until the job is accepted. The
   // job is in the book before this returns.
   ClientResult<JobAccepted> submit(const Signed& manifest, const Handover& how,

@@ -103,6 +103,30 @@ class DonorsTest : public ::testing::Test {
   Cluster cluster_;
 };
 
+TEST_F(DonorsTest, WorkersWithTheSameOwnersKeyAreKnownToBeOnes) {
+  const std::string file = (cluster_.folder() / "owner.key").string();
+  cluster_.start_worker("ann", {"--owner-key", file});
+  EXPECT_THAT(first_words("ann"), HasSubstr("copy it to your other machines"));
+  cluster_.start_worker("ben", {"--owner-key", file});
+  cluster_.start_worker("cid");
+  cluster_.await_workers(3);
+  const auto key = load_key(file);
+  ASSERT_TRUE(key) << key.error().what;
+  const auto seen = cluster_.json({"worker", "list", "--json"})["workers"];
+  ASSERT_EQ(seen.size(), 3U);
+  for (const auto& worker : seen) {
+    const bool cids =
+        cluster_.worker("cid").out().find(worker["node"].get<std::string>()) != std::string::npos;
+    EXPECT_EQ(worker["owner"], cids ? nlohmann::json() : nlohmann::json(to_hex(key->id())));
+  }
+
+  fs::permissions(file, fs::perms::others_read, fs::perm_options::add);
+  const auto refused = cluster_.run({"worker", "--state", cluster_.state_of("dan").string(),
+                                     "--listen", "tcp://127.0.0.1:0", "--owner-key", file});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("--owner-key"), HasSubstr("owner.key")));
+}
+
 TEST_F(DonorsTest, AKindThatTheOwnerDeclinesIsComputedByOthersAlone) {
   cluster_.start_worker("ann", {"--kinds", "shipped", "--trust", key()});
   cluster_.start_worker("ben", {"--trust", key()});

@@ -199,6 +199,7 @@ JobRun& World::submit(NodeIndex submitter, const JobSpec& spec) {
     manifest.inputs_bytes = pack.size();
     manifest.inputs = provide(std::move(pack));
   }
+  manifest.submitter = node.signer->id();
   job->signed_manifest = sign_fact(*node.signer, Purpose::kManifest, encode(manifest));
   job->id = job_id_of(job->signed_manifest.body);
   jobs_by_id_[job->id] = job.get();

@@ -127,7 +127,7 @@ void Labor::to_leader(Instant now, Job& job, Message message, Outbox& out) {
 void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& terms, Outbox& out) {
   auto what = decode_manifest(manifest.body);
   const auto term = term_in_force(terms, job.id, manifest.signer, checker_);
-  if (!what || job_id_of(manifest.body) != job.id || !term ||
+  if (!what || !may_submit(manifest.signer, *what) || job_id_of(manifest.body) != job.id || !term ||
       term->stewards.front() != job.leader) {
     out.tell(LogLevel::kWarning, "node " + short_hex(job.leader) + " leads job " +
                                      short_hex(job.id) + " without terms that say so");

@@ -191,7 +191,7 @@ void Stewardship::on_submit(Instant now, const NodeId& from, const Submit& submi
   if (!is_steward(*term, signer_.id())) return invalid("its terms name other stewards");
   auto what = decode_manifest(submit.manifest.body);
   if (!what) return invalid(what.error().what);
-  if (!signature_holds(checker_, Purpose::kManifest, submit.manifest)) {
+  if (!signed_by_submitter(checker_, submit.manifest, *what)) {
     return invalid("its signature does not hold");
   }
   make_room(out);

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "node/protocol/steward_choice.h"
 #include "worker/core/admission.h"
 #include "worker/core/custody.h"
 #include "worker/core/in_vain.h"
@@ -207,6 +208,7 @@ class Stewardship {
 
   void look_for_steward(Instant now, Entry&, Outbox&);
   std::optional<NodeId> steward_candidate(Instant now, const Entry&);
+  StewardCandidate candidate_of(const NodeId& node) const;
   void propose(Entry&, Outbox&);
 
   bool sees_to_copies(const Entry&) const;

@@ -48,8 +48,35 @@ std::optional<NodeId> Stewardship::steward_candidate(Instant, const Entry& entry
     if (!offers_to_compute(*record, what)) continue;
     able.push_back(node);
   }
-  if (able.empty()) return std::nullopt;
-  return able[rng_.below(able.size())];
+  // A leader is linked to all who compute its job: among some of them there is a good one.
+  constexpr std::size_t kLookedAt = 64;
+  std::vector<StewardCandidate> candidates;
+  while (!able.empty() && candidates.size() < kLookedAt) {
+    std::swap(able[rng_.below(able.size())], able.back());
+    candidates.push_back(candidate_of(able.back()));
+    able.pop_back();
+  }
+  std::vector<StewardCandidate> seated;
+  for (const NodeId& steward : entry.job->term().stewards) {
+    // Whoever is away is replaced, and what it failed of may be what others share with it.
+    seated.push_back(candidate_of(steward));
+  }
+  return next_steward(seated, candidates, rng_);
+}
+
+StewardCandidate Stewardship::candidate_of(const NodeId& node) const {
+  std::optional<NodeRecord> record = membership_.what_of(node);
+  if (node == signer_.id()) {
+    record = config_.record;
+    record->node = node;
+    record->pool = config_.pool;
+  }
+  StewardCandidate found{node, node, {}, 1, true};
+  if (!record) return found;
+  found.owner = owner_of(*record, checker_);
+  found.threads = record->threads;
+  if (!record->endpoints.empty()) found.host = host_of(record->endpoints.front());
+  return found;
 }
 
 void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& out) {
@@ -59,7 +86,7 @@ void Stewardship::on_enlist(const NodeId& from, const Enlist& enlist, Outbox& ou
   };
   auto what = decode_manifest(enlist.manifest.body);
   if (!what) return decline(what.error().what);
-  if (!signature_holds(checker_, Purpose::kManifest, enlist.manifest)) {
+  if (!signed_by_submitter(checker_, enlist.manifest, *what)) {
     return decline("its signature does not hold");
   }
   const auto term = term_in_force(enlist.terms, id, enlist.manifest.signer, checker_);

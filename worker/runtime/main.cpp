@@ -149,6 +149,21 @@ NodeRecord record_of(const WorkerOptions& options, const NodeId& node,
   return record;
 }
 
+// That the worker is its owner's; nothing where he has no key for that.
+Result<std::optional<OwnerMark>, std::string> mark_of_owner(const WorkerOptions& options,
+                                                            const NodeRecord& record) {
+  if (options.owner_key.empty()) return std::nullopt;
+  const auto loaded = load_or_create_key(options.owner_key);
+  if (!loaded) return tl::unexpected("--owner-key: " + loaded.error().what);
+  if (loaded->created) {
+    log_line(LogLevel::kInfo, "made a key for the owner of this worker, " +
+                                  options.owner_key.string() +
+                                  ": copy it to your other machines before their workers start");
+  }
+  const KeyPair& key = loaded->key;
+  return OwnerMark{key.id(), key.sign(Purpose::kOwner, owner_body(record.node, record.pool))};
+}
+
 // The executor of the kernels that ship, and their names; nothing where the owner declines them.
 struct ShippedExecutor {
   fs::path program;
@@ -323,6 +338,9 @@ int run(const WorkerOptions& options, int signal_fd) {
   if (!refusals) return fail(refusals.error().what);
   PeerConfig peer_config = peer_config_of(options, *sandbox, keeper_config);
   peer_config.record = record_of(options, key.id(), endpoints, std::move(shipped->kernels));
+  auto owner = mark_of_owner(options, peer_config.record);
+  if (!owner) return fail(owner.error());
+  peer_config.record.owner = std::move(*owner);
   peer_config.record.runs_native_from_anyone =
       peer_config.native_from_anyone && !peer_config.cannot_run.contains(KernelKind::kNative);
   peer_config.record.runs_wasm = !peer_config.cannot_run.contains(KernelKind::kWasm);

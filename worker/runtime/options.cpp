@@ -51,6 +51,7 @@ $XDG_CONFIG_HOME/shoal/worker.toml where that exists. It may hold:
   download_rate = "4M"              # SHOAL_DOWNLOAD_RATE
   upload_cap = "200G"               # SHOAL_UPLOAD_CAP; a month
   download_cap = "500G"             # SHOAL_DOWNLOAD_CAP
+  owner_key = "/etc/shoal/owner.key"  # SHOAL_OWNER_KEY
   pin = ["file_..."]                # SHOAL_PIN, separated by commas
   log_level = "info"                # SHOAL_LOG_LEVEL
   executor = "/path"                # SHOAL_EXECUTOR
@@ -91,7 +92,7 @@ struct TextFlag {
   const char* help;
 };
 
-constexpr std::array<TextFlag, 19> kTextFlags{{
+constexpr std::array<TextFlag, 20> kTextFlags{{
     {"ticket", "--ticket", "TICKET", "the pool's ticket (shoal1...), or @FILE with it"},
     {"ticket_file", "--ticket-file", "FILE", "a file that holds the ticket"},
     {"state", "--state", "DIR",
@@ -125,6 +126,10 @@ constexpr std::array<TextFlag, 19> kTextFlags{{
     {"kinds", "--kinds", "LIST",
      "kinds of kernels that are taken, separated by commas: shipped, wasm, native, program; "
      "default: all that this machine can hold, native and program from those who are trusted"},
+    {"owner_key", "--owner-key", "FILE",
+     "a key that says whose this worker is, the same on all machines of its owner, so that jobs "
+     "are "
+     "kept by several owners' machines; made where it is missing"},
     {"log_level", "--log-level", "LEVEL", "debug, info, warning or error; default: info"},
     {"executor", "--executor", "PATH", "the program that runs kernels; default: beside this one"},
 }};
@@ -466,6 +471,9 @@ Result<WorkerOptions, EarlyEnd> parse_worker_options(const std::vector<std::stri
       if (!content) return wrong_value(it->second, "contents as `shoal put` names them");
       options.pinned.push_back(content->name);
     }
+  }
+  if (const auto it = settings->find("owner_key"); it != settings->end()) {
+    options.owner_key = it->second.text;
   }
   if (const auto it = settings->find("executor"); it != settings->end()) {
     options.executor = it->second.text;

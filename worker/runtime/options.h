@@ -30,6 +30,7 @@ struct WorkerOptions {
   bool sandbox = true;
   std::vector<std::filesystem::path> readable;  // by kernels, besides /usr
   std::vector<NodeId> trusted_submitters;
+  std::filesystem::path owner_key;  // empty: nobody says whose the worker is
   // Of kernels, that the owner takes; none of the others, whoever submits them.
   std::set<KernelKind> kinds = {KernelKind::kShipped, KernelKind::kWasm, KernelKind::kNative,
                                 KernelKind::kProgram};

@@ -9,7 +9,7 @@ const std::vector<std::string>& setting_names() {
       "ticket",      "ticket_file",   "state",      "listen",       "advertise", "threads",
       "memory",      "trust",         "log_level",  "executor",     "quiet",     "scratch",
       "sandbox",     "readable",      "cpu_share",  "port_mapping", "pin",       "cache",
-      "upload_rate", "download_rate", "upload_cap", "download_cap", "kinds"};
+      "upload_rate", "download_rate", "upload_cap", "download_cap", "kinds",     "owner_key"};
   return names;
 }
 

@@ -8,6 +8,7 @@
 #include "node/protocol/facts.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
+#include "tests/unit/node/protocol/receipts.h"
 #include "tests/unit/node/protocol/specimens.h"
 
 namespace shoal {
@@ -250,6 +251,40 @@ TEST(Facts, SaltIsOfTheJobAndTheBatch) {
   EXPECT_NE(salt, commitment_salt(signer, id<JobId>(2), {3, 4}));
   EXPECT_NE(salt, commitment_salt(signer, id<JobId>(1), {2, 4}));
   EXPECT_NE(salt, commitment_salt(signer, id<JobId>(1), {3, 5}));
+}
+
+TEST(Facts, AManifestThatNamesItsSubmitterIsNobodyElses) {
+  const KeyPair submitter = key_of(3), stranger = key_of(4);
+  Manifest manifest = specimens::manifest();
+  manifest.submitter = submitter.id();
+  const auto by = [&](const Signer& signer) {
+    return sign_fact(signer, Purpose::kManifest, encode(manifest));
+  };
+  EXPECT_TRUE(signed_by_submitter(Ed25519Checker(), by(submitter), manifest));
+  EXPECT_FALSE(signed_by_submitter(Ed25519Checker(), by(stranger), manifest));
+  Signed claimed = by(stranger);
+  claimed.signer = submitter.id();
+  EXPECT_FALSE(signed_by_submitter(Ed25519Checker(), claimed, manifest));
+  manifest.submitter.reset();
+  EXPECT_TRUE(signed_by_submitter(Ed25519Checker(), by(stranger), manifest)) << "as they once were";
+}
+
+TEST(Facts, ANodeIsWhoseItsOwnerSaysThatItIs) {
+  const KeyPair node = key_of(3), owner = key_of(4);
+  NodeRecord record = specimens::record();
+  record.node = node.id();
+  EXPECT_EQ(owner_of(record, Ed25519Checker()), node.id()) << "nobody has said";
+  const auto mark = [&](const Signer& by, const NodeId& of, const PoolId& pool) {
+    return OwnerMark{owner.id(), by.sign(Purpose::kOwner, owner_body(of, pool))};
+  };
+  record.owner = mark(owner, node.id(), record.pool);
+  EXPECT_EQ(owner_of(record, Ed25519Checker()), owner.id());
+  record.owner = mark(node, node.id(), record.pool);
+  EXPECT_EQ(owner_of(record, Ed25519Checker()), node.id()) << "signed by itself in his name";
+  record.owner = mark(owner, key_of(5).id(), record.pool);
+  EXPECT_EQ(owner_of(record, Ed25519Checker()), node.id()) << "another of his nodes";
+  record.owner = mark(owner, node.id(), specimens::id<PoolId>(99));
+  EXPECT_EQ(owner_of(record, Ed25519Checker()), node.id()) << "in another pool";
 }
 
 TEST(Facts, JobIdIsTheHashOfTheManifestAsSent) {

@@ -12,7 +12,7 @@ namespace {
 constexpr Purpose kPurposes[] = {Purpose::kRecord,   Purpose::kManifest, Purpose::kCommitment,
                                  Purpose::kFailure,  Purpose::kTransfer, Purpose::kControl,
                                  Purpose::kSnapshot, Purpose::kTicket,   Purpose::kComparison,
-                                 Purpose::kTerm,     Purpose::kGrant};
+                                 Purpose::kTerm,     Purpose::kGrant,    Purpose::kOwner};
 
 // The seed 00 01 02 … 1f, each byte raised by `shift`.
 KeyPair key(std::uint8_t shift = 0) {

@@ -483,6 +483,12 @@ std::vector<Specimen> all() {
   NodeRecord sandboxed = record();
   sandboxed.runs_wasm = true;
   all.push_back(specimen("fact-NodeRecord-3", sandboxed, decode_record));
+  NodeRecord of_an_owner = record();
+  of_an_owner.owner = OwnerMark{id<NodeId>(81), signed_bytes(82, 1).signature};
+  all.push_back(specimen("fact-NodeRecord-4", of_an_owner, decode_record));
+  Manifest of_a_submitter = manifest();
+  of_a_submitter.submitter = id<NodeId>(83);
+  all.push_back(specimen("fact-Manifest-4", of_a_submitter, decode_manifest));
   all.push_back(specimen("fact-NodeRecord", record(), decode_record));
   all.push_back(specimen("fact-Manifest", manifest(), decode_manifest));
   all.push_back(specimen("fact-Commitment", commitment(), decode_commitment));

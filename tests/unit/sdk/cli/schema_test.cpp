@@ -101,7 +101,7 @@ TEST(SchemaTest, Workers) {
   const auto& worker = json["workers"][0];
   EXPECT_THAT(keys(worker),
               ElementsAre("address", "agent", "endpoints", "kernels", "memory_bytes", "node",
-                          "path", "relays", "runs_wasm", "status", "threads"));
+                          "owner", "path", "relays", "runs_wasm", "status", "threads"));
   EXPECT_THAT(keys(worker["status"]),
               ElementsAre("backlog_units", "doing", "jobs_led", "links", "mapped", "peers",
                           "reachability", "units_computed", "units_failed", "units_stolen"));
@@ -113,6 +113,9 @@ TEST(SchemaTest, Workers) {
   EXPECT_EQ(worker["path"], "reversed");
   EXPECT_EQ(worker["runs_wasm"], true);
   EXPECT_EQ(json["workers"][1]["runs_wasm"], false);
+  EXPECT_EQ(json["workers"][1]["owner"], nullptr) << "its own";
+  seen.workers[1].owner.bytes[0] = 9;
+  EXPECT_EQ(workers_json(seen)["workers"][1]["owner"], to_hex(seen.workers[1].owner));
   EXPECT_EQ(worker["relays"].size(), 1U);
   EXPECT_TRUE(json["workers"][1]["path"].is_null()) << "it was not reached";
   EXPECT_EQ(worker["status"]["units_stolen"], 5);

@@ -93,6 +93,23 @@ TEST_F(SubmitterPlace, StewardsAreSpreadOverAddressBlocks) {
   EXPECT_EQ(std::count(nodes.begin(), nodes.end(), workers[4].id()), 1);
 }
 
+TEST_F(SubmitterPlace, StewardsAreSpreadOverOwners) {
+  start();
+  const std::vector<std::string> kernels = {"align"};
+  const KeyPair one = key_of(201), other = key_of(202);
+  introduce({record(workers[0], 4, kernels, "10.0.1.1", &one),
+             record(workers[1], 4, kernels, "10.0.2.1", &one),
+             record(workers[2], 4, kernels, "10.0.3.1", &one),
+             record(workers[3], 4, kernels, "10.0.4.1", &other),
+             record(workers[4], 4, kernels, "10.0.5.1")});
+  take<Dial>();
+  submit(manifest(10));
+  const auto nodes = dialled();
+  ASSERT_EQ(nodes.size(), 3u);
+  EXPECT_EQ(std::count(nodes.begin(), nodes.end(), workers[3].id()), 1);
+  EXPECT_EQ(std::count(nodes.begin(), nodes.end(), workers[4].id()), 1);
+}
+
 TEST_F(SubmitterPlace, APoolOfOneWorksAndTheSessionSaysWhatThatMeans) {
   const auto [job, term] = offer_to(1, manifest(10, 1));
   EXPECT_EQ(term.stewards.size(), 1u);

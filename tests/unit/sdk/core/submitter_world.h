@@ -110,7 +110,7 @@ class World : public ::testing::Test {
 
   Signed record(const KeyPair& worker, std::uint32_t threads = 4,
                 std::vector<std::string> kernels = {"align", "ising"},
-                const std::string& host = "10.0.0.9") {
+                const std::string& host = "10.0.0.9", const KeyPair* owner = nullptr) {
     NodeRecord r;
     r.node = worker.id();
     r.pool = pool_id();
@@ -120,6 +120,9 @@ class World : public ::testing::Test {
     r.agent = "test";
     r.sequence = kUnixZero;
     r.ttl_s = 600;
+    if (owner != nullptr) {
+      r.owner = OwnerMark{owner->id(), owner->sign(Purpose::kOwner, owner_body(r.node, r.pool))};
+    }
     return sign_fact(worker, Purpose::kRecord, encode(r));
   }
 

@@ -3,8 +3,9 @@
 #include "node/protocol/terms.h"
 #include "tests/unit/worker/core/pool.h"
 
-// A job's manifest is no secret, and does not say whose it is: anybody can put a signature of his
-// own under it, and name stewards. To those who have the job it stays its submitter's.
+// A job's manifest is no secret: anybody can put a signature of his own under it, and name
+// stewards. Under one that names its submitter nobody else's counts. One that does not, as of early
+// programs, stays its submitter's to those who have the job.
 namespace shoal {
 namespace {
 
@@ -71,6 +72,33 @@ TEST_F(Impostors, WhoKeepsWhatTheySignedIsNoStewardOfTheOther) {
   pool.say_as(1, 4, Enlist{.manifest = own, .terms = terms(pool.submitter(), 1, {1, 2})});
   ASSERT_EQ(replies.size(), 1U);
   EXPECT_FALSE(replies[0].accepted);
+}
+
+TEST_F(Impostors, NobodyElseCanHandInWhatNamesItsSubmitter) {
+  Manifest named = manifest;
+  named.submitter = pool.submitter().id();
+  const Signed copied = sign_fact(stranger, Purpose::kManifest, encode(named));
+  const JobId theirs = job_id_of(copied.body);
+  pool.be_session(7);
+  pool.connect_stranger(4);
+  pool.say(4, Submit{copied, {pool.term(stranger, theirs, 1, {4})}});
+  const auto replies = pool.all_heard<SubmitReply>();
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].outcome, SubmitOutcome::kInvalid);
+  // Nor be given units of it, nor enlist others.
+  std::vector<EnlistReply> answers;
+  pool.meddle = [&](std::size_t, std::size_t, Message& message) {
+    if (const auto* reply = std::get_if<EnlistReply>(&message)) answers.push_back(*reply);
+    return true;
+  };
+  pool.say_as(1, 4, Enlist{.manifest = copied, .terms = {pool.term(stranger, theirs, 1, {1, 2})}});
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_FALSE(answers[0].accepted);
+  // So the one whom they asked can be its steward.
+  pool.be_session(0);
+  EXPECT_EQ(pool.submit({4, 1, 2}, named), theirs);
+  pool.run(honest);
+  EXPECT_EQ(status_at(pool, 4).verified, 400U);
 }
 
 // Nor does an answer that its leader waits for go to somebody else.

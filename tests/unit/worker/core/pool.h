@@ -77,7 +77,8 @@ class Pool {
   // What a worker's kernel gives for a unit; nothing: the unit fails.
   using Kernel = std::function<std::optional<Bytes>(std::size_t worker, UnitIndex unit)>;
 
-  explicit Pool(std::size_t workers) {
+  explicit Pool(std::size_t workers, std::map<std::size_t, std::uint8_t> whose = {})
+      : owners(std::move(whose)) {
     for (std::size_t n = 1; n <= workers; ++n) add(n, {});
     for (std::size_t n = 1; n <= workers; ++n) step(n, Started{});
     for (std::size_t a = 1; a <= workers; ++a) {
@@ -95,6 +96,7 @@ class Pool {
     PeerConfig what = config();
     what.refused = refused[n];
     what.record.memory_bytes = memory[n];
+    what.record.owner = mark_of_owner(n);
     worker.peer = std::make_unique<Peer>(std::move(what), *worker.signer, checker_, Rng(n),
                                          std::move(recovered));
     worker.up = true;
@@ -124,10 +126,18 @@ class Pool {
     const auto found = addresses.find(n);
     return found == addresses.end() ? "127.0.0.1" : found->second;
   }
+  // Who is one of `owners` is marked as his.
+  std::optional<OwnerMark> mark_of_owner(std::size_t n) const {
+    const auto found = owners.find(n);
+    if (found == owners.end()) return std::nullopt;
+    const PlainSigner owner(found->second);
+    return OwnerMark{owner.id(), owner.sign(Purpose::kOwner, owner_body(id(n), config().pool))};
+  }
   Signed record(std::size_t n) {
     NodeRecord record = config().record;
     record.node = id(n);
     record.pool = config().pool;
+    record.owner = mark_of_owner(n);
     record.sequence = 1'000'000;
     record.ttl_s = 600;
     return sign_fact(*workers_.at(n).signer, Purpose::kRecord, encode(record));
@@ -408,6 +418,7 @@ class Pool {
   Duration unit_takes = 1ms;                                               // to compute
   std::map<std::size_t, Refusals> refused = {};                            // by its owner, of each
   std::map<std::size_t, std::uint64_t> memory;        // that they lend, from their next start
+  const std::map<std::size_t, std::uint8_t> owners;   // as PlainSigner names them
   std::map<std::size_t, std::string> addresses = {};  // from the next link on
   std::set<std::size_t> paused = {};                  // these compute nothing, but talk
 

@@ -349,6 +349,16 @@ TEST(Stewards, AFollowerThatStaysAwayIsReplacedWithTheOthersConsent) {
   EXPECT_GE(ledger_of(pool, third, job, manifest).size(), 2000U);
 }
 
+TEST(Stewards, OneThatIsReplacedIsReplacedByWhoeverIsOfAnotherOwner) {
+  Pool pool(8, {{1, 101}, {2, 102}, {4, 101}, {5, 101}, {6, 102}, {7, 103}, {8, 102}});
+  pool.submit({1, 2, 3}, pool.manifest(50'000, 2));
+  run_until(pool, 1, 500);
+  pool.kill(3);
+  pool.wait(45s);
+  ASSERT_EQ(status_at(pool, 1).stewards.size(), 3U);
+  EXPECT_EQ(status_at(pool, 1).stewards[2], pool.id(7));
+}
+
 TEST(Stewards, AJobThatBeganWithOneGetsThree) {
   Pool pool(4);
   const JobId job = pool.submit(1, pool.manifest(50'000, 2));

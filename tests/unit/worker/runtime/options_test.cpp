@@ -91,10 +91,10 @@ TEST_F(OptionsTest, ATicketIsEnough) {
 TEST_F(OptionsTest, EveryFlagIsTaken) {
   const std::string key(64, 'a'), other(64, 'b');
   const WorkerOptions options =
-      good({"--ticket",    a_ticket(),    "--state",   "/s",  "--listen",    "tcp://127.0.0.1:9",
-            "--advertise", "example.org", "--threads", "3",   "--memory",    "512M",
-            "--trust",     key,           "--trust",   other, "--log-level", "debug",
-            "--executor",  "/e"});
+      good({"--ticket",    a_ticket(),    "--state",     "/s",  "--listen",    "tcp://127.0.0.1:9",
+            "--advertise", "example.org", "--threads",   "3",   "--memory",    "512M",
+            "--trust",     key,           "--trust",     other, "--log-level", "debug",
+            "--executor",  "/e",          "--owner-key", "/o"});
   EXPECT_EQ(options.state, "/s");
   EXPECT_EQ(options.listen, "tcp://127.0.0.1:9");
   EXPECT_EQ(options.advertise, "example.org");
@@ -104,6 +104,7 @@ TEST_F(OptionsTest, EveryFlagIsTaken) {
             (std::vector<NodeId>{*id_from_hex<NodeId>(key), *id_from_hex<NodeId>(other)}));
   EXPECT_EQ(options.log_level, LogLevel::kDebug);
   EXPECT_EQ(options.executor, "/e");
+  EXPECT_EQ(options.owner_key, "/o");
   EXPECT_EQ(good({"--ticket", a_ticket(), "--quiet"}).log_level, LogLevel::kWarning);
 }
 

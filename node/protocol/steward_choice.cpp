@@ -1,4 +1,4 @@
-#include "sdk/core/steward_choice.h"
+#include "node/protocol/steward_choice.h"
 
 #include <algorithm>
 #include <charconv>
@@ -93,13 +93,14 @@ std::optional<NodeId> next_steward(const std::vector<StewardCandidate>& seated,
                                    const std::vector<StewardCandidate>& candidates, Rng& rng) {
   std::uint64_t most = 0;
   for (const StewardCandidate& c : candidates) most = std::max(most, c.threads);
-  using Cost = std::tuple<Nearness, bool, bool>;
+  using Cost = std::tuple<int, bool, bool>;
   std::optional<Cost> least;
   std::vector<NodeId> best;
   for (const StewardCandidate& c : candidates) {
-    Nearness near = Nearness::kApart;
+    int near = 0;
     for (const StewardCandidate& other : seated) {
-      near = std::max(near, nearness(c.host, other.host));
+      near = std::max(
+          near, static_cast<int>(nearness(c.host, other.host)) + (c.owner == other.owner ? 1 : 0));
     }
     const bool weak = c.threads * 4 < most * 3;
     const Cost cost{near, weak, !c.warm};

@@ -1,4 +1,4 @@
-#include "sdk/core/steward_choice.h"
+#include "node/protocol/steward_choice.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,11 @@ namespace {
 
 StewardCandidate at(std::uint8_t key, const std::string& host, std::uint64_t threads = 4,
                     bool warm = false) {
-  return {key_of(key).id(), host, threads, warm};
+  return {key_of(key).id(), key_of(key).id(), host, threads, warm};
+}
+StewardCandidate of(std::uint8_t owner, StewardCandidate candidate) {
+  candidate.owner = key_of(owner).id();
+  return candidate;
 }
 
 TEST(StewardChoiceTest, ReadsHostsFromEndpoints) {
@@ -57,6 +61,20 @@ TEST(StewardChoiceTest, DistanceCountsBeforeStrengthAndWarmth) {
   const std::vector<StewardCandidate> seated = {at(1, "10.0.1.1")};
   const std::vector<StewardCandidate> all = {at(2, "10.0.1.2", 64, true), at(3, "10.0.2.1", 1)};
   EXPECT_EQ(next_steward(seated, all, rng), key_of(3).id());
+}
+
+TEST(StewardChoiceTest, WhatOneOwnerHasFailsTogether) {
+  Rng rng(1);
+  const std::vector<StewardCandidate> seated = {of(9, at(1, "10.0.1.1"))};
+  EXPECT_EQ(
+      next_steward(seated, {of(9, at(2, "10.0.2.1", 64, true)), of(8, at(3, "10.0.3.1"))}, rng),
+      key_of(3).id());
+  EXPECT_EQ(
+      next_steward(seated, {of(9, at(2, "10.0.1.2", 64, true)), of(9, at(3, "10.0.2.1"))}, rng),
+      key_of(3).id())
+      << "his other house";
+  EXPECT_EQ(next_steward(seated, {of(9, at(2, "10.0.2.1"))}, rng), key_of(2).id())
+      << "where there is no other";
 }
 
 TEST(StewardChoiceTest, TheSameAddressIsTakenWhereThereIsNoOther) {
