@@ -273,6 +273,21 @@ TEST_F(BadInputTest, AFileIsNoTaskAndItIsSaidHowItIsSubmitted) {
   EXPECT_THAT(ended.err, HasSubstr("shoal kernel build"));
 }
 
+// By the task itself, which names the file and says what is wrong with it.
+TEST_F(BadInputTest, SequencesThatCannotBeReadAreUsage) {
+  const auto fastq = cluster_.folder() / "reads.fastq";
+  std::ofstream(fastq) << "@read\nACGT\n+\nIIII\n";
+  const auto missing = cluster_.folder() / "missing.fa";
+  const auto folder = cluster_.folder() / "pool";
+  for (const auto& [file, why] :
+       {std::pair(fastq, "FASTQ"), {missing, "No such file"}, {folder, "Is a directory"}}) {
+    const auto ended = cluster_.run({"submit", "align", file.string()});
+    EXPECT_EQ(ended.exit_code, 2) << file;
+    EXPECT_EQ(ended.out, "") << file;
+    EXPECT_THAT(ended.err, AllOf(HasSubstr(file.string()), HasSubstr(why)));
+  }
+}
+
 TEST_F(BadInputTest, OutputThatCannotBeWrittenIsNotTakenForSuccess) {
   const auto ended = cluster_.run_command(
       {"/bin/sh", "-c", "exec \"$@\" > /dev/full", "sh", program("shoal").string(), "paths"});

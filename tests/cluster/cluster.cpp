@@ -259,8 +259,10 @@ std::size_t Cluster::workers_at(const std::string& job) const {
   return count;
 }
 
-std::vector<pid_t> Cluster::executors_of(const Process& worker) {
-  std::vector<pid_t> executors;
+namespace {
+
+std::vector<pid_t> children_of(pid_t process) {
+  std::vector<pid_t> children;
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const std::string number = entry.path().filename().string();
     if (number.find_first_not_of("0123456789") != std::string::npos) continue;
@@ -275,11 +277,26 @@ std::vector<pid_t> Cluster::executors_of(const Process& worker) {
     char state = 0;
     pid_t parent = 0;
     rest >> state >> parent;
-    if (parent == worker.pid() && state != 'Z') {
-      executors.push_back(static_cast<pid_t>(std::stol(number)));
+    if (parent == process && state != 'Z') {
+      children.push_back(static_cast<pid_t>(std::stol(number)));
     }
   }
-  return executors;
+  return children;
+}
+
+}  // namespace
+
+std::vector<pid_t> Cluster::executors_of(const Process& worker) {
+  return children_of(worker.pid());
+}
+
+std::vector<pid_t> Cluster::descendants_of(pid_t process) {
+  std::vector<pid_t> all = children_of(process);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::vector<pid_t> more = children_of(all[i]);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
 }
 
 }  // namespace shoal::cluster

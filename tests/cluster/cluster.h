@@ -87,6 +87,8 @@ class Cluster {
   std::size_t workers_at(const std::string& job) const;
   // The executors that the worker has started.
   static std::vector<pid_t> executors_of(const Process& worker);
+  // What it has started, and what that has.
+  static std::vector<pid_t> descendants_of(pid_t process);
 
  private:
   std::filesystem::path folder_;

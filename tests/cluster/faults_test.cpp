@@ -6,6 +6,7 @@
 
 #include "tests/cluster/cluster.h"
 #include "tests/cluster/mersenne.h"
+#include "tests/cluster/stranger.h"
 
 namespace shoal::cluster {
 namespace {
@@ -95,6 +96,20 @@ TEST_F(FaultsTest, AWorkerThatIsKilledIsDoneWithout) {
   ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
   cluster_.kill_worker(follower());
   expect_finished(*submit);
+}
+
+TEST_F(FaultsTest, NoExecutorOutlivesAWorkerThatIsKilled) {
+  start_pool(3);
+  const auto submit = cluster_.start(job_.submission());
+  ASSERT_TRUE(submit->await_out(has_lines(kSomeResults))) << submit->err();
+  const std::string killed = follower();
+  std::vector<std::unique_ptr<Stranger>> descendants;
+  for (const pid_t process : Cluster::descendants_of(cluster_.worker(killed).pid())) {
+    descendants.push_back(std::make_unique<Stranger>(process));
+  }
+  ASSERT_GE(descendants.size(), 2U) << "a sandbox, and what runs in it";
+  cluster_.worker(killed).signal(SIGKILL);
+  for (const auto& process : descendants) EXPECT_TRUE(process->await_end());
 }
 
 TEST_F(FaultsTest, OfAWorkerThatIsToldToEndNoRecordStays) {

@@ -101,5 +101,24 @@ TEST_F(OutagesTest, AWorkerIsTheWayInWhereThereIsNoCoordinatorAnyMore) {
   job_.expect_right(submitted.out);
 }
 
+// Nobody who comes after that has met anybody: the ticket's other way in is all there is.
+TEST(TwoCoordinatorsTest, WhereOneIsKilledThoseWhoComeFindTheOther) {
+  const std::string endpoint = "tcp://127.0.0.1:" + std::to_string(free_port());
+  Cluster cluster({}, {"--coordinator", endpoint});
+  cluster.start_coordinator();
+  const std::string folder = (cluster.folder() / "pool" / "coordinator-2").string();
+  const auto other = cluster.start({"coordinator", "--state", folder, "--listen", endpoint});
+  ASSERT_TRUE(other->await_out(has_lines(1))) << other->err();
+  cluster.start_worker("worker-1");
+  cluster.await_workers(1);
+  cluster.coordinator().kill();
+  for (const char* name : {"worker-2", "worker-3"}) cluster.start_worker(name);
+  cluster.await_workers(3);
+  Mersenne job(cluster.folder(), 1000, 1100);
+  const auto submitted = cluster.run(job.submission());
+  EXPECT_EQ(submitted.exit_code, 0) << submitted.err;
+  job.expect_right(submitted.out);
+}
+
 }  // namespace
 }  // namespace shoal::cluster

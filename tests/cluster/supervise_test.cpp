@@ -2,13 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "tests/cluster/cluster.h"
 #include "tests/cluster/mersenne.h"
+#include "tests/cluster/stranger.h"
 
 namespace shoal::cluster {
 namespace {
@@ -33,24 +31,6 @@ pid_t only_child_of(const Process& parent) {
   EXPECT_EQ(children.size(), 1U);
   return children.empty() ? -1 : children.front();
 }
-
-// One that is not our child, by a descriptor: its number may soon be another's.
-class Stranger {
- public:
-  explicit Stranger(pid_t pid) : fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
-  ~Stranger() { ::close(fd_); }
-  Stranger(const Stranger&) = delete;
-  Stranger& operator=(const Stranger&) = delete;
-
-  void kill() const { ::syscall(SYS_pidfd_send_signal, fd_, SIGKILL, nullptr, 0); }
-  bool await_end() const {
-    pollfd waiting{fd_, POLLIN, 0};
-    return ::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) == 1;
-  }
-
- private:
-  int fd_ = -1;
-};
 
 class SuperviseTest : public ::testing::Test {
  protected:

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "node/protocol/executor_messages.h"
 #include "node/protocol/facts.h"
 #include "node/protocol/input_pack.h"
 #include "node/protocol/keys.h"
@@ -80,8 +81,33 @@ void try_chain(ByteView bytes) {
   check(!in_force || *in_force == *job, "a chain ends in another term than its last");
 }
 
+// The first byte is how much arrives at once.
+void try_frames(ByteView bytes) {
+  if (bytes.empty()) return;
+  const std::size_t piece = std::size_t{1} + bytes.front();
+  bytes = bytes.subspan(1);
+  FrameSplitter splitter;
+  std::size_t bodies = 0;
+  while (!bytes.empty()) {
+    const std::size_t now = std::min(piece, bytes.size());
+    const auto room = splitter.room(now);
+    check(room.size() >= now, "a splitter has less room than was asked for");
+    std::copy_n(bytes.begin(), now, room.begin());
+    splitter.filled(now);
+    bytes = bytes.subspan(now);
+    for (;;) {
+      const auto body = splitter.next();
+      if (!body) return;  // it cannot be followed any more
+      if (!*body) break;
+      bodies += (**body).size();
+      static_cast<void>(decode_executor_body(**body).has_value());
+    }
+  }
+  check(bodies <= kBytesTried, "frames are more than the bytes that they came in");
+}
+
 void fuzz(std::uint8_t choice, ByteView bytes) {
-  switch (choice % 18) {
+  switch (choice % 20) {
     case 0:
       return round_trip(bytes, decode);
     case 1:
@@ -118,6 +144,10 @@ void fuzz(std::uint8_t choice, ByteView bytes) {
       return round_trip(bytes, decode_program_unit);
     case 17:
       return try_program_output(bytes);
+    case 18:
+      return static_cast<void>(decode_executor_body(bytes).has_value());
+    case 19:
+      return try_frames(bytes);
   }
 }
 

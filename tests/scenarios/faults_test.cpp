@@ -80,6 +80,26 @@ TEST(Faults, TheCoordinatorMayDieAfterTheJoin) {
   EXPECT_EQ(pool.judgement(), "");
 }
 
+TEST(Faults, ACoordinatorThatComesBackIsNotVisitedByAllAtOnce) {
+  constexpr int kWorkers = 100;
+  Pool pool;
+  pool.workers(kWorkers);
+  pool.run(30s);
+  pool.stop(pool.coordinator());
+  pool.run(600s);
+  pool.restart(pool.coordinator());
+  const auto visits = [&] { return pool.world().network().link_ups_of(pool.coordinator()); };
+  std::uint64_t most = 0;
+  const std::uint64_t before = visits();
+  for (int second = 0; second < 150; ++second) {
+    const std::uint64_t so_far = visits();
+    pool.run(1s);
+    most = std::max(most, visits() - so_far);
+  }
+  EXPECT_GE(visits() - before, kWorkers) << "all have come";
+  EXPECT_LE(most, kWorkers / 5) << "in a second";
+}
+
 TEST(Faults, ARestartedWorkerRejoinsWithoutAnyCoordinator) {
   Pool pool;
   pool.workers(5);

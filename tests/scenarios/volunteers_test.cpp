@@ -97,6 +97,32 @@ TEST(Volunteers, NobodyHasMoreLinksThanTheTransportAllows) {
   EXPECT_GT(pool.world().network().turned_away(), 0U);
 }
 
+// Five are dialled; so many dial it, as a rule; and some are of what they did together.
+TEST(Volunteers, AWorkerOfALargePoolIsLinkedToFew) {
+  Pool pool;
+  pool.workers(200);
+  JobRun& job = pool.submit(Pool::job_of(2000, 2s));
+  std::vector<std::size_t> links;
+  const auto look = [&] {
+    for (const NodeIndex worker : pool.all_workers()) {
+      const auto& stewards = job.stewards;  // these are linked to all who compute
+      if (std::find(stewards.begin(), stewards.end(), worker) != stewards.end()) continue;
+      links.push_back(pool.world().network().links_of(worker));
+    }
+  };
+  for (int i = 0; i < 6; ++i) {
+    pool.run(10s);
+    look();
+  }
+  ASSERT_TRUE(pool.run_until_finished());
+  pool.run(300s);
+  look();
+  std::sort(links.begin(), links.end());
+  EXPECT_LE(links[links.size() / 2], 12U);
+  EXPECT_LE(links.back(), 40U) << "of 200";
+  EXPECT_EQ(job.verified.size(), 2000U);
+}
+
 TEST(Chance, HasTheMomentsItShouldHave) {
   Rng rng(1);
   double sum = 0;

@@ -68,6 +68,19 @@ TEST(Work, WhereNobodyLeavesNothingIsComputedInAdvance) {
   EXPECT_EQ(pool.units_computed(), 48U);
 }
 
+// More than twice as long as a lease: who computes says in time that it still does. The third
+// worker has nothing to do for the last 150 s, and would be given what is not held any more.
+TEST(Work, UnitsThatOutlastTheirLeaseAreComputedAsOftenAsTheQuorumWants) {
+  Pool pool;
+  pool.workers(3);
+  const JobRun& job = pool.submit(Pool::job_of(4, 150s));
+  ASSERT_TRUE(pool.run_until_finished());
+  EXPECT_EQ(job.verified.size(), 4U);
+  EXPECT_EQ(pool.units_computed(), 8U);
+  EXPECT_LT(Pool::seconds_of(job), 470) << "three of a worker, one after the other";
+  EXPECT_EQ(pool.judgement(), "");
+}
+
 TEST(Work, AThiefGetsHalf) {
   std::uint64_t stolen = 0;
   // Whether anything is left to be stolen is chance: in six pools it is somewhere.

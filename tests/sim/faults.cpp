@@ -60,6 +60,27 @@ class Planner {
     }
   }
 
+  void lost_disks() {
+    for (std::uint32_t i = 0; i < options_.lost_disks; ++i) {
+      const Stretch when = stretch();
+      const std::uint64_t which = rng_.below(1'000'000);
+      world_.at(when.from, [&world = world_, until = when.until, which] {
+        std::vector<NodeIndex> keepers;
+        for (const NodeIndex worker : world.of_kind(NodeKind::kWorker)) {
+          if (world.can_be_spared(worker)) keepers.push_back(worker);
+        }
+        if (keepers.empty()) return;
+        const NodeIndex lost = keepers[which % keepers.size()];
+        world.leave(lost);
+        world.at(until, [&world, lost] {
+          WorkerSpec spec = world.node(lost).worker;
+          spec.start_after = {};
+          world.restart(world.add_worker(std::move(spec)));
+        });
+      });
+    }
+  }
+
   void the_end() {
     world_.at(end_, [&world = world_] {
       world.heal();
@@ -170,8 +191,8 @@ class Sessions {
 bool has_faults(const SimOptions& options) {
   return options.loss > 0 || options.breaks > 0 || options.churn > 0 || options.session_s > 0 ||
          options.partitions > 0 || options.one_way > 0 || options.power_cuts > 0 ||
-         options.full_disks > 0 || options.hung_disks > 0 || options.submitter_crashes ||
-         options.coordinator_crashes;
+         options.full_disks > 0 || options.hung_disks > 0 || options.lost_disks > 0 ||
+         options.submitter_crashes || options.coordinator_crashes;
 }
 
 void plan_faults(World& world, const SimOptions& options, Rng& rng, Time end) {
@@ -180,6 +201,7 @@ void plan_faults(World& world, const SimOptions& options, Rng& rng, Time end) {
   planner.crashes();
   planner.partitions();
   planner.disks();
+  planner.lost_disks();
   if (options.session_s > 0) {
     const auto sessions = std::make_shared<Sessions>(world, options, rng, end);
     for (const NodeIndex worker : world.of_kind(NodeKind::kWorker)) {

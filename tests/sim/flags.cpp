@@ -76,6 +76,7 @@ const std::vector<Number>& numbers() {
       number("--power-cuts", &SimOptions::power_cuts),
       number("--full-disks", &SimOptions::full_disks),
       number("--hung-disks", &SimOptions::hung_disks),
+      number("--lost-disks", &SimOptions::lost_disks),
       number("--faults-s", &SimOptions::faults_s),
       number("--limit-s", &SimOptions::limit_s),
   };

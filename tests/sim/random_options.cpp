@@ -93,6 +93,10 @@ SimOptions random_options(std::uint64_t seed) {
   // Of a generator of its own: the other faults of a seed stay what they were.
   Rng more(seed ^ 0xd15c);
   if (more.below(4) == 0) options.hung_disks = more.unit();
+  Rng losses(seed ^ 0x105ed);
+  if (losses.below(4) == 0 && options.output_bytes <= limits::kInlineOutputBytes) {
+    options.lost_disks = 1 + static_cast<std::uint32_t>(losses.below(4));
+  }
   return options;
 }
 

@@ -36,9 +36,9 @@ constexpr const char* kUsage =
     "Faults:  --churn CRASHES-A-MINUTE --session-s MEAN --pause-s MEAN --leave-for-good SHARE\n"
     "         --keepers-stay (who keeps a job has no end of session) --power-cuts N\n"
     "         --partitions N --one-way N --full-disks TIMES-A-MINUTE --hung-disks TIMES-A-MINUTE\n"
-    "         --submitter-crashes --coordinator-crashes --faults-s SECONDS --byzantine KIND:N\n"
-    "         (wrong-digest colluder copier equivocator replayer free-rider hoarder garbage\n"
-    "         forger)\n"
+    "         --lost-disks N (of workers that keep a job) --submitter-crashes\n"
+    "         --coordinator-crashes --faults-s SECONDS --byzantine KIND:N (wrong-digest colluder\n"
+    "         copier equivocator replayer free-rider hoarder garbage forger)\n"
     "Output:  --json (the JSON line alone) --log --trace --no-checks --limit-s SECONDS\n";
 
 void print_violations(const SimReport& report) {

@@ -49,6 +49,9 @@ struct SimOptions {
   std::uint32_t power_cuts = 0;  // as many times a part of all machines goes dark at one moment
   double full_disks = 0;         // times that a node's disk is full for a while, a node and minute
   double hung_disks = 0;         // times that it answers nothing for a while, likewise
+  // As many times a worker that keeps a job is gone for good, disk and all, and a new worker comes
+  // in its place. Of the stewards that a job has then one at least is still there, up or not.
+  std::uint32_t lost_disks = 0;
   bool submitter_crashes = false;
   bool coordinator_crashes = false;
   std::uint32_t faults_s = 60;   // faults stop after so many virtual seconds

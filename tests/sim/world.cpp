@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 #include <utility>
 
 #include "node/protocol/input_pack.h"
 #include "node/protocol/result.h"
+#include "node/protocol/terms.h"
 
 namespace shoal::sim {
 namespace {
@@ -421,6 +423,37 @@ bool World::keeps_a_job(NodeIndex index) const {
     return std::find(job->stewards.begin(), job->stewards.end(), index) != job->stewards.end() &&
            !job->cancelled && !(job->done() && job->snapshot);
   });
+}
+
+bool World::can_be_spared(NodeIndex index) const {
+  if (nodes_[index]->left || !nodes_[index]->honest()) return false;
+  bool keeps = false;
+  for (const auto& job : jobs_) {
+    if (!job->accepted || job->cancelled || (job->done() && job->snapshot)) continue;
+    // As the latest term has it that is on any disk.
+    std::optional<Term> latest;
+    std::set<NodeId> holders;
+    for (const auto& node : nodes_) {
+      if (node->kind != NodeKind::kWorker || node->left || !node->honest()) continue;
+      if (!node->disk.holds(FactKind::kManifest, job->id, 0)) continue;
+      holders.insert(node->id);
+      for (const StoredFact& fact : node->disk.recovered().facts) {
+        if (fact.kind != FactKind::kTerms || fact.job != job->id) continue;
+        const auto terms = decode_chain(fact.bytes);
+        const auto term = terms ? last_term(*terms) : std::nullopt;
+        if (term && (!latest || term->epoch > latest->epoch)) latest = term;
+      }
+    }
+    if (!latest) return false;
+    if (!is_steward(*latest, nodes_[index]->id)) continue;
+    keeps = true;
+    holders.erase(nodes_[index]->id);
+    const bool another = std::any_of(holders.begin(), holders.end(), [&](const NodeId& holder) {
+      return is_steward(*latest, holder);
+    });
+    if (!another) return false;
+  }
+  return keeps;
 }
 
 std::string World::name_of_node(NodeIndex index) const {

@@ -145,6 +145,9 @@ class World final : private NetworkHost {
   std::vector<NodeIndex> of_kind(NodeKind) const;
   // It keeps a job that was accepted and is not over.
   bool keeps_a_job(NodeIndex) const;
+  // It is a steward of a job that is not over, and of each such job another honest steward's disk
+  // is still there, so that nothing is lost with its own.
+  bool can_be_spared(NodeIndex) const;
   std::optional<NodeIndex> index_of(const NodeId&) const override;
   const KeyRing& keys() const { return keys_; }
   const WorldOptions& options() const { return options_; }

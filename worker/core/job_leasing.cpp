@@ -205,7 +205,7 @@ bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
     RangeSet returned = lease.held;
     if (auto it = held.find(id); it != held.end()) {
       returned.remove(it->second);
-    } else if (now - lease.granted < kGrantInFlight) {
+    } else if (now - lease.granted < kGrantInFlight && lease.granted > member->second.gone) {
       continue;  // the report may have passed the grant on its way
     }
     if (returned.empty()) continue;
@@ -443,6 +443,7 @@ bool JobLed::worker_gone(Instant now, const NodeId& worker) {
   // Lost before, and dialled in vain: it is gone, and what it held goes elsewhere at once.
   const bool again = !it->second.linked && lost_.contains(worker);
   it->second.linked = false;
+  it->second.gone = now;
   it->second.hungry = false;
   it->second.knows_manifest = false;
   std::erase(hungry_, worker);

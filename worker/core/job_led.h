@@ -154,6 +154,7 @@ class JobLed {
     Instant heard;                // it asked, or did something with what it was given
     Instant committed;            // the last time: then it began what it holds next
     Instant progressed;           // the last time, to what it had been given
+    Instant gone;                 // its link was lost then, and what was under way on it
     bool stalled = false;         // some of its replicas may be kStalled
   };
   // A run of ranges that is about to be leased to one worker.

@@ -264,8 +264,9 @@ void Labor::on_rejoin_reply(Instant now, const NodeId& from, const RejoinReply& 
   job->epoch = reply.epoch;
   job->asked.reset();
   job->unanswered = 0;
-  job->report_at = now + config_.lease / 3;
   commit_again(now, *job, reply.open, out);
+  // What was lost in a crash, as grants of its last moments are, is not held, and is told at once.
+  report(now, *job, out);
 }
 
 // What it holds is what the leader says, not what it asked for: a unit that the leader believes to

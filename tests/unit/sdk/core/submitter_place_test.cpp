@@ -79,6 +79,19 @@ TEST_F(SubmitterPlace, TheStrongestWorkerLeads) {
   EXPECT_EQ(nodes[0], workers[1].id());
 }
 
+TEST_F(SubmitterPlace, AWorkerThatLacksTheKernelIsPassedOver) {
+  start();
+  introduce({record(workers[0], 2), record(workers[1], 64, {"another"}), record(workers[2], 4),
+             record(workers[3], 4)});
+  take<Dial>();
+  submit(manifest(10));
+  auto nodes = dialled();
+  std::sort(nodes.begin(), nodes.end());
+  std::vector<NodeId> able{workers[0].id(), workers[2].id(), workers[3].id()};
+  std::sort(able.begin(), able.end());
+  EXPECT_EQ(nodes, able) << "the strongest of all cannot compute it";
+}
+
 TEST_F(SubmitterPlace, StewardsAreSpreadOverAddressBlocks) {
   start();
   const std::vector<std::string> kernels = {"align"};

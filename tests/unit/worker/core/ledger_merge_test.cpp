@@ -135,6 +135,46 @@ TEST_F(LedgerMerge, EachStewardCountsItsOwnReceipts) {
   for (std::size_t i = 0; i < b.disk.size(); ++i) EXPECT_EQ(b.disk[i].sequence, i + 1);
 }
 
+// As two leaders that are apart may end a unit. Which of them is right nobody knows: both end it
+// for good, and in each ledger it stays what it was first, since somebody may have been told so.
+TEST_F(LedgerMerge, WhereTwoEndAUnitInTwoWaysEachKeepsItsFirstEndAndAllHaveEnded) {
+  const auto receipt = [](std::uint64_t sequence, Range range, UnitEnd end) {
+    Receipt r;
+    r.sequence = sequence;
+    r.range = range;
+    r.end = end;
+    if (end == UnitEnd::kVerified) r.outputs.sizes.assign(range.size(), 0);
+    return r;
+  };
+  Ledger a = ledger(), b = ledger();
+  a.merge(receipt(1, {0, 200}, UnitEnd::kVerified));
+  b.merge(receipt(1, {100, 200}, UnitEnd::kFailed));
+  b.merge(receipt(2, {200, 400}, UnitEnd::kFailed));
+  Ledger a_b = ledger(), b_a = ledger();
+  a_b.merge(a);
+  a_b.merge(b);
+  b_a.merge(b);
+  b_a.merge(a);
+  for (const Ledger* both : {&a_b, &b_a}) {
+    EXPECT_EQ(both->job.ended(), RangeSet(Range{0, kUnits}));
+    EXPECT_EQ(both->job.status().phase, JobPhase::kDone);
+    EXPECT_EQ(both->job.status().verified + both->job.status().failed, kUnits) << "each once";
+  }
+  EXPECT_EQ(a_b.job.status().verified, 200U);
+  EXPECT_EQ(b_a.job.status().verified, 100U);
+  // However often they hear of each other.
+  const std::size_t kept = a_b.disk.size();
+  a_b.merge(b_a);
+  EXPECT_EQ(a_b.job.status().verified, 200U);
+  EXPECT_EQ(a_b.disk.size(), kept);
+  // And so it is read from the disk.
+  Ledger again = ledger();
+  for (const StoredFact& fact : a_b.disk) again.job.recover(*decode_receipt(fact.bytes));
+  EXPECT_EQ(again.job.ended(), a_b.job.ended());
+  EXPECT_EQ(again.job.status().verified, 200U);
+  EXPECT_EQ(again.job.status().failed, 200U);
+}
+
 TEST_F(LedgerMerge, WhatIsReadFromADiskIsTheSameLedger) {
   Rng rng(6);
   Ledger a = ledger(), b = ledger(), again = ledger();

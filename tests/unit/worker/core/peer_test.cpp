@@ -41,7 +41,11 @@ void expect_true_outputs(const Pool& pool) {
 
 TEST(Peer, AcknowledgesAJobOnlyWhenItIsStored) {
   Pool pool(1);
+  pool.hang_disk(1);
   const JobId job = pool.submit(1, pool.manifest(10, 1));
+  pool.wait(30s);
+  EXPECT_TRUE(pool.all_heard<SubmitReply>().empty()) << "its disk has not answered";
+  pool.free_disk(1);
   const auto replies = pool.all_heard<SubmitReply>();
   ASSERT_EQ(replies.size(), 1u);
   EXPECT_EQ(replies[0].job, job);
@@ -346,13 +350,24 @@ TEST(Peer, ACancelledJobIsDroppedByItsWorkers) {
   EXPECT_EQ(pool.peer(1).jobs_led().at(0).phase, JobPhase::kCancelled);
 }
 
-TEST(Peer, AStrangerCannotCancelAJob) {
+TEST(Peer, AStrangerCannotCancelAJobNorPauseItNorSayHowUrgentItIs) {
   Pool pool(1);
   const JobId job = pool.submit(1, pool.manifest(100, 1));
   pool.want_receipts(1, job);
+  pool.wait(1s);
+  const std::size_t stored = pool.facts_on_disk(1);
   test::PlainSigner stranger(77);
-  Control control{.job = job, .sequence = 1, .command = ControlCommand::kCancel, .priority = 0};
-  pool.say(1, ControlRequest{sign_fact(stranger, Purpose::kControl, encode(control))});
+  std::uint64_t sequence = 0;
+  for (const auto command :
+       {ControlCommand::kPriority, ControlCommand::kPause, ControlCommand::kCancel}) {
+    const Control control{.job = job, .sequence = ++sequence, .command = command, .priority = -100};
+    pool.say(1, ControlRequest{sign_fact(stranger, Purpose::kControl, encode(control))});
+    pool.wait(1s);
+    const JobStatus status = pool.peer(1).jobs_led().at(0);
+    EXPECT_EQ(status.phase, JobPhase::kRunning) << sequence;
+    EXPECT_EQ(status.priority, 0) << sequence;
+  }
+  EXPECT_EQ(pool.facts_on_disk(1), stored);
   pool.run(honest);
   EXPECT_EQ(units_that_end(pool, 100, UnitEnd::kVerified), 100u);
 }

@@ -250,6 +250,42 @@ TEST(Stewards, AWorkerThatIsRestartedGoesOnWithWhatItHadAndHadCommitted) {
   }
 }
 
+// What a worker had finished is computed again only where it was killed within 100 ms of that.
+TEST(Stewards, ACrashLosesWhatRanAndWhatWasFinishedInTheLast100Milliseconds) {
+  for (const std::uint32_t quorum : {1U, 2U}) {
+    for (int rounds = 10; rounds <= 40; ++rounds) {
+      SCOPED_TRACE(std::to_string(rounds) + " rounds, quorum " + std::to_string(quorum));
+      Pool pool(3);
+      pool.submit({1}, pool.manifest(3000, quorum));
+      std::map<UnitIndex, Instant> finished;  // by worker 2
+      for (int round = 0; round < rounds; ++round) {
+        for (std::size_t n = 1; n <= 3; ++n) {
+          const std::size_t before = pool.computed[n].size();
+          pool.compute(n, honest);
+          if (n != 2) continue;
+          for (std::size_t i = before; i < pool.computed[2].size(); ++i) {
+            finished[pool.computed[2][i]] = pool.now();
+          }
+        }
+      }
+      const Instant killed = pool.now();
+      pool.kill(2);
+      pool.restart(2);
+      pool.run(honest, 5);  // as many seconds: what it has lost nobody believes to be with it
+      ASSERT_EQ(status_at(pool, 1).verified, 3000U);
+      std::map<UnitIndex, std::uint32_t> times;
+      for (const auto& [_, units] : pool.computed) {
+        for (UnitIndex unit : units) times[unit] += 1;
+      }
+      for (const auto& [unit, count] : times) {
+        if (count <= quorum) continue;
+        ASSERT_TRUE(finished.contains(unit)) << unit;
+        ASSERT_GE(finished[unit], killed - 100ms) << unit;
+      }
+    }
+  }
+}
+
 TEST(Stewards, CutInTwoBothHalvesGoOnAndMergeWhenHealed) {
   Pool pool(6);
   const Manifest manifest = pool.manifest(4000, 2);
