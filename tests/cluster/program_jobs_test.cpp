@@ -311,8 +311,9 @@ TEST(NeedsOfPrograms, AreMetByTheWorkersThatHaveThem) {
   cluster.place_worker("ben", {.around = there});
   for (const char* name : {"ann", "ben"}) cluster.start_worker(name);
   cluster.await_workers(2);
-  const auto ended = cluster.run({"submit", "--array", "1-6", "--quorum", "1", "--needs",
-                                  "shoal-rare-tool", "--", "sh", "-c", "shoal-rare-tool {}"});
+  const auto ended =
+      cluster.run({"submit", "--array", "1-6", "--quorum", "1", "--max-attempts", "1", "--needs",
+                   "shoal-rare-tool", "--", "sh", "-c", "shoal-rare-tool {}"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_EQ(ended.out, "rare 1\nrare 2\nrare 3\nrare 4\nrare 5\nrare 6\n");
   EXPECT_EQ(computed_by(cluster, "ann"), 0U);
