@@ -320,6 +320,33 @@ TEST(NeedsOfPrograms, AreMetByTheWorkersThatHaveThem) {
   EXPECT_EQ(computed_by(cluster, "ben"), 6U);
 }
 
+// Units of root's workers are nobody's, to whom the folders of others are closed.
+TEST(ReadableFolders, ThatUnitsCannotReachAreSaidAndLeftOut) {
+  if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user's units reach what he reaches";
+  Cluster cluster({}, {"--trust-all"});
+  const auto closed = cluster.folder() / "closed";
+  for (const auto& folder : {closed / "data", cluster.folder() / "open"}) {
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder / "known") << "known\n";
+  }
+  namespace fs = std::filesystem;
+  fs::permissions(cluster.folder(), fs::perms::others_exec, fs::perm_options::add);
+  fs::permissions(closed, fs::perms::owner_all);
+  cluster.start_coordinator();
+  cluster.start_worker("ann", {"--readable", (closed / "data").string(), "--readable",
+                               (cluster.folder() / "open").string()});
+  cluster.await_workers(1);
+  EXPECT_THAT(cluster.worker("ann").err(),
+              AllOf(HasSubstr("--readable " + (closed / "data").string() + " is left out"),
+                    HasSubstr("chmod o+x " + closed.string()), Not(HasSubstr("/open is left"))));
+  const auto ended =
+      cluster.run({"submit", "--quorum", "1", "--max-attempts", "1", "--", "sh", "-c",
+                   "cat " + (cluster.folder() / "open/known").string() + "; cat " +
+                       (closed / "data/known").string() + " || echo unknown"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "known\nunknown\n");
+}
+
 TEST_F(ProgramJobs, ComeFromAFileAndAreLaidOutLater) {
   write("job/words.txt", "one\ntwo\n");
   write("job/job.toml",
