@@ -24,6 +24,22 @@ foreach(program IN ITEMS shoal shoal-worker shoal-coordinator shoal-executor sho
     message(FATAL_ERROR "not installed: bin/${program}")
   endif()
 endforeach()
+# Whoever takes over a program that strangers talk to finds no engine in it, which could run their
+# code without any sandbox.
+find_program(READELF NAMES readelf llvm-readelf)
+if(READELF)
+  file(GLOB programs "${work}/prefix/bin/*" "${work}/prefix/libexec/shoal/*")
+  foreach(program IN LISTS programs)
+    execute_process(COMMAND "${READELF}" -d "${program}" OUTPUT_VARIABLE libraries ERROR_QUIET)
+    string(REGEX MATCH "NEEDED[^\n]*(libnode|libv8)[^\n]*" engine "${libraries}")
+    get_filename_component(name "${program}" NAME)
+    if(name STREQUAL "shoal-wasm-executor" AND NOT engine)
+      message(FATAL_ERROR "what ${name} is linked with cannot be seen:\n${libraries}")
+    elseif(engine AND NOT name STREQUAL "shoal-wasm-executor")
+      message(FATAL_ERROR "${name} is linked with the engine of WebAssembly: ${engine}")
+    endif()
+  endforeach()
+endif()
 run("${CMAKE_COMMAND}" -S "${SOURCE}/examples" -B "${work}/build" -G "${GENERATOR}"
   "-DCMAKE_PREFIX_PATH=${work}/prefix" "-DCMAKE_CXX_COMPILER=${CXX}" -DCMAKE_BUILD_TYPE=Release)
 run("${CMAKE_COMMAND}" --build "${work}/build")

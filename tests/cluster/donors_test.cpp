@@ -14,6 +14,7 @@
 #include "node/state/key_file.h"
 #include "sdk/src/client.h"
 #include "tests/cluster/cluster.h"
+#include "tests/cluster/computed.h"
 #include "tests/cluster/mersenne.h"
 #include "tests/unit/node/wasm/modules.h"
 
@@ -68,23 +69,8 @@ class DonorsTest : public ::testing::Test {
     line.insert(line.end(), {"--", "echo", "number", "{}"});
     return line;
   }
-  // How many units that worker has computed of all that there were.
-  std::uint64_t computed_by(const std::string& name) {
-    const std::string ready = cluster_.worker(name).out();
-    std::uint64_t units = 0;
-    // Who has much to do may not answer in time.
-    EXPECT_TRUE(comes_true([&] {
-      const auto seen = cluster_.json({"worker", "list", "--json"});
-      for (const auto& worker : seen["workers"]) {
-        if (ready.find(worker["node"].get<std::string>()) == std::string::npos) continue;
-        if (worker["status"].is_null()) return false;
-        units = worker["status"]["units_computed"].get<std::uint64_t>();
-        return true;
-      }
-      return false;
-    })) << name
-        << " does not answer";
-    return units;
+  std::uint64_t computed_by(const std::string& name) const {
+    return cluster::computed_by(cluster_, name);
   }
   // Leaves the job to the pool, and waits until `shoal job explain` says so of it.
   void expect_explained(Line submission, const std::string& why) const {

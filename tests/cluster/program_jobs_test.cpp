@@ -1,9 +1,11 @@
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <map>
 
+#include "tests/cluster/computed.h"
 #include "tests/cluster/program_jobs.h"
 
 namespace shoal::cluster {
@@ -85,10 +87,12 @@ TEST_F(KeptPrograms, AreCheckedWhenTheirWorkersWereRestarted) { expect_damage_is
 TEST_F(ProgramJobs, SeeTheSameEnvironmentOnEveryWorker) {
   const auto ended = shoal({"submit", "--", "env"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  EXPECT_THAT(ended.out, AllOf(HasSubstr("TZ=UTC\n"), HasSubstr("LC_ALL=C.UTF-8\n"),
-                               HasSubstr("USER=shoal\n"), HasSubstr("OMP_NUM_THREADS=1\n"),
-                               HasSubstr("GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2\n"),
-                               Not(HasSubstr("SHOAL_TICKET")), Not(HasSubstr("SHOAL_EXECUTOR"))));
+  EXPECT_THAT(ended.out,
+              AllOf(HasSubstr("TZ=UTC\n"), HasSubstr("LC_ALL=C.UTF-8\n"), HasSubstr("USER=shoal\n"),
+                    HasSubstr("OMP_NUM_THREADS=1\n"), HasSubstr("SOURCE_DATE_EPOCH=315532800\n"),
+                    HasSubstr("PYTHONHASHSEED=0\n"),
+                    HasSubstr("GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2\n"),
+                    Not(HasSubstr("SHOAL_TICKET")), Not(HasSubstr("SHOAL_EXECUTOR"))));
 }
 
 TEST_F(ProgramJobs, ComeToTheSameOrderOfWhatHasNone) {
@@ -183,6 +187,50 @@ TEST_F(ProgramJobs, CompareWhatIsTooLargeForTheLedger) {
               HasSubstr("'table' differs in line 1: 'random"));
 }
 
+// As wholes they never agree.
+TEST_F(ProgramJobs, CompareByAProgramOfTheirOwn) {
+  write("close.sh",
+        "#!/bin/sh\ntest $# = 3 -a $1 = word || exit 9\n"
+        "[ \"$(grep $1 $2/stdout)\" = \"$(grep $1 $3/stdout)\" ]\n");
+  const auto shoal_with = [&](const std::string& word) {
+    return shoal({"submit", "--quorum", "2", "--ship", "close.sh", "--compare-with",
+                  "./close.sh word", "--", "sh", "-c",
+                  "echo number $(od -An -N12 -tu4 /dev/urandom); echo word " + word});
+  };
+  const auto agreed = shoal_with("hello");
+  EXPECT_EQ(agreed.exit_code, 0) << agreed.err;
+  EXPECT_THAT(agreed.out, AllOf(HasSubstr("number "), HasSubstr("word hello\n")));
+  const auto disputed = shoal_with("$(mktemp -u XXXXXXXXXX)");
+  EXPECT_EQ(disputed.exit_code, 1);
+  EXPECT_THAT(disputed.err, HasSubstr("disputed"));
+}
+
+TEST_F(ProgramJobs, BringAStaticBinary) {
+  if (!std::filesystem::exists(program("shipped-static"))) GTEST_SKIP() << "none can be made here";
+  std::filesystem::copy_file(program("shipped-static"), here() / "word");
+  const auto ended = shoal({"submit", "--array", "1-3", "--ship", "word", "--", "./word", "{}"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "one\ntwo\nthree\n");
+}
+
+TEST_F(ProgramJobs, BringAFolderWithTheLibrariesOfAProgram) {
+  constexpr char kLibrary[] = "libshipped_word.so";
+  for (const char* folder : {"bin", "lib"}) {
+    std::filesystem::create_directories(here() / "app" / folder);
+  }
+  std::filesystem::copy_file(program("shipped-linked"), here() / "app/bin/word");
+  const Line command{"submit", "--array", "1-3", "--input", "app", "--", "app/bin/word", "{}"};
+  Line once = command;
+  once.insert(once.begin() + 1, {"--max-attempts", "1"});
+  const auto without = shoal(once);
+  EXPECT_EQ(without.exit_code, 1) << "the worker has that library";
+  EXPECT_THAT(without.err, HasSubstr(kLibrary));
+  std::filesystem::copy_file(program(kLibrary), here() / "app/lib" / kLibrary);
+  const auto ended = shoal(command);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "one\ntwo\nthree\n");
+}
+
 TEST_F(ProgramJobs, SayWhatEachUnitTook) {
   write("cases.json",
         R"([{"name": "well", "do": "head -c 50000000 /dev/zero | tail -c 50000000 | wc -c"},
@@ -241,6 +289,62 @@ TEST_F(ProgramJobs, WaitForAWorkerThatHasWhatTheyNeedAndSaySo) {
   EXPECT_TRUE(waiting->await_err([](const std::string& text) {
     return text.find("it waits: no worker that has no-such-program-anywhere") != std::string::npos;
   })) << waiting->err();
+}
+
+// Two workers on machines of which one has a program more.
+TEST(NeedsOfPrograms, AreMetByTheWorkersThatHaveThem) {
+  Cluster cluster({}, {"--trust-all"});
+  const auto tools = cluster.folder() / "tools";
+  std::filesystem::create_directories(tools);
+  std::ofstream(tools / "shoal-rare-tool") << "#!/bin/sh\necho rare $1\n";
+  std::filesystem::permissions(tools / "shoal-rare-tool",
+                               static_cast<std::filesystem::perms>(0755));
+  Line there{"/usr/bin/unshare", "--mount"};
+  if (::geteuid() != 0) there.insert(there.end(), {"--user", "--map-current-user", "--keep-caps"});
+  there.insert(
+      there.end(),
+      {"/bin/sh", "-c", "mount --bind '" + tools.string() + "' /usr/games && exec \"$@\"", "sh"});
+  Line tried = there;
+  tried.emplace_back("/usr/games/shoal-rare-tool");
+  if (cluster.run_command(tried).exit_code != 0) GTEST_SKIP() << "nothing can be mounted here";
+  cluster.start_coordinator();
+  cluster.place_worker("ben", {.around = there});
+  for (const char* name : {"ann", "ben"}) cluster.start_worker(name);
+  cluster.await_workers(2);
+  const auto ended =
+      cluster.run({"submit", "--array", "1-6", "--quorum", "1", "--max-attempts", "1", "--needs",
+                   "shoal-rare-tool", "--", "sh", "-c", "shoal-rare-tool {}"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "rare 1\nrare 2\nrare 3\nrare 4\nrare 5\nrare 6\n");
+  EXPECT_EQ(computed_by(cluster, "ann"), 0U);
+  EXPECT_EQ(computed_by(cluster, "ben"), 6U);
+}
+
+// Units of root's workers are nobody's, to whom the folders of others are closed.
+TEST(ReadableFolders, ThatUnitsCannotReachAreSaidAndLeftOut) {
+  if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user's units reach what he reaches";
+  Cluster cluster({}, {"--trust-all"});
+  const auto closed = cluster.folder() / "closed";
+  for (const auto& folder : {closed / "data", cluster.folder() / "open"}) {
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder / "known") << "known\n";
+  }
+  namespace fs = std::filesystem;
+  fs::permissions(cluster.folder(), fs::perms::others_exec, fs::perm_options::add);
+  fs::permissions(closed, fs::perms::owner_all);
+  cluster.start_coordinator();
+  cluster.start_worker("ann", {"--readable", (closed / "data").string(), "--readable",
+                               (cluster.folder() / "open").string()});
+  cluster.await_workers(1);
+  EXPECT_THAT(cluster.worker("ann").err(),
+              AllOf(HasSubstr("--readable " + (closed / "data").string() + " is left out"),
+                    HasSubstr("chmod o+x " + closed.string()), Not(HasSubstr("/open is left"))));
+  const auto ended =
+      cluster.run({"submit", "--quorum", "1", "--max-attempts", "1", "--", "sh", "-c",
+                   "cat " + (cluster.folder() / "open/known").string() + "; cat " +
+                       (closed / "data/known").string() + " || echo unknown"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "known\nunknown\n");
 }
 
 TEST_F(ProgramJobs, ComeFromAFileAndAreLaidOutLater) {

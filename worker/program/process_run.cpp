@@ -175,6 +175,17 @@ class Stream {
   Bytes bytes_;
 };
 
+// How many processes the system has ended for want of memory, whosever. It counts one before that
+// one ends. 0 for ever where a container hides it.
+std::uint64_t ended_for_memory() {
+  std::ifstream file("/proc/vmstat");
+  std::uint64_t value = 0;
+  for (std::string name; file >> name >> value;) {
+    if (name == "oom_kill") return value;
+  }
+  return 0;
+}
+
 // Why a file that is there could not be started: the system's word for it is about another file.
 std::string why_not_started(const std::string& program, int error) {
   const std::string said = std::strerror(error);
@@ -210,8 +221,12 @@ void count_going_on() {
 
 class Child {
  public:
-  Child(pid_t pid, Descriptor ended, Stream out, Stream err)
-      : pid_(pid), ended_(std::move(ended)), out_(std::move(out)), err_(std::move(err)) {}
+  Child(pid_t pid, Descriptor ended, Stream out, Stream err, std::uint64_t ended_for_memory_before)
+      : pid_(pid),
+        ended_(std::move(ended)),
+        out_(std::move(out)),
+        err_(std::move(err)),
+        ended_for_memory_before_(ended_for_memory_before) {}
 
   ProcessEnd wait(const ProcessOrder& order) {
     const auto start = Clock::now();
@@ -241,6 +256,8 @@ class Child {
     end.wall_ms = ms_since(start);
     end.cpu_ms = ms_of(used.ru_utime) + ms_of(used.ru_stime);
     end.memory_kib = static_cast<std::uint64_t>(used.ru_maxrss);
+    end.memory_was_short = WIFSIGNALED(end.wait_status) && WTERMSIG(end.wait_status) == SIGKILL &&
+                           ended_for_memory() > ended_for_memory_before_;
     end.stderr_end = err_.end();
     end.stdout_end = out_.end();
     if (order.keep_stdout) end.standard_output = out_.take();
@@ -288,6 +305,7 @@ class Child {
   Descriptor ended_;
   Stream out_;
   Stream err_;
+  std::uint64_t ended_for_memory_before_;
   Clock::time_point last_look_;
   Clock::duration spent_{};
   unsigned stops_ = goes_on.load();
@@ -316,6 +334,7 @@ Result<ProcessEnd, std::string> run_process(const ProcessOrder& order) {
   p.parent = ::getpid();
   if (order.memory_bytes != 0) p.memory = order.memory_bytes;
 
+  const std::uint64_t before = ended_for_memory();
   const pid_t pid = ::fork();
   if (pid == 0) become(order, p);
   if (pid < 0) return system_error("no process can be started");
@@ -339,7 +358,7 @@ Result<ProcessEnd, std::string> run_process(const ProcessOrder& order) {
   }
   Child child(pid, std::move(ended),
               Stream(std::move(output->read), order.keep_stdout, order.stdout_bytes_max),
-              Stream(std::move(errors->read), false, 0));
+              Stream(std::move(errors->read), false, 0), before);
   return child.wait(order);
 }
 

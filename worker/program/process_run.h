@@ -34,6 +34,8 @@ struct ProcessEnd {
   std::uint64_t wall_ms = 0;
   std::uint64_t cpu_ms = 0;
   std::uint64_t memory_kib = 0;  // the most that one of its processes had resident
+  // It died of SIGKILL, and the system has ended processes for want of memory while it ran.
+  bool memory_was_short = false;
 };
 
 // Starts it with nothing on stdin and waits for its end. It leads a process group, all of which is

@@ -235,8 +235,7 @@ class ProgramJob {
     }
     if (WIFSIGNALED(end.wait_status)) {
       const int number = WTERMSIG(end.wait_status);
-      // Nobody but the system kills like this, and it does so when memory runs out.
-      const bool memory = number == SIGKILL;
+      const bool memory = end.memory_was_short;
       const bool refused = number == SIGSYS;
       throw UnitEnded(memory    ? FailureKind::kOutOfMemory
                       : refused ? FailureKind::kRefused

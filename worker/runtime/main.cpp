@@ -213,6 +213,7 @@ Result<SandboxChoice, std::string> sandbox_for(const WorkerOptions& options,
   if (!report) return tl::unexpected(report.error());
   SandboxChoice choice = choose_sandbox(options, *report);
   choice.settings.program = std::move(*program);
+  leave_out_closed_folders(choice);
   log_line(LogLevel::kInfo, choice.summary);
   for (const std::string& warning : choice.warnings) log_line(LogLevel::kWarning, warning);
   return choice;

@@ -1,6 +1,10 @@
 #include "worker/runtime/sandbox_choice.h"
 
 #include <array>
+#include <vector>
+
+#include "worker/sandbox/namespaces.h"
+#include "worker/sandbox/nobody.h"
 
 namespace shoal {
 namespace {
@@ -71,6 +75,22 @@ SandboxChoice choose_sandbox(const WorkerOptions& options, const SandboxReport& 
   }
   if (!declined.empty()) choice.summary += "; declined by the owner (--kinds): " + declined;
   return choice;
+}
+
+void leave_out_closed_folders(SandboxChoice& choice) {
+  if (choice.settings.level == SandboxLevel::kNone) return;
+  std::erase_if(choice.settings.read_only, [&](const std::filesystem::path& path) {
+    const std::string closed = closed_to_sandbox(path.string());
+    if (closed.empty()) return false;
+    const bool itself = closed == path;
+    choice.warnings.push_back(
+        "--readable " + path.string() + " is left out: " + closed + " is closed to whom kernels " +
+        "run as here" +
+        (is_root_of_the_system() ? ", which is nobody, since this worker is root's" : "") +
+        ". Open it (chmod " + (itself ? "-R o+rX " : "o+x ") + closed + ")" +
+        (is_root_of_the_system() ? ", or run the worker as an ordinary user" : ""));
+    return true;
+  });
 }
 
 Result<SandboxReport, std::string> ask_sandbox(const std::filesystem::path& sandbox_program) {

@@ -27,6 +27,10 @@ struct SandboxChoice {
 // Pure. `report` is what shoal-sandbox --probe says.
 SandboxChoice choose_sandbox(const WorkerOptions& options, const SandboxReport& report);
 
+// Takes folders that executors here cannot reach out of the choice, with a warning for each: a
+// sandbox cannot be made with them, and every unit would fail. Forks and waits.
+void leave_out_closed_folders(SandboxChoice& choice);
+
 // Asks the program, which blocks for some ms; the error is a sentence.
 Result<SandboxReport, std::string> ask_sandbox(const std::filesystem::path& sandbox_program);
 

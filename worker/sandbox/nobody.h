@@ -16,4 +16,9 @@ Result<SandboxPolicy, std::string> become_nobody(SandboxPolicy policy);
 // Else why not. Forks and waits.
 std::string nobody_fault();
 
+// The first folder on the way to a folder, itself included, that is closed to the user whom a
+// sandbox started here is of; empty: there is none, or `path` is no folder. (Files are copied where
+// they cannot be reached.) Forks and waits.
+std::string closed_to_sandbox(const std::string& path);
+
 }  // namespace shoal

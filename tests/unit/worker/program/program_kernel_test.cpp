@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 #include <map>
+#include <sstream>
 
 #include "node/content/store/folder.h"
 #include "node/content/store/folder_listing.h"
@@ -22,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class ProgramKernelTest : public ::testing::Test {
  protected:
@@ -202,6 +204,55 @@ TEST_F(ProgramKernelTest, TellsHowAProgramEnded) {
   EXPECT_EQ(decode_program_output(bytes)->exit_status, 3);
 }
 
+TEST_F(ProgramKernelTest, WhoKillsItselfHasCrashed) {
+  const UnitEnded ended = failure_of(shell("kill -KILL $$"));
+  EXPECT_EQ(ended.kind(), FailureKind::kCrashed) << ended.what();
+  EXPECT_THAT(ended.what(), AllOf(HasSubstr("SIGKILL"), Not(HasSubstr("memory ran out"))));
+}
+
+// A control group that may have little memory, where the test may make one; removed with the
+// object.
+class LittleMemory {
+ public:
+  explicit LittleMemory(const std::string& bytes) {
+    std::ifstream mounts("/proc/self/mounts");
+    for (std::string line; folder.empty() && std::getline(mounts, line);) {
+      std::istringstream words(line);
+      std::string device, place, type;
+      words >> device >> place >> type;
+      if (!type.starts_with("cgroup")) continue;
+      std::string name = place + "/shoal-test-XXXXXX";
+      if (::mkdtemp(name.data()) == nullptr) continue;
+      for (const char* limit : {"memory.max", "memory.limit_in_bytes"}) {
+        std::ofstream file(fs::path(name) / limit, std::ios::in);
+        if (file << bytes << std::flush) folder = name;
+      }
+      if (folder.empty()) ::rmdir(name.c_str());
+    }
+    // Where there is such a file, and what it is to hold.
+    for (const auto& [limit, value] : {std::pair("memory.swap.max", "0"),
+                                       std::pair("memory.memsw.limit_in_bytes", bytes.c_str())}) {
+      std::ofstream(folder / limit, std::ios::in) << value;
+    }
+  }
+  ~LittleMemory() {
+    if (!folder.empty()) ::rmdir(folder.c_str());
+  }
+  LittleMemory(const LittleMemory&) = delete;
+  LittleMemory& operator=(const LittleMemory&) = delete;
+
+  fs::path folder;
+};
+
+TEST_F(ProgramKernelTest, WhoIsEndedForWantOfMemoryIsSaidToBe) {
+  const LittleMemory group("16777216");
+  if (group.folder.empty()) GTEST_SKIP() << "no control group for memory can be made here";
+  const UnitEnded ended = failure_of(shell("echo $$ >" + (group.folder / "cgroup.procs").string() +
+                                           " && exec perl -e '$x = \"x\" x 200_000_000'"));
+  EXPECT_EQ(ended.kind(), FailureKind::kOutOfMemory) << ended.what();
+  EXPECT_THAT(ended.what(), AllOf(HasSubstr("SIGKILL"), HasSubstr("memory ran out")));
+}
+
 TEST_F(ProgramKernelTest, BoundsWhatAUnitLeaves) {
   ProgramSpec loud = shell("while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyy; done");
   loud.standard_output = true;
@@ -365,7 +416,7 @@ TEST_F(ProgramKernelTest, ShowsNothingOfTheWorkersEnvironment) {
   spec.environment = {{"MODE", "fast"}, {"TZ", "Europe/Vienna"}};
   const std::string made = made_by(spec);
   EXPECT_THAT(made, AllOf(HasSubstr("MODE=fast\n"), HasSubstr("TZ=Europe/Vienna\n"),
-                          ::testing::Not(HasSubstr("secret"))));
+                          Not(HasSubstr("secret"))));
 }
 
 TEST_F(ProgramKernelTest, LeavesOutLinesThatDoNotCount) {

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
 namespace shoal {
 namespace {
 
@@ -54,6 +59,35 @@ TEST(SandboxChoice, WhereExecutorsWouldBeRootNothingIsTaken) {
   SandboxReport report = all_works();
   report.nobody = "root cannot become nobody here";
   EXPECT_EQ(choose_sandbox({}, report).cannot_run.size(), 4U);
+}
+
+TEST(SandboxChoice, FoldersThatExecutorsCannotReachAreLeftOut) {
+  namespace fs = std::filesystem;
+  std::string name = (fs::temp_directory_path() / "shoal-choice-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(name.data()), nullptr);
+  const fs::path top = name;
+  for (const char* folder : {"open/data", "closed/data", "open/bare"}) {
+    fs::create_directories(top / folder);
+  }
+  std::ofstream(top / "closed/file") << "copied";
+  fs::permissions(top, static_cast<fs::perms>(0755));
+  WorkerOptions options;
+  options.readable = {top / "open/data", top / "closed/data", top / "closed/file",
+                      top / "open/bare"};
+  auto choice = choose_sandbox(options, all_works());
+  // To root they are open all the same.
+  for (const char* folder : {"closed", "open/bare"}) fs::permissions(top / folder, fs::perms::none);
+  leave_out_closed_folders(choice);
+  for (const char* folder : {"closed", "open/bare"}) {
+    fs::permissions(top / folder, fs::perms::owner_all);
+  }
+  EXPECT_THAT(choice.settings.read_only, ElementsAre(top / "open/data", top / "closed/file"));
+  EXPECT_THAT(
+      choice.warnings,
+      ElementsAre(AllOf(HasSubstr("--readable " + (top / "closed/data").string() + " is left out"),
+                        HasSubstr("(chmod o+x " + (top / "closed").string() + ")")),
+                  HasSubstr("(chmod -R o+rX " + (top / "open/bare").string() + ")")));
+  fs::remove_all(top);
 }
 
 TEST(SandboxChoice, WhatTheOwnerDeclinesNeedsNoLayer) {

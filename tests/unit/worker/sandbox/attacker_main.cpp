@@ -18,14 +18,17 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -312,6 +315,54 @@ int die(const Words& words) {
   return 0;
 }
 
+// What a process is here: a name and a value a line.
+int describe(const Words&) {
+  const int scheduler = ::sched_getscheduler(0);
+  say("scheduler " + (scheduler == SCHED_IDLE ? "idle" : std::to_string(scheduler)));
+  say("nice " + std::to_string(::getpriority(PRIO_PROCESS, 0)));
+  constexpr int this_process = 1;
+  const long io_class = ::syscall(SYS_ioprio_get, this_process, 0) >> 13;
+  say("io " + (io_class == 3 ? "idle" : std::to_string(io_class)));
+  std::ifstream status("/proc/self/status");
+  for (std::string name, value; status >> name && std::getline(status >> std::ws, value);) {
+    if (name.starts_with("Cap")) say(name.append(" ").append(value));
+  }
+  status.close();
+  for (const char* name : {"user", "mnt", "pid", "net", "ipc", "uts"}) {
+    char link[64] = {};
+    const std::string path = std::string("/proc/self/ns/") + name;
+    if (::readlink(path.c_str(), link, sizeof link - 1) < 0) return stopped(-1);
+    say(std::string(name) + " " + link);
+  }
+  utsname machine{};
+  ::uname(&machine);
+  say(std::string("host ") + machine.nodename);
+  int last = 0;
+  for (int fd = 0; (fd = ::dup(STDOUT_FILENO)) >= 0;) last = fd;
+  const int error = errno;
+  say(std::string("files ") + strerrorname_np(error) + " at " + std::to_string(last + 1));
+  return 0;
+}
+
+// So many, one after another, whose parent has gone before them.
+int orphan(const Words& words) {
+  const int wanted = std::atoi(words.at(0).c_str());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (int i = 0; i < wanted; ++i) {
+    pid_t parent = -1;
+    // Whoever has ended counts until it is waited for, which takes a moment.
+    while ((parent = ::fork()) < 0 && std::chrono::steady_clock::now() < deadline) ::sched_yield();
+    if (parent < 0) return stopped(-1);
+    if (parent == 0) {
+      while (::fork() < 0 && std::chrono::steady_clock::now() < deadline) ::sched_yield();
+      ::_exit(0);
+    }
+    ::waitpid(parent, nullptr, 0);
+  }
+  say(std::to_string(wanted) + " have gone");
+  return 0;
+}
+
 // As GNU Common Lisp does, which Maxima is written in, and then what changes more than its own
 // pages.
 int personality_of_its_own(const Words& words) {
@@ -361,6 +412,8 @@ int main(int argc, char** argv) {
       {"gain-rights", gain_rights},
       {"stay-behind", stay_behind},
       {"addresses", addresses},
+      {"describe", describe},
+      {"orphans", orphan},
       {"stay-oneself",
        [](const Words&) { return ::setuid(::getuid()) == 0 && ::setgid(::getgid()) == 0 ? 0 : 1; }},
       {"personality", personality_of_its_own},
