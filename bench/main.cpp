@@ -74,6 +74,8 @@ std::vector<Group> all_groups() {
                     measure_announcements});
   groups.push_back({"store", {"content.store"}, measure_store});
   groups.push_back(
+      {"content-memory", {"content.memory.put", "content.memory.get"}, measure_content_memory});
+  groups.push_back(
       {"bulk-ping", {"content.ping_beside_bulk", "content.bulk_beside_ping"}, measure_bulk_ping});
   for (const bool shaped : {false, true}) {
     for (const std::size_t peers : {3, 8}) {

@@ -69,5 +69,7 @@ std::vector<std::string> swarm_figures(std::size_t peers, bool shaped);
 Measured measure_bulk_ping(const Run& run);
 // A file on its way into the store.
 Measured measure_store(const Run& run);
+// What it takes of memory to put and to get a large one.
+Measured measure_content_memory(const Run& run);
 
 }  // namespace shoal::bench

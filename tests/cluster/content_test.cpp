@@ -22,6 +22,9 @@ using ::testing::HasSubstr;
 
 using ContentTest = ContentPool;
 
+// Half of it is the time in which others are looked for, and half is for a busy machine.
+constexpr std::chrono::seconds kWithinSeconds(20);
+
 TEST_F(ContentTest, WhatOneServesAnotherFetchesAndChecks) {
   start_pool(2);
   const std::string bytes = write("data", 9'000'001);
@@ -127,7 +130,7 @@ TEST_F(ContentTest, ThatNobodyHasItIsSaidWithinSecondsAndOfWhomItWasAsked) {
         cluster_.run({"get", "file_" + std::string(64, 'a') + "_" + length, "-o", place("copy")});
     EXPECT_EQ(get.exit_code, 1);
     EXPECT_THAT(get.err, HasSubstr("does not have it"));
-    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, kWithinSeconds);
     EXPECT_FALSE(fs::exists(place("copy")));
   }
   const auto wrong = cluster_.run({"get", "aaaa"});
@@ -159,7 +162,7 @@ TEST_F(ContentTest, ThatEverybodyHasDroppedItIsSaidWithinSecondsAndOfWhomItWasAs
   EXPECT_EQ(get.exit_code, 1);
   EXPECT_THAT(get.err, HasSubstr("20 of 20 blocks are missing"));
   EXPECT_THAT(get.err, HasSubstr("does not have it"));
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, kWithinSeconds);
   EXPECT_FALSE(fs::exists(place("again")));
 }
 

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 namespace shoal::cluster {
@@ -65,6 +66,14 @@ struct Prepared {
 }
 
 }  // namespace
+
+std::uint64_t peak_memory_of(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
+  }
+  return 0;
+}
 
 Process::Process(const std::vector<std::string>& command, const Variables& environment,
                  int net_namespace, std::optional<uid_t> user) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -19,6 +20,9 @@ namespace shoal::cluster {
 inline constexpr std::chrono::seconds kPatience{120};
 
 using Variables = std::map<std::string, std::string>;
+
+// The most memory that it has ever had, in bytes. 0: it is gone.
+std::uint64_t peak_memory_of(pid_t pid);
 
 // One real program. What it prints is read all the time, so that it never waits for us. Killed by
 // its id at the end of the story where it still runs, and by the kernel if the thread that made

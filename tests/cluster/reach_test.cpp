@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
 #include <optional>
+#include <sstream>
 #include <string>
 
 #include "tests/cluster/cluster.h"
@@ -180,6 +183,40 @@ TEST_F(ReachTest, LargeResultsComeFromBehindRoutersThroughWhichNothingIsPunched)
     ++results;
   }
   EXPECT_EQ(results, 12U);
+}
+
+// Who wants the content can be dialled, and who has it cannot: it is asked through its relay to
+// dial.
+TEST_F(ReachTest, AContentOfOneThatNobodyCanDialComesOverALinkThatWasReversed) {
+  const std::filesystem::path file = cluster_->folder() / "data";
+  const std::filesystem::path copy = cluster_->folder() / "copy";
+  std::string bytes;
+  for (int i = 0; bytes.size() < 5'000'000; ++i) bytes += std::to_string(i);
+  std::ofstream(file) << bytes;
+  const auto put = cluster_->start({"put", file.string(), "--serve"});
+  ASSERT_TRUE(put->await_out(has_text("\n"))) << put->err();
+  const std::string name = put->out().substr(0, put->out().find('\n'));
+  place("home", Nat::kFullyRandom);
+  // So slowly that it can be looked at meanwhile.
+  Process& home = cluster_->start_worker("home", {"--pin", name, "--upload-rate", "300K"});
+  ASSERT_TRUE(home.await_err(has_text("is pinned here"))) << home.err();
+  ASSERT_TRUE(home.await_err(has_text("its relays: "))) << home.err();
+  put->signal(SIGINT);
+  ASSERT_EQ(put->exit_code(), 0) << put->err();
+  const auto links_reversed = [&](int count) {
+    await_seen("home", [&](const nlohmann::json& seen) {
+      const auto& links = seen["status"]["links"];
+      return links["reversed"] == count && links["relayed"] == 0;
+    });
+  };
+  links_reversed(1);  // by who asks this
+  const auto get = cluster_->start({"get", name, "-o", copy.string(), "--wait", "1m"},
+                                   {{"XDG_STATE_HOME", (cluster_->folder() / "bob").string()}});
+  links_reversed(2);
+  ASSERT_EQ(get->exit_code(), 0) << get->err();
+  std::ostringstream got;
+  got << std::ifstream(copy).rdbuf();
+  EXPECT_TRUE(got.str() == bytes);
 }
 
 }  // namespace

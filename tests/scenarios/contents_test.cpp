@@ -203,16 +203,21 @@ TEST(Contents, ADiskThatFillsUpInTheMiddleIsDoneWithoutUntilThereIsRoom) {
   Pool pool;
   pool.workers(4);
   pool.run(10s);
-  const NodeIndex full = pool.all_workers().front();
-  JobSpec spec = Pool::job_of(200, 500ms);
+  JobSpec spec = Pool::job_of(400, 500ms);
   spec.program_bytes = 6'000'000;
-  pool.world().fill_disk(full);
   JobRun& job = pool.submit(spec);
-  ASSERT_TRUE(pool.run_until_ended(job, 20));
-  EXPECT_FALSE(pool.world().node(full).contents.holds(*job.manifest.program));
+  const NodeIndex full = pool.worker();
+  const auto& contents = pool.world().node(full).contents;
+  const ContentId program = *job.manifest.program;
+  ASSERT_TRUE(pool.world().run_until([&] { return contents.blocks_of(program) > 0; }, 60s));
+  pool.world().fill_disk(full);
+  ASSERT_TRUE(pool.run_until_ended(job, 40));
+  EXPECT_GT(contents.blocks_of(program), 0U) << "what had come is gone";
+  EXPECT_FALSE(contents.holds(program)) << "the disk was full too late";
   pool.world().make_room(full);
   ASSERT_TRUE(pool.run_until_finished());
-  EXPECT_EQ(job.verified.size(), 200U);
+  EXPECT_EQ(job.verified.size(), 400U);
+  EXPECT_GT(pool.world().node(full).units_computed, 0U);
   EXPECT_EQ(pool.judgement(), "");
 }
 

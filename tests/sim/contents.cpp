@@ -59,6 +59,11 @@ bool NodeContents::holds(const ContentId& id) const {
   return found != held_.end() && found->second.complete;
 }
 
+std::size_t NodeContents::blocks_of(const ContentId& id) const {
+  const auto found = held_.find(id);
+  return found == held_.end() ? 0 : found->second.blocks.size();
+}
+
 ContentOpened NodeContents::perform(const OpenContent& open, const ContentLibrary&) {
   ContentOpened opened;
   opened.id = open.id;

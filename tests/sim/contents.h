@@ -34,6 +34,7 @@ class NodeContents {
  public:
   void hold_whole(const ContentId& id) { held_[id].complete = true; }
   bool holds(const ContentId& id) const;
+  std::size_t blocks_of(const ContentId& id) const;  // of one that is here in part
   void drop(const ContentId& id) { held_.erase(id); }
   void fill_up() { full_ = true; }     // from now on nothing can be stored,
   void make_room() { full_ = false; }  // until now

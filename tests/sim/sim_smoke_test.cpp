@@ -90,7 +90,26 @@ TEST(Swarm, GivesEverybodyAllOfItThoughAllOfThemComeAndGo) {
   // Each block went over the lines once for each who has it, and some more; the seed sent few.
   EXPECT_EQ(report.blocks - report.blocks_twice, 30U * 128);
   EXPECT_LT(report.seed_sent, 15);
+  // Here more than half of the time goes on joining, once or twice.
+  EXPECT_LT(report.median_s, 3 * report.ideal_s);
+  EXPECT_LT(report.worst_s, 4 * report.ideal_s);
   EXPECT_EQ(json_of(run_swarm(options)), json_of(report));
+}
+
+// In the time that they were there, with what it takes to join and to begin: seconds, of ten.
+TEST(Swarm, IsNotMuchSlowerThanAPerfectOne) {
+  SwarmOptions options;
+  options.peers = 30;
+  options.content_mib = 128;
+  for (const double session_s : {0.0, 60.0}) {
+    options.session_s = session_s;
+    options.pause_s = 10;
+    const SwarmReport report = run_swarm(options);
+    ASSERT_EQ(report.done, 30U);
+    EXPECT_EQ(report.crashes > 0, session_s > 0);
+    EXPECT_LT(report.worst_s, 2 * report.ideal_s) << json_of(report);
+    EXPECT_LT(report.seed_sent, 2) << json_of(report);
+  }
 }
 
 // Nine units of a second on four machines: one of them does three.

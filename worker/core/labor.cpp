@@ -146,38 +146,6 @@ void Labor::accept_manifest(Job& job, const Signed& manifest, const TermChain& t
   fetch_contents(job);
 }
 
-void Labor::fetch_contents(Job& job) {
-  job.state = State::kReady;
-  std::vector<NodeId> sources{job.leader, job.submitter};
-  if (const auto term = last_term(job.terms)) {
-    sources.insert(sources.end(), term->stewards.begin() + 1, term->stewards.end());
-  }
-  for (const ContentName& content : contents_of(*job.manifest)) {
-    job.missing.insert(content.id);
-    job.state = State::kFetching;
-    needs_.push_back({content.id, content.length, sources});
-  }
-}
-
-void Labor::on_content(Instant now, const ContentId& id, const std::string& error, Outbox& out) {
-  on_candidate(id, error, out);
-  for (auto& [_, job] : jobs_) {
-    if (job.missing.erase(id) == 0) continue;
-    if (!error.empty()) {
-      // Perhaps a matter of the moment: its holders may come back. Asked again after a while.
-      out.tell(LogLevel::kWarning,
-               "takes no units of job " + short_hex(job.id) + " for now: " + error);
-      job.missing.clear();
-      job.victims.clear();
-      job.state = State::kHeardOf;
-      job.asked = now;
-      while (!job.leases.empty()) give_back(job, job.leases.begin()->first, out);
-    } else if (job.missing.empty() && job.state == State::kFetching) {
-      job.state = State::kReady;
-    }
-  }
-}
-
 void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& out) {
   if (grant.manifest) settle_rivals(now, grant.job, from, grant.terms, out);
   Job* job = led_by(grant.job, from);

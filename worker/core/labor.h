@@ -69,6 +69,8 @@ class Labor {
   InVain asks_in_vain(const JobId&) const;
   // `job`'s content is here, or never will be.
   void on_content(Instant now, const ContentId&, const std::string& error, Outbox&);
+  // They are fetched again, and what was to be started waits for them.
+  void on_contents_lost(Instant now, const JobId&, Outbox&);
   // Which contents a granted job needs; the peer fetches them.
   std::vector<ContentNeed> take_content_needs() { return std::exchange(needs_, {}); }
 
@@ -162,6 +164,7 @@ class Labor {
     std::uint64_t unit_bytes = 0;
     std::uint64_t chunk_units = 1;
     std::size_t running = 0;          // chunks
+    unsigned losses = 0;              // of its contents, since it computed anything
     std::optional<Instant> asked;     // the leader, not answered yet
     std::uint32_t unanswered = 0;     // requests in a row, over one link
     bool hungry = false;              // the leader knows that we wait
@@ -253,6 +256,7 @@ class Labor {
   void to_leader(Instant now, Job&, Message, Outbox&);
   void accept_manifest(Job&, const Signed&, const TermChain&, Outbox&);
   void fetch_contents(Job&);
+  void put_off(Instant now, Job&, const std::string& why, Outbox&);
   static void list_leases(const Job&, LeaseReport&);
   LeaseReport empty_report(const Job&) const;
   void stand_down(Outbox&);

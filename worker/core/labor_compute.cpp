@@ -178,6 +178,7 @@ void Labor::on_compute_done(Instant now, ComputeDone done, Outbox& out) {
   Job* job = find(chunk.job);
   if (job == nullptr) return;
   job->running -= 1;
+  if (!done.done.empty()) job->losses = 0;
   std::uint64_t units = 0, bytes = 0;
   for (const auto& run : done.done) {
     units += run.range.size();

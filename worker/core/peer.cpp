@@ -210,6 +210,7 @@ struct Peer::Impl {
   void on(ComputeDone& done) { labor.on_compute_done(now, std::move(done), out); }
   void on(StateSaved& saved) { labor.on_state_saved(std::move(saved), out); }
   void on(const CompareDone& done) { labor.on_compare_done(done, out); }
+  void on(const ContentsLost& lost) { labor.on_contents_lost(now, lost.job, out); }
   void on(const ContentOpened& opened) { perform(exchange.on_opened(now, opened)); }
   void on(const BlockStored& stored) { perform(exchange.on_stored(now, stored)); }
   void on(BlockRead& read) { perform(exchange.on_read(now, std::move(read))); }

@@ -129,6 +129,11 @@ struct CompareDone {
   bool all_match = false;
   std::string error;  // not empty: the comparison itself failed
 };
+// What was to be started for the job was not: its program or inputs are on the disk no more, or not
+// as they were.
+struct ContentsLost {
+  JobId job;
+};
 // What the donor lends from now on.
 struct Lend {
   enum class What : std::uint8_t {
@@ -147,7 +152,7 @@ struct Refuse {
 using PeerEvent =
     std::variant<Started, Leaving, Lend, Refuse, DeadlineReached, LinkUp, LinkLost, Received,
                  BulkSent, Probed, PortMapped, StoreDone, ReceiptsLoaded, ComputeDone, StateSaved,
-                 CompareDone, ContentOpened, BlockStored, BlockRead>;
+                 CompareDone, ContentsLost, ContentOpened, BlockStored, BlockRead>;
 
 // --- actions ---
 struct Store {  // one group: all of it durable, then StoreDone

@@ -79,8 +79,12 @@ std::optional<PeerAction> ContentChecks::admit(PeerAction action) {
     waiting.unread.insert(content.id);
     read(content);
   }
+  if (job != nullptr && !all_here) {
+    lost_.insert(*job);
+    return std::nullopt;
+  }
   if (waiting.unread.empty()) {
-    if (job != nullptr && all_here) begun_.insert(*job);
+    if (job != nullptr) begun_.insert(*job);
     return action;
   }
   waiting.action = std::move(action);
@@ -108,13 +112,11 @@ std::vector<PeerAction> ContentChecks::collect() {
   std::vector<PeerAction> now;
   for (const auto& [id, error] : read) {
     asked_for_.erase(id);
-    bool needed = false;
     for (Waiting& one : waiting_) {
       if (one.unread.erase(id) == 0) continue;
       one.failed = one.failed || !error.empty();
-      needed = true;
     }
-    if (needed && !error.empty()) now.emplace_back(Tell{LogLevel::kWarning, error});
+    if (!error.empty()) now.emplace_back(Tell{LogLevel::kWarning, error});
   }
   std::list<Waiting> through;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
@@ -123,6 +125,11 @@ std::vector<PeerAction> ContentChecks::collect() {
     it = next;
   }
   for (Waiting& one : through) {
+    const JobId* job = job_begun_by(one.action);
+    if (one.failed && job != nullptr) {
+      lost_.insert(*job);
+      continue;
+    }
     // It may have been written to since.
     auto action = one.failed ? std::optional(std::move(one.action)) : admit(std::move(one.action));
     if (action) now.push_back(std::move(*action));

@@ -21,7 +21,9 @@ namespace shoal {
 // the network nor a small program waits for a large file. Two moments count. A content that a job,
 // or whatever else, wants is here only once it was read: a damaged one is removed, and is fetched
 // again. And a job begins with contents that are as they were then; where one was written to since,
-// it is read once more. After that a job is held up no more, however many units of it come.
+// it is read once more. Is it not right, or gone, then what was to be started is not: the job has
+// lost its contents, and whoever wanted it hears of that. After it has begun, a job is held up no
+// more, however many units of it come.
 //
 // Used by one thread, the network thread; never blocks on the disk.
 class ContentChecks {
@@ -37,8 +39,11 @@ class ContentChecks {
   // Readable when collect() has something.
   int descriptor() const { return ready_; }
   // What is to be performed now, in the order in which it came: after each of its contents was
-  // found right, or was not, which is said first. Then it goes the way of what is not here.
+  // found right, or was not, which is said first. What only looks for a content that was not
+  // finds none.
   std::vector<PeerAction> collect();
+  // Of which something was not started, each once.
+  std::set<JobId> take_lost() { return std::exchange(lost_, {}); }
 
  private:
   struct Waiting {
@@ -53,6 +58,7 @@ class ContentChecks {
   std::list<Waiting> waiting_;
   std::set<ContentId> asked_for_;  // of the thread
   std::set<JobId> begun_;          // that are held up no more
+  std::set<JobId> lost_;           // whose contents are not here as they were
   int ready_ = -1;                 // an eventfd: `read_` is not empty
 
   std::mutex mutex_;  // guards what follows

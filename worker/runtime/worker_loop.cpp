@@ -94,6 +94,7 @@ void WorkerLoop::run() {
       if (auto* loaded = std::get_if<ReceiptsLoaded>(&event)) step(std::move(*loaded));
     }
     for (PeerAction& action : checks_.collect()) perform_now(std::move(action));
+    tell_of_lost_contents();
     collect();
     owner_.tick(boottime_now());
     const auto deadline = parts_.peer.next_deadline();
@@ -162,6 +163,11 @@ void WorkerLoop::step_answers() {
 
 void WorkerLoop::perform(PeerAction action) {
   if (auto now = checks_.admit(std::move(action))) perform_now(std::move(*now));
+  tell_of_lost_contents();
+}
+
+void WorkerLoop::tell_of_lost_contents() {
+  for (const JobId& job : checks_.take_lost()) answers_.emplace_back(ContentsLost{job});
 }
 
 void WorkerLoop::perform_now(PeerAction action) {

@@ -48,6 +48,7 @@ class WorkerLoop {
   bool is_to_end(bool signalled);
   void step(PeerEvent event);
   // When what it needs of the disk has been checked.
+  void tell_of_lost_contents();
   void perform(PeerAction action);
   void perform_now(PeerAction action);
   // Contents are stored and read at once; what the peer makes of it comes in its turn.

@@ -11,7 +11,8 @@
 #include "node/protocol/result.h"
 
 // Content on one node's disk: bytes named by their hash, each in a file of its own, written to a
-// temporary name and renamed when whole and checked, so that what has its final name is right.
+// temporary name and renamed when whole and checked: what gets its final name was right then. Disks
+// and other programs change files later, so that whoever uses one asks is_as_checked(), or check().
 // Safe to use from several threads; calls block on the disk.
 namespace shoal {
 
