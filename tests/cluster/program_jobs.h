@@ -38,11 +38,6 @@ class ProgramJobs : public ::testing::Test {
     command.insert(command.end(), arguments.begin(), arguments.end());
     return cluster_.run_command(command);
   }
-  std::unique_ptr<Process> starts(const Line& arguments) const {
-    Line command{"/usr/bin/env", "-C", here().string(), program("shoal").string()};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    return cluster_.start_command(command);
-  }
   Cluster::Ended here_runs(const Line& arguments) const {
     Line command{"/usr/bin/env", "-C", here().string()};
     command.insert(command.end(), arguments.begin(), arguments.end());

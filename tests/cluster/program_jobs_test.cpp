@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <map>
-#include <thread>
 
 #include "tests/cluster/computed.h"
 #include "tests/cluster/program_jobs.h"
@@ -85,41 +84,6 @@ class KeptPrograms : public ProgramJobs {
 TEST_F(KeptPrograms, AreCheckedWhenAnotherJobUsesThem) { expect_damage_is_found(false); }
 
 TEST_F(KeptPrograms, AreCheckedWhenTheirWorkersWereRestarted) { expect_damage_is_found(true); }
-
-// Beside a large file, which is read after it: that takes long enough.
-TEST_F(KeptPrograms, ThatAreAlteredBetweenTheirCheckAndTheFirstUnitAreFetchedAgainAndNoUnitFails) {
-  namespace fs = std::filesystem;
-  constexpr std::uintmax_t kLarge = 256 << 20;
-  write("run.sh", "#!/bin/sh\necho right $1\n");
-  write("large", "");
-  fs::resize_file(here() / "large", kLarge);
-  const auto submission = [](const char* unit) {
-    return Line{"submit",  "--array", unit,       "--ship", "run.sh",
-                "--input", "large",   "--quorum", "1",      "--max-attempts",
-                "1",       "--",      "./run.sh", "{}"};
-  };
-  const auto first = shoal(submission("1"));
-  ASSERT_EQ(first.exit_code, 0) << first.err;
-  cluster_.kill_worker("ben");
-  cluster_.kill_worker("ann");
-  Process& ann = cluster_.start_worker("ann");
-  cluster_.await_workers(1);
-  fs::path large;
-  for (const auto& entry : fs::recursive_directory_iterator(cluster_.state_of("ann") / "content")) {
-    if (entry.is_regular_file() && entry.file_size() == kLarge) large = entry.path();
-  }
-  ASSERT_FALSE(large.empty());
-  const auto seen = fs::last_write_time(large);
-  const auto second = starts(submission("2"));
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (fs::last_write_time(large) == seen && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  ASSERT_EQ(alter_on_disk("ann"), 1U);
-  EXPECT_EQ(second->exit_code(), 0) << second->err() << ann.err();
-  EXPECT_EQ(second->out(), "right 2\n");
-  EXPECT_THAT(ann.err(), HasSubstr("was damaged on the disk"));
-}
 
 TEST_F(ProgramJobs, SeeTheSameEnvironmentOnEveryWorker) {
   const auto ended = shoal({"submit", "--", "env"});
