@@ -179,7 +179,7 @@ void Submitter::Impl::finish_censuses() {
   }
   for (const Census& census : done) {
     answer(census);
-    drop_strangers(census);
+    drop_strangers(census.asked);
   }
 }
 
@@ -211,10 +211,10 @@ void Submitter::Impl::answer(const Census& census) {
   out.push_back(std::move(ready));
 }
 
-void Submitter::Impl::drop_strangers(const Census& census) {
+void Submitter::Impl::drop_strangers(const std::set<NodeId>& asked) {
   auto linked = static_cast<std::size_t>(std::count_if(
       contacts.begin(), contacts.end(), [](const auto& entry) { return entry.second.linked; }));
-  for (const NodeId& node : census.asked) {
+  for (const NodeId& node : asked) {
     if (linked <= kLinksKept) return;
     const bool holder = std::any_of(outputs.begin(), outputs.end(), [&](const auto& entry) {
       return entry.second.holders.count(node) > 0;

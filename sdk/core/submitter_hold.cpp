@@ -195,7 +195,13 @@ void Submitter::Impl::redial(const JobId& id, OpenJob& job) {
     return;
   }
   begin_search();
+  std::set<NodeId> asked_before;
+  for (const auto& [node, c] : contacts) {
+    if (c.asked != Instant{}) asked_before.insert(node);
+  }
+  drop_strangers(asked_before);
   for (const NodeId& node : strangers_of(job)) {
+    contacts.at(node).asked = now;
     if (contacts.at(node).linked) {
       send(node, JobFind{id});
     } else {
@@ -204,13 +210,13 @@ void Submitter::Impl::redial(const JobId& id, OpenJob& job) {
   }
 }
 
-// Those that have not been tried come first, then those that were missed longest ago: a record
-// outlives its worker, and the same few must not be tried again and again.
+// Those that have not been tried come first, then those that were asked or missed longest ago: a
+// record outlives its worker, and the one who keeps the job may be none of the first few.
 std::vector<NodeId> Submitter::Impl::strangers_of(const OpenJob& job) const {
   std::vector<std::pair<Instant, NodeId>> found;
   for (const auto& [node, c] : contacts) {
     if (!valid_worker(c) || !reachable(c) || job.keepers.count(node) > 0) continue;
-    found.emplace_back(c.missed.value_or(Instant{}), node);
+    found.emplace_back(std::max(c.missed.value_or(Instant{}), c.asked), node);
   }
   std::sort(found.begin(), found.end());
   if (found.size() > kStrangersMost) found.resize(kStrangersMost);

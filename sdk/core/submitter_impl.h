@@ -44,6 +44,7 @@ struct Contact {
   std::size_t dials = 0;                    // picks among its endpoints
   std::string dialled;                      // the endpoint of the last dial
   std::optional<Instant> missed;            // a dial that led nowhere
+  Instant asked;                            // or dialled to be, who keeps a job that is lost
   std::deque<StatusQuestion> status_asked;  // answers come in the order of the questions
 };
 
@@ -382,7 +383,7 @@ struct Submitter::Impl {
   void finish_censuses();
   bool ask_followers(Census&);
   void answer(const Census&);
-  void drop_strangers(const Census&);
+  void drop_strangers(const std::set<NodeId>& asked);
 
   SubmitterConfig config;
   const Signer& signer;

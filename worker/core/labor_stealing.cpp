@@ -139,10 +139,12 @@ void Labor::on_steal_reply(Instant now, const NodeId& from, const StealReply& re
     if (range.last <= job->manifest->units) loot.add(range);
   }
   // It may come from anybody, unasked: there is an end to it. What is not taken is in no report,
-  // and so its leader hands it to others.
+  // and so its leader hands it to others. A lease that is one's own already is not another's to
+  // give: what the leader says of the theft would take one's own units away.
   if (loot.empty() || !has_room(*job) || transfer->job != job->id || transfer->from != from ||
       reply.transfer->signer != from || transfer->to != signer_.id() ||
-      transfer->epoch != job->epoch || job->unsettled.contains(transfer->lease)) {
+      transfer->epoch != job->epoch || job->unsettled.contains(transfer->lease) ||
+      job->leases.contains(transfer->lease)) {
     if (asked) try_next_victim(now, *job, out);
     return;
   }

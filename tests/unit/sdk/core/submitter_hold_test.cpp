@@ -340,6 +340,41 @@ TEST_F(SubmitterHold, WaitsForStewardsThatAreAwayHoweverLongItTakes) {
   EXPECT_NE(only<Notice>().text.find("is back"), std::string::npos);
 }
 
+// The one of many that keeps the job by now is asked some time, and few links are held for that.
+TEST_F(SubmitterHold, AsksOneAfterTheOtherWhereNoStewardIsLeft) {
+  const Kept job = kept(manifest(4, 1), 1);
+  step(WantReceipts{job.job, 1000});
+  std::map<NodeId, KeyPair> others;
+  std::vector<Signed> records;
+  for (std::uint8_t n = 101; n <= 140; ++n) {
+    others.emplace(key_of(n).id(), key_of(n));
+    records.push_back(record(key_of(n)));
+  }
+  step(LinkLost{job.stewards[0], "connection reset"});
+  std::set<NodeId> asked, linked;
+  for (int i = 0; i < 2000 && asked.size() < others.size(); ++i) {
+    pass();
+    for (const Drop& drop : take<Drop>()) linked.erase(drop.peer);
+    for (const NodeId& node : dialled()) {
+      if (const auto found = others.find(node); found != others.end()) {
+        link(found->second);
+        linked.insert(node);
+      } else if (node == coordinator.id()) {
+        introduce(records);
+      } else {
+        step(LinkLost{node, "connection refused"});
+      }
+    }
+    for (const auto& [node, key] : others) {
+      if (sent<JobFind>(node).empty()) continue;
+      asked.insert(node);
+      hear(node, JobFound{job.job, std::nullopt});
+    }
+  }
+  EXPECT_EQ(asked.size(), others.size());
+  EXPECT_LE(linked.size(), 24U);
+}
+
 // Two processes with one key take each other's links. They take turns, and those grow longer.
 TEST_F(SubmitterHold, ALinkThatBreaksAgainAndAgainIsDialledWithGrowingPauses) {
   const Kept job = kept(manifest(4, 1), 1);

@@ -224,6 +224,40 @@ TEST(Hostility, LootThatNobodyAskedForHasAnEnd) {
   pool.peer(2).check_invariants();  // no more leases than it can report, settled or not
 }
 
+TEST(Hostility, LootOfOnesOwnLeaseTakesNothingAway) {
+  Pool pool(3);
+  const JobId job = pool.submit(1, pool.manifest(100'000, 2));
+  std::uint64_t lease = 0;
+  std::vector<Range> ranges;
+  pool.meddle = [&](std::size_t, std::size_t to, Message& message) {
+    const auto* grant = std::get_if<LeaseGrant>(&message);
+    if (grant != nullptr && to == 2 && grant->kind == LeaseKind::kPrimary &&
+        !grant->ranges.empty()) {
+      lease = grant->lease;
+      ranges = grant->ranges;
+    }
+    return true;
+  };
+  for (int round = 0; round < 10; ++round) pool.compute(2, honest);
+  ASSERT_NE(lease, 0U);
+  const Range last = ranges.back();
+  const Transfer transfer{.job = job,
+                          .epoch = 1,
+                          .lease = lease,
+                          .ranges = {{last.last - 1, last.last}},
+                          .from = pool.id(3),
+                          .to = pool.id(2)};
+  const std::uint64_t backlog = pool.peer(2).status().backlog_units;
+  ASSERT_GT(backlog, 0U);
+  pool.say_as(
+      3, 2,
+      StealReply{.job = job,
+                 .transfer = sign_fact(PlainSigner(3), Purpose::kTransfer, encode(transfer)),
+                 .duration_ms = 60'000});
+  pool.peer(2).check_invariants();  // it computes all that it holds
+  EXPECT_EQ(pool.peer(2).status().backlog_units, backlog);
+}
+
 TEST(Hostility, JobsThatWereMadeUpDoNotKeepOutOthers) {
   const Pool pool(1);
   const PeerConfig config = pool.config();
