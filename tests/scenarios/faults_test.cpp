@@ -278,5 +278,30 @@ TEST(Faults, JudgesThatAreSilentTogetherAreBothDoneWithout) {
   for (const auto& violation : report.violations) ADD_FAILURE() << violation.what;
 }
 
+// The disk of a job's one steward was lost after it had found a second, of which its submitter had
+// not heard, and which was not among the four workers that he asked again and again.
+TEST(Faults, AJobWhoseFirstStewardIsLostIsFoundWithTheSecond) {
+  SimOptions options;
+  options.seed = 4056;
+  options.peers = 8;
+  options.coordinators = 2;
+  options.units = 24;
+  options.quorum = 1;
+  options.threads = 3;
+  options.unit_ms = 2000;
+  options.speed_sigma = 0.3705931701519536;
+  options.program_bytes = 941'025;
+  options.latency_ms_max = 200;
+  options.loss = 0.020063458561327935;
+  options.churn = 0.45897237433763616;
+  options.partitions = 2;
+  options.full_disks = 0.0882606075880833;
+  options.lost_disks = 3;
+  options.faults_s = 116;
+  const SimReport report = simulate(options);
+  EXPECT_TRUE(report.finished);
+  for (const auto& violation : report.violations) ADD_FAILURE() << violation.what;
+}
+
 }  // namespace
 }  // namespace shoal::sim
