@@ -255,6 +255,12 @@ TEST(Faults, LinksThatBreakNowAndThenCostLittle) {
   }
 }
 
+void expect_a_good_end(const SimOptions& options) {
+  const SimReport report = simulate(options);
+  EXPECT_TRUE(report.finished);
+  for (const auto& violation : report.violations) ADD_FAILURE() << violation.what;
+}
+
 // Two judges of one unit were silent at once. Each was asked anew while the other was being left
 // out, and then left out itself, for ever.
 TEST(Faults, JudgesThatAreSilentTogetherAreBothDoneWithout) {
@@ -273,9 +279,7 @@ TEST(Faults, JudgesThatAreSilentTogetherAreBothDoneWithout) {
   options.faults_s = 48;
   options.noisy = true;
   options.coordinator_crashes = true;
-  const SimReport report = simulate(options);
-  EXPECT_TRUE(report.finished);
-  for (const auto& violation : report.violations) ADD_FAILURE() << violation.what;
+  expect_a_good_end(options);
 }
 
 // The disk of a job's one steward was lost after it had found a second, of which its submitter had
@@ -298,9 +302,7 @@ TEST(Faults, AJobWhoseFirstStewardIsLostIsFoundWithTheSecond) {
   options.full_disks = 0.0882606075880833;
   options.lost_disks = 3;
   options.faults_s = 116;
-  const SimReport report = simulate(options);
-  EXPECT_TRUE(report.finished);
-  for (const auto& violation : report.violations) ADD_FAILURE() << violation.what;
+  expect_a_good_end(options);
 }
 
 }  // namespace
