@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "node/protocol/sanitized.h"
 #include "tests/cluster/content_pool.h"
@@ -42,11 +41,8 @@ class ContentLimits : public ContentPool {
   // From the first block until `await_end` comes back. A machine that is slow makes it slower, and
   // what comes after the last block too; nothing makes it faster than it is.
   static void expect_no_faster(const fs::path& contents, const std::function<void()>& await_end) {
-    const auto deadline = Clock::now() + kPatience;
     std::uint64_t before = 0;
-    while ((before = bytes_in(contents)) < kMiB && Clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
+    EXPECT_TRUE(comes_true([&] { return (before = bytes_in(contents)) >= kMiB; }));
     const auto began = Clock::now();
     await_end();
     const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
