@@ -218,9 +218,7 @@ bool JobLed::on_report(Instant now, const NodeId& from, const LeaseReport& repor
   // A steward that cannot compute the job's units has asked for some like others. Who gives back
   // all that it was given has no opinion that a unit could wait for, until it asks again.
   if (gave_back && !member->second.hungry && !leases_.holds_any(from)) {
-    count(from, member->second, -1);
-    member->second.asked = false;
-    count(from, member->second, +1);
+    count_out(from, member->second);
     fewer_are_left(now);
   }
   reject_stalled(now, from, out);
@@ -241,9 +239,7 @@ bool JobLed::count_out_silent(Instant now) {
   for (auto& [id, member] : members_) {
     if (!member.linked || !member.asked || member.hungry || leases_.holds_any(id)) continue;
     if (now - std::max(member.heard, member.rests_until) <= longest_lease()) continue;
-    count(id, member, -1);
-    member.asked = false;
-    count(id, member, +1);
+    count_out(id, member);
     any = true;
   }
   return any;
@@ -429,11 +425,9 @@ void JobLed::worker_declines(Instant now, const NodeId& worker, const std::strin
   Member& member = it->second;
   weigh_stalled_ = true;
   if (member.asked) fewer_are_left(now);
-  count(worker, member, -1);
-  member.asked = false;
+  count_out(worker, member);
   member.hungry = false;
   member.declined = why.empty() ? "it does not say why" : why.substr(0, kReasonBytes);
-  count(worker, member, +1);
 }
 
 bool JobLed::worker_gone(Instant now, const NodeId& worker) {

@@ -193,6 +193,8 @@ class JobLed {
   // Takes a member out of the counts before it is changed (-1), and back in afterwards (+1): with
   // thousands of members nobody counts them anew for each.
   void count(const NodeId& worker, const Member& member, int sign);
+  // It is here, and no unit may wait for it, until it asks again.
+  void count_out(const NodeId& worker, Member& member);
   std::uint64_t threads_here() const { return std::max<std::uint64_t>(threads_here_, 1); }
 
   // --- which units once more, near the end (job_stragglers.cpp) ---

@@ -62,6 +62,12 @@ void JobLed::count(const NodeId& worker, const Member& member, int sign) {
   if (member.asked) askers_ += static_cast<std::uint32_t>(sign);
 }
 
+void JobLed::count_out(const NodeId& worker, Member& member) {
+  count(worker, member, -1);
+  member.asked = false;
+  count(worker, member, +1);
+}
+
 Duration JobLed::longest_primary() const {
   const Duration most = context_.config.lease / 2;
   if (manifest_->quorum == 1) return most;
