@@ -120,6 +120,19 @@ TEST_F(ReachTest, NobodyIsAskedWhereTheOwnerDoesNotWantIt) {
   EXPECT_TRUE(gateway.mappings().empty());
 }
 
+// No word of farewell and no end of a connection: nothing comes any more. That is the longest that
+// a volunteer's machine which lost its power is taken for one that computes.
+TEST_F(ReachTest, AMachineThatVanishesWithoutAWordIsMissedSoon) {
+  constexpr std::chrono::seconds kSoon{40};  // a lease lasts a minute
+  place("near", Nat::kNone);
+  Process& near = cluster_->start_worker("near", {"--log-level", "debug"});
+  const std::string ready = cluster_->worker("open").out();  // "ready NODE tcp://..."
+  const std::string open = ready.substr(6, 8);
+  ASSERT_TRUE(near.await_err(has_text("link to " + open))) << near.err();
+  network_->cut("open", "near");
+  EXPECT_TRUE(near.await_err(has_text("no link to " + open), kSoon)) << near.err();
+}
+
 // The one that can be dialled keeps the job with them, and computes nothing.
 TEST_F(ReachTest, AJobOfTwoBehindRoutersThatKeepPortsEndsOverAPunchedLink) {
   for (const char* name : {"home-1", "home-2"}) {

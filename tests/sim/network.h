@@ -32,7 +32,7 @@ struct NetworkOptions {
   double loss = 0;           // chance that a message is held up as by a lost packet
   double breaks = 0;         // chance that a message takes its link down
   Duration retransmit = 200ms;
-  Duration silence = 10s;              // until a link that carries nothing any more is given up
+  Duration silence = 20s;              // until a link that carries nothing any more is given up
   std::uint64_t bytes_per_second = 0;  // of each direction of a link; 0: no limit
   std::size_t links_max = limits::kLinksMax;  // of a node: the next one is turned away
 };
