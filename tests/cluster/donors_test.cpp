@@ -150,7 +150,7 @@ TEST_F(DonorsTest, ProgramsAndNativeCodeRunForWhomTheOwnerTrustsAndForNobodyElse
   const auto trusted = cluster_.run(program_job({"--quorum", "1"}));
   EXPECT_EQ(trusted.exit_code, 0) << trusted.err;
   EXPECT_EQ(trusted.out, "number 1\nnumber 2\nnumber 3\n");
-  const Line native{program("interrupted").string(), "3", "0"};
+  const Line native{program("interrupted").string(), "3", "0", "1"};
   const auto walked = cluster_.run_command(native);
   EXPECT_EQ(walked.exit_code, 0) << walked.err;
   EXPECT_EQ(count_lines(walked.out), 3U) << walked.out;
