@@ -147,6 +147,13 @@ TEST_P(HostilePrograms, HarmNeitherTheJobBesideThemNorTheDonor) {
   ASSERT_TRUE(comes_true([&] { return cluster_.workers_at(endless_id) == 2; }));
   ASSERT_TRUE(comes_true([&] { return hostile_processes() > 500; })) << hostile_processes();
   const auto ending = cluster_.start_command(submission("ending", lines_that_end(), {"--json"}));
+  // 10 GB each, but for one that is small enough to be written and still more than the job takes.
+  const auto answering = cluster_.start_command(
+      submission("answering",
+                 {{"talks", ": >out; head -c 10000000000 /dev/zero; sleep 1000"},
+                  {"claims", "truncate -s 10000000000 out"},
+                  {"bulges", "head -c 20000000 /dev/zero >out"}},
+                 {"--json", "--stdout", "--output", "out", "--output-limit", "8M"}));
   // Each in a sandbox of its own, since they would hamper those.
   const auto forking = cluster_.start_command(
       submission("forking", {{"forks", "while :; do sleep 1000 & done"}}, {"--json"}));
@@ -166,6 +173,11 @@ TEST_P(HostilePrograms, HarmNeitherTheJobBesideThemNorTheDonor) {
   for (const char* unit : {"stops_its_parent", "stays_behind"}) {
     EXPECT_THAT(ends[unit], HasSubstr("\"ok\":true"));
   }
+  ends = ends_of(*answering);
+  EXPECT_THAT(ends["talks"], AllOf(HasSubstr("\"kind\":\"bad_answer\""),
+                                   HasSubstr("more to stdout than the job allows")));
+  EXPECT_THAT(ends["claims"], HasSubstr("File size limit exceeded"));
+  EXPECT_THAT(ends["bulges"], HasSubstr("the outputs are more than the job allows"));
   EXPECT_THAT(ends_of(*forking)["forks"], HasSubstr("Cannot fork"));
   EXPECT_THAT(ends_of(*spinning)["spins"], HasSubstr("\"kind\":\"timed_out\""));
 

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <set>
 #include <sstream>
 
 #include "tests/cluster/cluster.h"
 #include "tests/cluster/mersenne.h"
+#include "tests/cluster/stranger.h"
 
 namespace shoal::cluster {
 namespace {
@@ -38,15 +40,17 @@ class CheckpointTest : public ::testing::TestWithParam<Way> {
     return cluster_.start_worker(name,
                                  {"--log-level", "debug", "--threads", std::to_string(threads)});
   }
-  std::unique_ptr<Process> submit(unsigned units, unsigned interruptions) const {
-    Line command{program(kProgram).string(), std::to_string(units), std::to_string(interruptions)};
+  std::unique_ptr<Process> submit(unsigned units, unsigned interruptions,
+                                  unsigned quorum = 1) const {
+    Line command{program(kProgram).string(), std::to_string(units), std::to_string(interruptions),
+                 std::to_string(quorum)};
     if (!module_.empty()) command.push_back(module_.string());
     return cluster_.start_command(command);
   }
   // "UNIT VALUE" of each unit, as it is without any worker and any interruption.
   std::set<std::string> undisturbed(unsigned units) const {
-    const auto ended =
-        cluster_.run_command({program(kProgram).string(), "--local", std::to_string(units), "0"});
+    const auto ended = cluster_.run_command(
+        {program(kProgram).string(), "--local", std::to_string(units), "0", "1"});
     EXPECT_EQ(ended.exit_code, 0) << ended.err;
     return lines_of(ended.out);
   }
@@ -106,6 +110,49 @@ TEST_P(CheckpointTest, AUnitGoesOnWithAnotherWorker) {
   EXPECT_THAT(heir.err(), HasSubstr("unit " + unit + " of "));
   EXPECT_THAT(heir.err(), HasSubstr(kGoesOn));
   EXPECT_THAT(undisturbed(kUnits), IsSupersetOf(lines_of(job->out())));
+}
+
+TEST_P(CheckpointTest, WhateverIsKilledWheneverTheEndHasTheSameBytes) {
+  constexpr unsigned kUnits = 3;
+  constexpr unsigned kKills = 12;
+  constexpr unsigned kMomentMs = 1200;  // a state is kept after a second
+  constexpr std::uint32_t kSeed = 7;
+  std::mt19937 draw(kSeed);
+  const std::vector<std::string> names{"ann", "ben", "cid"};
+  for (const std::string& name : names) start_worker(name, 2);
+  cluster_.await_workers(3);
+  // No replica ends before it was interrupted twice with a state that was kept.
+  const auto job = submit(kUnits, 2, 2);
+  const auto has_ended_in = [&](std::chrono::milliseconds time) {
+    return job->await_out(has_lines(kUnits), time);
+  };
+  std::string killed;
+  for (unsigned kill = 0; kill < kKills; ++kill) {
+    if (has_ended_in(std::chrono::milliseconds(draw() % kMomentMs))) break;
+    const std::string name = names[draw() % names.size()];
+    const bool whole = draw() % 2 == 0;
+    const auto executors = Cluster::executors_of(cluster_.worker(name));
+    if (!whole && !executors.empty()) {
+      Stranger(executors.front()).kill();
+    } else {
+      cluster_.kill_worker(name);
+      start_worker(name, 2);
+    }
+    killed += " " + name + (whole || executors.empty() ? "" : "'s executor");
+  }
+  std::printf("seed %u killed:%s\n", kSeed, killed.c_str());
+  // Replicas that nobody has interrupted often enough, for all that.
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!has_ended_in(std::chrono::milliseconds(100))) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end) << job->err();
+    for (const std::string& name : names) {
+      if (!has_text(kKept)(cluster_.worker(name).err())) continue;
+      cluster_.kill_worker(name);
+      start_worker(name, 2);
+    }
+  }
+  EXPECT_EQ(job->exit_code(), 0) << job->err();
+  EXPECT_EQ(lines_of(job->out()), undisturbed(kUnits));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, CheckpointTest, ::testing::Values(Way::kNative, Way::kModule),

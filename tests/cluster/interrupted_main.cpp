@@ -36,12 +36,12 @@ std::uint64_t walk(shoal::Unit& unit, const Params& params, std::uint64_t index)
 
 const shoal::Kernel<Params, std::uint64_t, std::uint64_t> kWalk{"walk", walk};
 
-// UNITS INTERRUPTIONS [MODULE]
+// UNITS INTERRUPTIONS QUORUM [MODULE]
 int main(int argc, char** argv) {
   return shoal::run(argc, argv, {kWalk}, [](shoal::Session& session) {
     const auto& words = session.arguments();
-    shoal::JobOptions options{.quorum = 1};
-    if (words.size() > 2) options.module = words[2];
+    shoal::JobOptions options{.quorum = static_cast<unsigned>(std::stoul(words.at(2)))};
+    if (words.size() > 3) options.module = words[3];
     const Params params{.steps = 100'000, .interruptions = std::stoull(words.at(1))};
     auto job = session.map(kWalk, params, shoal::IndexSpace{std::stoull(words.at(0))}, options);
     for (const auto& result : job.results()) {

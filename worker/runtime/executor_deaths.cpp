@@ -12,7 +12,6 @@
 namespace shoal {
 namespace {
 
-constexpr std::int64_t kGreetingNs = 30'000'000'000;
 // That units which nobody wants get to notice it.
 constexpr std::int64_t kCancelledNs = 2'000'000'000;
 constexpr std::int64_t kLongestNs = std::int64_t{1} << 60;
@@ -20,6 +19,10 @@ constexpr std::int64_t kLongestNs = std::int64_t{1} << 60;
 // Whether units of this kind end when they are told to, however endless they are: then those beside
 // them need not end as well. Programs keep to their time by themselves.
 bool ends_when_told(SandboxKind kind) { return kind == SandboxKind::kWasm; }
+
+std::int64_t greeting_ns(const KeeperConfig& config) {
+  return std::chrono::nanoseconds(config.greeting_patience).count();
+}
 
 ExecutorTask cut(const ExecutorTask& task, Range range) {
   ExecutorTask part = task;
@@ -83,7 +86,7 @@ std::int64_t ExecutorKeeper::Impl::may_run_ns(const ExecutorTask& task) const {
 
 std::int64_t ExecutorKeeper::Impl::next_check_ns(const Living& living, std::int64_t now_ns) const {
   if (!living.greeted) {
-    return now_ns + kGreetingNs - living.frozen.running_ns(living.started_ns, now_ns);
+    return now_ns + greeting_ns(config) - living.frozen.running_ns(living.started_ns, now_ns);
   }
   std::int64_t next = std::numeric_limits<std::int64_t>::max();
   // A unit that has not begun yet cannot be overdue before that.
@@ -152,7 +155,7 @@ void ExecutorKeeper::Impl::look_for_overdue(ExecutorProgram& program, ExecutorLa
     return;
   }
   if (!living.greeted) {
-    if (living.frozen.running_ns(living.started_ns, now) >= kGreetingNs) {
+    if (living.frozen.running_ns(living.started_ns, now) >= greeting_ns(config)) {
       living.reason = EndReason::kOverdue;
       living.process->kill();
     }

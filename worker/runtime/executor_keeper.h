@@ -29,6 +29,8 @@ struct KeeperConfig {
   unsigned cpu_share_percent = 100;   // of the time of those threads
   std::filesystem::path checkpoints;  // a folder for states of units; empty: none are kept
   std::chrono::milliseconds checkpoint_every{1000};  // of one unit
+  // How long an executor may run without having asked for units.
+  std::chrono::milliseconds greeting_patience{30'000};
   std::size_t executors_max = 8;  // idle ones of the least recent programs are ended first
 };
 

@@ -299,6 +299,19 @@ TEST_F(Keeper, AProgramThatDoesNotServeIsRefused) {
   EXPECT_NE(done.failed[0].message.find("ended with status 1"), std::string::npos);
 }
 
+TEST_F(Keeper, AProgramThatNeverSaysAnythingIsEndedAndRefused) {
+  config_.greeting_patience = std::chrono::milliseconds(100);
+  start_keeper();
+  auto made = manifest("square", {});
+  made->kernel_kind = KernelKind::kNative;
+  made->program = contents_->put(as_bytes("#!/bin/sh\nexec sleep 1000\n")).value();
+  const ComputeDone done = run(compute(made, {0, 2}));
+  ASSERT_EQ(done.failed.size(), 2U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kRefused);
+  EXPECT_NE(done.failed[0].message.find("instead of asking for units"), std::string::npos);
+  EXPECT_TRUE(children_of_this_process().empty());
+}
+
 TEST_F(Keeper, AProgramThatIsNotThereIsRefused) {
   config_.shipped_executor = folder_ / "nothing";
   start_keeper();

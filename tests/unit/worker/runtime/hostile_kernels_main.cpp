@@ -2,6 +2,7 @@
 #include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/parallel_reduce.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -111,6 +112,63 @@ std::uint64_t answers_unasked(const Where& where, std::uint64_t index) {
   return index * index;
 }
 
+// The number of the chunk that it runs in, which no kernel is told: it is on the page that the
+// executor and its worker share, the fourth descriptor.
+std::uint64_t chunk_of(std::uint64_t unit) {
+  void* memory = mmap(nullptr, sizeof(shoal::RunningPage), PROT_READ, MAP_SHARED, 4, 0);
+  if (memory == MAP_FAILED) std::abort();
+  for (const auto& slot : static_cast<const shoal::RunningPage*>(memory)->slots) {
+    const auto running = shoal::read_slot(slot);
+    if (running && running->unit == unit) return running->chunk;
+  }
+  std::abort();
+}
+
+// In the executor's place, with outputs of so many bytes each.
+void answer(std::uint64_t unit, const std::vector<shoal::Range>& runs, std::size_t bytes) {
+  shoal::ChunkPart part;
+  part.chunk = chunk_of(unit);
+  part.runs = runs;
+  part.sizes.assign(runs.size(), static_cast<std::uint32_t>(bytes));
+  const shoal::Bytes outputs(runs.size() * bytes, 'x');
+  part.outputs = outputs;
+  const shoal::Bytes frame = shoal::encode_executor_frame(part);
+  for (std::size_t sent = 0; sent < frame.size();) {
+    const ssize_t more = write(3, frame.data() + sent, frame.size() - sent);
+    if (more < 0) std::abort();
+    sent += static_cast<std::size_t>(more);
+  }
+  pause();
+}
+
+std::uint64_t answers_twice(const Where& where, std::uint64_t index) {
+  const shoal::Range own{index, index + 1};
+  if (index == where.unit) answer(index, {own, own}, 8);
+  return index * index;
+}
+
+std::uint64_t answers_for_another(const Where& where, std::uint64_t index) {
+  if (index == where.unit) answer(index, {{index + 1'000'000, index + 1'000'001}}, 8);
+  return index * index;
+}
+
+// More than 64 MiB, which a job allows that says nothing else.
+std::uint64_t answers_too_much(const Where& where, std::uint64_t index) {
+  if (index == where.unit) answer(index, {{index, index + 1}}, (64U << 20) + 1);
+  return index * index;
+}
+
+// A frame of 2 GiB: its length, and as much of it as anybody takes.
+std::uint64_t claims_too_much(const Where& where, std::uint64_t index) {
+  if (index != where.unit) return index * index;
+  const std::uint8_t length[] = {0, 0, 0, 0x80};
+  if (write(3, length, sizeof length) < 0) std::abort();
+  const std::vector<char> more(1 << 20, 'x');
+  while (write(3, more.data(), more.size()) > 0) {
+  }
+  std::abort();
+}
+
 std::uint64_t exits(const Where& where, std::uint64_t index) {
   if (index == where.unit) _exit(3);
   return index * index;
@@ -180,6 +238,10 @@ int main(int argc, char** argv) {
       shoal::Kernel{"prints_without_end", prints_without_end},
       shoal::Kernel{"greets_again", greets_again},
       shoal::Kernel{"answers_unasked", answers_unasked},
+      shoal::Kernel{"answers_twice", answers_twice},
+      shoal::Kernel{"answers_for_another", answers_for_another},
+      shoal::Kernel{"answers_too_much", answers_too_much},
+      shoal::Kernel{"claims_too_much", claims_too_much},
       shoal::Kernel{"exits", exits},
       shoal::Kernel{"counts", counts},
       shoal::Kernel{"waits", waits},
