@@ -118,6 +118,11 @@ void Submitter::Impl::on(const LinkUp& up) {
   c->missed.reset();
   c->address = up.address;
   c->worker = up.role == Role::kWorker;
+  // Others who fetch are told where it is; whoever is sent its record checks it.
+  if (of_content && up.session_of && up.record && up.record->signer == *up.session_of) {
+    c->session_of = up.session_of;
+    c->signed_record = up.record;
+  }
   if (say_farewell(up.peer)) return;
   if (search.active && is_door(up.peer)) {
     if (!c->worker) announce_to(up.peer);

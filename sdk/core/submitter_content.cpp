@@ -132,7 +132,8 @@ void Submitter::Impl::heard(const NodeId& from, Holders& holders) {
   if (!exchange.wants(holders.content)) return;
   const auto what = loose.find(holders.content);
   for (const Signed& record : holders.records) {
-    if (record.signer == signer.id() || !absorb_holder(record)) continue;
+    if (record.signer == signer.id() || session_here_of(record.signer)) continue;
+    if (!absorb_holder(record)) continue;
     pass(exchange.add_hearsay(now, holders.content, record.signer));
     if (what == loose.end()) {
       dial(record.signer);
@@ -145,6 +146,16 @@ void Submitter::Impl::heard(const NodeId& from, Holders& holders) {
     it->second.answered = true;
   }
   review();
+}
+
+// One that dialled this node is known by the name of its session: to dial its key would be a second
+// link with it.
+std::optional<NodeId> Submitter::Impl::session_here_of(const NodeId& key) const {
+  const auto it = std::find_if(contacts.begin(), contacts.end(), [&](const auto& entry) {
+    return entry.second.linked && entry.second.session_of == key;
+  });
+  if (it == contacts.end()) return std::nullopt;
+  return it->first;
 }
 
 // As absorb(), but of anybody in the pool that lets itself be dialled.

@@ -33,6 +33,7 @@ struct Contact {
   std::optional<NodeRecord> record;  // checked
   NodeId owner;                      // of a record
   std::optional<Signed> signed_record;
+  std::optional<NodeId> session_of;  // whose session it is, where it came here
   bool of_content = false;  // no worker: it fetches or shares a content, as this node does
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record
   std::string address;                 // as seen on its link
@@ -369,6 +370,7 @@ struct Submitter::Impl {
   void tell_progress(const ContentId&);
   void tell_who_waits();
   bool absorb_holder(const Signed& record);
+  std::optional<NodeId> session_here_of(const NodeId& key) const;
 
   // --- census (submitter_census.cpp) ---
   void on(const WantStatus&);

@@ -289,6 +289,44 @@ TEST_F(SubmitterContent, InAPoolWithoutWorkersTheCoordinatorNamesWhoShares) {
   EXPECT_EQ(sent<BlockRequest>(friend_key.id()).size(), 3u);
 }
 
+// Who dials a submitter is known to it by the name of a session, and not by its key.
+LinkUp visit(const KeyPair& key, std::uint64_t session, const Signed& record) {
+  LinkUp up{peer_name(Role::kSubmitter, key.id(), session), Role::kSubmitter, "10.0.0.51", record};
+  up.session_of = key.id();
+  return up;
+}
+
+TEST_F(SubmitterContent, FetchersLearnOfEachOtherFromWhoShares) {
+  start_sharing();
+  step(ShareContent{content, kLength});
+  const KeyPair other = key_of(51);
+  const LinkUp first = visit(friend_key, 7, record_of_friend());
+  step(first);
+  hear(first.peer, holdings(0, true));
+  const LinkUp second = visit(other, 8, sharer(other, "tcp://10.0.0.51:9051"));
+  step(second);
+  hear(second.peer, holdings(0, true));
+  hear(second.peer, HoldersRequest{content, kLength});
+  const auto told = sent<Holders>(second.peer);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].records, std::vector<Signed>{record_of_friend()});
+}
+
+TEST_F(SubmitterContent, AFetcherThatHasDialledThisOneIsNotDialled) {
+  start_sharing();
+  fetch();
+  pool_knows(1);
+  dialled();
+  link(workers[0]);
+  const LinkUp up = visit(friend_key, 7, record_of_friend());
+  step(up);
+  hear(workers[0].id(), Holders{content, {record_of_friend()}});
+  EXPECT_TRUE(dialled().empty()) << "there is a link with it";
+  step(LinkLost{up.peer, "it has left"});
+  hear(workers[0].id(), Holders{content, {record_of_friend()}});
+  EXPECT_EQ(dialled(), std::vector<NodeId>{friend_key.id()});
+}
+
 // Thirty who share something: those of this network first, ten at a time.
 class SubmitterContentCrowd : public SubmitterContent {
  protected:
