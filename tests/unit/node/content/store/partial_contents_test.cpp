@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "node/content/core/block_check.h"
@@ -108,6 +111,33 @@ TEST_F(PartialContents, WhatIsDroppedByAnotherBeforeItsLastBlockIsNotWhole) {
   other_->drop(id_);
   EXPECT_FALSE(store(*one_, 2));
   EXPECT_EQ(held(*one_), std::vector<std::uint64_t>{first_leaf_of(2)});
+}
+
+// What takes up the room is to be seen, and to be dropped.
+TEST_F(PartialContents, AStoreOnAFullDiskIsOpenedToMakeRoom) {
+  EXPECT_FALSE(store(*one_, 0));
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit full = before;
+  full.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  auto opened = ContentStore::open(folder_);
+  const bool is_open = opened.has_value();
+  std::size_t listed = 0, left = 1;
+  std::optional<StoreError> put_error;
+  if (is_open) {
+    listed = (*opened)->list_unfinished().size();
+    (*opened)->drop(id_);
+    left = (*opened)->list_unfinished().size();
+    if (const auto put = (*opened)->put(as_bytes("more")); !put) put_error = put.error();
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_TRUE(is_open) << opened.error().what;
+  EXPECT_EQ(listed, 1U);
+  EXPECT_EQ(left, 0U);
+  ASSERT_TRUE(put_error) << "there was no room";
+  EXPECT_EQ(put_error->fault, StoreFault::kDiskFull);
 }
 
 }  // namespace
