@@ -111,6 +111,9 @@ TEST_F(PartialContents, WhatIsDroppedByAnotherBeforeItsLastBlockIsNotWhole) {
   other_->drop(id_);
   EXPECT_FALSE(store(*one_, 2));
   EXPECT_EQ(held(*one_), std::vector<std::uint64_t>{first_leaf_of(2)});
+  EXPECT_FALSE(store(*one_, 0));
+  EXPECT_TRUE(store(*one_, 1));
+  expect_right();
 }
 
 // What takes up the room is to be seen, and to be dropped.
