@@ -13,6 +13,7 @@ constexpr int kTakenAtOnce = 1 << 20;
 }  // namespace
 
 void keep_freed_memory() {
+  ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_TRIM_THRESHOLD, kKeptBytes);
   ::mallopt(M_MMAP_THRESHOLD, kOwnPagesFrom);
   ::mallopt(M_TOP_PAD, kTakenAtOnce);

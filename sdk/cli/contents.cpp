@@ -35,6 +35,10 @@ constexpr std::chrono::hours kUntilInterrupted{24 * 365};
 // machine.
 constexpr std::chrono::seconds kWaitForRest{120};
 
+// Where another command of the same account has taken it out of the store, or dropped it, in the
+// moment before this one did.
+constexpr unsigned kFetchesAgain = 3;
+
 struct Asked {
   std::string path;
   std::string id;
@@ -240,22 +244,27 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
     if (!store) return tl::unexpected(std::move(store.error()));
     if ((*store)->holds(content->name.id)) {
       const bool unplaced = is_unplaced(**store, content->name.id);
-      return take_out(**store, *content, place, unplaced ? Stays::kNowhereElse : Stays::kInTheStore,
-                      settings);
+      auto out = take_out(**store, *content, place,
+                          unplaced ? Stays::kNowhereElse : Stays::kInTheStore, settings);
+      if (out || (*store)->holds(content->name.id)) return out;
     }
   }
   auto pool = join_pool_to_share(settings);
   if (!pool) return tl::unexpected(std::move(pool.error()));
-  FetchNews news(*wait, settings);
-  const auto fetched = pool->client->fetch(
-      content->name, *wait, [&news](const ExchangeProgress& progress) { news.show(progress); });
-  news.end(fetched.has_value());
-  if (!fetched) {
-    return tl::unexpected(
-        with_what_is_kept(pool->failure(fetched.error()), pool->client->content(), content->name));
+  ContentStore& store = pool->client->content();
+  for (unsigned again = kFetchesAgain;; --again) {
+    FetchNews news(*wait, settings);
+    const auto fetched = pool->client->fetch(
+        content->name, *wait, [&news](const ExchangeProgress& progress) { news.show(progress); });
+    news.end(fetched.has_value());
+    if (!fetched) {
+      return tl::unexpected(
+          with_what_is_kept(pool->failure(fetched.error()), store, content->name));
+    }
+    // It was asked for as a file or folder, which it is then.
+    auto out = take_out(store, *content, place, Stays::kNowhereElse, settings);
+    if (out || again == 0 || store.holds(content->name.id)) return out;
   }
-  // It was asked for as a file or folder, which it is then.
-  return take_out(pool->client->content(), *content, place, Stays::kNowhereElse, settings);
 }
 
 // --- content ---

@@ -69,6 +69,9 @@ std::optional<Instant> Submitter::Impl::next_deadline() const {
     consider(job.look);
   }
   for (const auto& [content, output] : outputs) consider(output.look_at);
+  for (const auto& [content, what] : loose) {
+    if (what.passes_on_since) consider(passed_on_at(what));
+  }
   for (const Census& census : censuses) {
     if (census.begun) consider(census.ends);
   }
@@ -118,6 +121,11 @@ void Submitter::Impl::on(const LinkUp& up) {
   c->missed.reset();
   c->address = up.address;
   c->worker = up.role == Role::kWorker;
+  // Others who fetch are told where it is; whoever is sent its record checks it.
+  if (of_content && up.session_of && up.record && up.record->signer == *up.session_of) {
+    c->session_of = up.session_of;
+    c->signed_record = up.record;
+  }
   if (say_farewell(up.peer)) return;
   if (search.active && is_door(up.peer)) {
     if (!c->worker) announce_to(up.peer);
@@ -164,7 +172,10 @@ void Submitter::Impl::on(const BlockStored& stored) {
   tell_progress(stored.id);
 }
 void Submitter::Impl::on(BlockRead& read) { pass(exchange.on_read(now, std::move(read))); }
-void Submitter::Impl::on(const BulkSent& sent) { pass(exchange.on_bulk_sent(now, sent.peer)); }
+void Submitter::Impl::on(const BulkSent& sent) {
+  note_passing_on(sent.peer);
+  pass(exchange.on_bulk_sent(now, sent.peer));
+}
 
 void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
   // Content is too much for a circuit.
@@ -182,6 +193,7 @@ void Submitter::Impl::heard(const NodeId& from, BlockRequest& request) {
       if (seat.node == from) seat.heard = now;
     }
   }
+  note_passing_on(from);
   pass(exchange.on_request(now, from, request));
 }
 

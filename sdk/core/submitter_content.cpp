@@ -14,6 +14,10 @@ constexpr Duration kLookAgainAlone = 5s;
 constexpr Duration kTellEvery = 200ms;
 // Of the candidates that a fetch began with, one should have answered by then.
 constexpr Duration kMoreAfter = 2s;
+// Who has all of a content stays for others who fetch it, and have nobody but those who will leave
+// too: as long as they ask, and no longer than this.
+constexpr Duration kPassesOnQuiet = 1s;
+constexpr Duration kPassesOnMost = 5s;
 // What a coordinator keeps of one who shares; it is announced again before that.
 constexpr Duration kSharerTtl = 3 * kLookAgain;
 
@@ -109,11 +113,13 @@ void Submitter::Impl::heard(const NodeId& from, Holdings& holdings) {
   if (const auto what = loose.find(holdings.content); what != loose.end()) {
     if (holdings.fetching) {
       what->second.fetchers.insert(from);
+      what->second.passers.insert(from);
     } else {
       what->second.fetchers.erase(from);
     }
   }
   pass(exchange.on_holdings(now, from, holdings));
+  end_passing_on();
   if (exchange.wants(holdings.content) && !exchange.is_useful(holdings.content, from)) review();
 }
 
@@ -132,7 +138,8 @@ void Submitter::Impl::heard(const NodeId& from, Holders& holders) {
   if (!exchange.wants(holders.content)) return;
   const auto what = loose.find(holders.content);
   for (const Signed& record : holders.records) {
-    if (record.signer == signer.id() || !absorb_holder(record)) continue;
+    if (record.signer == signer.id() || session_here_of(record.signer)) continue;
+    if (!absorb_holder(record)) continue;
     pass(exchange.add_hearsay(now, holders.content, record.signer));
     if (what == loose.end()) {
       dial(record.signer);
@@ -145,6 +152,16 @@ void Submitter::Impl::heard(const NodeId& from, Holders& holders) {
     it->second.answered = true;
   }
   review();
+}
+
+// One that dialled this node is known by the name of its session: to dial its key would be a second
+// link with it.
+std::optional<NodeId> Submitter::Impl::session_here_of(const NodeId& key) const {
+  const auto it = std::find_if(contacts.begin(), contacts.end(), [&](const auto& entry) {
+    return entry.second.linked && entry.second.session_of == key;
+  });
+  if (it == contacts.end()) return std::nullopt;
+  return it->first;
 }
 
 // As absorb(), but of anybody in the pool that lets itself be dialled.
@@ -170,12 +187,47 @@ void Submitter::Impl::content_arrived(const ContentArrived& arrived) {
   if (it == loose.end() || !it->second.fetching) return;
   std::string error = arrived.error;
   if (!error.empty() && !door_answered) error += ". " + nobody_found().second;
-  out.push_back(ContentReady{arrived.id, std::move(error)});
   if (!arrived.error.empty()) {
+    out.push_back(ContentReady{arrived.id, std::move(error)});
     loose.erase(it);
     return;
   }
   it->second.fetching = false;  // from now on it is shared, as long as this session lasts
+  it->second.passes_on_since = it->second.passed_on = now;
+  end_passing_on();
+}
+
+// Where the seed has died, each block may be with few of those who fetch. If these left when they
+// have all of it, the last of them would lack what all the others had.
+bool Submitter::Impl::passes_on(const ContentId& content, const LooseContent& what) const {
+  const auto linked = [this](const NodeId& node) {
+    const auto it = contacts.find(node);
+    return it != contacts.end() && it->second.linked;
+  };
+  if (std::none_of(what.fetchers.begin(), what.fetchers.end(), linked)) return false;
+  const std::vector<NodeId> holders = exchange.holders_of(content);
+  return std::none_of(holders.begin(), holders.end(), [&](const NodeId& node) {
+    return linked(node) && !what.passers.contains(node);
+  });
+}
+
+Instant Submitter::Impl::passed_on_at(const LooseContent& what) {
+  return std::min(*what.passes_on_since + kPassesOnMost, what.passed_on + kPassesOnQuiet);
+}
+
+void Submitter::Impl::note_passing_on(const NodeId& to) {
+  for (auto& [content, what] : loose) {
+    if (what.fetchers.contains(to)) what.passed_on = now;
+  }
+}
+
+void Submitter::Impl::end_passing_on() {
+  for (auto& [content, what] : loose) {
+    if (!what.passes_on_since) continue;
+    if (passed_on_at(what) > now && passes_on(content, what)) continue;
+    what.passes_on_since.reset();
+    out.push_back(ContentReady{content, {}});
+  }
 }
 
 void Submitter::Impl::tell_progress(const ContentId& content) {
@@ -202,6 +254,7 @@ void Submitter::Impl::contents_deadline() {
   for (const auto& [content, what] : loose) {
     if (what.fetching && may_yet_be_reached(what)) exchange.hope(now, content);
   }
+  end_passing_on();
   const bool dial_due = dial_holders_at && *dial_holders_at <= now;
   bool look_due = look_for_holders && *look_for_holders <= now;
   const bool alone = std::none_of(contacts.begin(), contacts.end(),

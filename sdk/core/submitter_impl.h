@@ -33,7 +33,8 @@ struct Contact {
   std::optional<NodeRecord> record;  // checked
   NodeId owner;                      // of a record
   std::optional<Signed> signed_record;
-  bool of_content = false;  // no worker: it fetches or shares a content, as this node does
+  std::optional<NodeId> session_of;  // whose session it is, where it came here
+  bool of_content = false;           // no worker: it fetches or shares a content, as this node does
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record
   std::string address;                 // as seen on its link
   bool linked = false;
@@ -186,10 +187,13 @@ struct LooseContent {
   bool fetching = false;
   std::map<NodeId, Candidate> candidates = {};
   std::set<NodeId> fetchers = {};  // too; as they have said
-  bool supplied = false;           // one that is linked has what is missing, or may have it
-  Instant more_at = {};            // where none has, one more than usual is dialled then
-  Instant told = {};               // the application, how far it is
-  std::string waits_for = {};      // ExchangeProgress has it
+  std::set<NodeId> passers = {};   // that fetch, or have: they leave when they have all of it
+  std::optional<Instant> passes_on_since = {};  // all of it is here, and others lack some
+  Instant passed_on = {};                       // somebody asked for something, or was sent it
+  bool supplied = false;       // one that is linked has what is missing, or may have it
+  Instant more_at = {};        // where none has, one more than usual is dialled then
+  Instant told = {};           // the application, how far it is
+  std::string waits_for = {};  // ExchangeProgress has it
 };
 
 struct Submitter::Impl {
@@ -369,6 +373,11 @@ struct Submitter::Impl {
   void tell_progress(const ContentId&);
   void tell_who_waits();
   bool absorb_holder(const Signed& record);
+  bool passes_on(const ContentId& content, const LooseContent& what) const;
+  static Instant passed_on_at(const LooseContent& what);
+  void note_passing_on(const NodeId& to);
+  void end_passing_on();
+  std::optional<NodeId> session_here_of(const NodeId& key) const;
 
   // --- census (submitter_census.cpp) ---
   void on(const WantStatus&);

@@ -120,6 +120,7 @@ void Submitter::Impl::link_gone(const NodeId& node, const std::string& why) {
     if (!search.ask_again) search.ask_again = now + jittered(kAskAgain);
   }
   pass(exchange.link_lost(now, node));
+  end_passing_on();
   job_link_lost(node, why, was_linked);
   census_link_lost(node);
   review();

@@ -117,7 +117,7 @@ void Submitter::Impl::dial_candidates(const ContentId& content, LooseContent& wh
     const auto it = contacts.find(node);
     if (it == contacts.end() || it->second.linked || it->second.dial_ends) continue;
     const bool given_up = candidate.dials >= kDialsMost && what.waits_for.empty();
-    if (given_up || !reachable(it->second)) continue;
+    if (given_up || !reachable(it->second) || session_here_of(node)) continue;
     if (candidate.dial_at > now) {
       wake(candidate.dial_at);
     } else {

@@ -236,6 +236,8 @@ ExchangeActions Exchange::on_block(Instant now, const NodeId& from, Block block)
   }
   const bool wanted = asked != want.in_flight.end() || want.missing.contains(index);
   if (!wanted) return actions;  // it came twice: late from one source, then from another
+  const bool is_unasked = asked == want.in_flight.end();
+  if (is_unasked && want.in_flight.size() + want.storing.size() >= kBlocksAhead) return actions;
   const auto root = check_(id, want.length, block);
   if (!root && want.length_before && check_(id, *want.length_before, block)) {
     begin_anew(now, id, *want.length_before, actions);
@@ -397,7 +399,7 @@ void Exchange::add_source_to(const ContentId& id, Want& want, const NodeId& node
     return;
   }
   if (want.sources.size() >= kSourcesPerWant) {
-    const auto useless = one_with_nothing(want);
+    const auto useless = one_to_leave_for(want, node);
     if (!useless) return;
     ++want.left;
     drop_source_of(id, want, *useless);

@@ -38,6 +38,9 @@
 //  - to promise and never to send: the same promise, or a link more, is no new hope for long;
 //  - to name a content under a wrong length, so that nobody has it: another one counts as well,
 //    until a block has shown which is right;
+//  - to fill all places for sources with names, or with nodes that promise and send nothing: one
+//    that is there takes the place of one that is not, or that was asked and was silent;
+//  - to send what was not asked for: no more is taken than would have been asked for;
 //  - to make tables grow: fans, sources and bits are bounded (limits.h, exchange_rules.h).
 namespace shoal {
 
@@ -285,8 +288,8 @@ class Exchange {
   void deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
             const std::vector<std::uint64_t>& blocks, ExchangeActions&) const;
   void tell_idle_fans(Instant now, ExchangeActions&);
-  // A source that says that it holds nothing: another can have its place.
-  static std::optional<NodeId> one_with_nothing(const Want&);
+  // Whose place among the sources another can have.
+  std::optional<NodeId> one_to_leave_for(const Want&, const NodeId& newcomer) const;
   bool note_fan(const NodeId&, const Holdings&);
   void forget_fan(const NodeId&, const ContentId&);
   std::string hopeless_text(const ContentId&, const Want&) const;

@@ -450,16 +450,27 @@ bool Exchange::takes(const ContentId& id, const NodeId& node) const {
   const auto want = wants_.find(id);
   if (want == wants_.end()) return false;
   if (want->second.sources.contains(node)) return true;
-  const bool room =
-      want->second.sources.size() < kSourcesPerWant || one_with_nothing(want->second).has_value();
+  const bool room = want->second.sources.size() < kSourcesPerWant ||
+                    one_to_leave_for(want->second, node).has_value();
   return room && !liars_.contains(node) && !want->second.out.contains(node);
 }
 
-std::optional<NodeId> Exchange::one_with_nothing(const Want& want) {
+// A source that has nothing; or, for one that is there, the name of one that is not, or one that
+// was asked, and has sent nothing so far: names cost nothing, nor does it to promise.
+std::optional<NodeId> Exchange::one_to_leave_for(const Want& want, const NodeId& newcomer) const {
+  const auto known = sources_.find(newcomer);
+  const bool is_there = known != sources_.end() && known->second.linked;
+  std::optional<NodeId> absent, silent;
   for (const auto& [node, offer] : want.sources) {
     if (offer.held && offer.held->count() == 0) return node;
+    if (!offer.source->linked) {
+      absent = node;
+    } else if (offer.source->late > 0 && offer.score <= 0) {
+      silent = node;
+    }
   }
-  return std::nullopt;
+  if (!is_there) return std::nullopt;
+  return absent ? absent : silent;
 }
 
 std::vector<NodeId> Exchange::sources_of(const ContentId& id) const {

@@ -132,7 +132,9 @@ Result<std::unique_ptr<ContentStore>, StoreError> ContentStore::open(const fs::p
   // Only trying tells: root passes the permission bits, but not a read-only mount.
   NewFile probe(store->impl_->new_files(), kContentMode);
   probe.append(as_bytes("probe"));
-  if (probe.error() != 0) return failed("write in", store->impl_->folder, probe.error());
+  // Where the disk is full, whoever comes may do so to make room.
+  const auto flaw = store_error("write in", store->impl_->folder, probe.error());
+  if (probe.error() != 0 && flaw.fault != StoreFault::kDiskFull) return tl::unexpected(flaw);
   return store;
 }
 

@@ -20,6 +20,14 @@
 // partial_contents.cpp.
 namespace shoal {
 
+// Which file it is. Its inode's number alone would not do: that is another's once the file is gone.
+struct FileBirth {
+  std::uint64_t inode = 0;
+  std::int64_t seconds = 0;
+  std::uint32_t nanoseconds = 0;
+  bool operator==(const FileBirth&) const = default;
+};
+
 // A content that is not whole yet: HEX.part holds its bytes at their places, HEX.have a header
 // (magic, length as 8 little-endian bytes) and the root of every block that is here, zeros for
 // those that are not; HEX.proofs the proof that came with each, so that the block can be passed on
@@ -30,7 +38,7 @@ struct Partial {
   std::uint64_t length = 0;
   BlockRoots roots;
   std::uint64_t held = 0;
-  ino_t inode = 0;  // of HEX.part: another process that shares the folder may take it away
+  std::optional<FileBirth> file = {};  // HEX.part, once it is there
 };
 
 StoreError damaged_and_removed(const ContentId& id);
@@ -121,7 +129,9 @@ struct ContentStore::Impl {
   int write_block(const StoreBlock& block, Partial& partial, std::uint64_t index);
   // Of a content that is not whole, as far as this process knows it.
   std::optional<Block> read_partial(const ContentId& id, std::uint64_t index);
-  Result<void, StoreError> finish(const ContentId& id, Partial& partial);
+  Result<Partial*, StoreError> to_write_in(const StoreBlock& block);
+  // False: some of it was taken away meanwhile.
+  Result<bool, StoreError> finish(const ContentId& id, Partial& partial);
   Result<bool, StoreError> store_block(const StoreBlock& block);
 };
 

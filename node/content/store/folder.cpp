@@ -71,7 +71,8 @@ Result<FolderListing, StoreError> list(const fs::path& root) {
   std::sort(listing.begin(), listing.end(),
             [](const FolderEntry& a, const FolderEntry& b) { return a.path < b.path; });
   if (auto flaw = flaw_of(listing)) {
-    return refuse("the folder " + printable(root.string()) + " cannot be a content: " + *flaw);
+    return refuse("the folder " + printable(root.string()) + " cannot be a content: " + *flaw +
+                  "; change that, or leave it out");
   }
   return listing;
 }
@@ -199,10 +200,11 @@ Result<void, StoreError> make(const FolderEntry& entry, const fs::path& root,
   return {};
 }
 
-// A name beside `target` on which it is made, with the process in it: two may unpack at once.
+// A name beside `target` on which it is made, with the process in it: two may unpack at once. The
+// target's name is not: it may be as long as a name may be.
 fs::path beside(const fs::path& target, unsigned attempt) {
-  return target.parent_path() / ("." + target.filename().string() + ".shoal-" +
-                                 std::to_string(::getpid()) + "-" + std::to_string(attempt));
+  return target.parent_path() /
+         (".shoal-" + std::to_string(::getpid()) + "-" + std::to_string(attempt));
 }
 
 constexpr unsigned kAttempts = 100;

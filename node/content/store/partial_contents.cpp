@@ -59,6 +59,22 @@ std::vector<Hash256> proof_in(ByteView slot) {
   return proof;
 }
 
+// Nothing: errno says why.
+std::optional<FileBirth> birth_of(int fd) {
+  struct statx about {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &about) != 0) return std::nullopt;
+  FileBirth birth{about.stx_ino};
+  if ((about.stx_mask & STATX_BTIME) != 0) {
+    birth.seconds = about.stx_btime.tv_sec;
+    birth.nanoseconds = about.stx_btime.tv_nsec;
+  }
+  return birth;
+}
+
+// What had come is there no more, or another's: of one that was told to drop it, or that began
+// anew where this one was about to.
+bool was_taken(int error) { return error == ENOENT || error == ESTALE; }
+
 bool begins_as_folder(const fs::path& file) {
   const OpenFile in = open_file(file, O_RDONLY);
   Bytes header(kFolderHeaderBytes);
@@ -88,7 +104,8 @@ Partial* ContentStore::Impl::resume(const ContentId& id, std::uint64_t length) {
       read_all_at(have.get(), header, 0, got) != 0 || header != have_header(length)) {
     return nullptr;
   }
-  Partial partial{length, BlockRoots(blocks_of(length)), 0, about.st_ino};
+  Partial partial{length, BlockRoots(blocks_of(length)), 0, birth_of(part.get())};
+  if (!partial.file) return nullptr;
   const std::span<std::uint8_t> roots(reinterpret_cast<std::uint8_t*>(partial.roots.data()),
                                       partial.roots.size() * sizeof(Hash256));
   if (read_all_at(have.get(), roots, kHaveHeaderBytes, got) != 0) return nullptr;
@@ -158,17 +175,17 @@ int ContentStore::Impl::write_block(const StoreBlock& block, Partial& partial,
                                     std::uint64_t index) {
   const ContentId& id = block.id;
   const ByteView bytes = block.bytes;
-  const bool first = partial.held == 0;
+  const bool first = !partial.file.has_value();
   const int flags = O_WRONLY | (first ? O_CREAT | O_TRUNC : 0);
   const OpenFile part = open_file(beside(id, ".part"), flags, kPartMode);
   if (!part) return errno;
   const OpenFile have = open_file(beside(id, ".have"), flags, 0600);
   if (!have) return errno;
-  struct stat about {};
-  if (::fstat(part.get(), &about) != 0) return errno;
-  if (!first && about.st_ino != partial.inode) return ESTALE;
+  const auto birth = birth_of(part.get());
+  if (!birth) return errno;
+  if (!first && birth != partial.file) return ESTALE;
   if (first) {
-    partial.inode = about.st_ino;
+    partial.file = birth;
     if (::ftruncate(part.get(), static_cast<off_t>(partial.length)) != 0) return errno;
     if (const int error = write_all_at(have.get(), have_header(partial.length), 0)) return error;
   }
@@ -189,7 +206,7 @@ int ContentStore::Impl::write_block(const StoreBlock& block, Partial& partial,
   return 0;
 }
 
-Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial& partial) {
+Result<bool, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial& partial) {
   const fs::path part = beside(id, ".part");
   if (content_id_from_block_roots(partial.length, partial.roots) != id) {
     discard(id);
@@ -198,13 +215,17 @@ Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial
   }
   {
     const OpenFile file = open_file(part, O_WRONLY);
-    struct stat about {};
-    int error = file && ::fstat(file.get(), &about) == 0 ? 0 : errno;
-    if (error == 0 && about.st_ino != partial.inode) error = ESTALE;
+    const auto birth = file ? birth_of(file.get()) : std::nullopt;
+    int error = birth ? 0 : errno;
+    if (error == 0 && birth != partial.file) error = ESTALE;
     if (error == 0 && ::fsync(file.get()) != 0) error = errno;
     if (error == 0 && ::rename(part.c_str(), file_of(id).c_str()) != 0) error = errno;
     // Another process that shares the folder may have been first.
-    if (error == ENOENT && length_of(id) == partial.length) error = 0;
+    if (was_taken(error) && length_of(id) == partial.length) error = 0;
+    if (was_taken(error)) {
+      partials.erase(id);
+      return false;
+    }
     if (error == 0) error = sync_folder(part.parent_path());
     if (error != 0) {
       discard(id);
@@ -215,7 +236,18 @@ Result<void, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial
   note_checked(id);
   remember_roots(id, std::move(partial.roots));
   discard(id);
-  return {};
+  return true;
+}
+
+// What is here of it, or the begin of it.
+Result<Partial*, StoreError> ContentStore::Impl::to_write_in(const StoreBlock& block) {
+  if (Partial* partial = resume(block.id, block.length)) return partial;
+  discard(block.id);
+  if (auto room = make_room(block.length); !room) return tl::unexpected(room.error());
+  note_growing(block.id, true);
+  Partial& partial = partials[block.id];
+  partial = {block.length, BlockRoots(blocks_of(block.length)), 0};
+  return &partial;
 }
 
 // True if the content is whole now.
@@ -237,27 +269,28 @@ Result<bool, StoreError> ContentStore::Impl::store_block(const StoreBlock& block
     return true;
   }
   const std::lock_guard lock(mutex);
-  Partial* partial = resume(block.id, block.length);
-  if (partial == nullptr) {
-    discard(block.id);
-    if (auto room = make_room(block.length); !room) return tl::unexpected(room.error());
-    note_growing(block.id, true);
-    partial = &partials[block.id];
-    *partial = {block.length, BlockRoots(blocks), 0, 0};
+  auto partial = to_write_in(block);
+  if (!partial) return tl::unexpected(partial.error());
+  const auto write = [&] {
+    if (!(*partial)->roots[index].is_zero()) return 0;
+    const int error = make_folder_of(block.id);
+    return error != 0 ? error : write_block(block, **partial, index);
+  };
+  int error = write();
+  if (was_taken(error)) {
+    partials.erase(block.id);
+    partial = to_write_in(block);
+    if (!partial) return tl::unexpected(partial.error());
+    error = write();
   }
-  if (partial->roots[index].is_zero()) {
-    int error = make_folder_of(block.id);
-    if (error == 0) error = write_block(block, *partial, index);
-    if (error != 0) {
-      const auto why = failed("write", beside(block.id, ".part"), error);
-      // Where the disk is full, what has come stays: the fetch goes on from it once there is room.
-      if (why.value().fault != StoreFault::kDiskFull || partial->held == 0) discard(block.id);
-      return why;
-    }
+  if (error != 0) {
+    const auto why = failed("write", beside(block.id, ".part"), error);
+    // Where the disk is full, what has come stays: the fetch goes on from it once there is room.
+    if (why.value().fault != StoreFault::kDiskFull || (*partial)->held == 0) discard(block.id);
+    return why;
   }
-  if (partial->held < blocks) return false;
-  if (auto whole = finish(block.id, *partial); !whole) return tl::unexpected(whole.error());
-  return true;
+  if ((*partial)->held < blocks) return false;
+  return finish(block.id, **partial);
 }
 
 std::vector<ContentStore::Unfinished> ContentStore::list_unfinished() const {

@@ -289,6 +289,113 @@ TEST_F(SubmitterContent, InAPoolWithoutWorkersTheCoordinatorNamesWhoShares) {
   EXPECT_EQ(sent<BlockRequest>(friend_key.id()).size(), 3u);
 }
 
+// Who dials a submitter is known to it by the name of a session, and not by its key.
+LinkUp visit(const KeyPair& key, std::uint64_t session, const Signed& record) {
+  LinkUp up{peer_name(Role::kSubmitter, key.id(), session), Role::kSubmitter, "10.0.0.51", record};
+  up.session_of = key.id();
+  return up;
+}
+
+TEST_F(SubmitterContent, FetchersLearnOfEachOtherFromWhoShares) {
+  start_sharing();
+  step(ShareContent{content, kLength});
+  const KeyPair other = key_of(51);
+  const LinkUp first = visit(friend_key, 7, record_of_friend());
+  step(first);
+  hear(first.peer, holdings(0, true));
+  const LinkUp second = visit(other, 8, sharer(other, "tcp://10.0.0.51:9051"));
+  step(second);
+  hear(second.peer, holdings(0, true));
+  hear(second.peer, HoldersRequest{content, kLength});
+  const auto told = sent<Holders>(second.peer);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].records, std::vector<Signed>{record_of_friend()});
+}
+
+TEST_F(SubmitterContent, AFetcherThatHasDialledThisOneIsNotDialled) {
+  start_sharing();
+  fetch();
+  pool_knows(1);
+  dialled();
+  link(workers[0]);
+  const LinkUp up = visit(friend_key, 7, record_of_friend());
+  step(up);
+  hear(workers[0].id(), Holders{content, {record_of_friend()}});
+  EXPECT_TRUE(dialled().empty()) << "there is a link with it";
+  step(LinkLost{up.peer, "it has left"});
+  hear(workers[0].id(), Holders{content, {record_of_friend()}});
+  EXPECT_EQ(dialled(), std::vector<NodeId>{friend_key.id()});
+}
+
+// Has a part already, and all of it with the next block; another fetcher is there.
+class SubmitterContentPassedOn : public SubmitterContent {
+ protected:
+  const LinkUp other = visit(friend_key, 7, record_of_friend());
+
+  void have_all_but_the_last() {
+    start_sharing();
+    fetch();
+    pool_knows(1);
+    dialled();
+    step(other);
+    hear(other.peer, holdings(0x01, true));
+  }
+  void have_all() {
+    now = now + 10ms;
+    step(BlockStored{.id = content, .first_leaf = 0, .complete = true, .error = {}});
+  }
+};
+
+TEST_F(SubmitterContentPassedOn, WhoHasAllStaysWhileAFetcherAsksWhomNobodyElseServes) {
+  have_all_but_the_last();
+  have_all();
+  EXPECT_TRUE(take<ContentReady>().empty()) << "it would leave";
+  for (std::uint64_t block = 1; block <= 3; ++block) {
+    now = now + 600ms;
+    step(SubmitterDeadline{});
+    hear(other.peer, BlockRequest{content, kLength, block * limits::kBlockLeaves});
+    EXPECT_EQ(take<ReadBlock>().size(), 1u);
+    EXPECT_TRUE(take<ContentReady>().empty());
+  }
+  hear(other.peer, holdings(0x01));
+  EXPECT_EQ(only<ContentReady>().error, "");
+}
+
+TEST_F(SubmitterContentPassedOn, WhoAsksForNothingIsNotStayedFor) {
+  have_all_but_the_last();
+  have_all();
+  pass_until(now + 1s);
+  EXPECT_EQ(only<ContentReady>().error, "");
+}
+
+TEST_F(SubmitterContentPassedOn, WhoAsksForEverIsStayedForForAWhile) {
+  have_all_but_the_last();
+  have_all();
+  const Instant began = now;
+  for (int i = 0; i < 100 && take<ContentReady>().empty(); ++i) {
+    pass_until(now + 100ms);
+    hear(other.peer, BlockRequest{content, kLength, 0});
+  }
+  EXPECT_LE(now - began, 6s);
+  EXPECT_GE(now - began, 4s);
+}
+
+TEST_F(SubmitterContentPassedOn, ASeedThatStaysServesTheOthers) {
+  have_all_but_the_last();
+  link(workers[0]);
+  hear(workers[0].id(), holdings(0xff));
+  have_all();
+  EXPECT_EQ(only<ContentReady>().error, "");
+}
+
+TEST_F(SubmitterContentPassedOn, WhoHasLeftIsNotStayedFor) {
+  have_all_but_the_last();
+  have_all();
+  EXPECT_TRUE(take<ContentReady>().empty());
+  step(LinkLost{other.peer, "it has left"});
+  EXPECT_EQ(only<ContentReady>().error, "");
+}
+
 // Thirty who share something: those of this network first, ten at a time.
 class SubmitterContentCrowd : public SubmitterContent {
  protected:

@@ -261,5 +261,69 @@ TEST(HostileSources, OneThatAsksAThousandTimesDoesNotKeepOthersFromBeingServed) 
   EXPECT_EQ(fetcher.reads.back().reader, kBob);
 }
 
+TEST(HostileSources, NamesOfThoseWhoAreNotThereKeepNoPlaceFromOneWhoIs) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.want(content, {});
+  for (std::uint8_t n = 100; n < 200; ++n) {
+    fetcher.run(fetcher.exchange.add_hearsay(fetcher.now, content.id, node(n)));
+  }
+  EXPECT_FALSE(fetcher.exchange.takes(content.id, kBob)) << "one more name";
+  fetcher.link(kAnn);
+  EXPECT_TRUE(fetcher.exchange.takes(content.id, kAnn));
+  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  while (!fetcher.requests.empty()) fetcher.answer({&content});
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+}
+
+TEST(HostileSources, ThoseWhoPromiseAllAndSendNothingKeepNoPlaceFromOneWhoSends) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.want(content, {});
+  for (std::uint8_t n = 100; n < 164; ++n) {
+    fetcher.link(node(n));
+    fetcher.run(
+        fetcher.exchange.on_holdings(fetcher.now, node(n), holding(content, all_of(20), false)));
+  }
+  fetcher.link(kAnn);
+  EXPECT_FALSE(fetcher.exchange.takes(content.id, kAnn)) << "they may send yet";
+  for (const Instant end = fetcher.now + 25s; fetcher.now < end;) fetcher.wait_for_deadline();
+  fetcher.requests.clear();
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kAnn, holding(content, all_of(20), false)));
+  for (int step = 0; step < 100 && !fetcher.arrived.contains(content.id); ++step) {
+    while (!fetcher.requests.empty() && !fetcher.arrived.contains(content.id)) {
+      if (fetcher.requests.front().source == kAnn) {
+        fetcher.answer({&content});
+      } else {
+        fetcher.requests.pop_front();
+      }
+    }
+    if (!fetcher.arrived.contains(content.id)) fetcher.wait_for_deadline();
+  }
+  EXPECT_EQ(fetcher.arrived[content.id], "");
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+}
+
+// The disk is slow, and each block that waits for it is in memory.
+TEST(HostileSources, UnaskedBlocksAreTakenOnlyAsFarAsAskedOnesWouldBe) {
+  constexpr std::uint64_t kBlocks = 200;
+  const Content content(kBlocks * kBlockBytes);
+  Exchange exchange(Rng(7));
+  const Instant now = Instant{} + 100s;
+  exchange.link_up(now, kAnn);
+  exchange.want(now, content.id, content.bytes.size(), {kAnn});
+  exchange.on_opened(now, {content.id, content.bytes.size(), false, {}, false});
+  std::size_t stored = 0;
+  for (std::uint64_t i = 0; i < kBlocks; ++i) {
+    const auto actions = exchange.on_block(now, kAnn, content.block(first_leaf_of(i)));
+    stored += static_cast<std::size_t>(std::count_if(
+        actions.begin(), actions.end(),
+        [](const ExchangeAction& action) { return std::holds_alternative<StoreBlock>(action); }));
+    exchange.check_invariants();
+  }
+  EXPECT_GE(stored, limits::kContentWindow);
+  EXPECT_LE(stored, 128U);
+}
+
 }  // namespace
 }  // namespace shoal

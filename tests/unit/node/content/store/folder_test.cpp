@@ -275,6 +275,18 @@ TEST_F(FolderTest, WhatIsThereIsNotOverwrittenByAFolder) {
   EXPECT_EQ(text_of("out/mine"), "precious");
 }
 
+TEST_F(FolderTest, ANameAsLongAsAnyMayBeIsTaken) {
+  const std::string longest(255, 'n');
+  fs::create_directories(place_ / "in");
+  const auto folder = unpack_folder(*store_, pack("in").id, place_ / longest);
+  EXPECT_TRUE(folder) << folder.error().what;
+  fs::remove(place_ / longest);
+  const ContentId id = *store_->put(as_bytes("bytes"));
+  const auto file = unpack_file(*store_, id, place_ / longest);
+  ASSERT_TRUE(file) << file.error().what;
+  EXPECT_EQ(text_of(longest), "bytes");
+}
+
 TEST_F(FolderTest, AFileIsReplacedOnlyByTheRightBytes) {
   const ContentId id = *store_->put(as_bytes("new"));
   write("out", "old");
