@@ -7,8 +7,6 @@ namespace {
 
 // The texts of one job among many: with these, kJobsLed of them fit into one message.
 constexpr std::size_t kStatusTextBytes = 256;
-// The failures of a unit go into one receipt, with all that the kernel said each time.
-constexpr std::uint32_t kAttemptsMax = 64;
 
 }  // namespace
 
@@ -100,7 +98,7 @@ void read_policy(wire::Manifest::Reader from, Manifest& to, Reading& reading) {
   reading.require(1 <= to.quorum && to.quorum <= limits::kQuorumMax, "manifest.quorum",
                   "is out of range");
   to.max_attempts = from.getMaxAttempts();
-  reading.require(1 <= to.max_attempts && to.max_attempts <= kAttemptsMax, "manifest.max_attempts",
+  reading.require(1 <= to.max_attempts && to.max_attempts <= limits::kAttemptsMax, "manifest.max_attempts",
                   "is out of range");
   reading.enumerant(from.getComparison(), to.comparison, Comparison::kEquivalent,
                     "manifest.comparison");

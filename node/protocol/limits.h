@@ -42,6 +42,9 @@ inline constexpr std::size_t kFailureTextBytes = 2048;  // message and stderr, e
 inline constexpr unsigned kQuorumMax = 16;
 inline constexpr unsigned kExtraReplicas = 3;  // q + this many without agreement: disputed
 inline constexpr unsigned kAttemptsDefault = 3;
+// The failures of a unit go into one receipt, with all that the kernel said each time.
+inline constexpr unsigned kAttemptsMax = 64;
+inline constexpr std::size_t kModuleBytes = 8ULL << 20;  // of a wasm module
 
 inline constexpr std::size_t kUnitStateBytes = 256 * 1024;  // that goes along with a unit
 inline constexpr std::size_t kUnitStatesBytes = 64 << 20;   // of one job, kept by its leader

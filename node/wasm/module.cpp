@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "node/protocol/limits.h"
 #include "node/wasm/function_body.h"
 #include "node/wasm/reader.h"
 

@@ -23,7 +23,6 @@
 namespace shoal {
 
 namespace limits {
-inline constexpr std::size_t kModuleBytes = 8ULL << 20;
 inline constexpr std::uint32_t kModuleTypes = 10'000;
 inline constexpr std::uint32_t kModuleFunctions = 30'000;
 inline constexpr std::uint32_t kModuleGlobals = 10'000;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "node/protocol/limits.h"
 #include "node/state/key_file.h"
 #include "sdk/cli/program_wish.h"
 
@@ -144,7 +145,7 @@ Result<JobFile, Failure> read_job_file(const std::string& file, const ProgramWis
   JobFile job;
   job.name = reader.text("name");
   job.quorum = reader.number("quorum", 16);
-  job.max_attempts = reader.number("max_attempts", 64);
+  job.max_attempts = reader.number("max_attempts", limits::kAttemptsMax);
   job.keep_for = reader.text("keep_for");
   ProgramWish& wish = job.wish;
   wish.command = reader.command("command");

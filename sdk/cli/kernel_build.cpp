@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "node/protocol/limits.h"
 #include "sdk/cli/programs.h"
 #include "sdk/cli/run_tool.h"
 

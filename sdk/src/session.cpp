@@ -34,7 +34,7 @@ struct Session::Impl {
 
 namespace {
 
-constexpr unsigned kAttemptsMost = 64;  // what a manifest can hold, as the rest
+// What a manifest can hold.
 constexpr std::chrono::milliseconds kUnitWallMost = std::chrono::hours(24 * 1000);
 constexpr std::chrono::seconds kKeepMost = std::chrono::hours(24 * 1000);
 
@@ -76,8 +76,8 @@ void Session::Impl::check_request(const detail::JobRequest& request) const {
     refuse("A job is kept by 1 to " + std::to_string(limits::kStewards) + " workers, not by " +
            std::to_string(request.options.stewards) + ".");
   }
-  if (request.options.max_attempts < 1 || request.options.max_attempts > kAttemptsMost) {
-    refuse("A unit may fail on 1 to " + std::to_string(kAttemptsMost) + " workers, not on " +
+  if (request.options.max_attempts < 1 || request.options.max_attempts > limits::kAttemptsMax) {
+    refuse("A unit may fail on 1 to " + std::to_string(limits::kAttemptsMax) + " workers, not on " +
            std::to_string(request.options.max_attempts) + ".");
   }
   if (request.options.unit_wall < std::chrono::milliseconds(1) ||

@@ -43,6 +43,11 @@ std::optional<Objection> objection_to_keeping(const PeerConfig& config, const Si
   if (brings_program(what.kernel_kind) && !what.program) {
     return Objection{SubmitOutcome::kInvalid, "it names no program"};
   }
+  if (what.kernel_kind == KernelKind::kWasm && what.program_bytes > limits::kModuleBytes) {
+    return Objection{SubmitOutcome::kInvalid,
+                     "its module has " + std::to_string(what.program_bytes) + " bytes, and " +
+                         std::to_string(limits::kModuleBytes) + " are the most"};
+  }
   switch (what.kernel_kind) {
     case KernelKind::kShipped:
       if (contains(config.record.kernels, what.kernel)) return {};

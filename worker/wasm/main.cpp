@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "node/protocol/limits.h"
 #include "sdk/host/fault_marks.h"
 #include "sdk/host/host.h"
 #include "worker/sandbox/seal.h"

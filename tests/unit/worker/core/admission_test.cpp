@@ -32,6 +32,22 @@ TEST(AdmissionTest, UnitsThatTakeMoreMemoryThanIsLentAreNotTakenAndSpendNoAttemp
   EXPECT_EQ(said(0, kGib), "") << "no limit is known";
 }
 
+// It would be fetched whole only to be refused, and may be named as large as a content can be.
+TEST(AdmissionTest, AModuleThatIsTooLargeIsRefusedBeforeItIsFetched) {
+  Manifest manifest;
+  manifest.kernel_kind = KernelKind::kWasm;
+  manifest.quorum = 1;
+  manifest.max_attempts = 1;
+  manifest.program.emplace();
+  manifest.program_bytes = limits::kModuleBytes;
+  EXPECT_FALSE(objection_to_keeping({}, {}, manifest));
+  manifest.program_bytes += 1;
+  const auto objection = objection_to_keeping({}, {}, manifest);
+  ASSERT_TRUE(objection);
+  EXPECT_EQ(objection->outcome, SubmitOutcome::kInvalid);
+  EXPECT_EQ(objection->why, "its module has 8388609 bytes, and 8388608 are the most");
+}
+
 // One that runs none of the kernels that ship names none in its record either.
 TEST(AdmissionTest, WhoTakesNoKernelsThatShipSaysWhyAndNotThatItsVersionHasNone) {
   PeerConfig config;
