@@ -176,7 +176,9 @@ TEST_F(BadInputTest, ASecondWorkerOnTheSameStateFolderIsRefused) {
   const std::string state = (cluster_.folder() / "worker-1").string();
   const auto second = cluster_.run({"worker", "--state", state, "--listen", "tcp://127.0.0.1:0"});
   EXPECT_EQ(second.exit_code, 1);
-  EXPECT_THAT(second.err, HasSubstr(state));
+  EXPECT_THAT(second.err,
+              AllOf(HasSubstr(state), HasSubstr("in use by another process (process "),
+                    HasSubstr("stop that one, or give this one a state folder of its own")));
 }
 
 TEST_F(BadInputTest, APoolIsNeverOverwritten) {

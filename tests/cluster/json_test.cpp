@@ -9,6 +9,7 @@
 #include "sdk/cli/schema.h"
 #include "tests/cluster/cluster.h"
 #include "tests/cluster/mersenne.h"
+#include "tests/cluster/program_jobs.h"
 
 namespace shoal::cluster {
 namespace {
@@ -75,6 +76,46 @@ TEST_F(JsonTest, OfJobsAndWorkers) {
   expect_keys({"worker", "pause", "--state", state, "--json"}, {"schema", "worker"});
   expect_keys({"worker", "resume", "--state", state, "--json"}, {"schema", "worker"});
   expect_keys({"worker", "top", "--state", state, "--json"}, {"schema", "state", "units"});
+}
+
+TEST_F(JsonTest, OfRefusals) {
+  const std::string submitter(64, 'a');
+  for (const auto& [command, key] : {std::pair{"refuse", "refused"}, {"accept", "accepted"}}) {
+    const auto said =
+        expect_keys({"content", command, submitter, "--json"}, {key, "schema", "worker_runs"});
+    EXPECT_EQ(said[key], submitter);
+    EXPECT_EQ(said["worker_runs"], false);
+  }
+}
+
+class JsonOfPrograms : public ProgramJobs {
+ protected:
+  // The lines of a job whose second unit fails: both of its units, in their order.
+  std::vector<nlohmann::json> units_of(const Line& more) {
+    Line command{"submit", "--json", "--array", "1-2", "--max-attempts", "1"};
+    command.insert(command.end(), more.begin(), more.end());
+    const auto ended = shoal(command);
+    EXPECT_EQ(ended.exit_code, 1) << ended.err;
+    std::vector<nlohmann::json> units(2);
+    for (const auto& line : json_lines(ended.out)) {
+      EXPECT_EQ(line.value("schema", 0), cli::kSchema) << line;
+      if (line["type"] == "result") units.at(line["unit"].get<std::size_t>()) = line;
+    }
+    return units;
+  }
+};
+
+TEST_F(JsonOfPrograms, WhatTheyPrintOrLeaveInAFolder) {
+  const auto printed = units_of({"--", "/bin/sh", "-c", "echo of {}; exit $(({} - 1))"});
+  EXPECT_EQ(keys_of(printed[0]),
+            (Keys{"exit_status", "name", "ok", "schema", "stdout", "type", "unit", "usage"}));
+  EXPECT_EQ(printed[0].value("stdout", ""), "of 1\n");
+  EXPECT_EQ(keys_of(printed[1]), (Keys{"error", "name", "ok", "schema", "type", "unit", "usage"}));
+  const auto left =
+      units_of({"--output", "made", "--", "/bin/sh", "-c", "echo of {} > made; exit $(({} - 1))"});
+  EXPECT_EQ(keys_of(left[0]),
+            (Keys{"exit_status", "folder", "name", "ok", "schema", "type", "unit", "usage"}));
+  EXPECT_EQ(text_of(here() / left[0].value("folder", "") / "made"), "of 1\n");
 }
 
 TEST_F(JsonTest, OfATask) {

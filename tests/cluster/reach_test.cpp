@@ -173,6 +173,25 @@ TEST_F(ReachTest, AJobOfTwoBehindRoutersThatKeepPortsEndsOverAPunchedLink) {
   EXPECT_THAT(cluster_->run({"doctor"}).out, HasSubstr("2 ends are punched"));
 }
 
+// Its relay asks it to dial a submitter that can be dialled, and passes on what it and another say.
+TEST_F(ReachTest, HowAWorkerBehindARouterIsReachedIsSaidToWhoeverAsks) {
+  place("home", Nat::kFullyRandom);
+  Process& home = cluster_->start_worker("home");
+  ASSERT_TRUE(home.await_err(has_text("its relays: "))) << home.err();
+  const auto expect_path = [&](const std::string& path) {
+    const auto seen =
+        await_seen("home", [&](const nlohmann::json& worker) { return worker["path"] == path; });
+    ASSERT_FALSE(seen.is_null());
+    EXPECT_THAT(cluster_->run({"worker", "list"}).out, HasSubstr("  " + path + "  "));
+    EXPECT_THAT(
+        cluster_->run({"doctor"}).out,
+        HasSubstr("1 direct, 1 " + path + " from here; 1 cannot be dialled and have relays"));
+  };
+  expect_path("reversed");
+  cluster_->place_submitter(site_of(network_->add("desk", kWire, Nat::kFullyRandom)));
+  expect_path("relayed");
+}
+
 // The one that can be dialled keeps the job, and computes nothing: what they hold has to go by it.
 TEST_F(ReachTest, LargeResultsComeFromBehindRoutersThroughWhichNothingIsPunched) {
   cluster_->place_submitter(site_of(network_->add("desk", kWire, Nat::kFullyRandom)));

@@ -135,6 +135,7 @@ void JobLed::on_work_request(Instant now, const NodeId& from, const WorkRequest&
   member.threads = threads;
   count(from, member, +1);
   if (request.unit_ns != 0) member.unit_ns = request.unit_ns;
+  lapse_forgotten(from, member);
   if (phase_ == JobPhase::kRunning) {
     if (serve(now, from, member, out) ||
         (forgive_stalled(from, member) && serve(now, from, member, out))) {
@@ -438,6 +439,7 @@ bool JobLed::worker_gone(Instant now, const NodeId& worker) {
   const bool again = !it->second.linked && lost_.contains(worker);
   it->second.linked = false;
   it->second.gone = now;
+  it->second.to_show = true;
   it->second.hungry = false;
   it->second.knows_manifest = false;
   std::erase(hungry_, worker);
@@ -450,6 +452,17 @@ bool JobLed::worker_gone(Instant now, const NodeId& worker) {
 void JobLed::forget_absent() {
   std::erase_if(members_, [](const auto& entry) { return !entry.second.linked; });
   lost_.clear();
+}
+
+// Whoever comes back with leases shows their papers before it asks for more. Who asks first was
+// restarted, and had not yet written that it was given anything.
+void JobLed::lapse_forgotten(const NodeId& worker, Member& member) {
+  if (!std::exchange(member.to_show, false)) return;
+  for (std::uint64_t lease : leases_.of(worker)) {
+    if (leases_.find(lease)->granted > member.gone) continue;
+    const RangeSet held = leases_.find(lease)->held;
+    lapse(lease, held);
+  }
 }
 
 // What they held, whose link is lost for too long, goes elsewhere, and what they were asked to show

@@ -155,6 +155,7 @@ class JobLed {
     Instant committed;            // the last time: then it began what it holds next
     Instant progressed;           // the last time, to what it had been given
     Instant gone;                 // its link was lost then, and what was under way on it
+    bool to_show = false;         // since then it has shown no papers
     bool stalled = false;         // some of its replicas may be kStalled
   };
   // A run of ranges that is about to be leased to one worker.
@@ -222,6 +223,7 @@ class JobLed {
   bool forgive_stalled(const NodeId& worker, Member&);
   void forgive_who_waits(Instant now, Outbox& out);
   void lapse_all(const NodeId& worker);
+  void lapse_forgotten(const NodeId& worker, Member&);
   bool lapse_lost(Instant now, Outbox& out);
   Duration longest_lease() const;
   bool count_out_silent(Instant now);

@@ -53,6 +53,7 @@ void JobLed::on_rejoin(Instant now, const NodeId& from, const Rejoin& rejoin, Ou
   member.asked = true;
   member.heard = now;
   member.knows_manifest = true;
+  member.to_show = false;
   member.threads = std::clamp<std::uint32_t>(rejoin.threads, 1, kThreadsMax);
   count(from, member, +1);
   if (rejoin.unit_ns != 0) member.unit_ns = rejoin.unit_ns;

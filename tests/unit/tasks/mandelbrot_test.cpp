@@ -2,14 +2,27 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
+#include <map>
+#include <optional>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "tasks/mandelbrot/kernel.h"
+#include "tasks/mandelbrot/picture.h"
 
 namespace shoal::mandelbrot {
 namespace {
@@ -94,6 +107,117 @@ TEST(Mandelbrot, ATileShowsItsOwnPartOfThePicture) {
   }
   // The set is symmetric to the real axis, which runs through the middle of the picture.
   for (std::uint32_t x = 0; x < 64; ++x) EXPECT_EQ(whole[x], whole[47 * 64 + x]);
+}
+
+std::uint32_t number_at(const std::string& bytes, std::size_t at) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < 4; ++i)
+    number = number << 8 | static_cast<std::uint8_t>(bytes.at(at + i));
+  return number;
+}
+
+// The pixels of a PNG of 8 bits a colour and without interlacing, row by row, three bytes each, as
+// its specification has it, with no more than what inflates. Nothing if it is no such file.
+std::optional<std::vector<std::uint8_t>> read_png(const std::string& bytes, std::uint32_t width,
+                                                  std::uint32_t height) {
+  if (!bytes.starts_with("\x89PNG\r\n\x1a\n")) return std::nullopt;
+  std::string packed;
+  std::string header;
+  bool ended = false;
+  for (std::size_t at = 8; at < bytes.size() && !ended;) {
+    const std::uint32_t size = number_at(bytes, at);
+    const std::string chunk = bytes.substr(at + 4, std::size_t{4} + size);  // its type, its bytes
+    const auto* data = reinterpret_cast<const Bytef*>(chunk.data());
+    if (crc32(0, data, static_cast<uInt>(chunk.size())) != number_at(bytes, at + 8 + size)) {
+      return std::nullopt;
+    }
+    if (chunk.starts_with("IHDR")) header = chunk.substr(4);
+    if (chunk.starts_with("IDAT")) packed += chunk.substr(4);
+    ended = chunk == "IEND";
+    at += std::size_t{12} + size;
+  }
+  const std::string rest{8, 2, 0, 0, 0};  // bits, kind of colour, and three ways that are usual
+  if (!ended || header.size() != 13 || number_at(header, 0) != width ||
+      number_at(header, 4) != height || header.substr(8) != rest) {
+    return std::nullopt;
+  }
+  const std::size_t row_bytes = std::size_t{3} * width;
+  std::vector<std::uint8_t> filtered((row_bytes + 1) * height);
+  uLongf got = filtered.size();
+  if (uncompress(filtered.data(), &got, reinterpret_cast<const Bytef*>(packed.data()),
+                 packed.size()) != Z_OK ||
+      got != filtered.size()) {
+    return std::nullopt;
+  }
+  std::vector<std::uint8_t> pixels(row_bytes * height);
+  for (std::size_t row = 0; row < height; ++row) {
+    const int filter = filtered[row * (row_bytes + 1)];
+    for (std::size_t i = 0; i < row_bytes; ++i) {
+      const auto pixel = [&](bool up, bool left) -> int {
+        if ((up && row == 0) || (left && i < 3)) return 0;
+        return pixels[(row - (up ? 1 : 0)) * row_bytes + i - (left ? 3 : 0)];
+      };
+      const int left = pixel(false, true), up = pixel(true, false), corner = pixel(true, true);
+      const int guess = left + up - corner;
+      const int far_left = std::abs(guess - left), far_up = std::abs(guess - up),
+                far_corner = std::abs(guess - corner);
+      const int paeth = far_left <= far_up && far_left <= far_corner ? left
+                        : far_up <= far_corner                       ? up
+                                                                     : corner;
+      const int added[] = {0, left, up, (left + up) / 2, paeth};
+      if (filter > 4) return std::nullopt;
+      pixels[row * row_bytes + i] =
+          static_cast<std::uint8_t>(filtered[row * (row_bytes + 1) + 1 + i] + added[filter]);
+    }
+  }
+  return pixels;
+}
+
+TEST(Mandelbrot, AnotherReaderSeesTheTilesInThePng) {
+  Params params;
+  params.pixels_x = 130;
+  params.pixels_y = 65;
+  params.tile = 48;  // those at the edges are cut
+  params.iterations = 200;
+  const std::uint64_t missing = 4;
+  Picture picture(params);
+  for (std::uint64_t tile = 0; tile < tile_count(params); ++tile) {
+    if (tile == missing) continue;
+    EXPECT_TRUE(picture.put(tile, compute_tile(params, tile)));
+  }
+  std::string name = (std::filesystem::temp_directory_path() / "shoal-png-XXXXXX").string();
+  const int fd = ::mkstemp(name.data());
+  ASSERT_GE(fd, 0);
+  ::close(fd);
+  ASSERT_EQ(picture.write_png(name), std::nullopt);
+  std::ifstream file(name, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  std::filesystem::remove(name);
+  const auto pixels = read_png(bytes, params.pixels_x, params.pixels_y);
+  ASSERT_TRUE(pixels);
+
+  // Each count has one colour wherever it is, and those inside are black alone.
+  using Seen = std::array<std::uint8_t, 3>;
+  std::map<std::uint32_t, Seen> colours;
+  for (std::uint64_t tile = 0; tile < tile_count(params); ++tile) {
+    const Rectangle area = tile_area(params, tile);
+    const std::vector<std::uint32_t> counts = compute_tile(params, tile).counts;
+    for (std::uint32_t i = 0; i < counts.size(); ++i) {
+      const std::size_t at = std::size_t{3} * ((area.top + i / area.width) * params.pixels_x +
+                                               area.left + i % area.width);
+      const Seen seen{pixels->at(at), pixels->at(at + 1), pixels->at(at + 2)};
+      if (tile == missing) {
+        ASSERT_EQ(seen, (Seen{0x80, 0x80, 0x80}));
+        continue;
+      }
+      ASSERT_EQ(colours.emplace(counts[i], seen).first->second, seen) << tile << ' ' << i;
+      ASSERT_EQ(counts[i] == params.iterations, seen == (Seen{0, 0, 0})) << tile << ' ' << i;
+    }
+  }
+  std::set<Seen> different;
+  for (const auto& [count, colour] : colours) different.insert(colour);
+  EXPECT_GT(different.size(), 20U);
+  EXPECT_EQ(colours.at(1), (Seen{78, 125, 213})) << "by hand: red, green, blue where all leave";
 }
 
 TEST(Mandelbrot, RefusesWhatMakesNoSense) {

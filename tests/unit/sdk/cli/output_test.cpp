@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <optional>
+#include <string>
+
 namespace shoal::cli {
 namespace {
 
@@ -36,6 +40,72 @@ TEST(ProgressTest, TheBarFillsUp) {
   EXPECT_EQ(progress_text({10, 8, 1, 1}, 3),
             "[" + std::string(30, '#') + "] 8/10 verified, 2 not, 3.0 s");
   EXPECT_EQ(progress_text({}, 0), "[" + std::string(30, '#') + "] 0/0 verified, 0 not, 0.0 s");
+}
+
+// What a bar that is shown and left writes to the stderr of this process.
+std::string bar_on_stderr(const Settings& settings) {
+  testing::internal::CaptureStderr();
+  ProgressBar bar(settings);
+  bar.show({10, 5, 0, 0});
+  bar.finish();
+  std::fflush(stderr);
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(ProgressTest, NothingIsDrawnWithoutATerminal) { EXPECT_EQ(bar_on_stderr({}), ""); }
+
+// Of a descriptor that becomes stderr, for as long as this lives.
+class Stderr {
+ public:
+  explicit Stderr(int fd) : before_(::dup(STDERR_FILENO)) { ::dup2(fd, STDERR_FILENO); }
+  ~Stderr() {
+    ::dup2(before_, STDERR_FILENO);
+    ::close(before_);
+  }
+  Stderr(const Stderr&) = delete;
+  Stderr& operator=(const Stderr&) = delete;
+
+ private:
+  int before_;
+};
+
+// What a bar writes to a terminal; nothing where this machine gives none.
+std::optional<std::string> bar_on_terminal(const Settings& settings) {
+  const int reader = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (reader < 0) return std::nullopt;
+  ::grantpt(reader);
+  ::unlockpt(reader);
+  const int terminal = ::open(::ptsname(reader), O_RDWR | O_NOCTTY);
+  if (terminal < 0) return std::nullopt;
+  {
+    const Stderr moved(terminal);
+    ProgressBar bar(settings);
+    bar.show({10, 5, 0, 0});
+    bar.finish();
+    std::fflush(stderr);
+  }
+  ::close(terminal);
+  std::string drawn;
+  char some[256];
+  // Ends with an error, since nobody has the terminal any more.
+  for (ssize_t got = 0; (got = ::read(reader, some, sizeof some)) > 0;) {
+    drawn.append(some, static_cast<std::size_t>(got));
+  }
+  ::close(reader);
+  return drawn;
+}
+
+TEST(ProgressTest, ABarIsDrawnOnATerminalUnlessNobodyWantsIt) {
+  const auto drawn = bar_on_terminal({});
+  if (!drawn) GTEST_SKIP() << "this machine gives no terminal";
+  EXPECT_EQ(drawn->substr(0, 2), "\r[");
+  EXPECT_NE(drawn->find("5/10 verified"), std::string::npos) << *drawn;
+  Settings settings;
+  settings.quiet = true;
+  EXPECT_EQ(bar_on_terminal(settings), "") << "--quiet";
+  settings.quiet = false;
+  settings.progress = false;
+  EXPECT_EQ(bar_on_terminal(settings), "") << "--no-progress";
 }
 
 TEST(TallyTest, OnlyAJobWithEveryUnitVerifiedIsASuccess) {

@@ -62,6 +62,36 @@ ReceiptsLoaded load(LedgerStore& ledger, const JobId& of, std::uint64_t after,
   return std::get<ReceiptsLoaded>(await(ledger, 1).at(0));
 }
 
+// The connections that were made since, by whomever in this process: what each was told of
+// durability only itself can say, and no file.
+class Connections {
+ public:
+  Connections() {
+    made_.clear();
+    sqlite3_auto_extension(reinterpret_cast<void (*)()>(&remember));
+  }
+  ~Connections() { sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(&remember)); }
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+  const std::vector<sqlite3*>& made() const { return made_; }
+
+ private:
+  static int remember(sqlite3* connection, char**, const void*) {
+    made_.push_back(connection);
+    return SQLITE_OK;
+  }
+  static inline std::vector<sqlite3*> made_;
+};
+std::string answer_of(sqlite3* connection, const char* sql) {
+  std::string answer;
+  const auto take = [](void* into, int, char** columns, char**) {
+    *static_cast<std::string*>(into) += columns[0];
+    return 0;
+  };
+  EXPECT_EQ(sqlite3_exec(connection, sql, take, &answer, nullptr), SQLITE_OK);
+  return answer;
+}
+
 class LedgerStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -100,6 +130,19 @@ TEST_F(LedgerStoreTest, ANewOneRemembersNothing) {
   auto state = open()->recover();
   ASSERT_TRUE(state);
   EXPECT_TRUE(state->facts.empty());
+}
+
+// What StoreDone promises of power cuts: synchronous=FULL, by its number, waits for the disk at
+// each commit. SQLite's default beside a log is as good, but whoever built it may have changed
+// that.
+TEST_F(LedgerStoreTest, EachOfItsConnectionsWaitsForTheDisk) {
+  const Connections connections;
+  const auto ledger = open();
+  ASSERT_EQ(connections.made().size(), 2U) << "one writes, the other reads";
+  for (sqlite3* connection : connections.made()) {
+    EXPECT_EQ(answer_of(connection, "PRAGMA journal_mode"), "wal");
+    EXPECT_EQ(answer_of(connection, "PRAGMA synchronous"), "2");
+  }
 }
 
 TEST_F(LedgerStoreTest, RemembersEveryFactAcrossARestartInOrder) {
