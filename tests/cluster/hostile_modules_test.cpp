@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 
+#include "node/protocol/limits.h"
 #include "node/wasm/module.h"
 #include "tests/cluster/cluster.h"
 #include "tests/cluster/mersenne.h"

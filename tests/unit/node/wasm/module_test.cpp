@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+#include "node/protocol/limits.h"
 #include "node/protocol/rng.h"
 #include "tests/unit/node/wasm/modules.h"
 
