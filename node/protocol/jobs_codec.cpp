@@ -98,8 +98,8 @@ void read_policy(wire::Manifest::Reader from, Manifest& to, Reading& reading) {
   reading.require(1 <= to.quorum && to.quorum <= limits::kQuorumMax, "manifest.quorum",
                   "is out of range");
   to.max_attempts = from.getMaxAttempts();
-  reading.require(1 <= to.max_attempts && to.max_attempts <= limits::kAttemptsMax, "manifest.max_attempts",
-                  "is out of range");
+  reading.require(1 <= to.max_attempts && to.max_attempts <= limits::kAttemptsMax,
+                  "manifest.max_attempts", "is out of range");
   reading.enumerant(from.getComparison(), to.comparison, Comparison::kEquivalent,
                     "manifest.comparison");
   to.distinct_blocks = from.getDistinctBlocks();
