@@ -170,6 +170,8 @@ ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
   if (!opened.complete && opened.length != want.length) return actions;  // as it was named before
   if (opened.complete) {
     arrived(opened.id, opened.length, std::nullopt, actions);
+    ask_for_fans(opened);
+    answer_fans(opened, actions);
     settle(now, actions);
     return actions;
   }

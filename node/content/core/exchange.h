@@ -284,6 +284,7 @@ class Exchange {
   bool sends_any(Instant now, std::uint64_t length) const;
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
                  ExchangeActions&);
+  void ask_for_fans(const ContentOpened&);
   void answer_fans(const ContentOpened&, ExchangeActions&);
   void deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
             const std::vector<std::uint64_t>& blocks, ExchangeActions&) const;

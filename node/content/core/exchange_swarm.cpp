@@ -304,6 +304,15 @@ void Exchange::tell_fans(const ContentId& id, std::uint64_t length, std::uint64_
   }
 }
 
+// Those who came while the disk was asked for this node itself have been told nothing yet.
+void Exchange::ask_for_fans(const ContentOpened& opened) {
+  const auto fans = fans_.find(opened.id);
+  if (fans == fans_.end()) return;
+  for (const NodeId& fan : fans->second.fetching) {
+    fans->second.unanswered.try_emplace(fan, Question{opened.length, false});
+  }
+}
+
 // The disk has said what is here of a content that others asked about.
 void Exchange::answer_fans(const ContentOpened& opened, ExchangeActions& actions) {
   const auto fans = fans_.find(opened.id);

@@ -410,6 +410,22 @@ TEST(Exchange, WhoAsksWhatIsHereIsTold) {
   EXPECT_TRUE(fetcher.exchange.holders_of(unknown.id).empty());
 }
 
+// A node that was started again looks for what it is to keep, and those who fetch that are there at
+// once.
+TEST(Exchange, WhoAsksWhileTheDiskIsAskedForThisNodeIsToldToo) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  const std::uint64_t length = content.bytes.size();
+  fetcher.exchange.link_up(fetcher.now, kBob);
+  fetcher.exchange.want(fetcher.now, content.id, length, {});
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, {})));
+  EXPECT_TRUE(fetcher.holdings.empty());
+  fetcher.run(fetcher.exchange.on_opened(fetcher.now, {content.id, length, true, {}, false}));
+  ASSERT_EQ(fetcher.holdings.size(), 1U);
+  EXPECT_EQ(fetcher.holdings[0],
+            std::pair(kBob, Holdings{content.id, length, 0, {0xff, 0xff, 0x0f}}));
+}
+
 TEST(Exchange, OneOfWhomItWasOnlyHeardIsAskedWhatItHoldsBeforeAnyBlock) {
   const Content content(20 * kBlockBytes);
   Fetcher fetcher;
