@@ -53,6 +53,7 @@ void ExecutorKeeper::Impl::freeze_or_thaw() {
     for (ExecutorLane* lane : {&program->lane, &program->solo}) {
       if (!lane->living) continue;
       Living& living = *lane->living;
+      hold_to(turns.threads_of(living.token), living);
       const bool freeze = freezer.frozen() || turns.waits(living.token);
       if (!living.frozen.set(freeze, now)) continue;
       living.process->order(freeze ? HerdOrder::kFreeze : HerdOrder::kThaw);
@@ -60,6 +61,13 @@ void ExecutorKeeper::Impl::freeze_or_thaw() {
       living.check_ns = next_check_ns(living, now);
     }
   }
+}
+
+void ExecutorKeeper::Impl::hold_to(unsigned threads, Living& living) const {
+  // A control group holds all of them together.
+  if (config.sandbox.groups != nullptr || living.threads == threads) return;
+  living.threads = threads;
+  living.process->order(HerdOrder::of_threads(threads));
 }
 
 void ExecutorKeeper::Impl::set_paused(bool paused) {

@@ -243,6 +243,7 @@ bool ExecutorKeeper::Impl::launch(ExecutorProgram& program, ExecutorLane& lane) 
   auto living = std::make_unique<Living>();
   living->process = std::move(*process);
   living->token = token;
+  living->threads = spec.threads;
   living->started_ns = keeper_now_ns();
   living->check_ns = next_check_ns(*living, living->started_ns);
   const auto add = [&](int fd, unsigned kind) {

@@ -52,6 +52,7 @@ struct ExecutorKeeper::Impl {
   // --- executor_freezing.cpp ---
   void freeze_or_thaw();
   // That an executor has work for, as far as it matters: at most as many as are lent.
+  void hold_to(unsigned threads, Living& living) const;
   unsigned threads_wanted(const ExecutorProgram& program, const ExecutorLane& lane) const;
   std::vector<Turns::Wish> wishes() const;
   bool busy() const;

@@ -56,6 +56,7 @@ struct ExecutorLane {
     std::uint64_t token = 0;                          // names it in epoll
     std::map<std::uint64_t, ExecutorTask> in_flight;  // by the number it was sent under
     std::set<std::uint64_t> setups;                   // that it knows
+    unsigned threads = 0;  // whose time its sandbox lets it have, however many it starts
     bool greeted = false;
     bool used = false;           // it has finished a task
     bool wants_write = false;    // as epoll knows it

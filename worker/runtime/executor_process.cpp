@@ -167,8 +167,7 @@ std::string ExecutorProcess::output_end() const {
 }
 
 void ExecutorProcess::order(HerdOrder what) {
-  const char letter = static_cast<char>(what);
-  ::send(child_.control, &letter, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  ::send(child_.control, &what, sizeof what, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 std::optional<HerdNews> ExecutorProcess::usage() {

@@ -212,6 +212,7 @@ SandboxPolicy policy_of(const LaunchSpec& spec) {
   policy.processes =
       (programs ? kProcessesOfPrograms : kProcessesBeside) + kProcessesPerThread * spec.threads;
   if (policy.level != SandboxLevel::kFull) policy.processes = kProcessesEverywhere;
+  if (spec.sandbox.groups == nullptr) policy.threads = spec.threads;
   policy.control_fd = kChildControl;
   return policy;
 }

@@ -36,7 +36,7 @@ struct LaunchSpec {
       {};                          // that it may read; further arguments; absolute
   std::filesystem::path scratch;   // exists; to work in where the sandbox has none of its own
   std::uint64_t memory_bytes = 0;  // 0: no limit. Not applied under sanitizers
-  unsigned threads = 1;            // that it will start for units
+  unsigned threads = 1;  // that it will start for units; more have no more time than these
 };
 
 // The descriptors and the page belong to the caller, who must reap the child.

@@ -51,6 +51,13 @@ bool Turns::waits(std::uint64_t who) const {
                      [&](const Place& place) { return place.who == who && !place.runs; });
 }
 
+unsigned Turns::threads_of(std::uint64_t who) const {
+  if (line_.empty()) return threads_;
+  const auto at = std::find_if(line_.begin(), line_.end(),
+                               [&](const Place& place) { return place.who == who; });
+  return at == line_.end() ? 1 : at->threads;
+}
+
 std::optional<std::int64_t> Turns::next_change_ns() const {
   if (!anybody_waits()) return std::nullopt;
   return slice_began_ns_ + slice_ns();

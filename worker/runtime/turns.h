@@ -29,6 +29,8 @@ class Turns {
   void update(std::int64_t ran_ns, const std::vector<Wish>& wishes);
   // Of those with a wish, who has to wait. Whoever has none may do as it likes.
   bool waits(std::uint64_t who) const;
+  // Of how many processors `who` may have the time when it runs: all, where nobody stands in line.
+  unsigned threads_of(std::uint64_t who) const;
   // On the clock of update(): when to call it again at the latest; nothing: when a wish changes.
   std::optional<std::int64_t> next_change_ns() const;
 

@@ -204,6 +204,7 @@ void close_all(const OpenedFiles& opened) {
   if (seal.theirs >= 0) ::close(seal.theirs);
   if (policy.kind != SandboxKind::kWasm) must(drop_capabilities());
   herd.memory_bytes = policy.memory_bytes;
+  herd.threads = policy.threads;
   herd.control_fd = policy.control_fd;
   const HerdNews news = keep_herd(herd);
   ::send(outer_fd, &news, sizeof news, MSG_NOSIGNAL);

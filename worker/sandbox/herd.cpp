@@ -15,12 +15,14 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "worker/sandbox/limits.h"
+#include "worker/sandbox/pace.h"
 
 namespace shoal {
 namespace {
@@ -67,6 +69,28 @@ std::vector<std::string> names_in(int folder, const std::string& path) {
   return names;
 }
 
+// What a process has taken, with those it has waited for: fields 14 to 17 of proc(5)'s "stat".
+std::int64_t cpu_ns_in(const std::string& stat) {
+  constexpr int kFirst = 14;
+  constexpr int kLast = 17;
+  const std::size_t name_end = stat.rfind(')');  // the name may hold anything
+  if (name_end == std::string::npos) return 0;
+  static const std::int64_t tick_ns = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
+  std::istringstream fields(stat.substr(name_end + 1));
+  std::int64_t ticks = 0;
+  std::string field;
+  for (int number = 3; number <= kLast && fields >> field; ++number) {
+    if (number >= kFirst) ticks += std::strtoll(field.c_str(), nullptr, 10);
+  }
+  return ticks * tick_ns;
+}
+
+std::int64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 // All processes below this one, as this /proc calls them: in that of their own namespace all that
 // there are. Elsewhere they are found by their parents: whoever loses its own becomes a child of
 // the namespace's first process, which is this one.
@@ -96,6 +120,7 @@ class Keeper {
  public:
   explicit Keeper(const Herd& herd)
       : herd_(herd),
+        pace_(herd.threads),
         // With more than itself in it: a signal to "all" would reach the user's whole session.
         whole_namespace_(::getpid() == 1) {}
 
@@ -107,14 +132,18 @@ class Keeper {
   void take_order();
   void seal();
   void measure();
+  void hold_memory(const std::vector<std::string>& processes);
+  void hold_pace(const std::vector<std::string>& processes);
+  bool still() const { return frozen_ || pace_.stops(); }
   int next_measure_ms() const;
-  std::uint64_t memory_of_all(bool exactly) const;
+  std::uint64_t memory_of_all(const std::vector<std::string>& processes, bool exactly) const;
   std::uint64_t memory_of(const std::string& process, bool exactly) const;
   std::uint64_t memory_of_sockets() const;
-  std::uint64_t cpu_ns() const;
+  std::uint64_t reaped_cpu_ns() const;
   void tell(HerdNews::Kind kind, std::uint64_t memory) const;
 
   const Herd& herd_;
+  Pace pace_;
   const bool whole_namespace_;
   bool ended_ = false;
   bool frozen_ = false;  // by the worker
@@ -132,7 +161,7 @@ void Keeper::reap() {
     if (pid != herd_.main) continue;
     if (WIFSTOPPED(status)) {
       // By one that it runs: it could no longer end that one when its time is over.
-      if (!frozen_) ::kill(herd_.main, SIGCONT);
+      if (!still()) ::kill(herd_.main, SIGCONT);
       continue;
     }
     ended_ = true;
@@ -153,12 +182,9 @@ std::uint64_t Keeper::memory_of(const std::string& process, bool exactly) const 
          static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-std::uint64_t Keeper::memory_of_all(bool exactly) const {
-  if (herd_.proc_fd < 0) return 0;
+std::uint64_t Keeper::memory_of_all(const std::vector<std::string>& processes, bool exactly) const {
   std::uint64_t bytes = memory_of_sockets();
-  for (const std::string& process : descendants_of_self(herd_.proc_fd)) {
-    bytes += memory_of(process, exactly);
-  }
+  for (const std::string& process : processes) bytes += memory_of(process, exactly);
   return bytes;
 }
 
@@ -171,24 +197,50 @@ std::uint64_t Keeper::memory_of_sockets() const {
 }
 
 void Keeper::measure() {
-  std::uint64_t bytes = memory_of_all(false);
+  const std::vector<std::string> processes = descendants_of_self(herd_.proc_fd);
+  if (herd_.memory_bytes != 0) hold_memory(processes);
+  if (pace_.limited()) hold_pace(processes);
+}
+
+void Keeper::hold_memory(const std::vector<std::string>& processes) {
+  std::uint64_t bytes = memory_of_all(processes, false);
   // What is resident counts shared pages once for each process, and files: an upper bound, and
   // cheap. The exact figure costs a walk through all pages.
-  if (herd_.memory_bytes != 0 && bytes > herd_.memory_bytes) bytes = memory_of_all(true);
+  if (bytes > herd_.memory_bytes) bytes = memory_of_all(processes, true);
   last_ = bytes;
   most_ = std::max(most_, bytes);
-  if (herd_.memory_bytes == 0 || bytes <= herd_.memory_bytes) return;
+  if (bytes <= herd_.memory_bytes) return;
   out_of_memory_ = true;
   signal_all(SIGKILL);
 }
 
-int Keeper::next_measure_ms() const {
-  const std::uint64_t left = herd_.memory_bytes - std::min(herd_.memory_bytes, last_);
-  return static_cast<int>(
-      std::clamp<std::uint64_t>(left / kTakenPerMs, kMeasureLeastMs, kMeasureMostMs));
+void Keeper::hold_pace(const std::vector<std::string>& processes) {
+  auto taken_ns = static_cast<std::int64_t>(reaped_cpu_ns());
+  for (const std::string& process : processes) {
+    taken_ns += cpu_ns_in(read_file(herd_.proc_fd, process + "/stat"));
+  }
+  const bool stopped = pace_.stops();
+  pace_.update(now_ns(), taken_ns);
+  if (!frozen_ && pace_.stops() != stopped) signal_all(pace_.stops() ? SIGSTOP : SIGCONT);
 }
 
-std::uint64_t Keeper::cpu_ns() const {
+// -1: only when something happens.
+int Keeper::next_measure_ms() const {
+  if (herd_.proc_fd < 0 || (herd_.memory_bytes == 0 && !pace_.limited())) return -1;
+  std::int64_t next_ms = kMeasureMostMs;
+  if (herd_.memory_bytes != 0) {
+    const std::uint64_t left = herd_.memory_bytes - std::min(herd_.memory_bytes, last_);
+    next_ms = static_cast<std::int64_t>(
+        std::clamp<std::uint64_t>(left / kTakenPerMs, kMeasureLeastMs, kMeasureMostMs));
+  }
+  if (const auto pace_ns = pace_.next_ns()) {
+    const std::int64_t left_ns = std::max<std::int64_t>(*pace_ns - now_ns(), 0);
+    next_ms = std::min(next_ms, (left_ns + 999'999) / 1'000'000);
+  }
+  return static_cast<int>(next_ms);
+}
+
+std::uint64_t Keeper::reaped_cpu_ns() const {
   rusage usage{};
   ::getrusage(RUSAGE_CHILDREN, &usage);
   const auto ns = [](const timeval& time) {
@@ -200,29 +252,34 @@ std::uint64_t Keeper::cpu_ns() const {
 
 void Keeper::tell(HerdNews::Kind kind, std::uint64_t memory) const {
   if (herd_.control_fd < 0) return;
-  HerdNews news{kind, out_of_memory_, status_, memory, cpu_ns()};
+  HerdNews news{kind, out_of_memory_, status_, memory, reaped_cpu_ns()};
   ::send(herd_.control_fd, &news, sizeof news, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void Keeper::take_order() {
-  char order = 0;
-  const ssize_t got = ::recv(herd_.control_fd, &order, 1, MSG_DONTWAIT);
+  HerdOrder order(HerdOrder::kUsage);
+  const ssize_t got = ::recv(herd_.control_fd, &order, sizeof order, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) {  // the worker has gone, or wants no more of it
+  if (got != static_cast<ssize_t>(sizeof order)) {  // the worker has gone, or wants no more of it
     control_open_ = false;
     return;
   }
-  switch (static_cast<HerdOrder>(order)) {
+  switch (order.kind) {
     case HerdOrder::kFreeze:
       frozen_ = true;
       signal_all(SIGSTOP);
       return tell(HerdNews::Kind::kFrozen, 0);
     case HerdOrder::kThaw:
       frozen_ = false;
-      signal_all(SIGCONT);
+      if (!still()) signal_all(SIGCONT);
       return tell(HerdNews::Kind::kThawed, 0);
-    case HerdOrder::kUsage:
-      return tell(HerdNews::Kind::kUsage, memory_of_all(true));
+    case HerdOrder::kThreads:
+      return pace_.set_threads(order.threads);
+    case HerdOrder::kUsage: {
+      const bool seen = herd_.proc_fd >= 0;
+      return tell(HerdNews::Kind::kUsage,
+                  seen ? memory_of_all(descendants_of_self(herd_.proc_fd), true) : 0);
+    }
   }
 }
 
@@ -239,13 +296,13 @@ HerdNews Keeper::run() {
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-  const bool measured = herd_.proc_fd >= 0 && herd_.memory_bytes != 0;
+  pace_.update(now_ns(), 0);
   reap();
   while (!ended_) {
     std::array<pollfd, 3> watched{{{signals, POLLIN, 0},
                                    {control_open_ ? herd_.control_fd : -1, POLLIN, 0},
                                    {seal_open_ ? herd_.seal_fd : -1, POLLIN, 0}}};
-    ::poll(watched.data(), watched.size(), measured ? next_measure_ms() : -1);
+    ::poll(watched.data(), watched.size(), next_measure_ms());
     if (watched[0].revents != 0) {
       signalfd_siginfo taken{};
       while (::read(signals, &taken, sizeof taken) == sizeof taken) {
@@ -255,14 +312,14 @@ HerdNews Keeper::run() {
     if (ended_) break;
     if (watched[1].revents != 0) take_order();
     if (watched[2].revents != 0) seal();
-    if (measured) measure();
+    if (herd_.proc_fd >= 0) measure();
   }
   rusage usage{};
   ::getrusage(RUSAGE_CHILDREN, &usage);
   most_ = std::max(most_, static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
   tell(HerdNews::Kind::kEnded, most_);
   ::close(signals);
-  return {HerdNews::Kind::kEnded, out_of_memory_, status_, most_, cpu_ns()};
+  return {HerdNews::Kind::kEnded, out_of_memory_, status_, most_, reaped_cpu_ns()};
 }
 
 }  // namespace

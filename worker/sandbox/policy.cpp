@@ -61,6 +61,7 @@ bool read_setting(std::string_view name, std::string_view value, SandboxPolicy& 
   if (name == "file-bytes") return read_number(value, policy.file_bytes);
   if (name == "cpu-seconds") return read_number(value, policy.cpu_seconds);
   if (name == "processes") return read_number(value, policy.processes);
+  if (name == "threads") return read_number(value, policy.threads);
   if (name == "open-files") return read_number(value, policy.open_files);
   if (name == "control") return read_number(value, policy.control_fd);
   return false;
@@ -84,6 +85,7 @@ std::vector<std::string> to_arguments(const SandboxPolicy& policy) {
   add("file-bytes", std::to_string(policy.file_bytes));
   add("cpu-seconds", std::to_string(policy.cpu_seconds));
   add("processes", std::to_string(policy.processes));
+  add("threads", std::to_string(policy.threads));
   add("open-files", std::to_string(policy.open_files));
   add("control", std::to_string(policy.control_fd));
   words.push_back("--");

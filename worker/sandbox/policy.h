@@ -37,6 +37,9 @@ struct SandboxPolicy {
   std::uint64_t file_bytes = std::uint64_t{1} << 30;
   std::uint64_t cpu_seconds = 0;  // of one process; 0: no limit
   std::uint64_t processes = 256;  // and threads
+  // Of how many processors they have the time, however many threads they start; 0: no limit. Only
+  // at kFull.
+  std::uint32_t threads = 0;
   std::uint64_t open_files = 256;
   int control_fd = -1;  // a UNIX datagram or seqpacket socket to the worker (herd.h); -1: none
 };

@@ -40,6 +40,17 @@ TEST(Turns, WhereThereIsEnoughForAllNobodyWaits) {
   EXPECT_EQ(turns.next_change_ns(), std::nullopt);
 }
 
+TEST(Turns, EachHasTheTimeOfAsManyProcessorsAsItHasWorkFor) {
+  Turns turns(4);
+  EXPECT_EQ(turns.threads_of(1), 4U);
+  turns.update(0, {{1, 3}, {2, 1}, {3, 0}});
+  EXPECT_EQ(turns.threads_of(1), 3U);
+  EXPECT_EQ(turns.threads_of(2), 1U);
+  EXPECT_EQ(turns.threads_of(3), 1U);  // it ends what nobody wants any more
+  turns.update(0, {});
+  EXPECT_EQ(turns.threads_of(1), 4U);
+}
+
 TEST(Turns, TwoThatWantAllHaveHalfOfTheTimeEach) {
   Turns turns(4);
   const auto ran = run(turns, 4, 0, 10'000 * kMs, {{1, 4}, {2, 4}});

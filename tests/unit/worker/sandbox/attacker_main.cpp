@@ -34,6 +34,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 // A program that does what a sandbox must stop. It says what came of it in one line, and ends with
@@ -240,6 +241,39 @@ int spin(const Words&) {
   for (;;) turns = turns + 1;
 }
 
+// Burns so many ms of processor time on each of so many threads, or processes, at once, and says
+// how many ms that took.
+int burn(const Words& words) {
+  const bool threads = words.at(0) == "threads";
+  const int count = std::atoi(words.at(1).c_str());
+  const std::int64_t each_ms = std::atoll(words.at(2).c_str());
+  const auto ms = [](clockid_t clock) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return std::int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
+  };
+  const auto burn_here = [&] {
+    while (ms(CLOCK_THREAD_CPUTIME_ID) < each_ms) {
+    }
+  };
+  const std::int64_t begin = ms(CLOCK_MONOTONIC);
+  std::vector<std::thread> others;
+  for (int i = 1; i < count; ++i) {
+    if (threads) {
+      others.emplace_back(burn_here);
+    } else if (::fork() == 0) {
+      burn_here();
+      ::_exit(0);
+    }
+  }
+  burn_here();
+  for (std::thread& other : others) other.join();
+  while (::wait(nullptr) > 0) {
+  }
+  say(std::to_string(ms(CLOCK_MONOTONIC) - begin));
+  return 0;
+}
+
 int sleep_for_ever(const Words&) {
   say("asleep");
   for (;;) ::pause();
@@ -400,6 +434,7 @@ int main(int argc, char** argv) {
       {"take-from-the-user", take_from_the_user},
       {"want-cores", want_cores},
       {"spin", spin},
+      {"burn", burn},
       {"sleep", sleep_for_ever},
       {"trace-parent", trace_parent},
       {"kill-parent", kill_parent},

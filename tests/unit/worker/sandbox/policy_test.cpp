@@ -17,6 +17,7 @@ TEST(SandboxPolicy, IsTheSameAfterTheCommandLine) {
   policy.scratch = "/tmp";
   policy.read_only = {"/opt/x", "/opt/y"};
   policy.memory_bytes = 5;
+  policy.threads = 3;
   const auto read = parse_policy(to_arguments(policy));
   ASSERT_TRUE(read) << read.error();
   EXPECT_EQ(to_arguments(*read), to_arguments(policy));

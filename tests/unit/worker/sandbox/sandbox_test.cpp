@@ -327,6 +327,34 @@ TEST_P(Sandbox, FreezesAndThawsAllOfIt) {
   EXPECT_TRUE(comes_true([&] { return state() != "T"; }));
 }
 
+// It has the time of as many processors as it was given, however many it uses. On a machine that
+// has other work, it may have less.
+TEST_P(Sandbox, ManyThreadsHaveNoMoreTimeThanWasGiven) {
+  constexpr int kEachMs = 600;
+  for (const char* what : {"threads", "processes"}) {
+    policy_.threads = 1;
+    const auto one = attack({"burn", what, "4", std::to_string(kEachMs)});
+    expect_clean_end(one);
+    ASSERT_EQ(one.lines.size(), 1U);
+    EXPECT_GE(std::stoi(one.lines[0]), 4 * kEachMs * 85 / 100) << what;
+  }
+  // Whoever was given more than he uses does not stop.
+  policy_.threads = 4;
+  policy_.arguments = {"burn", "threads", "1", "50"};
+  Sandboxed sandbox(policy_, GetParam());
+  EXPECT_EQ(sandbox.outcome().lines.size(), 1U);
+}
+
+TEST_P(Sandbox, WhatWasGivenMayChange) {
+  constexpr int kEachMs = 600;
+  policy_.arguments = {"burn", "threads", "4", std::to_string(kEachMs)};
+  Sandboxed sandbox(policy_, GetParam());
+  sandbox.tell(HerdOrder::of_threads(1));
+  const Outcome outcome = sandbox.outcome();
+  ASSERT_EQ(outcome.lines.size(), 1U);
+  EXPECT_GE(std::stoi(outcome.lines[0]), 4 * kEachMs * 85 / 100);
+}
+
 TEST_P(Sandbox, NobodyButTheWorkerStopsIt) {
   const auto outcome = attack({"stop"});
   expect_clean_end(outcome);

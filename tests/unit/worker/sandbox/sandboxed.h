@@ -98,9 +98,12 @@ class Sandboxed {
     while (readable(out_) && ::read(out_, &c, 1) == 1 && c != '\n') text += c;
     return text;
   }
+  void tell(HerdOrder what) {
+    EXPECT_EQ(::send(control_, &what, sizeof what, MSG_NOSIGNAL),
+              static_cast<ssize_t>(sizeof what));
+  }
   HerdNews order(HerdOrder what) {
-    const char letter = static_cast<char>(what);
-    EXPECT_EQ(::send(control_, &letter, 1, MSG_NOSIGNAL), 1);
+    tell(what);
     return news();
   }
   HerdNews news() {
