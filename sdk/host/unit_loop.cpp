@@ -356,25 +356,33 @@ void UnitLoop::leave() {
 
 void UnitLoop::pull(const std::shared_ptr<Chunk>& chunk) {
   Gathered gathered;
+  std::uint64_t sent_ns = monotonic_ns();
+  const auto send_if_due = [&] {
+    const std::uint64_t now = monotonic_ns();
+    if (gathered.bytes == 0) return;
+    if (gathered.bytes < kPartBytes && now - sent_ns < kPartNs) return;
+    send_part(chunk->number, std::exchange(gathered, {}), false);
+    sent_ns = now;
+  };
   {
     Slot slot(*this);
     const FaultMark mark(slot.get());
-    std::uint64_t sent_ns = monotonic_ns();
     while (!chunk->cancelled.load(std::memory_order_relaxed)) {
       const auto units = take(*chunk);
       if (!units) break;
+      send_if_due();  // only now: what is the last of the chunk goes with its end
       Range rest;
       tbb::this_task_arena::isolate(
           [&] { rest = run_units(*chunk, *units, slot.get(), gathered); });
       if (!rest.empty()) give_back(chunk, rest);
-      const std::uint64_t now = monotonic_ns();
-      if (gathered.bytes >= kPartBytes || now - sent_ns >= kPartNs) {
-        send_part(chunk->number, std::exchange(gathered, {}), false);
-        sent_ns = now;
-      }
     }
   }
   std::unique_lock lock(chunk->mutex);
+  if (chunk->pullers > 1) {  // who may be at their units for long
+    lock.unlock();
+    send_if_due();
+    lock.lock();
+  }
   chunk->gathered->add(std::move(gathered));
   if (--chunk->pullers != 0) return;
   lock.unlock();

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <thread>
@@ -22,6 +23,12 @@ Bytes megabyte(const Nothing&, std::uint64_t unit) {
   return Bytes(1 << 20, static_cast<std::uint8_t>(unit));
 }
 Bytes reversed(const Nothing&, const Bytes& input) { return {input.rbegin(), input.rend()}; }
+// So long that what comes before it is sent without it.
+std::uint64_t lasting(const Nothing&, std::uint64_t unit) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(120);
+  while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  return unit;
+}
 // Runs until it is cancelled.
 std::uint64_t patient(Unit& unit, const Nothing&, std::uint64_t index) {
   while (!unit.cancelled()) std::this_thread::yield();
@@ -132,6 +139,7 @@ class Host : public ::testing::Test {
                                     Kernel{"odd_ones_fail", odd_ones_fail},
                                     Kernel{"megabyte", megabyte},
                                     Kernel{"reversed", reversed},
+                                    Kernel{"lasting", lasting},
                                     Kernel{"patient", patient},
                                     Kernel{"near", square}.equivalent([](auto a, auto b) {
                                       return (a < b ? b - a : a - b) <= 1;
@@ -146,7 +154,7 @@ class Host : public ::testing::Test {
 
 TEST_F(Host, SaysWhichKernelsItHas) {
   EXPECT_EQ(names_, (std::vector<std::string>{"square", "odd_ones_fail", "megabyte", "reversed",
-                                              "patient", "near"}));
+                                              "lasting", "patient", "near"}));
   EXPECT_EQ(stop(), 0);
 }
 
@@ -184,6 +192,16 @@ TEST_F(Host, LargeAnswersComeInParts) {
   for (const auto& [unit, output] : answer.outputs) {
     EXPECT_EQ(output, Bytes(1 << 20, static_cast<std::uint8_t>(unit)));
   }
+}
+
+TEST_F(Host, WhatIsDoneIsToldWhileTheRestRunsAndTheLastWithTheEnd) {
+  send(ExecutorSetup{1, "lasting", encode(Nothing{}), 1, 64 << 20});
+  send(indices(1, 1, {0, 1}));
+  EXPECT_EQ(receive_chunk(1).parts, 1);
+  send(indices(2, 1, {0, 3}));
+  const Answer answer = receive_chunk(2);
+  EXPECT_EQ(answer.outputs.size(), 3U);
+  EXPECT_EQ(answer.parts, 3);
 }
 
 TEST_F(Host, EachUnitGetsItsOwnInput) {
