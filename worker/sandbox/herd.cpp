@@ -30,9 +30,12 @@ namespace {
 // Memory is measured again before a program could have filled what is left, were it to take it as
 // fast as a large machine gives it out; but within these. What is taken in between is bounded by
 // the processes' own limits.
-constexpr int kMeasureLeastMs = 100;
-constexpr int kMeasureMostMs = 1000;
+constexpr std::int64_t kMeasureLeastMs = 100;
+constexpr std::int64_t kMeasureMostMs = 1000;
+constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kTakenPerMs = 8 << 20;
+// Measuring many processes takes long. It has no more than this part of a processor's time.
+constexpr std::int64_t kMeasuringPart = 20;
 // What a socket may hold unread, and how many hold nothing that is worth counting. It is memory of
 // the kernel, which no process's own limit knows.
 constexpr std::uint64_t kSocketBytes = 320 << 10;
@@ -85,9 +88,9 @@ std::int64_t cpu_ns_in(const std::string& stat) {
   return ticks * tick_ns;
 }
 
-std::int64_t now_ns() {
+std::int64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
   timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  ::clock_gettime(clock, &now);
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
@@ -106,9 +109,9 @@ std::vector<std::string> descendants_of_self(int proc) {
     return found;
   }
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::string threads = found[i] + "/task";
-    for (const std::string& thread : names_in(proc, threads)) {
-      std::istringstream children(read_file(proc, threads + "/" + thread + "/children"));
+    const std::string threads = found[i] + "/task/";
+    for (std::string thread : names_in(proc, threads)) {
+      std::istringstream children(read_file(proc, threads + thread.append("/children")));
       for (std::string child; children >> child;) found.push_back(child);
     }
   }
@@ -135,7 +138,10 @@ class Keeper {
   void hold_memory(const std::vector<std::string>& processes);
   void hold_pace(const std::vector<std::string>& processes);
   bool still() const { return frozen_ || pace_.stops(); }
-  int next_measure_ms() const;
+  bool is_measured() const {
+    return herd_.proc_fd >= 0 && (herd_.memory_bytes != 0 || pace_.limited());
+  }
+  std::int64_t measure_at_ns(std::int64_t now) const;
   std::uint64_t memory_of_all(const std::vector<std::string>& processes, bool exactly) const;
   std::uint64_t memory_of(const std::string& process, bool exactly) const;
   std::uint64_t memory_of_sockets() const;
@@ -153,6 +159,8 @@ class Keeper {
   int status_ = 0;
   std::uint64_t last_ = 0;
   std::uint64_t most_ = 0;
+  std::int64_t measuring_ns_ = 0;   // that it took, the last time
+  std::int64_t measure_at_ns_ = 0;  // the next time
 };
 
 void Keeper::reap() {
@@ -197,9 +205,11 @@ std::uint64_t Keeper::memory_of_sockets() const {
 }
 
 void Keeper::measure() {
+  const std::int64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
   const std::vector<std::string> processes = descendants_of_self(herd_.proc_fd);
   if (herd_.memory_bytes != 0) hold_memory(processes);
   if (pace_.limited()) hold_pace(processes);
+  measuring_ns_ = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
 }
 
 void Keeper::hold_memory(const std::vector<std::string>& processes) {
@@ -224,20 +234,15 @@ void Keeper::hold_pace(const std::vector<std::string>& processes) {
   if (!frozen_ && pace_.stops() != stopped) signal_all(pace_.stops() ? SIGSTOP : SIGCONT);
 }
 
-// -1: only when something happens.
-int Keeper::next_measure_ms() const {
-  if (herd_.proc_fd < 0 || (herd_.memory_bytes == 0 && !pace_.limited())) return -1;
-  std::int64_t next_ms = kMeasureMostMs;
+std::int64_t Keeper::measure_at_ns(std::int64_t now) const {
+  std::int64_t wait_ns = kMeasureMostMs * kNsPerMs;
   if (herd_.memory_bytes != 0) {
     const std::uint64_t left = herd_.memory_bytes - std::min(herd_.memory_bytes, last_);
-    next_ms = static_cast<std::int64_t>(
-        std::clamp<std::uint64_t>(left / kTakenPerMs, kMeasureLeastMs, kMeasureMostMs));
+    wait_ns = kNsPerMs * static_cast<std::int64_t>(std::clamp<std::uint64_t>(
+                             left / kTakenPerMs, kMeasureLeastMs, kMeasureMostMs));
   }
-  if (const auto pace_ns = pace_.next_ns()) {
-    const std::int64_t left_ns = std::max<std::int64_t>(*pace_ns - now_ns(), 0);
-    next_ms = std::min(next_ms, (left_ns + 999'999) / 1'000'000);
-  }
-  return static_cast<int>(next_ms);
+  if (const auto pace_ns = pace_.next_ns()) wait_ns = std::min(wait_ns, *pace_ns - now);
+  return now + std::max(wait_ns, kMeasuringPart * measuring_ns_);
 }
 
 std::uint64_t Keeper::reaped_cpu_ns() const {
@@ -274,7 +279,9 @@ void Keeper::take_order() {
       if (!still()) signal_all(SIGCONT);
       return tell(HerdNews::Kind::kThawed, 0);
     case HerdOrder::kThreads:
-      return pace_.set_threads(order.threads);
+      pace_.set_threads(order.threads);
+      measure_at_ns_ = 0;
+      return;
     case HerdOrder::kUsage: {
       const bool seen = herd_.proc_fd >= 0;
       return tell(HerdNews::Kind::kUsage,
@@ -297,12 +304,15 @@ HerdNews Keeper::run() {
   ::sigaddset(&children, SIGCHLD);
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   pace_.update(now_ns(), 0);
+  measure_at_ns_ = measure_at_ns(now_ns());
   reap();
   while (!ended_) {
     std::array<pollfd, 3> watched{{{signals, POLLIN, 0},
                                    {control_open_ ? herd_.control_fd : -1, POLLIN, 0},
                                    {seal_open_ ? herd_.seal_fd : -1, POLLIN, 0}}};
-    ::poll(watched.data(), watched.size(), next_measure_ms());
+    const std::int64_t left_ns = std::max<std::int64_t>(measure_at_ns_ - now_ns(), 0);
+    const std::int64_t left_ms = (left_ns + kNsPerMs - 1) / kNsPerMs;
+    ::poll(watched.data(), watched.size(), is_measured() ? static_cast<int>(left_ms) : -1);
     if (watched[0].revents != 0) {
       signalfd_siginfo taken{};
       while (::read(signals, &taken, sizeof taken) == sizeof taken) {
@@ -312,7 +322,9 @@ HerdNews Keeper::run() {
     if (ended_) break;
     if (watched[1].revents != 0) take_order();
     if (watched[2].revents != 0) seal();
-    if (herd_.proc_fd >= 0) measure();
+    if (!is_measured() || now_ns() < measure_at_ns_) continue;
+    measure();
+    measure_at_ns_ = measure_at_ns(now_ns());
   }
   rusage usage{};
   ::getrusage(RUSAGE_CHILDREN, &usage);
