@@ -57,6 +57,8 @@ inline constexpr Duration kSlotIdle = 2s;  // then it is another's
 inline constexpr Duration kTimeToSayHoldings = 2s;
 // All is asked for, and one block is not there: it is asked of a second source.
 inline constexpr Duration kEndgameAfter = 1s;
+// And only if that one, at its pace, sends it so many times sooner; or the first is overdue.
+inline constexpr int kSecondSooner = 3;
 // A window is what a source sends in this time.
 inline constexpr Duration kWindowTime = 3s;
 // Of one that holds everything, where others hold a part: no more than keeps it busy.
