@@ -231,6 +231,17 @@ class FetchNews {
   FetchBar bar_;
 };
 
+// Nothing, unless its owner has refused it meanwhile: then none of it stays.
+Outcome end_if_refused(PoolAccess& pool, const ContentText& content) {
+  auto taken = not_refused(content);
+  if (taken) return kSuccess;
+  pool.client.reset();  // it writes nothing any more
+  auto store = own_store();
+  if (!store) return tl::unexpected(std::move(store.error()));
+  (*store)->drop(content.name.id);
+  return tl::unexpected(std::move(taken.error()));
+}
+
 Outcome run_get(const Asked& asked, const Settings& settings) {
   const auto content = parse(asked.id);
   if (!content) return tl::unexpected(content.error());
@@ -254,9 +265,13 @@ Outcome run_get(const Asked& asked, const Settings& settings) {
   ContentStore& store = pool->client->content();
   for (unsigned again = kFetchesAgain;; --again) {
     FetchNews news(*wait, settings);
-    const auto fetched = pool->client->fetch(
-        content->name, *wait, [&news](const ExchangeProgress& progress) { news.show(progress); });
+    const auto fetched =
+        pool->client->fetch(content->name, *wait, [&](const ExchangeProgress& progress) {
+          news.show(progress);
+          if (!not_refused(*content)) pool->client->interrupt();
+        });
     news.end(fetched.has_value());
+    if (auto refused = end_if_refused(*pool, *content); !refused) return refused;
     if (!fetched) {
       return tl::unexpected(
           with_what_is_kept(pool->failure(fetched.error()), store, content->name));

@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RefusalsTest : public ContentPool {
  protected:
@@ -72,6 +73,30 @@ TEST_F(RefusalsTest, AContentIsDroppedAndNotServedUntilItIsAcceptedAgain) {
   EXPECT_TRUE(holds("keeper", name));
   EXPECT_EQ(at_worker("keeper", {"content", "accept", name}).exit_code, 1);
   put->signal(SIGINT);
+}
+
+TEST_F(RefusalsTest, AFetchThatIsUnderWayEndsAndNothingStays) {
+  start_pool(1);
+  write("data", 20'000'000);
+  const auto put = cluster_.start({"put", place("data"), "--serve"});
+  const std::string name = served(*put);
+  Process& keeper = cluster_.start_worker("keeper", {"--pin", name, "--upload-rate", "200000"});
+  ASSERT_TRUE(keeper.await_err(has_text("is pinned here"))) << keeper.err();
+  put->signal(SIGINT);
+  EXPECT_EQ(put->exit_code(), 0) << put->err();
+  ASSERT_EQ(cluster_.run({"content", "drop", name}).exit_code, 0);
+
+  const auto get = cluster_.start({"get", name, "-o", place("copy")});
+  const auto listed = [&] { return cluster_.run({"content", "list", "--json"}).out; };
+  std::string list;
+  while (list.find(name) == std::string::npos) list = listed();  // the test's own end is the limit
+  const auto refused = cluster_.run({"content", "refuse", name});
+  EXPECT_EQ(refused.exit_code, 0) << refused.err;
+  EXPECT_EQ(get->exit_code(), 1);
+  EXPECT_THAT(get->err(), HasSubstr("'shoal content accept " + name + "'"));
+  EXPECT_FALSE(fs::exists(place("copy")));
+  ASSERT_EQ(cluster_.run({"content", "accept", name}).exit_code, 0);
+  EXPECT_THAT(listed(), Not(HasSubstr(name)));
 }
 
 TEST_F(RefusalsTest, HoldForTheCommandsOfTheAccountToo) {

@@ -311,7 +311,11 @@ ExchangeActions Exchange::on_stored(Instant now, const BlockStored& stored) {
     tell_fans(stored.id, want.length, block, true, actions);
     if (want.storing.empty() && want.in_flight.empty() && want.missing.empty()) {
       if (want.reopened) {
-        fail(stored.id, "the disk did not keep the blocks of content " + short_hex(stored.id),
+        fail(stored.id,
+             "what had come of content " + short_hex(stored.id) +
+                 " was removed from the disk while the rest came, and again when it was fetched "
+                 "anew: somebody dropped it, or another program that keeps its contents in the "
+                 "same folder did",
              actions);
       } else {
         want.reopened = true;

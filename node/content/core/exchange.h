@@ -27,9 +27,9 @@
 // is a source of the other. Of the blocks that a source holds, the one that the fewest others hold
 // is asked for, so that what only one has is soon held by two. A source that holds everything is
 // asked last: what anybody else has, and has time to send, is taken from him. When all is asked
-// for, a block that does not come is asked of a second source, and whoever is the slower is told
-// so. A node that holds a content before the others come deals its blocks out among them
-// (block_dealer.h), and so sends each of them once.
+// for, a block that does not come, or that another would send much sooner, is asked of a second
+// source, and whoever is the slower is told so. A node that holds a content before the others come
+// deals its blocks out among them (block_dealer.h), and so sends each of them once.
 //
 // What an attacker could try:
 //  - wrong bytes: each block is checked by itself, so its sender is known, and out at once;
@@ -149,6 +149,7 @@ class Exchange {
     NodeId source;
     const Source* state;  // of `source`
     Instant at;
+    std::size_t ahead = 0;  // blocks that were asked of `source` before it, and had not come
   };
   // One source of one want.
   struct Offer {
@@ -235,8 +236,11 @@ class Exchange {
   bool ask(Instant now, const ContentId&, Want&, const NodeId&, ExchangeActions&);
   void request(Instant now, const ContentId&, const Want&, std::uint64_t block, const NodeId&,
                ExchangeActions&);
-  std::optional<NodeId> second_source(Instant now, const ContentId&, const Want&,
-                                      std::uint64_t block, const Asked&) const;
+  Asked asked_now(Instant now, const NodeId&) const;
+  static Duration time_for(const Source&, std::size_t blocks);
+  static Instant due_at(const Asked&);
+  std::optional<NodeId> second_source(Instant now, const Want&, std::uint64_t block,
+                                      const Asked&) const;
   void ask_again(Instant now, const ContentId&, Want&, ExchangeActions&);
   void drop_second(const ContentId&, Want&, std::uint64_t block, const NodeId* told,
                    ExchangeActions*);

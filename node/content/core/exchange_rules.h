@@ -35,6 +35,9 @@ inline constexpr Duration kQuickBlock = 1s;
 // Of all readers together: 8 MiB, of which a wire that they share sends each his part in turn. Not
 // counted are those whose link has taken nothing for a while; with them at most 256 MiB.
 inline constexpr std::size_t kBlocksAheadOfAll = 32;
+// More than those, where slow readers have them: for those who took the last one within
+// kQuickBlock.
+inline constexpr std::size_t kBlocksAheadOfQuick = 8;
 inline constexpr Duration kStuckAfter = 10s;
 inline constexpr std::size_t kBlocksAheadMax = 1024;
 // Below this a content is here before its holders could tell each other of it.
@@ -57,6 +60,8 @@ inline constexpr Duration kSlotIdle = 2s;  // then it is another's
 inline constexpr Duration kTimeToSayHoldings = 2s;
 // All is asked for, and one block is not there: it is asked of a second source.
 inline constexpr Duration kEndgameAfter = 1s;
+// And only if that one, at its pace, sends it so many times sooner; or the first is overdue.
+inline constexpr int kSecondSooner = 3;
 // A window is what a source sends in this time.
 inline constexpr Duration kWindowTime = 3s;
 // Of one that holds everything, where others hold a part: no more than keeps it busy.

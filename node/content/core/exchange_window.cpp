@@ -2,6 +2,7 @@
 #include <chrono>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "node/content/core/block_check.h"
 #include "node/content/core/exchange.h"
@@ -17,6 +18,7 @@ using namespace exchange_rules;
 namespace {
 
 constexpr std::uint64_t kBlockBytes = limits::kBlockLeaves * kContentLeafBytes;
+constexpr double kSecondsMax = 3600;  // that a source is expected to take
 
 }  // namespace
 
@@ -153,9 +155,14 @@ bool Exchange::ask(Instant now, const ContentId& id, Want& want, const NodeId& n
   if (!block) return false;
   download_.take(now, block_bytes(want.length, *block));
   no_more_missing(want, *block);
-  want.in_flight.emplace(*block, Asked{node, &sources_.at(node), now});
+  want.in_flight.emplace(*block, asked_now(now, node));
   request(now, id, want, *block, node, actions);
   return true;
+}
+
+Exchange::Asked Exchange::asked_now(Instant now, const NodeId& node) const {
+  const Source& source = sources_.at(node);
+  return {node, &source, now, source.in_flight.size()};
 }
 
 void Exchange::request(Instant now, const ContentId& id, const Want& want, std::uint64_t block,
@@ -207,27 +214,54 @@ void Exchange::measure(Instant now, Source& source, std::size_t bytes) {
   source.window = std::min(source.window, source.window_aim);
 }
 
-// Another one that can send the block, of which nothing else is missing.
-std::optional<NodeId> Exchange::second_source(Instant now, const ContentId&, const Want& want,
-                                              std::uint64_t block, const Asked& asked) const {
+// In which the source sends so many blocks, as far as it is known.
+Duration Exchange::time_for(const Source& source, std::size_t blocks) {
+  if (source.rate <= 0) return {};
+  const double seconds = static_cast<double>(blocks * kBlockBytes) / source.rate;
+  return Duration(static_cast<std::int64_t>(std::min(seconds, kSecondsMax) * 1e9));
+}
+
+Instant Exchange::due_at(const Asked& asked) {
+  return asked.at + time_for(*asked.state, asked.ahead + 1);
+}
+
+// Another one that can send the block, of which nothing else is missing: the one that will have
+// sent it first. Where the block is on its way, only if that is much sooner.
+std::optional<NodeId> Exchange::second_source(Instant now, const Want& want, std::uint64_t block,
+                                              const Asked& asked) const {
+  const Instant due = due_at(asked);
+  const bool is_overdue = due + kEndgameAfter <= now;
+  std::optional<NodeId> best;
+  Duration best_takes{};
   for (const auto& [node, offer] : want.sources) {
     const Source& source = *offer.source;
     if (node == asked.source || !source.linked || source.late > 0 || !has_place(source)) continue;
     if (offer.refusals > 0 || offer.away_until > now) continue;
-    if (!offer.held || offer.held->test(block)) return node;
+    if (offer.held && !offer.held->test(block)) continue;
+    const Duration takes = time_for(source, source.in_flight.size() + 1);
+    if (!is_overdue && now + kSecondSooner * takes > due) continue;
+    if (best && takes >= best_takes) continue;
+    best = node;
+    best_takes = takes;
   }
-  return std::nullopt;
+  return best;
 }
 
 // All is asked for: what has not come in a while is asked of a second source, so that one that has
-// died, or is slow, does not hold up the end.
+// died, or is slow, does not hold up the end. What comes last goes first: that which the first
+// source would have sent meanwhile would come twice.
 void Exchange::ask_again(Instant now, const ContentId& id, Want& want, ExchangeActions& actions) {
   if (!want.opened || !want.missing.empty()) return;
+  std::vector<std::pair<Instant, std::uint64_t>> last_first;
   for (const auto& [block, asked] : want.in_flight) {
     if (asked.at + kEndgameAfter > now || want.asked_again.contains(block)) continue;
-    const auto second = second_source(now, id, want, block, asked);
+    last_first.emplace_back(due_at(asked), block);
+  }
+  std::sort(last_first.rbegin(), last_first.rend());
+  for (const auto& [due, block] : last_first) {
+    const auto second = second_source(now, want, block, want.in_flight.at(block));
     if (!second) continue;
-    want.asked_again.emplace(block, Asked{*second, &sources_.at(*second), now});
+    want.asked_again.emplace(block, asked_now(now, *second));
     request(now, id, want, block, *second, actions);
   }
 }
@@ -353,8 +387,9 @@ void Exchange::set_alarm(Instant now, const ContentId& id, Want& want) {
   if (!want.storing.empty()) at = std::max(at, now + kBlockTimeout);
   for (const auto& [block, asked] : want.in_flight) {
     at = std::min(at, late_at(asked));
-    if (want.missing.empty() && asked.at + kEndgameAfter > now) {
-      at = std::min(at, asked.at + kEndgameAfter);
+    if (!want.missing.empty()) continue;
+    for (const Instant look : {asked.at + kEndgameAfter, due_at(asked) + kEndgameAfter}) {
+      if (look > now) at = std::min(at, look);
     }
   }
   for (const auto& [node, offer] : want.sources) {

@@ -37,23 +37,36 @@ void UploadQueue::take_back(const NodeId& node, const BlockCancel& cancel) {
 }
 
 bool UploadQueue::has_room(const Reader& reader) const {
-  return reader.ahead < (reader.is_quick ? kBlocksAheadOfReader : 1);
+  return reader.ahead < (reader.was_quick.value_or(true) ? kBlocksAheadOfReader : 1);
 }
 
-bool UploadQueue::is_full(Instant now) const {
-  if (ahead_ < kBlocksAheadOfAll) return false;
-  if (ahead_ >= kBlocksAheadMax) return true;
+UploadQueue::Places UploadQueue::places(Instant now) const {
+  if (ahead_ < kBlocksAheadOfAll) return Places::kForAll;
+  if (ahead_ >= kBlocksAheadMax) return Places::kNone;
   std::size_t moving = 0;
+  std::size_t quick = 0;
   for (const auto& [node, reader] : readers_) {
     if (reader.moved_at + kStuckAfter > now) moving += reader.ahead;
+    if (reader.was_quick.value_or(true) && reader.moved_at + kQuickBlock > now) {
+      quick += reader.ahead;
+    }
   }
-  return moving >= kBlocksAheadOfAll;
+  if (moving < kBlocksAheadOfAll) return Places::kForAll;
+  const bool any = quick < kBlocksAheadOfQuick && moving < kBlocksAheadOfAll + kBlocksAheadOfQuick;
+  return any ? Places::kForQuick : Places::kNone;
+}
+
+bool UploadQueue::may_have(Places places, const Reader& reader) const {
+  if (reader.waiting.empty() || !has_room(reader)) return false;
+  return places == Places::kForAll || reader.was_quick.value_or(false);
 }
 
 std::optional<UploadQueue::Turn> UploadQueue::next(Instant now) {
   now_ = now;
-  if (waiting_ == 0 || (rate_.limited() && rate_.free_at() > now) || is_full(now)) return {};
-  const auto node = best_reader(now);
+  if (waiting_ == 0 || (rate_.limited() && rate_.free_at() > now)) return {};
+  const Places free = places(now);
+  if (free == Places::kNone) return {};
+  const auto node = best_reader(now, free);
   if (!node) return std::nullopt;
   Reader& reader = readers_.at(*node);
   const BlockRequest request = reader.waiting.front();
@@ -98,13 +111,13 @@ void UploadQueue::fill_slots(Instant now) {
   }
 }
 
-std::optional<NodeId> UploadQueue::best_reader(Instant now) {
+std::optional<NodeId> UploadQueue::best_reader(Instant now, Places free) {
   if (rate_.limited()) fill_slots(now);
   const bool takers_turn = (served_ + 1) % kTakersTurn == 0;
   std::optional<NodeId> best;
   std::tuple<bool, bool, std::uint64_t> best_rank;
   for (const auto& [node, reader] : readers_) {
-    if (reader.waiting.empty() || !has_room(reader)) continue;
+    if (!may_have(free, reader)) continue;
     // Without a slot only where nobody who has one wants anything now.
     const bool no_slot = rate_.limited() && !slots_.contains(node);
     const std::tuple rank{no_slot, (reader.given > 0) == takers_turn, reader.served_at};
@@ -125,7 +138,7 @@ void UploadQueue::left(Instant now, const NodeId& node, bool was_sent) {
   --reader.ahead;
   --ahead_;
   if (!was_sent) return;
-  reader.is_quick = now <= reader.moved_at + kQuickBlock;
+  reader.was_quick = now <= reader.moved_at + kQuickBlock;
   reader.moved_at = now;
 }
 
@@ -142,10 +155,16 @@ std::optional<Instant> UploadQueue::next_deadline() const {
   if (waiting_ == 0) return std::nullopt;
   if (rate_.limited() && rate_.free_at() > now_) return rate_.free_at();
   if (ahead_ < kBlocksAheadOfAll || ahead_ >= kBlocksAheadMax) return std::nullopt;
+  const bool quick_waits = std::any_of(readers_.begin(), readers_.end(), [&](const auto& entry) {
+    return may_have(Places::kForQuick, entry.second);
+  });
   std::optional<Instant> next;
   for (const auto& [node, reader] : readers_) {
-    const Instant stuck = reader.moved_at + kStuckAfter;
-    if (reader.ahead > 0 && stuck > now_) next = next ? std::min(*next, stuck) : stuck;
+    if (reader.ahead == 0) continue;
+    for (const Duration after : {quick_waits ? kQuickBlock : kStuckAfter, kStuckAfter}) {
+      const Instant at = reader.moved_at + after;
+      if (at > now_) next = next ? std::min(*next, at) : at;
+    }
   }
   return next;
 }

@@ -23,6 +23,9 @@ namespace shoal {
 // rate at which they can pass them on: these hold the slots. They are those who have given most;
 // every so often the one of least merit is another's, who may turn out to be a giver.
 //
+// Slow readers hold up no quick one: when they have all places, there are a few more for those
+// whose link took the last block at once.
+//
 // What an attacker could try: to ask for much and read nothing. A link that has taken no block for
 // a while is left out of the count of all, so that it holds up nobody else, until those together
 // hold kBlocksAheadMax. Not thread-safe; the owner's clock.
@@ -56,16 +59,18 @@ class UploadQueue {
  private:
   struct Reader {
     std::deque<BlockRequest> waiting;
-    std::size_t ahead = 0;        // blocks that are being read, or that its link has not taken yet
-    bool is_quick = true;         // took the last one within kQuickBlock
-    Instant moved_at = {};        // when its link took one, or had none to take
-    std::uint64_t served_at = 0;  // of served_
-    std::uint64_t given = 0;      // bytes
+    std::size_t ahead = 0;  // blocks that are being read, or that its link has not taken yet
+    std::optional<bool> was_quick;  // took the last one within kQuickBlock; nothing: took none yet
+    Instant moved_at = {};          // when its link took one, or had none to take
+    std::uint64_t served_at = 0;    // of served_
+    std::uint64_t given = 0;        // bytes
   };
+  enum class Places : std::uint8_t { kForAll, kForQuick, kNone };
   bool has_room(const Reader&) const;
-  bool is_full(Instant now) const;
+  Places places(Instant now) const;
+  bool may_have(Places free, const Reader&) const;
   void fill_slots(Instant now);
-  std::optional<NodeId> best_reader(Instant now);
+  std::optional<NodeId> best_reader(Instant now, Places free);
 
   std::map<NodeId, Reader> readers_;  // linked ones that ever asked or gave
   std::map<NodeId, Instant> slots_;   // readers -> last wanted; only under a limit

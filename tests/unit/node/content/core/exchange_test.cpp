@@ -462,5 +462,28 @@ TEST(Exchange, EverythingArrivesOnceAnHonestSourceStays) {
   }
 }
 
+// As 'shoal content drop' does, or another process that fetches into the same folder.
+TEST(Exchange, WhatIsRemovedFromTheDiskMeanwhileIsFetchedAnewOnceAndThenItIsSaid) {
+  const Content content(3 * kBlockBytes, 1);
+  Fetcher fetcher;
+  fetcher.link(kAnn);
+  fetcher.want(content, {kAnn});
+  for (int time = 0; time < 2; ++time) {
+    EXPECT_TRUE(fetcher.arrived.empty());
+    fetcher.answer({&content});
+    fetcher.disk.clear();
+    while (!fetcher.requests.empty()) {
+      const std::size_t asked = fetcher.requests.size();
+      fetcher.answer({&content});
+      if (fetcher.requests.size() >= asked) break;  // it begins anew
+    }
+    fetcher.disk.clear();
+  }
+  ASSERT_TRUE(fetcher.arrived.contains(content.id));
+  EXPECT_NE(fetcher.arrived[content.id].find("was removed from the disk while the rest came"),
+            std::string::npos)
+      << fetcher.arrived[content.id];
+}
+
 }  // namespace
 }  // namespace shoal

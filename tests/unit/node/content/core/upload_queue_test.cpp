@@ -86,6 +86,40 @@ TEST_F(UploadQueueTest, WhoTakesLongForABlockGetsOneAtATime) {
   EXPECT_EQ(turns().size(), kBlocksAheadOfReader) << "it is quick again";
 }
 
+TEST_F(UploadQueueTest, ManyWhoTakeLongForABlockDoNotHoldAQuickOneToTheirPace) {
+  constexpr Duration kStep = 20ms;
+  constexpr int kSteps = 1000;
+  const NodeId quick = reader(1000);
+  std::map<NodeId, Instant> leaves_at;  // the first of those that are ahead of it
+  std::map<NodeId, int> got;
+  for (std::size_t i = 0; i < kBlocksAheadOfAll; ++i) ask(reader(i), 64);
+  turns();
+  for (int step = 0; step < kSteps; ++step) {
+    ask(quick, 64);
+    turns();
+    for (std::size_t i = 0; i <= kBlocksAheadOfAll; ++i) {
+      const NodeId node = i == kBlocksAheadOfAll ? quick : reader(i);
+      if (queue_.ahead_of(node) == 0) continue;
+      const auto [first, fresh] = leaves_at.try_emplace(node, now_ + (node == quick ? kStep : 5s));
+      if (fresh || first->second > now_) continue;
+      leaves_at.erase(first);
+      ++got[node];
+      sent(node);
+      turns();
+    }
+    EXPECT_LE(queue_.ahead(), kBlocksAheadOfAll + kBlocksAheadOfQuick);
+    now_ = now_ + kStep;
+  }
+  // It takes two steps for a block, and waits for a place for the first one.
+  EXPECT_GE(got[quick], kSteps / 2 * 7 / 10);
+  for (std::size_t i = 0; i < kBlocksAheadOfAll; ++i) EXPECT_GE(got[reader(i)], 2);
+}
+
+TEST_F(UploadQueueTest, PlacesForQuickReadersAreNotForThoseWhoHaveTakenNothingYet) {
+  for (std::size_t i = 0; i < 2 * kBlocksAheadOfAll; ++i) ask(reader(i), 64);
+  EXPECT_EQ(turns().size(), kBlocksAheadOfAll);
+}
+
 TEST_F(UploadQueueTest, ThoseWhoTakeNothingHoldUpTheOthersForAWhileOnly) {
   const std::size_t stuck = kBlocksAheadOfAll / kBlocksAheadOfReader;
   for (std::size_t i = 0; i < stuck; ++i) ask(reader(i), 64);
