@@ -29,6 +29,18 @@ std::vector<ProgramUnit> units_left(const ProgramJob& job, const ProgramWish& wi
   return left;
 }
 
+// Where none of the units that it names has failed there: who has mended an input or an argument,
+// and finds nothing done, must not take that for success.
+std::optional<Failure> nothing_to_retry(const ProgramJob& job, const ResultsFolder& folder) {
+  std::size_t missing = 0;
+  for (const ProgramUnit& unit : job.units) missing += folder.holds(unit_key(job, unit)) ? 0 : 1;
+  if (missing == 0) return std::nullopt;
+  return Failure{kError, "none of the " + std::to_string(job.units.size()) +
+                             " units has failed in " + folder.path().string() +
+                             " with these arguments and inputs, and " + std::to_string(missing) +
+                             " of them have no result there. --resume computes those."};
+}
+
 Outcome follow_program(PoolAccess& pool, const JobId& id, const ProgramJob& job,
                        const std::vector<ProgramUnit>& units, const Manifest& manifest,
                        ResultsFolder* folder, const SubmitPolicy& policy,
@@ -132,7 +144,12 @@ Outcome submit_program(const ProgramWish& wish, const SubmitPolicy& policy,
         (wish.retry_failed ? "they have not failed" : "their results are in ") +
         (wish.retry_failed ? "" : folder->path().string()) + ".");
   }
-  if (units.empty()) return kSuccess;
+  if (units.empty()) {
+    if (wish.retry_failed) {
+      if (auto none = nothing_to_retry(*job, *folder)) return tl::unexpected(std::move(*none));
+    }
+    return kSuccess;
+  }
   auto manifest = manifest_of(*job, units, wish, pool->client->content());
   if (!manifest) return tl::unexpected(manifest.error());
   if (auto set = apply(policy, settings, *manifest); !set) return tl::unexpected(set.error());

@@ -48,7 +48,7 @@ ExecutorFailure failure_of(UnitIndex unit) {
   } catch (const UnitRefused& e) {
     return {unit, FailureKind::kRefused, shortened(e.what())};
   } catch (const std::exception& e) {
-    return {unit, FailureKind::kThrew, shortened(e.what())};
+    return {unit, FailureKind::kThrew, shortened(detail::words_of(e))};
   } catch (...) {
     return {unit, FailureKind::kThrew, "threw something that is not a std::exception"};
   }
@@ -59,6 +59,9 @@ ExecutorFailure failure_of(UnitIndex unit) {
 // One arena for each thread count in use. oneTBB starts one worker less than the machine has
 // processors unless told otherwise, and tasks that are enqueued run on workers alone.
 struct UnitLoop::Arenas {
+  // Its own threads have half of that, and a kernel that fits into main() would crash. Before the
+  // first arena, since it counts for threads that are started from then on.
+  tbb::global_control stack{tbb::global_control::thread_stack_size, kUnitStackBytes};
   std::unique_ptr<tbb::global_control> control;
   std::size_t allowed = 0;
   std::map<unsigned, std::unique_ptr<tbb::task_arena>> by_threads;

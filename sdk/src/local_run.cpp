@@ -60,8 +60,10 @@ struct LocalRun::Arena {
     if (threads < static_cast<unsigned>(tbb::info::default_concurrency())) return;
     control.emplace(tbb::global_control::max_allowed_parallelism, threads + 1);
   }
+  // For threads that oneTBB starts from now on; it would give them half of that.
+  tbb::global_control stack{tbb::global_control::thread_stack_size, kUnitStackBytes};
   std::optional<tbb::global_control> control;
-  tbb::task_arena arena;  // after the control: it asks for its threads when it is first used
+  tbb::task_arena arena;  // after the controls: it asks for its threads when it is first used
 };
 
 LocalRun::LocalRun(detail::JobRequest request, unsigned threads) : request_(std::move(request)) {
@@ -150,7 +152,7 @@ std::optional<UnitError> LocalRun::compute_one(std::uint64_t unit, Bytes& output
     error.message = "out of memory";
   } catch (const std::exception& thrown) {
     error.kind = FailureReason::kThrew;
-    error.message = thrown.what();
+    error.message = detail::words_of(thrown);
   } catch (...) {
     error.kind = FailureReason::kThrew;
     error.message = "the kernel threw something that is not a std::exception";

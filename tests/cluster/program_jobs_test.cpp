@@ -130,6 +130,13 @@ TEST_F(ProgramJobs, TellHowUnitsFailedAndComputeThemAgainAloneWhenTheyCanSucceed
   const auto last = shoal(retried);
   EXPECT_THAT(last.err, AllOf(HasSubstr("2 of 3 units are not computed"), HasSubstr("1 units")));
 
+  // What is computed from something else has not failed yet, and has no result either.
+  Line mended = retried;
+  mended.back() = "echo {name} >made";
+  const auto none = shoal(mended);
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(none.err, AllOf(HasSubstr("none of the 3 units"), HasSubstr("--resume")));
+
   // A result that was changed is none.
   std::ofstream(here() / "results/good/made") << "forged\n";
   EXPECT_THAT(shoal(again).err, HasSubstr("1 of 3 units are not computed"));

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 
 // Inside a plain struct, names the members that make up its value, in their order:
 //
@@ -15,7 +16,8 @@
 //
 // A member that is not named does not travel: it has its default value wherever the struct arrives.
 // The struct stays what it was: the line adds no data and no virtual function, and
-// `Params{0.5, "x"}` still works.
+// `Params{0.5, "x"}` still works. A struct that inherits the line and adds members needs one of its
+// own, which names those of both.
 #define SHOAL_FIELDS(...)                                     \
   auto shoal_fields() { return std::tie(__VA_ARGS__); }       \
   auto shoal_fields() const { return std::tie(__VA_ARGS__); } \
@@ -44,6 +46,31 @@ constexpr std::string_view field_name(std::string_view list, std::size_t index) 
   while (!list.empty() && (list.front() == ' ' || list.front() == '\t')) list.remove_prefix(1);
   while (!list.empty() && (list.back() == ' ' || list.back() == '\t')) list.remove_suffix(1);
   return list;
+}
+
+struct Anything {
+  template <class T>
+  operator T() const;
+};
+template <class Owner, class Fields>
+std::type_identity<Owner> owner_of(Fields (Owner::*)() const);
+
+// Whether T has its SHOAL_FIELDS from a base, and members beside that: they would be lost on the
+// way without a word.
+template <class T>
+constexpr bool adds_to_inherited_fields() {
+  if constexpr (requires { owner_of(&T::shoal_fields); }) {
+    using Owner = typename decltype(owner_of(&T::shoal_fields))::type;
+    if constexpr (std::is_same_v<Owner, T>) {
+      return false;
+    } else if constexpr (std::is_aggregate_v<T>) {
+      return requires { T{Anything{}, Anything{}}; };  // a base, and one thing more
+    } else {
+      return sizeof(T) != sizeof(Owner);
+    }
+  } else {
+    return false;
+  }
 }
 
 }  // namespace detail

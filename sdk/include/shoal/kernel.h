@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,8 +41,8 @@
 // What a kernel must be. Several workers compute each unit and their outputs are compared byte for
 // byte, so a kernel is a pure function of its parameters and its input: no clock, no random device
 // (seed a generator with the unit's index), no state kept from one unit to the next. Units of one
-// job run at the same time on several threads. Results that differ in the last bits from one
-// processor to another need equivalent(), below.
+// job run at the same time on several threads, with a stack of 8 MiB each (1 MiB in a module).
+// Results that differ in the last bits from one processor to another need equivalent(), below.
 //
 // What happens when it fails. A kernel that throws, calls Unit::fail, crashes, or runs past the
 // job's limits fails that unit, on that worker, and nothing else. Whatever it writes to stderr is
@@ -79,6 +81,10 @@ class StateKeeper {
  protected:
   ~StateKeeper() = default;
 };
+
+// What native units have of stack, on each thread that starts one: as much as a program's main
+// thread has on Debian. What works when it is called from main() works as a unit.
+inline constexpr std::size_t kUnitStackBytes = 8 << 20;
 
 struct UnitCost;  // of a unit that is a process of its own; hosts know it, kernels need not
 
@@ -181,6 +187,12 @@ struct KernelEntry {
 };
 
 namespace detail {
+
+// What an exception says of itself; what() is any pointer that a scientist's class returns.
+inline std::string words_of(const std::exception& thrown) {
+  const char* const words = thrown.what();
+  return words != nullptr ? words : "threw a std::exception that says nothing";
+}
 
 template <class Function, class Params, class Input, class Output>
 concept PlainKernel = requires(const Function& f, const Params& p, const Input& i) {

@@ -249,6 +249,9 @@ bool read_tuple(const Object& object, Tuple&& fields, std::string_view names, st
 
 template <HasFields T>
 struct Codec<T> {
+  static_assert(!detail::adds_to_inherited_fields<T>(),
+                "this struct inherits SHOAL_FIELDS and adds members, which would not travel: give "
+                "it a SHOAL_FIELDS line that names its own and its base's");
   static void write(Writer& writer, const T& value) { write_tuple(writer, value.shoal_fields()); }
   static bool read(const Object& object, T& value, std::string& fault) {
     auto fields = value.shoal_fields();

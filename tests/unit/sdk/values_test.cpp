@@ -20,6 +20,23 @@ struct Point {
   friend bool operator==(const Point&, const Point&) = default;
 };
 
+// What a struct adds to one that has the line is lost, unless it has a line of its own.
+struct Labelled : Point {
+  std::string label;
+};
+struct Renamed : Point {
+  double norm() const { return x * x + y * y; }
+};
+struct Weighted : Point {
+  double weight = 1;
+  SHOAL_FIELDS(x, y, weight)
+  friend bool operator==(const Weighted&, const Weighted&) = default;
+};
+static_assert(detail::adds_to_inherited_fields<Labelled>());
+static_assert(!detail::adds_to_inherited_fields<Point>());
+static_assert(!detail::adds_to_inherited_fields<Renamed>());
+static_assert(!detail::adds_to_inherited_fields<Weighted>());
+
 struct Everything {
   bool yes = false;
   std::int8_t tiny = 0;
@@ -81,6 +98,18 @@ TEST(Values, ComeBackAsTheyWere) {
   ASSERT_TRUE(back) << back.error().what;
   EXPECT_EQ(*back, sample());
   EXPECT_EQ(*decode<Everything>(encode(Everything{})), Everything{});
+}
+
+TEST(Values, AStructThatNamesWhatItInheritsComesBackWhole) {
+  Weighted sent;
+  sent.x = 2;
+  sent.weight = 7;
+  const auto got = decode<Weighted>(encode(sent));
+  ASSERT_TRUE(got) << got.error().what;
+  EXPECT_EQ(*got, sent);
+  const auto plain = decode<Renamed>(encode(Renamed{{3, 4}}));
+  ASSERT_TRUE(plain) << plain.error().what;
+  EXPECT_EQ(plain->norm(), 25);
 }
 
 TEST(Values, ZerosKeepTheirSign) {

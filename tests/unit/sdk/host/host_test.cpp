@@ -22,6 +22,18 @@ std::uint64_t odd_ones_fail(Unit& unit, const Nothing&, std::uint64_t index) {
 Bytes megabyte(const Nothing&, std::uint64_t unit) {
   return Bytes(1 << 20, static_cast<std::uint8_t>(unit));
 }
+// As much on its stack as there is room for in main().
+std::uint64_t six_megabytes_deep(const Nothing&, std::uint64_t unit) {
+  volatile std::uint8_t table[6 << 20];
+  for (std::size_t i = 0; i < sizeof table; i += 4096) table[i] = static_cast<std::uint8_t>(unit);
+  return table[0];
+}
+std::uint64_t throws_without_words(const Nothing&, std::uint64_t) {
+  struct Wordless : std::exception {
+    const char* what() const noexcept override { return nullptr; }
+  };
+  throw Wordless();
+}
 Bytes reversed(const Nothing&, const Bytes& input) { return {input.rbegin(), input.rend()}; }
 // So long that what comes before it is sent without it.
 std::uint64_t lasting(const Nothing&, std::uint64_t unit) {
@@ -138,6 +150,8 @@ class Host : public ::testing::Test {
   std::vector<KernelEntry> kernels_{Kernel{"square", square},
                                     Kernel{"odd_ones_fail", odd_ones_fail},
                                     Kernel{"megabyte", megabyte},
+                                    Kernel{"six_megabytes_deep", six_megabytes_deep},
+                                    Kernel{"throws_without_words", throws_without_words},
                                     Kernel{"reversed", reversed},
                                     Kernel{"lasting", lasting},
                                     Kernel{"patient", patient},
@@ -153,8 +167,9 @@ class Host : public ::testing::Test {
 };
 
 TEST_F(Host, SaysWhichKernelsItHas) {
-  EXPECT_EQ(names_, (std::vector<std::string>{"square", "odd_ones_fail", "megabyte", "reversed",
-                                              "lasting", "patient", "near"}));
+  EXPECT_EQ(names_, (std::vector<std::string>{"square", "odd_ones_fail", "megabyte",
+                                              "six_megabytes_deep", "throws_without_words",
+                                              "reversed", "lasting", "patient", "near"}));
   EXPECT_EQ(stop(), 0);
 }
 
@@ -181,6 +196,23 @@ TEST_F(Host, AFailedUnitLeavesItsNeighboursAlone) {
   ASSERT_EQ(answer.failures.size(), 5U);
   EXPECT_EQ(answer.failures.at(11), (ExecutorFailure{11, FailureKind::kThrew, "odd"}));
   EXPECT_EQ(answer.outputs.at(12), encode(std::uint64_t{12}));
+}
+
+TEST_F(Host, AnExceptionWithoutWordsFailsItsUnitAndNothingElse) {
+  set_up(1, "throws_without_words");
+  send(indices(1, 1, {0, 2}));
+  const Answer answer = receive_chunk(1);
+  ASSERT_EQ(answer.failures.size(), 2U);
+  EXPECT_EQ(answer.failures.at(0).kind, FailureKind::kThrew);
+  EXPECT_EQ(answer.failures.at(0).message, "threw a std::exception that says nothing");
+}
+
+TEST_F(Host, AUnitHasTheStackOfAProgramsMainThread) {
+  set_up(1, "six_megabytes_deep");
+  send(indices(1, 1, {0, 8}));
+  const Answer answer = receive_chunk(1);
+  ASSERT_EQ(answer.outputs.size(), 8U);
+  EXPECT_EQ(answer.outputs.at(7), encode(std::uint64_t{7}));
 }
 
 TEST_F(Host, LargeAnswersComeInParts) {

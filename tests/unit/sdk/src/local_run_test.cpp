@@ -114,6 +114,37 @@ TEST(LocalRun, AFailedUnitIsAValueAndEndsNothing) {
   EXPECT_EQ(job.progress().failed, 2u);
 }
 
+TEST(LocalRun, AnExceptionWithoutWordsFailsItsUnitAndNothingElse) {
+  struct Wordless : std::exception {
+    const char* what() const noexcept override { return nullptr; }
+  };
+  const Kernel<Nothing, std::uint64_t, std::uint64_t> wordless{
+      "wordless", [](const Nothing&, const std::uint64_t&) -> std::uint64_t { throw Wordless(); }};
+  Session session = local();
+  auto job = session.map(wordless, {}, IndexSpace{1});
+  for (const auto& result : job.results()) {
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.failure().message, "threw a std::exception that says nothing");
+  }
+}
+
+TEST(LocalRun, AUnitHasTheStackOfAProgramsMainThread) {
+  const Kernel<Nothing, std::uint64_t, std::uint64_t> deep{
+      "deep", [](const Nothing&, const std::uint64_t& unit) -> std::uint64_t {
+        volatile std::uint8_t table[6 << 20];
+        for (std::size_t i = 0; i < sizeof table; i += 4096) {
+          table[i] = static_cast<std::uint8_t>(unit);
+        }
+        return table[0];
+      }};
+  Session session = local();
+  auto job = session.map(deep, {}, IndexSpace{8});
+  for (const auto& result : job.in_order()) {
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result.value(), result.unit());
+  }
+}
+
 TEST(LocalRun, AFailureBringsTheEndOfItsOwnLog) {
   const Kernel<Nothing, std::uint64_t, std::uint64_t> chatty{
       "chatty", [](Unit& unit, const Nothing&, const std::uint64_t& index) -> std::uint64_t {
