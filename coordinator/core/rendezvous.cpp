@@ -17,6 +17,8 @@ constexpr std::size_t kAddressesWatched = limits::kCoordinatorRecords;
 constexpr Duration kRateWindow = 60s;
 constexpr std::uint32_t kAskedOfEachVisitor = 32;
 constexpr std::size_t kSharersShare = 16;  // of the records, so many times fewer are of sharers
+// More than come and go in the while in which visitors are asked; past it the latest are forgotten.
+constexpr std::size_t kGoneRemembered = 4096;
 
 std::uint32_t whole_seconds(Duration d) { return static_cast<std::uint32_t>(d / 1s); }
 
@@ -52,6 +54,8 @@ struct Rendezvous::Impl {
   void show_other_record(const NodeId& peer, const NodeRecord& said);
   void on_sample_request(Instant now, const NodeId& peer, const SampleRequest& message);
   void on_sample(Instant now, const NodeId& peer, Sample& message);
+  void on_leave(Instant now, const NodeId& peer);
+  bool has_left_since(const NodeRecord& record) const;
   // What is wrong with a record in itself, but for its dates; empty: nothing.
   std::string fault_of(const NodeId& node, const Signed& fact, const NodeRecord& record) const;
   // Likewise, with its dates: its maker's clock is wrong, or this one's.
@@ -73,6 +77,12 @@ struct Rendezvous::Impl {
     bool asked = false;   // whom it knows
   };
   std::map<NodeId, Visitor> links;
+  // Who took its record back: others know it still, and would bring it here again when asked.
+  struct Gone {
+    UnixMs at = 0;  // no record from before counts
+    Instant until;  // when the last of these has expired
+  };
+  std::map<NodeId, Gone> gone;
   // Requests in the window that began at window_start, by address.
   std::map<std::string, std::size_t> requests;
   Instant window_start;
@@ -128,13 +138,7 @@ void Rendezvous::Impl::on(Instant now, Received& event) {
   if (auto* sample = std::get_if<Sample>(&*message); sample && visitor.asked) {
     return on_sample(now, event.peer, *sample);
   }
-  if (std::holds_alternative<Leave>(*message)) {
-    records->remove(visitor.node);
-    sharers->remove(visitor.node);
-    links.erase(link);
-    actions.emplace_back(Drop{event.peer, "it has left"});  // so that it knows
-    return;
-  }
+  if (std::holds_alternative<Leave>(*message)) return on_leave(now, event.peer);
   if (!is_rendezvous(*message)) figures.job_bytes += event.bytes.size();
   refuse(event.peer, std::string(name_of(*message)) + " is not for a coordinator");
 }
@@ -190,6 +194,7 @@ void Rendezvous::Impl::on_announce(Instant now, const NodeId& peer, Announce& me
     }
   }
   ++figures.announcements;
+  gone.erase(node);
   show_other_record(peer, *record);
   switch (outcome) {
     case RecordTable::Put::kTaken:
@@ -249,7 +254,7 @@ void Rendezvous::Impl::on_sample(Instant now, const NodeId& peer, Sample& messag
     const auto record = decode_record(fact.body);
     if (!record || record->role != Role::kWorker || records->held(fact.signer)) continue;
     if (!fault_of(fact.signer, fact, *record).empty()) continue;
-    if (!clock_fault(now, *record).empty()) continue;
+    if (!clock_fault(now, *record).empty() || has_left_since(*record)) continue;
     const UnixMs age_ms = std::max<UnixMs>(unix_now - record->sequence, 0);
     const Duration left = std::chrono::seconds(record->ttl_s) - std::chrono::milliseconds(age_ms);
     if (left <= Duration(0)) continue;
@@ -259,6 +264,29 @@ void Rendezvous::Impl::on_sample(Instant now, const NodeId& peer, Sample& messag
     if (!signature_holds(checker, Purpose::kRecord, fact)) continue;
     records->put(std::move(fact), record->sequence, visitor.address, now + left);
   }
+}
+
+void Rendezvous::Impl::on_leave(Instant now, const NodeId& peer) {
+  const NodeId node = links.at(peer).node;
+  if (const auto held = records->held(node)) {
+    if (gone.size() >= kGoneRemembered) {
+      std::erase_if(gone, [&](const auto& entry) { return entry.second.until <= now; });
+    }
+    const auto record = decode_record(held->record.body);
+    // Its clock may be ahead of this one's.
+    const UnixMs at = std::max(config.unix_ms_at_zero + now.ns / 1'000'000,
+                               record ? record->sequence : UnixMs{0});
+    if (gone.size() < kGoneRemembered) gone[node] = {at, now + 2 * limits::kRecordTtl};
+  }
+  records->remove(node);
+  sharers->remove(node);
+  links.erase(peer);
+  actions.emplace_back(Drop{peer, "it has left"});  // so that it knows
+}
+
+bool Rendezvous::Impl::has_left_since(const NodeRecord& record) const {
+  const auto found = gone.find(record.node);
+  return found != gone.end() && record.sequence <= found->second.at;
 }
 
 // A window for all addresses at once, so that the table empties itself every minute and nothing has
@@ -314,6 +342,7 @@ RendezvousFigures Rendezvous::figures() const {
 void Rendezvous::check_invariants() const {
   check(impl_->actions.empty(), "all actions are handed out");
   check(impl_->requests.size() <= kAddressesWatched, "more addresses than there may be");
+  check(impl_->gone.size() <= kGoneRemembered, "more nodes that left than are remembered");
   if (impl_->records) impl_->records->check_invariants();
   if (impl_->sharers) impl_->sharers->check_invariants();
 }

@@ -35,9 +35,8 @@ void say(const std::string& text) { std::fprintf(stderr, "shoal-coordinator: %s\
 // From now on these signals are read, in the same loop as messages. Before any thread is started,
 // so that none of them takes a signal for itself.
 int open_signals() {
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  for (int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&wanted, number);
+  sigset_t wanted = ending_signals();
+  sigaddset(&wanted, SIGUSR1);
   check(pthread_sigmask(SIG_BLOCK, &wanted, nullptr) == 0, "signals cannot be blocked");
   const int fd = ::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);
   check(fd >= 0, "signals cannot be read");

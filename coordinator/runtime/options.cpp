@@ -82,8 +82,8 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   app.footer(
       "When it listens, it writes one line to stdout: ready tcp://HOST:PORT KEY. SIGUSR1 prints\n"
       "one JSON line of figures to stderr; so does the end.\n"
-      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 help could not be printed, 2 wrong usage,\n"
-      "ticket or state folder, 4 cannot listen.");
+      "Exit codes: 0 ended by SIGTERM, SIGINT or SIGHUP, 1 help could not be printed,\n"
+      "2 wrong usage, ticket or state folder, 4 cannot listen.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

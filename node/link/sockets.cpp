@@ -143,6 +143,8 @@ Result<void, LinkError> Sockets::bind(const std::string& listen) {
     const int error = zmq_errno();
     const std::string what =
         "cannot listen on " + listen + " (" + std::string(zmq_strerror(error)) + ")";
+    const std::string expected =
+        "; it must look like tcp://0.0.0.0:4242, with an address of this machine";
     switch (error) {
       case EADDRINUSE:
         return tl::unexpected(LinkError{
@@ -157,13 +159,19 @@ Result<void, LinkError> Sockets::bind(const std::string& listen) {
       case ENOTSUP:
       case EPROTONOSUPPORT:
       case ENOCOMPATPROTO:
+        return tl::unexpected(LinkError{LinkFault::kBadEndpoint, what + expected});
       case EADDRNOTAVAIL:
-        return tl::unexpected(LinkError{
-            LinkFault::kBadEndpoint,
-            what + "; it must look like tcp://0.0.0.0:4242, with an address of this machine"});
-      default:
+        // Not the caller's fault for certain: a machine that starts gets its address later.
+        return tl::unexpected(LinkError{LinkFault::kSystem, what + expected});
+      default: {
+        const auto endpoint = parse_endpoint(listen);
+        if (endpoint && is_numeric_address(endpoint->host)) {
+          return tl::unexpected(LinkError{LinkFault::kSystem, what});
+        }
+        // As for a host's name, which is for those who dial: what the system says is of no use.
         return tl::unexpected(
-            LinkError{parse_endpoint(listen) ? LinkFault::kSystem : LinkFault::kBadEndpoint, what});
+            LinkError{LinkFault::kBadEndpoint, "cannot listen on " + listen + expected});
+      }
     }
   }
   std::array<char, 256> bound{};

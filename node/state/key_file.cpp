@@ -54,6 +54,8 @@ std::string advice(int error) {
       return "create it first, or name another path";
     case ENOTDIR:
       return "a part of the path is a file, not a folder: name another path";
+    case EISDIR:
+      return "that is a folder: name a file";
     default:
       return "see whether the disk is in order, or choose another state folder";
   }
@@ -244,15 +246,22 @@ FolderLock::~FolderLock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Result<FolderLock, StateError> lock_folder(const fs::path& folder) {
+Result<void, StateError> make_private_folder(const fs::path& folder) {
   std::error_code error;
-  const bool was_there = fs::is_directory(folder, error);
-  if (!was_there) {
-    fs::create_directories(folder, error);
-    if (error) return failed("create", folder, error.value());
-    fs::permissions(folder, fs::perms::owner_all, error);
-    if (error) return failed("change the mode of", folder, error.value());
-  }
+  if (fs::is_directory(folder, error)) return {};
+  const fs::path bare = folder.has_filename() ? folder : folder.parent_path();  // of "state/"
+  fs::create_directories(folder_of(bare), error);
+  if (error) return failed("create", folder, error.value());
+  // Closed from the beginning: what a umask allows for a moment is enough for others to get in.
+  if (::mkdir(bare.c_str(), 0700) == 0) return {};
+  // Another process may have been quicker.
+  const int made = errno;
+  if (made == EEXIST && fs::is_directory(bare, error)) return {};
+  return failed("create", folder, made);
+}
+
+Result<FolderLock, StateError> lock_folder(const fs::path& folder) {
+  if (auto made = make_private_folder(folder); !made) return tl::unexpected(made.error());
   const fs::path file = folder / kLockName;
   Descriptor fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd.get() < 0) return failed("write to", folder, errno);

@@ -51,6 +51,10 @@ Result<std::string, StateError> read_text_file(const std::filesystem::path& file
 Result<void, StateError> write_text_file(const std::filesystem::path& file, std::string_view text,
                                          unsigned mode = 0644);
 
+// Makes a folder that its owner alone can look into, whatever the umask, and what leads to it as
+// usual; one that is there stays as it is.
+Result<void, StateError> make_private_folder(const std::filesystem::path& folder);
+
 // Holds a state folder for this process until it is destroyed or the process ends, however it ends.
 class FolderLock {
  public:

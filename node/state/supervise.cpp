@@ -24,8 +24,8 @@ constexpr int kSignalBase = 128;
 class BlockedSignals {
  public:
   BlockedSignals() {
-    sigemptyset(&awaited_);
-    for (int number : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&awaited_, number);
+    awaited_ = ending_signals();
+    sigaddset(&awaited_, SIGCHLD);
     check(sigprocmask(SIG_BLOCK, &awaited_, &before_) == 0, "signals cannot be blocked");
   }
   ~BlockedSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
@@ -157,6 +157,17 @@ class Supervisor {
 };
 
 }  // namespace
+
+sigset_t ending_signals() {
+  sigset_t ending;
+  sigemptyset(&ending);
+  for (int number : {SIGTERM, SIGINT}) sigaddset(&ending, number);
+  struct sigaction now {};
+  // One that is blocked is kept and read even where it is ignored.
+  const bool ignored = ::sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+  if (!ignored) sigaddset(&ending, SIGHUP);
+  return ending;
+}
 
 Duration RestartPauses::next(Duration lived) {
   if (lived >= kLivedWell) pause_ = kFirst;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signal.h>
+
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -12,6 +14,10 @@
 // message that we do not know yet, or because the machine ran out of memory. For machines where no
 // systemd does the same (Restart=on-failure).
 namespace shoal {
+
+// What ends a node cleanly: SIGTERM, SIGINT, and SIGHUP, as of a terminal that is closed, unless
+// whoever started it has it ignored, as nohup does.
+sigset_t ending_signals();
 
 // How long to wait before the program is started again: longer each time that it dies young, so
 // that one that cannot live does not keep the machine busy; at once again when it has lived well.
@@ -40,8 +46,8 @@ struct Supervised {
 // Starts the program, and again whenever it dies of a signal or with a code that is not final.
 // Returns the exit code for the caller to end with: the program's own, or 128 and the signal.
 //
-// SIGTERM and SIGINT are passed on; after that the program's end is the end. If this process dies,
-// however it does, the program is killed too.
+// The signals that end a node are passed on; after that the program's end is the end. If this
+// process dies, however it does, the program is killed too.
 //
 // To be called before any other thread is started: the program's life hangs on the thread that
 // started it (PDEATHSIG fires at the end of a thread), and signals are awaited on this one.

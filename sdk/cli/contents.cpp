@@ -14,6 +14,7 @@
 #include "node/content/store/unplaced.h"
 #include "node/protocol/hash.h"
 #include "node/protocol/limits.h"
+#include "node/state/key_file.h"
 #include "sdk/cli/commands.h"
 #include "sdk/cli/fetch_bar.h"
 #include "sdk/cli/own_worker.h"
@@ -54,6 +55,8 @@ tl::unexpected<Failure> failed(const StoreError& error) {
 }
 
 Result<std::unique_ptr<ContentStore>, Failure> own_store() {
+  const auto made = make_private_folder(state_folder());
+  if (!made) return fail(kError, made.error().what + "; XDG_STATE_HOME moves it.");
   auto store = ContentStore::open(state_folder() / "content");
   if (!store) return failed(store.error());
   return std::move(*store);

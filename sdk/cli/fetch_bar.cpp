@@ -1,12 +1,13 @@
 #include "sdk/cli/fetch_bar.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
+
+#include "sdk/cli/output.h"
 
 namespace shoal::cli {
 namespace {
@@ -14,17 +15,8 @@ namespace {
 constexpr std::size_t kBarColumns = 24;
 constexpr std::size_t kBarColumnsMin = 4;  // a shorter one says nothing
 constexpr std::size_t kAroundBar = 3;      // "[", "] "
-constexpr std::size_t kUsualColumns = 80;
 // The latest moments count the most, and yet the figure can be read.
 constexpr double kWeightOfLast = 0.2;
-
-// One less than there are: a line that fills the last column is two on some terminals, and the next
-// would not be written over it.
-std::size_t columns_of(int terminal) {
-  winsize size{};
-  const bool known = ::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
-  return (known ? size.ws_col : kUsualColumns) - 1;
-}
 
 std::string time_text(double seconds) {
   if (seconds >= 3600) {
@@ -76,7 +68,7 @@ void FetchBar::show(const ExchangeProgress& progress) {
   then_ = now;
   drawn_ = true;
   std::fprintf(stderr, "\r\033[K%s",
-               fetch_text(progress, rate_, columns_of(STDERR_FILENO)).c_str());
+               fetch_text(progress, rate_, line_columns(STDERR_FILENO)).c_str());
 }
 
 void FetchBar::show_all() {

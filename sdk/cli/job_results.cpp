@@ -54,12 +54,16 @@ Result<Tally, Failure> print_results(PoolAccess& pool, const JobId& job, std::ui
         if (pool.interrupts->reason() != Interrupts::Reason::kNone) {
           return tl::unexpected(pool.failure(Error(ErrorCode::kCancelled, "Interrupted.")));
         }
+        bar.make_way();
         print_unit(*pool.client, core, *run, place, tally);
         bar.show(tally);
       }
       if (auto written = flush_output(); !written) return tl::unexpected(written.error());
-      if (!settings.quiet) {
-        for (const std::string& line : pool.client->take_complaints(job)) say("shoal: " + line);
+      bar.show(tally, true);
+      if (settings.quiet) continue;
+      for (const std::string& line : pool.client->take_complaints(job)) {
+        bar.finish();
+        say("shoal: " + line);
       }
     }
   } catch (const Error& error) {

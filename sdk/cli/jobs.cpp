@@ -223,8 +223,8 @@ Outcome run_watch(const Asked& asked, const Settings& settings) {
         settings.json ? json_line(job_json(status))
                       : tally_text(tally_of(status)) +
                             (status.waiting_for.empty() ? "" : "; it waits: " + status.waiting_for);
-    bar.show(tally_of(status));
-    if (line != said && settings.json) print(line);
+    if (line != said && settings.json) bar.print(line + "\n");
+    bar.show(tally_of(status), true);
     if (line != said && !settings.json && !bar.visible() && !settings.quiet) say(line);
     said = line;
     if (auto written = flush_output(); !written) return tl::unexpected(written.error());

@@ -1,6 +1,7 @@
 #include "sdk/cli/output.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,9 @@ namespace shoal::cli {
 namespace {
 
 constexpr std::size_t kBarColumns = 30;
+constexpr std::size_t kBarColumnsMin = 4;  // a shorter one says nothing
+constexpr std::size_t kAroundBar = 3;      // "[", "] "
+constexpr std::size_t kUsualColumns = 80;
 constexpr std::chrono::milliseconds kDrawEvery{100};
 
 // Columns on a terminal, counting a character of UTF-8 as one.
@@ -98,38 +102,75 @@ std::string tally_text(const Tally& tally) {
                      tally.failed, tally.disputed);
 }
 
-std::string progress_text(const Tally& tally, double seconds) {
+std::size_t line_columns(int terminal) {
+  winsize size{};
+  const bool known = ::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  return (known ? size.ws_col : kUsualColumns) - 1;
+}
+
+std::string progress_text(const Tally& tally, double seconds, std::size_t columns) {
+  const std::string text = fmt::format("{}/{} verified, {} not, {:.1f} s", tally.verified,
+                                       tally.units, tally.failed + tally.disputed, seconds);
+  const std::size_t taken = text.size() + kAroundBar;
+  if (columns < taken + kBarColumnsMin) return text.substr(0, columns);
+  const std::size_t bar = std::min(kBarColumns, columns - taken);
   const std::uint64_t ended = std::min(tally.ended(), tally.units);
   const std::size_t full =
       tally.units == 0
-          ? kBarColumns
-          : static_cast<std::size_t>(static_cast<double>(kBarColumns) * static_cast<double>(ended) /
+          ? bar
+          : static_cast<std::size_t>(static_cast<double>(bar) * static_cast<double>(ended) /
                                      static_cast<double>(tally.units));
-  return fmt::format("[{}{}] {}/{} verified, {} not, {:.1f} s", std::string(full, '#'),
-                     std::string(kBarColumns - full, ' '), tally.verified, tally.units,
-                     tally.failed + tally.disputed, seconds);
+  return fmt::format("[{}{}] {}", std::string(full, '#'), std::string(bar - full, ' '), text);
 }
 
 ProgressBar::ProgressBar(const Settings& settings)
-    : visible_(settings.progress && !settings.quiet && ::isatty(STDERR_FILENO) == 1) {}
+    : visible_(settings.progress && !settings.quiet && ::isatty(STDERR_FILENO) == 1),
+      shares_(visible_ && ::isatty(STDOUT_FILENO) == 1) {}
 
-void ProgressBar::show(const Tally& tally) {
-  if (!visible_) return;
-  const auto now = std::chrono::steady_clock::now();
-  last_ = tally;
-  if (drawn_ && now - shown_ < kDrawEvery) return;
-  shown_ = now;
+void ProgressBar::draw() {
+  if (in_line_) std::fputc('\n', stderr);  // or the bar would be written over what was printed
+  in_line_ = false;
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const std::string text = progress_text(last_, seconds, line_columns(STDERR_FILENO));
+  // Blanks take away what is left of a longer one, on any kind of terminal.
+  std::fprintf(stderr, "\r%s%s", text.c_str(),
+               std::string(std::max(drawn_columns_, text.size()) - text.size(), ' ').c_str());
+  drawn_columns_ = text.size();
   drawn_ = true;
-  const double seconds = std::chrono::duration<double>(now - start_).count();
-  std::fprintf(stderr, "\r%s ", progress_text(tally, seconds).c_str());
+}
+
+void ProgressBar::show(const Tally& tally, bool now) {
+  if (!visible_) return;
+  last_ = tally;
+  const auto time = std::chrono::steady_clock::now();
+  if (time - shown_ < kDrawEvery && (drawn_ || !now)) return;
+  shown_ = time;
+  draw();
+}
+
+void ProgressBar::make_way() {
+  if (!drawn_ || !shares_) return;
+  std::fprintf(stderr, "\r%s\r", std::string(drawn_columns_, ' ').c_str());
+  drawn_ = false;
+  drawn_columns_ = 0;
+}
+
+void ProgressBar::print(std::string_view text) {
+  if (text.empty()) return;
+  make_way();
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (!shares_) return;
+  std::fflush(stdout);  // before the bar is back
+  in_line_ = text.back() != '\n';
 }
 
 void ProgressBar::finish() {
-  if (!drawn_) return;
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  std::fprintf(stderr, "\r%s \n", progress_text(last_, seconds).c_str());
+  if (drawn_) draw();
+  if (drawn_ || in_line_) std::fputc('\n', stderr);
   drawn_ = false;
+  drawn_columns_ = 0;
+  in_line_ = false;
 }
 
 std::function<void(const std::string& line)> notices(const Settings& settings, ProgressBar& bar) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "node/protocol/time.h"
@@ -50,7 +51,11 @@ struct Tally {
   int exit_code() const { return verified >= units ? kSuccess : kError; }
 };
 std::string tally_text(const Tally& tally);
-std::string progress_text(const Tally& tally, double seconds);
+// In so many columns; the bar itself is left out where they are too few for it.
+std::string progress_text(const Tally& tally, double seconds, std::size_t columns = 79);
+// What a line on this terminal may have: one less than there are, since a line that fills the last
+// column is two on some, and the next would not be written over it.
+std::size_t line_columns(int terminal);
 
 // On stderr, and only where that is a terminal.
 class ProgressBar {
@@ -59,14 +64,24 @@ class ProgressBar {
   ~ProgressBar() { finish(); }
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
-  void show(const Tally& tally);
+  // Not each time, unless `now` says that nothing else will be shown for a while.
+  void show(const Tally& tally, bool now = false);
+  // Before something is printed to stdout: takes the bar away where both are on a terminal.
+  void make_way();
+  // To stdout as it is, whether it ends its line or not.
+  void print(std::string_view text);
   // Leaves the line, so that something else can be said.
   void finish();
   bool visible() const { return visible_; }
 
  private:
+  void draw();
+
   bool visible_;
+  bool shares_;  // its terminal with stdout
   bool drawn_ = false;
+  std::size_t drawn_columns_ = 0;
+  bool in_line_ = false;  // what was printed has not ended its line
   Tally last_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point shown_;

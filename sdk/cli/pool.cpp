@@ -88,15 +88,13 @@ Outcome run_use(const std::string& ticket, const Settings& settings) {
   const auto parsed = ticket_of(named);
   if (!parsed) return tl::unexpected(parsed.error());
   const std::filesystem::path file = default_ticket_file();
-  std::error_code error;
-  std::filesystem::create_directories(file.parent_path(), error);
-  if (error) {
-    return fail(kError, "Cannot create " + file.parent_path().string() + " (" + error.message() +
-                            "). Make its parent writable, or set XDG_CONFIG_HOME.");
+  if (const auto made = make_private_folder(file.parent_path()); !made) {
+    return fail(kError, made.error().what + "; XDG_CONFIG_HOME moves it.");
   }
   std::string text = *named.ticket;
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  if (auto wrote = write_text_file(file, text + "\n"); !wrote) {
+  // Whoever can read it can join.
+  if (auto wrote = write_text_file(file, text + "\n", 0600); !wrote) {
     return fail(kError, "The pool was not set: " + wrote.error().what + ".");
   }
   if (settings.json) {

@@ -46,14 +46,14 @@ std::string usual_name(const fs::path& path) {
 Result<Brought, Failure> brought_by(const std::string& flag, const std::string& text) {
   std::error_code ignored;
   Brought brought{text, {}};
+  // Both may have a = themselves, as in beta=0.5.txt.
+  for (std::size_t equals = text.rfind('=');
+       !fs::exists(brought.path, ignored) && equals != std::string::npos && equals != 0;
+       equals = text.rfind('=', equals - 1)) {
+    brought = {text.substr(0, equals), text.substr(equals + 1)};
+  }
   if (!fs::exists(brought.path, ignored)) {
-    const std::size_t equals = text.rfind('=');
-    if (equals != std::string::npos) {
-      brought = {text.substr(0, equals), text.substr(equals + 1)};
-    }
-    if (!fs::exists(brought.path, ignored)) {
-      return fail(kUsage, flag + " " + text + ": there is no such file or folder.");
-    }
+    return fail(kUsage, flag + " " + text + ": there is no such file or folder.");
   }
   if (brought.name.empty()) brought.name = usual_name(brought.path);
   if (brought.name == "." || !is_path_below(brought.name)) {

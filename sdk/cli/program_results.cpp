@@ -17,17 +17,19 @@ namespace {
 // Texts of programs, whole and in the order of the units, as far as it goes.
 class InOrder {
  public:
+  explicit InOrder(ProgressBar& bar) : bar_(bar) {}
   void add(std::uint64_t unit, Bytes text) {
     waiting_[unit] = std::move(text);
     for (auto first = waiting_.find(next_); first != waiting_.end(); first = waiting_.find(next_)) {
       const Bytes& next = first->second;
-      if (!next.empty()) std::fwrite(next.data(), 1, next.size(), stdout);
+      bar_.print(as_text(next));
       waiting_.erase(first);
       ++next_;
     }
   }
 
  private:
+  ProgressBar& bar_;
   std::uint64_t next_ = 0;
   std::map<std::uint64_t, Bytes> waiting_;
 };
@@ -42,7 +44,8 @@ class Taking {
         identify_(identify),
         settings_(settings),
         bar_(settings),
-        core_(pool.client, job, units, true, notices(settings, bar_)) {
+        core_(pool.client, job, units, true, notices(settings, bar_)),
+        in_order_(bar_) {
     tally_.units = units;
   }
 
@@ -57,8 +60,12 @@ class Taking {
         bar_.show(tally_);
       }
       if (auto written = flush_output(); !written) return tl::unexpected(written.error());
+      bar_.show(tally_, true);
       if (settings_.quiet) continue;
-      for (const std::string& line : pool_.client->take_complaints(job_)) say("shoal: " + line);
+      for (const std::string& line : pool_.client->take_complaints(job_)) {
+        bar_.finish();
+        say("shoal: " + line);
+      }
     }
     return tally_;
   }
@@ -113,7 +120,7 @@ class Taking {
       } else {
         line["stdout"] = as_text(output->standard_output.value_or(ByteView{}));
       }
-      print(json_line(line));
+      bar_.print(json_line(line) + "\n");
     } else if (folder_ == nullptr) {
       in_order_.add(unit, to_bytes(output->standard_output.value_or(ByteView{})));
     }
@@ -130,7 +137,7 @@ class Taking {
     if (settings_.json) {
       nlohmann::json line = failure_json(unit, error);
       line["name"] = identity.name;
-      print(json_line(line));
+      bar_.print(json_line(line) + "\n");
       return {};
     }
     in_order_.add(unit, {});

@@ -95,7 +95,9 @@ Result<Units, Failure> from_lines(const ProgramWish& wish) {
   std::string separator = wish.column_separator;
   if (separator == "\\t") separator = "\t";
   Units units;
-  std::istringstream lines(*text);
+  // Editors of Windows begin files with a mark of UTF-8, which nobody sees; it is no part of a
+  // line.
+  std::istringstream lines(text->starts_with("\xEF\xBB\xBF") ? text->substr(3) : *text);
   std::string line;
   while (std::getline(lines, line)) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
@@ -194,7 +196,10 @@ Result<Units, Failure> units_of(const ProgramWish& wish) {
                : !wish.json_file.empty()  ? from_json(wish.json_file)
                                           : Result<Units, Failure>(Units{{"1", {}, 0}});
   if (!units) return units;
-  if (units->empty()) return fail(kUsage, "There are no units: the file has no line.");
+  if (units->empty()) {
+    return fail(kUsage, std::string("There are no units: the file has no ") +
+                            (wish.json_file.empty() ? "line." : "value."));
+  }
   if (units->size() > kUnitsListed) {
     return fail(kUsage, "These are too many units for one job. Make several jobs of them.");
   }

@@ -201,7 +201,13 @@ Result<Ticket, Failure> ticket_of(const Settings& settings) {
   }
   auto ticket = parse_ticket(*settings.ticket, Ed25519Checker());
   if (!ticket) {
-    return fail(kUsage, "The ticket (from " + settings.ticket_origin + "): " + ticket.error().what);
+    std::string what = "The ticket (from " + settings.ticket_origin + "): " + ticket.error().what;
+    std::error_code ignored;
+    if (ticket.error().fault == TicketFault::kNotATicket &&
+        std::filesystem::is_regular_file(*settings.ticket, ignored)) {
+      what += " There is a file of that name: write @" + *settings.ticket + " to have it read.";
+    }
+    return fail(kUsage, std::move(what));
   }
   return std::move(*ticket);
 }

@@ -324,6 +324,17 @@ Outcome run_submit(Wish wish, const Settings& settings) {
   return run_kernel(wish, settings);
 }
 
+// As of a variable of a script that has no value: what it was to say would be taken for unsaid.
+void refuse_empty(const CLI::App& submit) {
+  for (const CLI::Option* option : submit.get_options()) {
+    const std::string name = option->get_name();
+    if (name == "--name" || name == "--ticket") continue;  // these may be none
+    for (const std::string& text : option->results()) {
+      if (text.empty()) throw CLI::ValidationError(name, "nothing is said after it");
+    }
+  }
+}
+
 }  // namespace
 
 void add_submit(CLI::App& app, Chosen& chosen) {
@@ -372,6 +383,7 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   add_timeout(*submit, chosen);
   add_common(*submit, chosen);
   submit->callback([wish, submit, &chosen] {
+    refuse_empty(*submit);
     wish->task = submit->remaining();
     // What follows -- is a task's, if there is one before it.
     if (wish->task.empty()) {

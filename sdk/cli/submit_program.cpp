@@ -206,8 +206,8 @@ void add_program_options(CLI::App& submit, ProgramWish& wish) {
       ->allow_extra_args(false);
   submit
       .add_option("--compare", wish.compare,
-                  "When results are equal: bytes, text, numeric:TOLERANCE[,abs=TOLERANCE], each "
-                  "with ,drop=PATTERN for lines to leave out")
+                  "When results are equal: bytes, text, image, numeric:TOLERANCE[,abs=TOLERANCE], "
+                  "each with ,drop=PATTERN for lines to leave out")
       ->type_name("HOW");
   submit
       .add_option_function<std::string>(

@@ -118,12 +118,8 @@ void Client::Impl::keep_settling() {
 Client::Client() = default;
 
 ClientResult<std::unique_ptr<Client>> Client::open(ClientConfig config) {
-  std::error_code error;
-  std::filesystem::create_directories(config.state, error);
-  if (error) {
-    return tl::unexpected(state_error("Cannot create " + config.state.string() + ": " +
-                                      error.message() +
-                                      ". Make its parent writable, or set XDG_STATE_HOME."));
+  if (const auto made = make_private_folder(config.state); !made) {
+    return tl::unexpected(state_error(made.error().what + "; XDG_STATE_HOME moves it"));
   }
   auto key = load_or_create_key(config.state / "submitter.key");
   if (!key) return tl::unexpected(state_error(key.error().what));

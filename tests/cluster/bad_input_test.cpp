@@ -331,6 +331,46 @@ TEST_F(BadInputTest, ANegativeNumberOfUnitsIsNotTakenForAVeryLargeOne) {
   EXPECT_THAT(ended.err, HasSubstr("-4 is no number of units"));
 }
 
+TEST_F(BadInputTest, AFlagThatIsEmptyIsNotTakenForOneThatIsMissing) {
+  for (const char* flag : {"--array", "--each-line", "--from-json", "--needs", "--drop", "--memory",
+                           "--time-limit", "--compare-with", "-o", "--keep-for"}) {
+    const auto ended = cluster_.run({"submit", flag, "", "--", "echo", "{}"});
+    EXPECT_EQ(ended.exit_code, 2) << flag;
+    EXPECT_THAT(ended.err, HasSubstr("nothing is said after it")) << flag;
+  }
+}
+
+TEST_F(BadInputTest, ATicketsFileThatIsGivenAsTheTicketIsToldToBeOne) {
+  const auto file = cluster_.folder() / "the-ticket";
+  std::ofstream(file) << cluster_.ticket() << '\n';
+  const auto ended = cluster_.run({"worker", "list", "--ticket", file.string()});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("write @" + file.string()));
+}
+
+// Who can read a ticket can join, and who can write beside a key can put another in its place.
+TEST_F(BadInputTest, WhatIsMadeForAnAccountIsClosedToOthersWhateverTheUmask) {
+  const auto open_to_all = [&](const Line& arguments) {
+    Line command{"/bin/sh", "-c", "umask 0; exec \"$@\"", "sh", program("shoal").string()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const auto ended = cluster_.run_command(command);
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  };
+  const auto mode_of = [](const std::filesystem::path& path) {
+    return static_cast<unsigned>(std::filesystem::status(path).permissions());
+  };
+  open_to_all({"pool", "use", cluster_.ticket()});
+  open_to_all({"put", "/etc/hostname"});
+  EXPECT_EQ(mode_of(cluster_.folder() / "config" / "shoal"), 0700U);
+  EXPECT_EQ(mode_of(cluster_.folder() / "config" / "shoal" / "pool"), 0600U);
+  EXPECT_EQ(mode_of(cluster_.folder() / "state" / "shoal"), 0700U);
+
+  std::filesystem::remove_all(cluster_.folder() / "state");
+  cluster_.start_coordinator();
+  open_to_all({"worker", "list"});
+  EXPECT_EQ(mode_of(cluster_.folder() / "state" / "shoal"), 0700U);
+}
+
 TEST_F(BadInputTest, AProgramWithTheSdkThatIsAskedForHelpComputesNothing) {
   const auto ended = cluster_.run_command({program("interrupted").string(), "--help"});
   EXPECT_EQ(ended.exit_code, 0);

@@ -126,6 +126,25 @@ TEST_F(FaultsTest, OfAWorkerThatIsToldToEndNoRecordStays) {
   EXPECT_EQ(alone.exit_code(), 0) << alone.err();
 }
 
+TEST_F(FaultsTest, TheEndOfATerminalEndsItsNodesCleanlyAndANohupDoesNot) {
+  start_pool(1);
+  Process& worker = cluster_.worker("worker-1");
+  worker.signal(SIGHUP);
+  EXPECT_EQ(worker.exit_code(), 0) << worker.err();
+  EXPECT_EQ(cluster_.coordinator_figures()["records"], 0);
+  Process& coordinator = cluster_.coordinator();
+  coordinator.signal(SIGHUP);
+  EXPECT_EQ(coordinator.exit_code(), 0) << coordinator.err();
+
+  const auto kept = cluster_.start_command(
+      {"/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh", program("shoal-worker").string(),
+       "--state", cluster_.state_of("kept").string(), "--listen", "tcp://127.0.0.1:0"});
+  ASSERT_TRUE(kept->await_out(has_lines(1))) << kept->err();
+  kept->signal(SIGHUP);
+  kept->signal(SIGUSR2);  // which nothing waits for
+  EXPECT_EQ(kept->exit_code(), 128 + SIGUSR2) << "the first was ignored";
+}
+
 TEST_F(FaultsTest, TheCoordinatorIsNotNeededOnceNodesKnowEachOther) {
   Process& coordinator = cluster_.start_coordinator();
   for (const char* name : {"worker-1", "worker-2", "worker-3"}) cluster_.start_worker(name);

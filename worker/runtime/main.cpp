@@ -86,15 +86,13 @@ int prepare_process() {
     files.rlim_cur = std::min(files.rlim_max, kOpenFilesWanted);
     ::setrlimit(RLIMIT_NOFILE, &files);
   }
-  sigset_t ending;
-  ::sigemptyset(&ending);
-  ::sigaddset(&ending, SIGTERM);
-  ::sigaddset(&ending, SIGINT);
+  const sigset_t ending = ending_signals();
   ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
   return ::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-// From now on a second signal ends the process at once, whatever it is still waiting for.
+// From now on a second signal ends the process at once, whatever it is still waiting for; but not a
+// second SIGHUP, which both the terminal and its shell send.
 void let_signals_through(int signal_fd) {
   signalfd_siginfo taken{};
   while (::read(signal_fd, &taken, sizeof taken) == sizeof taken) {

@@ -62,8 +62,8 @@ A worker that runs is paused, resumed, looked at and ended by its owner with
   shoal worker pause | resume | top | finish      (each has --help)
 
 When the worker is ready, it writes one line to stdout: ready NODE tcp://HOST:PORT. It ends cleanly
-on SIGTERM and SIGINT. Exit codes: 0 clean end, 1 error, 2 usage. With --supervise it is started
-again, after a pause, whenever it dies or ends with 1; each start writes its own line.)";
+on SIGTERM, SIGINT and SIGHUP. Exit codes: 0 clean end, 1 error, 2 usage. With --supervise it is
+started again, after a pause, whenever it dies or ends with 1; each start writes its own line.)";
 
 EarlyEnd usage(std::string what) { return {kExitUsage, {}, "shoal-worker: " + what + "\n"}; }
 

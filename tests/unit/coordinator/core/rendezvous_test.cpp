@@ -341,6 +341,28 @@ TEST_F(RendezvousTest, WhoBeginsWithNothingAsksItsFirstVisitorsWhomTheyKnow) {
   EXPECT_TRUE(ask(7, 64).records.empty()) << "what it said itself is left alone";
 }
 
+TEST_F(RendezvousTest, WhoHasLeftIsNotBroughtBackByThoseWhoKnowItStill) {
+  config.visitors_asked_max = 3;
+  const auto come = [&](std::uint32_t n) {
+    return world().step(now, LinkUp{node(n), Role::kWorker, address(n), std::nullopt});
+  };
+  reply<SampleRequest>(come(1), 1);
+  NodeRecord ahead = record(1);
+  ahead.sequence += 1000;  // by a clock that is not quite right
+  reply<Announced>(say(1, Announce{signed_record(ahead)}), 1);
+  EXPECT_TRUE(is_drop(say(1, Leave{}), 1));
+  EXPECT_EQ(world().figures().records, 0U);
+
+  reply<SampleRequest>(come(2), 2);
+  EXPECT_TRUE(say(2, Sample{{signed_record(ahead), signed_record(record(3))}, 0, 2}).empty());
+  EXPECT_EQ(nodes_of(ask(2, 64)), std::set{node(3)});
+
+  now = now + 2s;
+  reply<SampleRequest>(come(4), 4);
+  EXPECT_TRUE(say(4, Sample{{signed_record(record(1))}, 0, 1}).empty());
+  EXPECT_EQ(nodes_of(ask(4, 64)), (std::set{node(1), node(3)})) << "it came back, elsewhere";
+}
+
 TEST_F(RendezvousTest, ANodeAnnouncesItselfAlone) {
   up(1);
   EXPECT_TRUE(is_drop(say(1, Announce{signed_record(record(2))}), 1));

@@ -284,6 +284,25 @@ TEST(Link, AnEndpointThatIsNoneIsNamed) {
   const auto link = Link::open(config, key);
   ASSERT_FALSE(link);
   EXPECT_EQ(link.error().fault, LinkFault::kBadEndpoint);
+
+  // Nobody listens at a name.
+  config.listen = "tcp://localhost:0";
+  const auto named = Link::open(config, key);
+  ASSERT_FALSE(named);
+  EXPECT_EQ(named.error().fault, LinkFault::kBadEndpoint) << named.error().what;
+  EXPECT_NE(named.error().what.find("with an address of this machine"), std::string::npos)
+      << named.error().what;
+}
+
+TEST(Link, AnAddressThatTheMachineDoesNotHaveYetIsNoWrongUsage) {
+  const KeyPair key = key_of(2);
+  LinkConfig config;
+  config.listen = "tcp://192.0.2.1:0";
+  const auto link = Link::open(config, key);
+  ASSERT_FALSE(link);
+  EXPECT_EQ(link.error().fault, LinkFault::kSystem) << link.error().what;
+  EXPECT_NE(link.error().what.find("with an address of this machine"), std::string::npos)
+      << link.error().what;
 }
 
 }  // namespace

@@ -131,6 +131,29 @@ TEST_F(KeyFile, AFileThatIsTooLargeIsRefused) {
   EXPECT_TRUE(read_text_file(folder / "t", 1000));
 }
 
+TEST_F(KeyFile, AFolderOfOnesOwnIsClosedToOthersWhateverTheUmask) {
+  const ::mode_t before = ::umask(0);
+  const auto made = make_private_folder(folder / "a" / "b");
+  const auto again = make_private_folder(folder / "a");
+  const auto with_slash = make_private_folder((folder / "c").string() + "/");
+  ::umask(before);
+  ASSERT_TRUE(made) << made.error().what;
+  ASSERT_TRUE(again) << again.error().what;
+  ASSERT_TRUE(with_slash) << with_slash.error().what;
+  EXPECT_EQ(mode_of(folder / "a" / "b"), 0700U);
+  EXPECT_EQ(mode_of(folder / "c"), 0700U);
+  EXPECT_EQ(mode_of(folder / "a"), 0777U) << "what is there stays as it is";
+  ASSERT_TRUE(write_text_file(folder / "file", "x"));
+  EXPECT_FALSE(make_private_folder(folder / "file" / "a"));
+  EXPECT_FALSE(make_private_folder(folder / "file"));
+}
+
+TEST_F(KeyFile, AFolderInPlaceOfAFileIsSaidToBeOne) {
+  const auto read = read_text_file(folder);
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().what.find("name a file"), std::string::npos) << read.error().what;
+}
+
 TEST_F(KeyFile, AFolderIsMadeAndHeldByOne) {
   const fs::path state = folder / "a" / "b";
   auto first = lock_folder(state);

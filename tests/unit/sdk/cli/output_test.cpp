@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace shoal::cli {
 namespace {
@@ -54,35 +57,41 @@ std::string bar_on_stderr(const Settings& settings) {
 
 TEST(ProgressTest, NothingIsDrawnWithoutATerminal) { EXPECT_EQ(bar_on_stderr({}), ""); }
 
-// Of a descriptor that becomes stderr, for as long as this lives.
-class Stderr {
+// Of a descriptor that becomes another one, for as long as this lives.
+class Moved {
  public:
-  explicit Stderr(int fd) : before_(::dup(STDERR_FILENO)) { ::dup2(fd, STDERR_FILENO); }
-  ~Stderr() {
-    ::dup2(before_, STDERR_FILENO);
+  Moved(int fd, int to) : to_(to), before_(::dup(to)) { ::dup2(fd, to); }
+  ~Moved() {
+    ::dup2(before_, to_);
     ::close(before_);
   }
-  Stderr(const Stderr&) = delete;
-  Stderr& operator=(const Stderr&) = delete;
+  Moved(const Moved&) = delete;
+  Moved& operator=(const Moved&) = delete;
 
  private:
+  int to_;
   int before_;
 };
 
-// What a bar writes to a terminal; nothing where this machine gives none.
-std::optional<std::string> bar_on_terminal(const Settings& settings) {
+// What is written to a terminal of so many columns; nothing where this machine gives none.
+std::optional<std::string> on_terminal(unsigned short columns, const std::function<void()>& write) {
   const int reader = ::posix_openpt(O_RDWR | O_NOCTTY);
   if (reader < 0) return std::nullopt;
   ::grantpt(reader);
   ::unlockpt(reader);
   const int terminal = ::open(::ptsname(reader), O_RDWR | O_NOCTTY);
   if (terminal < 0) return std::nullopt;
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = columns;
+  ::ioctl(terminal, TIOCSWINSZ, &size);
+  std::fflush(stdout);
   {
-    const Stderr moved(terminal);
-    ProgressBar bar(settings);
-    bar.show({10, 5, 0, 0});
-    bar.finish();
+    const Moved err(terminal, STDERR_FILENO);
+    const Moved out(terminal, STDOUT_FILENO);
+    write();
     std::fflush(stderr);
+    std::fflush(stdout);
   }
   ::close(terminal);
   std::string drawn;
@@ -93,6 +102,79 @@ std::optional<std::string> bar_on_terminal(const Settings& settings) {
   }
   ::close(reader);
   return drawn;
+}
+
+std::optional<std::string> bar_on_terminal(const Settings& settings) {
+  return on_terminal(80, [&] {
+    ProgressBar bar(settings);
+    bar.show({10, 5, 0, 0});
+    bar.finish();
+  });
+}
+
+// What can be read on it in the end: a carriage return goes back, and what follows is written over.
+std::vector<std::string> screen(const std::string& written) {
+  std::vector<std::string> lines{""};
+  std::size_t at = 0;
+  for (const char c : written) {
+    if (c == '\r') {
+      at = 0;
+    } else if (c == '\n') {
+      lines.emplace_back();
+      at = 0;
+    } else {
+      std::string& line = lines.back();
+      if (at == line.size()) line += ' ';
+      line[at++] = c;
+    }
+  }
+  for (std::string& line : lines) line.erase(line.find_last_not_of(' ') + 1);
+  return lines;
+}
+
+TEST(ProgressTest, WhatIsPrintedHasLinesOfItsOwn) {
+  const auto written = on_terminal(80, [] {
+    ProgressBar bar({});
+    bar.show({3, 1, 0, 0}, true);
+    bar.print("one\n");
+    bar.show({3, 2, 0, 0}, true);
+    bar.print("two");  // as of printf
+    bar.show({3, 3, 0, 0}, true);
+    bar.print("");
+    bar.finish();
+  });
+  if (!written) GTEST_SKIP() << "this machine gives no terminal";
+  const auto lines = screen(*written);
+  ASSERT_EQ(lines.size(), 4U) << *written;
+  EXPECT_EQ(lines[0], "one");
+  EXPECT_EQ(lines[1], "two");
+  EXPECT_EQ(lines[2].substr(0, 45), "[" + std::string(30, '#') + "] 3/3 verified");
+  EXPECT_EQ(lines[3], "");
+}
+
+TEST(ProgressTest, WhatIsPrintedLastEndsItsLine) {
+  const auto written = on_terminal(80, [] {
+    ProgressBar bar({});
+    bar.print("all");
+    bar.finish();
+    say("done");
+  });
+  if (!written) GTEST_SKIP() << "this machine gives no terminal";
+  EXPECT_EQ(screen(*written), (std::vector<std::string>{"all", "done", ""}));
+}
+
+TEST(ProgressTest, ABarIsNoLongerThanALineOfTheTerminal) {
+  for (const unsigned short columns : {1, 20, 40, 80}) {
+    const auto written = on_terminal(columns, [] {
+      ProgressBar bar({});
+      bar.show({1000, 5, 0, 0});
+      bar.finish();
+    });
+    if (!written) GTEST_SKIP() << "this machine gives no terminal";
+    const auto lines = screen(*written);
+    EXPECT_LT(lines[0].size(), columns == 1 ? 80U : columns) << *written;
+    EXPECT_NE(lines[0].find("5/1000"), std::string::npos) << *written;
+  }
 }
 
 TEST(ProgressTest, ABarIsDrawnOnATerminalUnlessNobodyWantsIt) {

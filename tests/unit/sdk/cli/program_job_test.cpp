@@ -74,6 +74,10 @@ TEST_F(ProgramJobTest, UnitsAreNumbersLinesOrJson) {
   wish_.array.clear();
   wish_.lines_file = file("lines", "a b\r\n\nc\td\n");
   EXPECT_THAT(entries(), ElementsAre("a b", "c\td"));
+  file("lines",
+       "\xEF\xBB\xBF"
+       "a b\r\n\nc\td\n");
+  EXPECT_THAT(entries(), ElementsAre("a b", "c\td")) << "as an editor of Windows writes it";
   wish_.column_separator = "\\t";
   EXPECT_EQ((*units_of(wish_))[1].fields, (std::vector<ProgramVariable>{{"1", "c"}, {"2", "d"}}));
   wish_.column_separator.clear();
@@ -245,6 +249,20 @@ env = { MODE = "fast" }
   EXPECT_THAT(read_job_file(file("word.toml", "command = 'date'\n"), {})->wish.command,
               ElementsAre("date"));
   EXPECT_FALSE(read_job_file(file("broken.toml", "= 3\n"), {}));
+}
+
+TEST_F(ProgramJobTest, NamesOfInputsMayHaveEqualsSignsInThem) {
+  const std::string input = file("beta=0.5.txt", "x");
+  wish_.command = {"sort"};
+  const auto name_of = [this](const std::string& text) {
+    wish_.inputs = {text};
+    return planned().spec.files.at(0).path;
+  };
+  EXPECT_EQ(name_of(input), "beta=0.5.txt");
+  EXPECT_EQ(name_of(input + "=b.txt"), "b.txt");
+  EXPECT_EQ(name_of(input + "=b=1.txt"), "b=1.txt");
+  const std::string job = file("job.toml", "command = ['sort']\ninput = ['beta=0.5.txt']\n");
+  EXPECT_EQ(plan_program(read_job_file(job, {})->wish)->spec.files.at(0).path, "beta=0.5.txt");
 }
 
 TEST_F(ProgramJobTest, AFolderKnowsItsResultsByTheirBytes) {
