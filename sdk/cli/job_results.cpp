@@ -47,7 +47,8 @@ Result<Tally, Failure> print_results(PoolAccess& pool, const JobId& job, std::ui
   Tally tally;
   tally.units = units;
   ProgressBar bar(settings);
-  RemoteJob core(pool.client, job, units, true, notices(settings, bar));
+  const auto notice = notices(settings, bar);
+  RemoteJob core(pool.client, job, units, true, notice);
   try {
     while (const auto run = core.next()) {
       for (std::uint64_t place = 0; place < run->count; ++place) {
@@ -60,11 +61,8 @@ Result<Tally, Failure> print_results(PoolAccess& pool, const JobId& job, std::ui
       }
       if (auto written = flush_output(); !written) return tl::unexpected(written.error());
       bar.show(tally, true);
-      if (settings.quiet) continue;
-      for (const std::string& line : pool.client->take_complaints(job)) {
-        bar.finish();
-        say("shoal: " + line);
-      }
+      if (!notice) continue;
+      for (const std::string& line : pool.client->take_complaints(job)) notice(line);
     }
   } catch (const Error& error) {
     return tl::unexpected(pool.failure(error));

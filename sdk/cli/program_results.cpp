@@ -1,6 +1,7 @@
 #include "sdk/cli/program_results.h"
 
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -44,7 +45,8 @@ class Taking {
         identify_(identify),
         settings_(settings),
         bar_(settings),
-        core_(pool.client, job, units, true, notices(settings, bar_)),
+        notice_(notices(settings, bar_)),
+        core_(pool.client, job, units, true, notice_),
         in_order_(bar_) {
     tally_.units = units;
   }
@@ -61,11 +63,8 @@ class Taking {
       }
       if (auto written = flush_output(); !written) return tl::unexpected(written.error());
       bar_.show(tally_, true);
-      if (settings_.quiet) continue;
-      for (const std::string& line : pool_.client->take_complaints(job_)) {
-        bar_.finish();
-        say("shoal: " + line);
-      }
+      if (!notice_) continue;
+      for (const std::string& line : pool_.client->take_complaints(job_)) notice_(line);
     }
     return tally_;
   }
@@ -166,7 +165,8 @@ class Taking {
   const IdentifyUnit& identify_;
   const Settings& settings_;
   ProgressBar bar_;
-  RemoteJob core_;  // speaks beside the bar
+  std::function<void(const std::string& line)> notice_;  // beside the bar
+  RemoteJob core_;
   InOrder in_order_;
   bool hinted_ = false;  // what to do about disputes, once
   Tally tally_;

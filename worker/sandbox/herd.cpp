@@ -34,7 +34,7 @@ constexpr std::int64_t kMeasureLeastMs = 100;
 constexpr std::int64_t kMeasureMostMs = 1000;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kTakenPerMs = 8 << 20;
-// Measuring many processes takes long. It has no more than this part of a processor's time.
+// Measuring many processes takes long. Of a processor's time it has one part in so many at most.
 constexpr std::int64_t kMeasuringPart = 20;
 // What a socket may hold unread, and how many hold nothing that is worth counting. It is memory of
 // the kernel, which no process's own limit knows.
@@ -139,7 +139,7 @@ class Keeper {
   void hold_pace(const std::vector<std::string>& processes);
   bool still() const { return frozen_ || pace_.stops(); }
   bool is_measured() const {
-    return herd_.proc_fd >= 0 && (herd_.memory_bytes != 0 || pace_.limited());
+    return herd_.proc_fd >= 0 && (herd_.memory_bytes != 0 || pace_.holds());
   }
   std::int64_t measure_at_ns(std::int64_t now) const;
   std::uint64_t memory_of_all(const std::vector<std::string>& processes, bool exactly) const;
@@ -208,7 +208,7 @@ void Keeper::measure() {
   const std::int64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
   const std::vector<std::string> processes = descendants_of_self(herd_.proc_fd);
   if (herd_.memory_bytes != 0) hold_memory(processes);
-  if (pace_.limited()) hold_pace(processes);
+  if (pace_.holds()) hold_pace(processes);
   measuring_ns_ = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
 }
 

@@ -13,14 +13,14 @@ void Pace::update(std::int64_t now_ns, std::int64_t taken_ns) {
       std::max<std::int64_t>(taken_ns - std::exchange(taken_ns_, taken_ns), 0);
   const std::int64_t passed = now_ns - std::exchange(now_ns_, now_ns).value_or(now_ns);
   stops_ = false;
-  if (!limited()) return;
+  if (threads_ == 0) return;
   saved_ns_ = std::clamp(saved_ns_ + passed - taken / threads_, -kStopMostNs, kSavedMostNs);
   stops_ = saved_ns_ < 0;
   if (stops_) stopped_ns_ = now_ns;
 }
 
 std::optional<std::int64_t> Pace::next_ns() const {
-  if (!limited() || !stopped_ns_) return std::nullopt;
+  if (threads_ == 0 || !stopped_ns_) return std::nullopt;
   if (stops_) return *now_ns_ - saved_ns_;
   if (*now_ns_ - *stopped_ns_ >= kLookAgainNs) return std::nullopt;
   return *now_ns_ + kLookNs;

@@ -24,7 +24,8 @@ class Pace {
 
   // From now on.
   void set_threads(unsigned threads) { threads_ = threads; }
-  bool limited() const { return threads_ != 0; }
+  // Whether there is anything to hold, or to let go again.
+  bool holds() const { return threads_ != 0 || stops_; }
 
   // What they have taken until now, as far as it can be seen: where a process ends while the others
   // are counted, it may be missing once.

@@ -111,5 +111,17 @@ TEST(Pace, MayChange) {
   EXPECT_LE(double(processes.taken_ns - before), 61.0 * double(kSecond));
 }
 
+TEST(Pace, LetsGoWhoIsNoLongerLimited) {
+  Pace pace(1);
+  pace.update(0, 0);
+  pace.update(kSecond, 3 * kSecond);
+  ASSERT_TRUE(pace.stops());
+  pace.set_threads(0);
+  EXPECT_TRUE(pace.holds());
+  pace.update(kSecond, 3 * kSecond);
+  EXPECT_FALSE(pace.stops());
+  EXPECT_FALSE(pace.holds());
+}
+
 }  // namespace
 }  // namespace shoal
