@@ -15,7 +15,7 @@
 namespace shoal::cli {
 namespace {
 
-// Texts of programs, whole and in the order of the units, as far as it goes.
+// Texts of programs, whole and in the order of the units: each once those before it are there.
 class InOrder {
  public:
   explicit InOrder(ProgressBar& bar) : bar_(bar) {}
@@ -27,6 +27,11 @@ class InOrder {
       waiting_.erase(first);
       ++next_;
     }
+  }
+  // Those before it will not come any more.
+  void give_up_on_gaps() {
+    for (const auto& [unit, text] : waiting_) bar_.print(as_text(text));
+    waiting_.clear();
   }
 
  private:
@@ -51,8 +56,23 @@ class Taking {
     tally_.units = units;
   }
 
-  // Throws Error where the job cannot be followed any more.
+  // Throws Error where the job cannot be followed any more. Of one that was cancelled all that had
+  // been verified is there by then.
   Result<Tally, Failure> run() {
+    try {
+      return follow();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kCancelled &&
+          pool_.interrupts->reason() == Interrupts::Reason::kNone) {
+        in_order_.give_up_on_gaps();
+        if (auto written = flush_output(); !written) return tl::unexpected(written.error());
+      }
+      throw;
+    }
+  }
+
+ private:
+  Result<Tally, Failure> follow() {
     while (const auto run = core_.next()) {
       for (std::uint64_t place = 0; place < run->count; ++place) {
         if (pool_.interrupts->reason() != Interrupts::Reason::kNone) {
@@ -69,7 +89,6 @@ class Taking {
     return tally_;
   }
 
- private:
   Result<void, Failure> take(const detail::UnitRun& run, std::uint64_t place) {
     const std::uint64_t unit = run.first + place;
     if (!run.ok) return take_failure(unit, run.errors.at(place));

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <deque>
 #include <new>
 
 #include "node/protocol/limits.h"
@@ -56,6 +57,31 @@ ExecutorFailure failure_of(UnitIndex unit) {
 
 }  // namespace
 
+// Threads that begin what is enqueued in the order in which it came. (oneTBB's own begin it in any
+// order: a chunk could wait behind a later one whose units take for ever.)
+class UnitLoop::Arena {
+ public:
+  explicit Arena(unsigned threads) : arena_(static_cast<int>(threads), 0) {}
+  void enqueue(std::function<void()> task) {
+    {
+      std::lock_guard lock(mutex_);
+      waiting_.push_back(std::move(task));
+    }
+    arena_.enqueue([this] { next()(); });
+  }
+
+ private:
+  std::function<void()> next() {
+    std::lock_guard lock(mutex_);
+    auto task = std::move(waiting_.front());
+    waiting_.pop_front();
+    return task;
+  }
+  tbb::task_arena arena_;
+  std::mutex mutex_;
+  std::deque<std::function<void()>> waiting_;
+};
+
 // One arena for each thread count in use. oneTBB starts one worker less than the machine has
 // processors unless told otherwise, and tasks that are enqueued run on workers alone.
 struct UnitLoop::Arenas {
@@ -64,16 +90,16 @@ struct UnitLoop::Arenas {
   tbb::global_control stack{tbb::global_control::thread_stack_size, kUnitStackBytes};
   std::unique_ptr<tbb::global_control> control;
   std::size_t allowed = 0;
-  std::map<unsigned, std::unique_ptr<tbb::task_arena>> by_threads;
+  std::map<unsigned, std::unique_ptr<Arena>> by_threads;
 
-  tbb::task_arena& with(unsigned threads) {
+  Arena& with(unsigned threads) {
     if (threads + 1 > allowed) {
       allowed = threads + 1;
       control = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
                                                       allowed);
     }
     auto& arena = by_threads[threads];
-    if (!arena) arena = std::make_unique<tbb::task_arena>(static_cast<int>(threads), 0);
+    if (!arena) arena = std::make_unique<Arena>(threads);
     return *arena;
   }
 };
@@ -84,7 +110,7 @@ struct UnitLoop::Setup {
   EquivalentFunction equivalent;
   std::string refused;  // not empty: why it cannot run
   unsigned threads = 1;
-  tbb::task_arena* arena = nullptr;
+  Arena* arena = nullptr;
   std::uint64_t output_bytes_max = 0;
   std::uint64_t checkpoint_ns = 0;        // the least time between two of a unit
   std::atomic<std::uint64_t> unit_ns{0};  // measured; 0: not yet

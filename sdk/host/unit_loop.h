@@ -47,6 +47,7 @@ class UnitLoop {
   void perform(const ExecutorCompare&, std::shared_ptr<const Bytes> frame);
 
  private:
+  class Arena;
   struct Arenas;
   struct Setup;
   struct Chunk;

@@ -23,6 +23,7 @@ constexpr std::chrono::milliseconds kDisputedPatience{10'000};
 constexpr std::size_t kWorkerLists = 4096;  // that are kept to be shared
 constexpr std::chrono::milliseconds kFirstLook{2'000};
 constexpr std::chrono::milliseconds kLastLook{30'000};
+constexpr int kLooksForTheRest = 3;  // of a cancelled job, while nothing comes
 
 ErrorCode code_of(JobRefused::Why why) {
   switch (why) {
@@ -330,6 +331,7 @@ std::shared_ptr<const detail::UnitRun> RemoteJob::next() {
     }
     auto receipts = client_->next_receipts(job_, look);
     if (receipts) {
+      looks_in_vain_ = 0;
       take(std::move(*receipts));
     } else if (receipts.error().kind == ClientError::Kind::kTimeout) {
       look_what_is_wrong();
@@ -347,7 +349,12 @@ void RemoteJob::look_what_is_wrong() {
   const auto status = client_->status(job_);
   if (!status || !*status) return;
   if ((*status)->phase == JobPhase::kCancelled) {
-    throw Error(ErrorCode::kCancelled, "The job " + short_hex(job_) + " was cancelled.");
+    // What had ended by then still comes.
+    const std::uint64_t ended = (*status)->verified + (*status)->failed + (*status)->disputed;
+    if (taken_.size() < ended && ++looks_in_vain_ < kLooksForTheRest) return;
+    throw Error(ErrorCode::kCancelled, "The job " + short_hex(job_) + " was cancelled, after " +
+                                           std::to_string((*status)->verified) + " of " +
+                                           std::to_string(units_) + " units had been verified.");
   }
   const std::string waits_for = plain_text((*status)->waiting_for);
   if (notice_ && !waits_for.empty() && waits_for != waits_for_) notice_("it waits: " + waits_for);

@@ -97,6 +97,7 @@ class RemoteJob final : public detail::JobCore {
   bool keep_;
   Notice notice_;
   std::string waits_for_;  // as was said last
+  int looks_in_vain_ = 0;  // since a receipt came
   RangeSet taken_;
   std::deque<std::shared_ptr<const detail::UnitRun>> ready_;
   bool complete_ = false;

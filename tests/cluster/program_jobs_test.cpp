@@ -39,6 +39,24 @@ TEST_F(ProgramJobs, BringFilesAndAFolderAndComeBackWithFiles) {
   EXPECT_FALSE(std::filesystem::exists(here() / "results/3/data"));
 }
 
+// All but the second, which never ends.
+TEST_F(ProgramJobs, OfACancelledJobAllThatWasVerifiedIsPrinted) {
+  const auto detached =
+      shoal({"submit", "--detach", "--json", "--quorum", "1", "--array", "1-6", "--", "sh", "-c",
+             "[ {} != 2 ] || exec sleep 100000; echo number {}"});
+  ASSERT_EQ(detached.exit_code, 0) << detached.err;
+  const std::string id = json_lines(detached.out)[0]["job"];
+  ASSERT_TRUE(comes_true([&] {
+    const auto shown = shoal({"job", "show", "--json", id});
+    return shown.exit_code == 0 && json_lines(shown.out)[0]["verified"] == 5;
+  }));
+  EXPECT_EQ(shoal({"job", "cancel", id}).exit_code, 0);
+  const auto results = shoal({"job", "results", id});
+  EXPECT_EQ(results.exit_code, 3);
+  EXPECT_EQ(results.out, "number 1\nnumber 3\nnumber 4\nnumber 5\nnumber 6\n");
+  EXPECT_THAT(results.err, HasSubstr("was cancelled, after 5 of 6 units"));
+}
+
 // A program that both workers have from the job before, and that both would run alike.
 class KeptPrograms : public ProgramJobs {
  protected:

@@ -184,6 +184,7 @@ class JobLed {
   Pick pick_fresh(const NodeId& worker, const Member& member);
   Pick pick_verify(const NodeId& worker, const Member& member);
   Pick pick_half_leased(Instant now, const NodeId& worker, const Member& member);
+  Duration patience_with(std::uint64_t unit_ns) const;
   bool all_late(Instant now, const UnitMap::Segment&) const;
   bool eligible(const UnitMap::Segment&, const NodeId& worker, const Member&) const;
   bool leader_must_verify(const UnitMap::Segment&) const;
@@ -209,6 +210,7 @@ class JobLed {
   bool some_will_be_lost(Instant now, const std::list<Late>&) const;
   Duration more_time(Instant now, const Replica&, std::uint64_t ahead) const;
   bool may_double(UnitIndex first, const NodeId& worker, const Member&) const;
+  bool stands_still(Instant now, const NodeId& worker, const Member&) const;
 
   // --- leasing (job_leasing.cpp) ---
   bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);

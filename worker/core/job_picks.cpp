@@ -200,10 +200,15 @@ JobLed::Pick JobLed::pick_half_leased(Instant now, const NodeId& worker, const M
   return pick;
 }
 
+// How long a worker may take to move on, whose units take so long.
+Duration JobLed::patience_with(std::uint64_t unit_ns) const {
+  if (unit_ns == 0) return context_.config.lease / 2;
+  return std::max<Duration>(1s, Duration(static_cast<std::int64_t>(3 * unit_ns)));
+}
+
 // None of those who hold the run has moved in it for longer than its units should take.
 bool JobLed::all_late(Instant now, const UnitMap::Segment& segment) const {
-  const Duration patience = job_unit_ns_ == 0 ? context_.config.lease / 2
-                                              : std::max<Duration>(1s, Duration(3 * job_unit_ns_));
+  const Duration patience = patience_with(job_unit_ns_);
   return std::all_of(segment.replicas.begin(), segment.replicas.end(), [&](const Replica& replica) {
     if (replica.state != ReplicaState::kLeased) return true;
     const Lease* lease = leases_.find(replica.lease);

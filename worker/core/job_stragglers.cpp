@@ -50,8 +50,10 @@ Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ah
   const std::uint64_t threads = member == members_.end() ? 1 : member->second.threads;
   const std::uint64_t turns = (ahead + threads - 1) / threads;
   if (turns > static_cast<std::uint64_t>(kNever.count()) / unit_ns) return kNever;
+  const Duration unit(static_cast<std::int64_t>(unit_ns));
   const Duration expected(static_cast<std::int64_t>(turns * unit_ns));
-  const Duration more = expected > taken ? expected - taken : taken - expected;
+  // Who is late is so with the first of them: the others come after that, each in its turn.
+  const Duration more = expected > taken ? expected - taken : taken - unit + (expected - unit);
   // How long its units take is its own word, and could be said anew each second.
   if (job_unit_ns_ > static_cast<std::uint64_t>(kNever.count()) / (kSlowest * turns)) return more;
   const Duration at_most(static_cast<std::int64_t>(kSlowest * turns * job_unit_ns_));
@@ -107,6 +109,7 @@ void JobLed::double_stragglers(Instant now, Outbox& out) {
     if (found == members_.end()) continue;
     const Member& member = found->second;
     if (!member.linked || !member.hungry || member.rests_until > now) continue;
+    if (stands_still(now, id, member)) continue;
     waiting.emplace_back(unit_ns_of(member), id);
   }
   if (waiting.empty()) return;
@@ -129,15 +132,28 @@ void JobLed::double_stragglers(Instant now, Outbox& out) {
         ++run;
         continue;
       }
-      const std::uint64_t size =
-          std::min(units_.segments().at(run->first).last - run->first, member.threads - pick.units);
-      pick.ranges.push_back({run->first, run->first + size});
+      // The run's last are what its worker comes to last. One that never ends keeps the first.
+      const UnitIndex last = units_.segments().at(run->first).last;
+      const std::uint64_t size = std::min(last - run->first, member.threads - pick.units);
+      pick.ranges.push_back({last - size, last});
       pick.units += size;
       run = late.erase(run);
     }
     if (pick.units > 0) grant(now, id, member, pick, out);
     if (late.empty() || late.front().more < least) return;  // the others are slower
   }
+}
+
+// It has enough in hand, and has finished nothing for long. Where it is a unit that never ends,
+// what it is given waits behind that.
+bool JobLed::stands_still(Instant now, const NodeId& worker, const Member& member) const {
+  if (leases_.units_of(worker) < member.threads) return false;
+  Instant moved = member.committed;
+  for (const std::uint64_t id : leases_.of(worker)) {
+    const Lease& lease = *leases_.find(id);
+    moved = std::max({moved, lease.granted, lease.progressed});
+  }
+  return now - moved > patience_with(unit_ns_of(member));
 }
 
 bool JobLed::may_double(UnitIndex first, const NodeId& worker, const Member& member) const {

@@ -32,9 +32,28 @@ Labor::Labor(const PeerConfig& config, const Signer& signer, const SignatureChec
 
 std::uint64_t Labor::Job::unstarted() const {
   std::uint64_t units = 0;
-  for (const Item& item : bound) units += item.range.size();
-  for (const Item& item : primaries) units += item.range.size();
+  for (const auto* queue : {&to_verify, &primaries, &doubles}) {
+    for (const Item& item : *queue) units += item.range.size();
+  }
   return units;
+}
+
+std::deque<Labor::Item>& Labor::Job::queue_of(LeaseKind kind) {
+  switch (kind) {
+    case LeaseKind::kVerify:
+      return to_verify;
+    case LeaseKind::kDouble:
+      return doubles;
+    case LeaseKind::kPrimary:
+      break;
+  }
+  return primaries;
+}
+
+std::deque<Labor::Item>* Labor::Job::next_queue() {
+  if (!to_verify.empty()) return &to_verify;
+  if (!primaries.empty() && !is_full()) return &primaries;
+  return doubles.empty() ? nullptr : &doubles;
 }
 
 Labor::Job* Labor::find(const JobKey& key) {
@@ -176,7 +195,7 @@ void Labor::on_grant(Instant now, const NodeId& from, LeaseGrant grant, Outbox& 
   }
   save_task(*job);
   take_paper(*job, grant.grant);
-  auto& queue = grant.kind == LeaseKind::kPrimary ? job->primaries : job->bound;
+  auto& queue = job->queue_of(grant.kind);
   RangeSet held;
   for (Range range : grant.ranges) {
     if (range.last > job->manifest->units) continue;
@@ -217,8 +236,7 @@ LeaseReport Labor::empty_report(const Job& job) const {
 // Says at once that nothing of the lease will be computed here.
 void Labor::give_back(Job& job, std::uint64_t lease, Outbox& out) {
   auto of_lease = [&](const Item& item) { return item.lease == lease; };
-  std::erase_if(job.bound, of_lease);
-  std::erase_if(job.primaries, of_lease);
+  for (auto* queue : job.queues()) std::erase_if(*queue, of_lease);
   job.leases.erase(lease);
   LeaseReport report = empty_report(job);
   report.leases.push_back({.lease = lease, .ranges = {}});
@@ -275,7 +293,7 @@ void Labor::on_control(const Signed& control, Outbox& out) {
 
 // Starts nothing of it any more.
 void Labor::unqueue(Job& job, Range range) {
-  for (auto* queue : {&job.bound, &job.primaries}) {
+  for (auto* queue : job.queues()) {
     std::deque<Item> kept;
     for (const Item& item : *queue) {
       RangeSet rest(item.range);
@@ -540,7 +558,7 @@ void Labor::check_invariants() const {
           "a worker holds more leases than it can report");
     if (job.rejoins > 0) continue;  // the leader is to say what it holds
     RangeSet started;
-    for (auto* queue : {&job.bound, &job.primaries, &job.rejoining}) {
+    for (const auto* queue : {&job.to_verify, &job.primaries, &job.doubles, &job.rejoining}) {
       for (const Item& item : *queue) started.add(item.range);
     }
     for (const auto& [_, chunk] : chunks_) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -31,7 +32,9 @@ inline constexpr std::uint64_t kHeldBytesMax = 64 << 20;
 // computed and shows it when asked, takes half of what others hold when it has run dry, and gives
 // half of its own away. Rules (why each is there):
 //
-// - Verifying comes before first replicas: it ends units, and it is bound to this worker.
+// - Verifying comes before first replicas: it ends units, and it is bound to this worker. What
+// others
+//   have in hand too comes last: it may be what nobody comes to an end with.
 // - One finished chunk is one commitment. Chunks hold about `batch_target` of one thread's work, so
 // a
 //   crash costs little and a signature covers much; their bounds lie on powers of two, so that two
@@ -151,8 +154,9 @@ class Labor {
     TermChain terms;  // checked, beside the manifest
     std::set<ContentId> missing;
     std::uint64_t epoch = 0;
-    std::deque<Item> bound;                       // to verify, or doubles
+    std::deque<Item> to_verify;
     std::deque<Item> primaries;                   // may be stolen from the far end
+    std::deque<Item> doubles;                     // of what others have in hand too
     std::map<std::uint64_t, RangeSet> leases;     // what is still held of each
     std::set<std::uint64_t> stolen;               // those of them that came by theft
     std::map<std::uint64_t, RangeSet> unsettled;  // stolen, not confirmed: victim's lease -> ranges
@@ -191,6 +195,10 @@ class Labor {
     // What it must verify goes on all the same: that is what lets batches be shown, and then
     // forgotten.
     bool is_full() const { return held_bytes > kHeldBytesMax; }
+    std::array<std::deque<Item>*, 3> queues() { return {&to_verify, &primaries, &doubles}; }
+    std::deque<Item>& queue_of(LeaseKind);
+    // Where the next chunk is cut. Nothing: none is to be begun.
+    std::deque<Item>* next_queue();
     std::uint64_t unstarted() const;
   };
   // A comparison that was asked for, until it is answered.
@@ -250,7 +258,7 @@ class Labor {
   bool forget_one_unproven();
   static bool has_room(const Job& job) {
     return job.leases.size() + job.unsettled.size() < kLeasesMax &&
-           job.bound.size() + job.primaries.size() < kItemsMax;
+           job.to_verify.size() + job.primaries.size() + job.doubles.size() < kItemsMax;
   }
   bool leader_linked(const Job&) const;
   void to_leader(Instant now, Job&, Message, Outbox&);

@@ -45,12 +45,11 @@ Labor::Job* Labor::next_to_run() {
     if (job.submitter == best->submitter && job.priority() != best->priority()) {
       return job.priority() > best->priority();
     }
-    if (job.bound.empty() != best->bound.empty()) return best->bound.empty();
+    if (job.to_verify.empty() != best->to_verify.empty()) return best->to_verify.empty();
     return last_run_ == best->key();
   };
   for (auto& [_, job] : jobs_) {
-    if (job.state != State::kReady || (job.bound.empty() && job.primaries.empty())) continue;
-    if (job.is_full() && job.bound.empty()) continue;
+    if (job.state != State::kReady || job.next_queue() == nullptr) continue;
     if (better(job)) best = &job;
   }
   return best;
@@ -93,9 +92,8 @@ Range Labor::cut_chunk(Job& job, std::deque<Item>& queue, Item& item) {
 }
 
 bool Labor::start_one(Instant now, Job& job, Outbox& out) {
-  auto& queue = !job.bound.empty() ? job.bound : job.primaries;
   Item item;
-  cut_chunk(job, queue, item);
+  cut_chunk(job, *job.next_queue(), item);
   const std::uint64_t id = next_chunk_++;
   chunks_.emplace(id, Chunk{.job = job.key(), .item = item, .since = now, .cancelled = false});
   job.running += 1;

@@ -56,8 +56,7 @@ void Labor::on_contents_lost(Instant now, const JobId& id, Outbox& out) {
       chunk.cancelled = true;
       out.act(CancelCompute{it->first});
       if (!goes_on) continue;
-      auto& queue = chunk.item.kind == LeaseKind::kPrimary ? job.primaries : job.bound;
-      queue.push_front(chunk.item);
+      job.queue_of(chunk.item.kind).push_front(chunk.item);
     }
     drop_cancelled(job);
     if (job.state != State::kReady) continue;

@@ -199,7 +199,7 @@ void Labor::prune_papers(Job& job) {
 void Labor::rejoin(Instant now, Job& job, Outbox& out) {
   std::map<std::uint64_t, RangeSet> held;  // by lease of this epoch
   drop_unsettled(job);
-  for (auto* queue : {&job.bound, &job.primaries}) {
+  for (auto* queue : job.queues()) {
     for (const Item& item : *queue) job.rejoining.push_back(item);
     queue->clear();
   }
@@ -293,7 +293,7 @@ void Labor::hold_again(Job& job, const Grant& grant) {
     chunk.item.lease = grant.lease;
     given.remove(chunk.item.range);
   }
-  auto& queue = grant.kind == LeaseKind::kPrimary ? job.primaries : job.bound;
+  auto& queue = job.queue_of(grant.kind);
   for (Range run : given.runs()) queue.push_back({run, grant.lease, grant.kind});
 }
 

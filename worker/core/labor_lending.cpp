@@ -20,7 +20,7 @@ void Labor::lend(Lend::What what, Outbox& out) {
 void Labor::put_back(Job& job, bool what_runs_too, Outbox& out) {
   std::set<std::uint64_t> gone;
   for (const auto& [lease, held] : job.leases) gone.insert(lease);
-  for (auto* queue : {&job.bound, &job.primaries}) {
+  for (auto* queue : job.queues()) {
     for (const Item& item : *queue) release(job, item.range);
     queue->clear();
   }

@@ -286,6 +286,27 @@ TEST_F(Host, ACancelledChunkEndsEarly) {
   EXPECT_LE(answer.outputs.size(), 2U);  // at most what its two threads had begun
 }
 
+TEST_F(Host, ChunksBeginInTheOrderInWhichTheyCame) {
+  constexpr std::uint64_t kChunks = 32;
+  send(ExecutorSetup{1, "patient", encode(Nothing{}), 1, 64 << 20});
+  send(ExecutorSetup{2, "square", encode(Nothing{}), 1, 64 << 20});
+  std::vector<std::uint64_t> sent{0};
+  send(indices(0, 1, {0, 1}));  // the others wait behind it
+  for (std::uint64_t chunk = 1; chunk <= kChunks; ++chunk) {
+    send(indices(chunk, 2, {chunk, chunk + 1}));
+    sent.push_back(chunk);
+  }
+  send(ExecutorCancel{0});
+  std::vector<std::uint64_t> ended;
+  while (ended.size() <= kChunks) {
+    const auto message = receive();
+    const auto* part = std::get_if<ChunkPart>(&message);
+    ASSERT_NE(part, nullptr);
+    if (part->last) ended.push_back(part->chunk);
+  }
+  EXPECT_EQ(ended, sent);
+}
+
 TEST_F(Host, ComparesWithTheReference) {
   set_up(1, "near");
   const Bytes close = {5, 6, 4};

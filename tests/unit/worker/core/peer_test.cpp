@@ -291,6 +291,32 @@ TEST(Peer, AStragglersUnitsAreComputedAgain) {
   EXPECT_EQ(units_that_end(pool, 300, UnitEnd::kVerified), 300u);
 }
 
+// Whoever comes to it computes nothing else from then on.
+TEST(Peer, AUnitThatNeverEndsHoldsUpNoOther) {
+  constexpr UnitIndex kEndless = 1;
+  for (const std::uint64_t units : {3u, 6u, 7u, 20u}) {
+    Pool pool(3);
+    const JobId job = pool.submit(1, pool.manifest(units, 1));
+    pool.want_receipts(1, job);
+    for (int second = 0; second < 60; ++second) {
+      for (const std::size_t n : {1, 2, 3}) {
+        while (pool.computes(n) && !pool.computing(n).range.contains(kEndless)) {
+          pool.compute(n, honest);
+        }
+      }
+      pool.pass(1s);
+    }
+    std::set<UnitIndex> ended;
+    for (const Receipt& receipt : pool.receipts()) {
+      for (UnitIndex unit = receipt.range.first; unit < receipt.range.last; ++unit) {
+        ended.insert(unit);
+      }
+    }
+    EXPECT_EQ(ended.size(), units - 1) << units;
+    EXPECT_FALSE(ended.contains(kEndless));
+  }
+}
+
 // It had ten seconds to answer. Its link is lost before it is asked, for a moment or for longer.
 TEST(Peer, WhoHasGoneIsNotWaitedForToShowWhatItCommitted) {
   for (const Duration away : {0s, 5s}) {
