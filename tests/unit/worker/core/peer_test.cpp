@@ -291,29 +291,31 @@ TEST(Peer, AStragglersUnitsAreComputedAgain) {
   EXPECT_EQ(units_that_end(pool, 300, UnitEnd::kVerified), 300u);
 }
 
-// Whoever comes to it computes nothing else from then on.
+// Whoever comes to it computes nothing else from then on. There are enough others, for the quorum.
 TEST(Peer, AUnitThatNeverEndsHoldsUpNoOther) {
   constexpr UnitIndex kEndless = 1;
-  for (const std::uint64_t units : {3u, 6u, 7u, 20u}) {
-    Pool pool(3);
-    const JobId job = pool.submit(1, pool.manifest(units, 1));
+  const auto units_ended = [](std::uint64_t units, std::uint32_t quorum, std::size_t workers) {
+    Pool pool(workers);
+    const JobId job = pool.submit(1, pool.manifest(units, quorum));
     pool.want_receipts(1, job);
     for (int second = 0; second < 60; ++second) {
-      for (const std::size_t n : {1, 2, 3}) {
+      for (std::size_t n = 1; n <= workers; ++n) {
         while (pool.computes(n) && !pool.computing(n).range.contains(kEndless)) {
           pool.compute(n, honest);
         }
       }
       pool.pass(1s);
     }
-    std::set<UnitIndex> ended;
-    for (const Receipt& receipt : pool.receipts()) {
-      for (UnitIndex unit = receipt.range.first; unit < receipt.range.last; ++unit) {
-        ended.insert(unit);
-      }
-    }
-    EXPECT_EQ(ended.size(), units - 1) << units;
-    EXPECT_FALSE(ended.contains(kEndless));
+    RangeSet ended;
+    for (const Receipt& receipt : pool.receipts()) ended.add(receipt.range);
+    return ended.size();
+  };
+  for (const std::uint64_t units : {3, 6, 7, 20, 60}) {
+    EXPECT_EQ(units_ended(units, 1, 3), units - 1);
+    EXPECT_EQ(units_ended(units, 1, 4), units - 1);
+    EXPECT_EQ(units_ended(units, 2, 5), units - 1);
+    EXPECT_EQ(units_ended(units, 2, 8), units - 1);
+    EXPECT_EQ(units_ended(units, 3, 8), units - 1);
   }
 }
 
