@@ -166,7 +166,7 @@ bool JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
   return true;
 }
 
-JobStatus JobLed::status() const {
+JobStatus JobLed::status(Instant now) const {
   JobStatus status;
   status.job = id_;
   status.phase = phase_;
@@ -225,6 +225,8 @@ JobStatus JobLed::status() const {
     status.waiting_for = "each unit needs " + std::to_string(manifest_->quorum) +
                          " different workers, and " + std::to_string(here) +
                          (here == 1 ? " is here" : " are here");
+  } else if (phase_ == JobPhase::kRunning) {
+    status.waiting_for = what_never_ends(now);
   }
   // Stewards that cannot compute it have asked all the same, and nobody may be left who can.
   if (phase_ == JobPhase::kRunning && declining > 0 &&

@@ -131,7 +131,7 @@ class JobLed {
     const auto member = members_.find(worker);
     return member != members_.end() && member->second.knows_manifest;
   }
-  JobStatus status() const;
+  JobStatus status(Instant now) const;
   void storage_trouble(std::string what) { storage_trouble_ = std::move(what); }
   void check_invariants() const;
 
@@ -211,6 +211,7 @@ class JobLed {
   Duration more_time(Instant now, const Replica&, std::uint64_t ahead) const;
   bool may_double(UnitIndex first, const NodeId& worker, const Member&) const;
   bool stands_still(Instant now, const NodeId& worker, const Member&) const;
+  std::string what_never_ends(Instant now) const;
 
   // --- leasing (job_leasing.cpp) ---
   bool serve(Instant now, const NodeId& worker, Member& member, Outbox& out);

@@ -23,8 +23,10 @@ constexpr Duration kLeastGain = 1s;
 constexpr std::int64_t kGainShare = 4;         // a quarter
 constexpr std::size_t kRunsLookedAt = 16'384;  // at once: a leader of many small runs stays quick
 constexpr Duration kNever = 86'400s;
-constexpr std::uint64_t kSlowest = 8;  // times slower than the job's mean, and still believed
-constexpr double kLossesWorth = 0.1;   // that are to be expected before the end
+constexpr std::uint64_t kSlowest = 8;    // times slower than the job's mean, and still believed
+constexpr Duration kLong = 60s;          // without an end, and
+constexpr std::int64_t kManyTimes = 10;  // times what a unit takes: worth a word
+constexpr double kLossesWorth = 0.1;     // that are to be expected before the end
 
 }  // namespace
 
@@ -154,6 +156,28 @@ bool JobLed::stands_still(Instant now, const NodeId& worker, const Member& membe
     moved = std::max({moved, lease.granted, lease.progressed});
   }
   return now - moved > patience_with(unit_ns_of(member));
+}
+
+// Where nobody has finished anything for long: the unit that was begun first, in words that stay
+// the same as time passes. Otherwise nothing.
+std::string JobLed::what_never_ends(Instant now) const {
+  if (job_unit_ns_ == 0) return {};
+  Instant moved = leads_since_;
+  const Lease* oldest = nullptr;
+  for (const auto& [worker, member] : members_) {
+    moved = std::max(moved, member.committed);
+    for (const std::uint64_t id : leases_.of(worker)) {
+      const Lease& lease = *leases_.find(id);
+      if (oldest == nullptr || lease.granted < oldest->granted) oldest = &lease;
+    }
+  }
+  const Duration usual(static_cast<std::int64_t>(job_unit_ns_));
+  if (oldest == nullptr || now - moved < std::max(kLong, kManyTimes * usual)) return {};
+  const auto tenths = static_cast<std::uint64_t>(usual / 100ms);
+  return "unit " + std::to_string(oldest->held.runs().front().first) + ", begun by the worker " +
+         short_hex(oldest->holder) + " long ago, where a unit takes " +
+         std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) +
+         " s as a rule; nothing else ends meanwhile";
 }
 
 bool JobLed::may_double(UnitIndex first, const NodeId& worker, const Member& member) const {

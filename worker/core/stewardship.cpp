@@ -436,8 +436,8 @@ void Stewardship::on_link_lost(Instant now, const LinkLost& lost, Outbox& out) {
   if (missed) membership_.reach(now, node, out);
 }
 
-JobStatus Stewardship::status_of(Instant, const Entry& entry) const {
-  JobStatus status = entry.job->status();
+JobStatus Stewardship::status_of(Instant now, const Entry& entry) const {
+  JobStatus status = entry.job->status(now);
   status.stewards_here = 1;
   for (const NodeId& steward : entry.job->term().stewards) {
     if (steward != signer_.id() && steward_here(entry, steward)) ++status.stewards_here;

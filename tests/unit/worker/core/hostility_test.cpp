@@ -344,12 +344,12 @@ TEST_F(Pieces, OfALeaseThatIsBroughtAreTakenOverAsFarAsAMessageCanSay) {
   ASSERT_NE(reply, nullptr);
   ASSERT_EQ(reply->leases.size(), 1U);
   EXPECT_EQ(decode_grant(reply->leases[0].grant.body)->ranges.size(), limits::kRangesPerMessage);
-  EXPECT_EQ(job.status().leased, limits::kRangesPerMessage);
+  EXPECT_EQ(job.status(Instant{}).leased, limits::kRangesPerMessage);
 }
 
 TEST_F(Pieces, AreRevokedInAsManyMessagesAsThatTakes) {
   rejoin({{0, kUnits / 2}, {kUnits / 2, kUnits}});
-  ASSERT_EQ(job.status().leased, kUnits / 2);
+  ASSERT_EQ(job.status(Instant{}).leased, kUnits / 2);
   sent();
   job.merge(ended({0, kUnits}), out);
   std::uint64_t revoked = 0;
@@ -381,8 +381,9 @@ TEST_F(Pieces, ThatFailAreKeptWithinALimit) {
     large.on_failure(Instant{}, worker, fact, out);
   }
   large.check_invariants();
-  EXPECT_EQ(large.status().failed, 0U);
-  EXPECT_EQ(large.status().leased, many.units - failure.unit) << "the others can be given again";
+  EXPECT_EQ(large.status(Instant{}).failed, 0U);
+  EXPECT_EQ(large.status(Instant{}).leased, many.units - failure.unit)
+      << "the others can be given again";
 }
 
 // Their submitter has taken all there is: they make room for others, on the disk as well.

@@ -59,9 +59,9 @@ class LedgerMerge : public ::testing::Test {
 
   static void expect_same(const Ledger& a, const Ledger& b) {
     EXPECT_EQ(a.job.ended(), b.job.ended());
-    EXPECT_EQ(a.job.status().verified, b.job.status().verified);
-    EXPECT_EQ(a.job.status().failed, b.job.status().failed);
-    EXPECT_EQ(a.job.status().phase, b.job.status().phase);
+    EXPECT_EQ(a.job.status(Instant{}).verified, b.job.status(Instant{}).verified);
+    EXPECT_EQ(a.job.status(Instant{}).failed, b.job.status(Instant{}).failed);
+    EXPECT_EQ(a.job.status(Instant{}).phase, b.job.status(Instant{}).phase);
   }
   static void shuffle(std::vector<Receipt>& receipts, Rng& rng) {
     for (std::size_t i = receipts.size(); i > 1; --i) {
@@ -157,22 +157,23 @@ TEST_F(LedgerMerge, WhereTwoEndAUnitInTwoWaysEachKeepsItsFirstEndAndAllHaveEnded
   b_a.merge(a);
   for (const Ledger* both : {&a_b, &b_a}) {
     EXPECT_EQ(both->job.ended(), RangeSet(Range{0, kUnits}));
-    EXPECT_EQ(both->job.status().phase, JobPhase::kDone);
-    EXPECT_EQ(both->job.status().verified + both->job.status().failed, kUnits) << "each once";
+    EXPECT_EQ(both->job.status(Instant{}).phase, JobPhase::kDone);
+    EXPECT_EQ(both->job.status(Instant{}).verified + both->job.status(Instant{}).failed, kUnits)
+        << "each once";
   }
-  EXPECT_EQ(a_b.job.status().verified, 200U);
-  EXPECT_EQ(b_a.job.status().verified, 100U);
+  EXPECT_EQ(a_b.job.status(Instant{}).verified, 200U);
+  EXPECT_EQ(b_a.job.status(Instant{}).verified, 100U);
   // However often they hear of each other.
   const std::size_t kept = a_b.disk.size();
   a_b.merge(b_a);
-  EXPECT_EQ(a_b.job.status().verified, 200U);
+  EXPECT_EQ(a_b.job.status(Instant{}).verified, 200U);
   EXPECT_EQ(a_b.disk.size(), kept);
   // And so it is read from the disk.
   Ledger again = ledger();
   for (const StoredFact& fact : a_b.disk) again.job.recover(*decode_receipt(fact.bytes));
   EXPECT_EQ(again.job.ended(), a_b.job.ended());
-  EXPECT_EQ(again.job.status().verified, 200U);
-  EXPECT_EQ(again.job.status().failed, 200U);
+  EXPECT_EQ(again.job.status(Instant{}).verified, 200U);
+  EXPECT_EQ(again.job.status(Instant{}).failed, 200U);
 }
 
 TEST_F(LedgerMerge, WhatIsReadFromADiskIsTheSameLedger) {

@@ -1,4 +1,4 @@
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "tests/unit/worker/core/pool.h"
 
@@ -8,6 +8,9 @@ namespace {
 
 using test::Pool;
 using test::true_output;
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::StartsWith;
 
 constexpr Duration kUnitWall = 10s;
 
@@ -160,6 +163,32 @@ TEST(PatienceOfAWorker, AJobThatStandsStillForAPauseSaysSo) {
   pool.run(honest);
   EXPECT_EQ(pool.peer(1).jobs_led().at(0).verified, 6U);
   EXPECT_EQ(waiting_for(), "");
+}
+
+TEST(PatienceOfAWorker, AJobOfWhichOneUnitNeverEndsSaysSo) {
+  Pool pool(3);
+  pool.unit_takes = 100ms;
+  pool.submit(1, pool.manifest(20, 1));
+  const auto all_but_the_second = [&] {
+    for (const std::size_t n : {1, 2, 3}) {
+      while (pool.computes(n) && !pool.computing(n).range.contains(1)) {
+        pool.compute(
+            n, [](std::size_t, UnitIndex unit) { return std::optional<Bytes>(true_output(unit)); });
+      }
+    }
+  };
+  const auto waiting_for = [&] { return pool.peer(1).jobs_led().at(0).waiting_for; };
+  for (int second = 0; second < 30; ++second) {
+    all_but_the_second();
+    pool.pass(1s);
+  }
+  EXPECT_EQ(pool.peer(1).jobs_led().at(0).verified, 19U);
+  EXPECT_EQ(waiting_for(), "");
+  pool.wait(60s);
+  EXPECT_THAT(waiting_for(),
+              AllOf(StartsWith("unit 1, begun by the worker "),
+                    EndsWith(" long ago, where a unit takes 0.1 s as a rule; nothing else ends "
+                             "meanwhile")));
 }
 
 // Its owner has paused it for longer than any unit may take; then it goes on with what it had
