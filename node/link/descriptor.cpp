@@ -4,15 +4,18 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
 #include <iterator>
+#include <vector>
 
 namespace shoal {
 
@@ -91,6 +94,24 @@ std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
   limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::getrlimit(RLIMIT_NOFILE, &limit);
   return limit.rlim_cur;
+}
+
+bool can_open_more(std::size_t count) {
+  std::vector<int> opened;
+  while (opened.size() < count) {
+    const int fd = ::eventfd(0, EFD_CLOEXEC);
+    if (fd < 0) break;
+    opened.push_back(fd);
+  }
+  for (const int fd : opened) ::close(fd);
+  return opened.size() == count;
+}
+
+std::string descriptor_advice() {
+  rlimit limit{};
+  const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0;
+  return "a process may have " + (known ? std::to_string(limit.rlim_cur) : "too few") +
+         " files and sockets open here: raise that limit ('ulimit -n', or LimitNOFILE= of systemd)";
 }
 
 std::string host_network(const std::string& ip) {

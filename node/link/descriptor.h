@@ -36,6 +36,10 @@ struct Path {
 std::optional<Path> path_of(int fd, const FarEnd& far_end);
 // Lets the process hold `wanted` descriptors if the hard limit allows; says how many it may hold.
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted);
+// Whether the process can open so many more.
+bool can_open_more(std::size_t count);
+// For people, where it cannot: what the limit is, and what to do.
+std::string descriptor_advice();
 
 bool is_loopback(const std::string& ip);
 // What one owner has many of counts as one: of an IPv6 address its network of 64 bits.

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "node/link/descriptor.h"
 #include "node/link/endpoint.h"
 #include "node/link/zap.h"
 #include "node/protocol/limits.h"
@@ -26,6 +27,7 @@ constexpr int kBacklog = 1024;
 // not come back before that, with the messages of the old one.
 constexpr int kReconnectMs = 20'000;
 constexpr int kMaxSockets = 64;
+constexpr std::size_t kDescriptorsLeast = 8;  // for a few connections, and for files
 // A frame of n bytes travels as n + 33 bytes of CURVE (RFC 26) after 2 or 9 bytes of ZMTP.
 constexpr std::size_t kCurveBytes = 33;
 constexpr const char* kEventsIn = "inproc://events-in";
@@ -49,7 +51,10 @@ void seed_routing_ids() {
 }
 
 LinkError system_error(const std::string& doing) {
-  return {LinkFault::kSystem, "cannot " + doing + " (" + zmq_strerror(zmq_errno()) + ")"};
+  const int error = zmq_errno();
+  std::string what = "cannot " + doing + " (" + zmq_strerror(error) + ")";
+  if (error == EMFILE) what += "; " + descriptor_advice();
+  return {LinkFault::kSystem, std::move(what)};
 }
 
 void set_common(void* socket, const KeyPair& key) {
@@ -134,7 +139,15 @@ Result<void, LinkError> Sockets::prepare(const std::string& listen, const KeyPai
     return tl::unexpected(system_error("watch a socket"));
   }
   for (void* socket : {in_, out_, zap_, events_in_, events_out_}) poll_.add(socket);
-  return listen.empty() ? Result<void, LinkError>{} : bind(listen);
+  if (!listen.empty()) {
+    if (auto bound = bind(listen); !bound) return bound;
+  }
+  // Else libzmq would try in silence, and nobody would seem to answer.
+  if (!can_open_more(kDescriptorsLeast)) {
+    return tl::unexpected(
+        LinkError{LinkFault::kSystem, "cannot connect to others: " + descriptor_advice()});
+  }
+  return {};
 }
 
 Result<void, LinkError> Sockets::bind(const std::string& listen) {

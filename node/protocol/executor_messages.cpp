@@ -327,6 +327,20 @@ Result<ExecutorMessage, DecodeError> decode_executor_body(ByteView body) {
   }
 }
 
+std::size_t executor_frame_bytes_max(std::uint64_t output_bytes_max) {
+  // What threads gathered comes together at the end of a chunk, and is less than a state may be.
+  static_assert(limits::kCheckpointBytes >= 2 * limits::kExecutorPartBytes);
+  const auto output = static_cast<std::size_t>(std::min(output_bytes_max, limits::kOutputBytes));
+  return std::min(limits::kExecutorHeadBytes + limits::kCheckpointBytes + output,
+                  limits::kExecutorFrameBytes);
+}
+
+std::size_t FrameSplitter::begun_bytes() const {
+  if (end_ - begin_ < kLengthBytes) return 0;
+  const std::size_t length = get_u32(buffer_.data() + begin_);
+  return length > frame_bytes_max_ ? 0 : kLengthBytes + length;
+}
+
 std::span<std::uint8_t> FrameSplitter::room(std::size_t bytes) {
   if (begin_ == end_) {
     begin_ = end_ = 0;
@@ -337,7 +351,11 @@ std::span<std::uint8_t> FrameSplitter::room(std::size_t bytes) {
     end_ -= begin_;
     begin_ = 0;
   }
-  if (buffer_.size() - end_ < bytes) buffer_.resize(std::max(end_ + bytes, 2 * buffer_.size()));
+  if (buffer_.size() - end_ < bytes) {
+    std::size_t size = 2 * buffer_.size();
+    if (const std::size_t begun = begun_bytes(); begun != 0) size = std::min(size, begun + bytes);
+    buffer_.resize(std::max(end_ + bytes, size));
+  }
   return {buffer_.data() + end_, buffer_.size() - end_};
 }
 
@@ -345,7 +363,10 @@ Result<std::optional<ByteView>, DecodeError> FrameSplitter::next() {
   const std::size_t held = end_ - begin_;
   if (held < kLengthBytes) return std::optional<ByteView>();
   const std::size_t length = get_u32(buffer_.data() + begin_);
-  if (length > limits::kExecutorFrameBytes) return too_large("frame");
+  if (length > frame_bytes_max_) {
+    return too_large("a frame of " + std::to_string(length) + " bytes, where at most " +
+                     std::to_string(frame_bytes_max_) + " can be needed");
+  }
   if (held - kLengthBytes < length) return std::optional<ByteView>();
   const ByteView body(buffer_.data() + begin_ + kLengthBytes, length);
   begin_ += kLengthBytes + length;

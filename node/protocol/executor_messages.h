@@ -26,6 +26,9 @@ inline constexpr std::size_t kExecutorKernels = 1024;
 inline constexpr unsigned kExecutorThreads = 1024;
 inline constexpr std::size_t kExecutorCandidates = 64;
 inline constexpr std::size_t kCheckpointBytes = 64ULL << 20;  // one unit's
+// Of outputs and failures that an executor gathers before it tells them; one output more may come
+// on top.
+inline constexpr std::size_t kExecutorPartBytes = 4ULL << 20;
 }  // namespace limits
 
 // Views in these structs point into the frame that they were decoded from.
@@ -100,9 +103,18 @@ Bytes encode_executor_frame(const ExecutorMessage&);
 // (sizes add up to the tail, runs are neither empty nor more than the limit), or an error.
 Result<ExecutorMessage, DecodeError> decode_executor_body(ByteView body);
 
-// Cuts a stream of bytes into frames. Takes memory only for what has arrived.
+// The largest frame that an executor has a reason to send, where no unit's output may be larger.
+std::size_t executor_frame_bytes_max(std::uint64_t output_bytes_max);
+
+// Cuts a stream of bytes into frames. Takes memory only for what has arrived, and never much more
+// than the frame that has begun.
 class FrameSplitter {
  public:
+  explicit FrameSplitter(std::size_t frame_bytes_max = limits::kExecutorFrameBytes)
+      : frame_bytes_max_(frame_bytes_max) {}
+  // From the next frame on.
+  void allow(std::size_t frame_bytes_max) { frame_bytes_max_ = frame_bytes_max; }
+  std::size_t allowed() const { return frame_bytes_max_; }
   // Room for at least `bytes` more; valid until the next call.
   std::span<std::uint8_t> room(std::size_t bytes);
   // That many bytes of the room have been filled.
@@ -112,6 +124,10 @@ class FrameSplitter {
   Result<std::optional<ByteView>, DecodeError> next();
 
  private:
+  // Of the frame that has begun, with its length; 0: that is not known yet, or is past the limit.
+  std::size_t begun_bytes() const;
+
+  std::size_t frame_bytes_max_;
   Bytes buffer_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

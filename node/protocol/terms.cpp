@@ -53,6 +53,9 @@ Result<Term, std::string> term_in_force(const TermChain& chain, const JobId& job
       if (paper.term.signer != submitter || !signature_holds(checker, Purpose::kTerm, paper.term)) {
         return tl::unexpected(std::string("its first term is not signed by the submitter"));
       }
+      if (term->epoch > limits::kFirstEpoch) {
+        return tl::unexpected(std::string("its first epoch leaves no room for others"));
+      }
     } else if (std::string why = objection(*before, *term, paper, checker); !why.empty()) {
       return tl::unexpected(std::move(why));
     }
@@ -78,16 +81,17 @@ bool outranks(const TermChain& a, const TermChain& b) {
 std::optional<TermChain> extended(TermChain chain, SignedTerm next) {
   const auto last = last_term(chain);
   const auto then = decode_term(next.term.body);
+  if (!then) return std::nullopt;
   // The last one was an election among the stewards of the one before it: whatever follows from it
   // follows from that one as well, unless it had gone so far ahead that this would be a jump.
-  if (last && then && chain.size() > 1) {
+  if (last && chain.size() > 1) {
     const auto before = decode_term(chain[chain.size() - 2].term.body);
     if (before && same_stewards(*before, *last) &&
         then->epoch - before->epoch <= limits::kEpochStep) {
       chain.pop_back();
     }
   }
-  const bool election = last && then && same_stewards(*last, *then);
+  const bool election = last && same_stewards(*last, *then);
   if (chain.size() >= limits::kTermsPerChain - (election ? 0 : 1)) return std::nullopt;
   chain.push_back(std::move(next));
   return chain;

@@ -264,7 +264,18 @@ Result<FolderLock, StateError> lock_folder(const fs::path& folder) {
   if (auto made = make_private_folder(folder); !made) return tl::unexpected(made.error());
   const fs::path file = folder / kLockName;
   Descriptor fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (fd.get() < 0) return failed("write to", folder, errno);
+  if (fd.get() < 0) {
+    const int why = errno;
+    // As a rule a process of root's made it, and other files too.
+    if (why == EACCES && ::faccessat(AT_FDCWD, file.c_str(), F_OK, AT_EACCESS) == 0) {
+      return tl::unexpected(StateError{
+          StateFault::kNotAllowed, file.string() +
+                                       " belongs to another user, who has used this folder; give "
+                                       "all of it back to this one (chown -R), or choose another "
+                                       "state folder"});
+    }
+    return failed("write to", folder, why);
+  }
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return failed("lock", file, errno);
     const auto holder = read_text_file(file, kKeyFileBytesMax);

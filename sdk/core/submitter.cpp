@@ -106,9 +106,9 @@ void Submitter::Impl::on(const SubmitterDeadline&) {
 }
 
 void Submitter::Impl::on(const LinkUp& up) {
-  if (up.record) absorb(*up.record);
+  if (up.record) absorb(*up.record, NodeId{});
   const bool of_content = up.role == Role::kSubmitter && !loose.empty();
-  if (of_content && up.record && up.record->signer == up.peer) absorb_holder(*up.record);
+  if (of_content && up.record && up.record->signer == up.peer) absorb_holder(*up.record, NodeId{});
   Contact* c = contact(up.peer);
   if (!c) {
     out.push_back(Drop{up.peer, "too many peers"});

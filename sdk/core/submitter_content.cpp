@@ -139,7 +139,7 @@ void Submitter::Impl::heard(const NodeId& from, Holders& holders) {
   const auto what = loose.find(holders.content);
   for (const Signed& record : holders.records) {
     if (record.signer == signer.id() || session_here_of(record.signer)) continue;
-    if (!absorb_holder(record)) continue;
+    if (!absorb_holder(record, from)) continue;
     pass(exchange.add_hearsay(now, holders.content, record.signer));
     if (what == loose.end()) {
       dial(record.signer);
@@ -165,17 +165,18 @@ std::optional<NodeId> Submitter::Impl::session_here_of(const NodeId& key) const 
 }
 
 // As absorb(), but of anybody in the pool that lets itself be dialled.
-bool Submitter::Impl::absorb_holder(const Signed& fact) {
+bool Submitter::Impl::absorb_holder(const Signed& fact, const NodeId& told_by) {
   if (fact.signer == signer.id()) return false;
-  if (absorb(fact)) return true;
+  if (absorb(fact, told_by)) return true;
   auto record = decode_record(fact.body);
   if (!record || record->node != fact.signer || record->pool != config.pool ||
       record->role != Role::kSubmitter || expired(*record, unix_now()) ||
       !signature_holds(checker, Purpose::kRecord, fact)) {
     return false;
   }
-  Contact* c = contact(fact.signer);
+  Contact* c = contact(fact.signer, told_by);
   if (!c) return false;
+  note_teller(*c, told_by);
   c->record = std::move(*record);
   c->signed_record = fact;
   c->of_content = true;

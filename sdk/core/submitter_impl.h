@@ -33,6 +33,7 @@ struct Contact {
   std::optional<NodeRecord> record;  // checked
   NodeId owner;                      // of a record
   std::optional<Signed> signed_record;
+  NodeId told_by;                    // who told of it; zero: it did itself, or it was needed here
   std::optional<NodeId> session_of;  // whose session it is, where it came here
   bool of_content = false;           // no worker: it fetches or shares a content, as this node does
   std::vector<std::string> endpoints;  // of a door or a remembered steward, before any record
@@ -190,7 +191,11 @@ struct LooseContent {
   std::set<NodeId> passers = {};   // that fetch, or have: they leave when they have all of it
   std::optional<Instant> passes_on_since = {};  // all of it is here, and others lack some
   Instant passed_on = {};                       // somebody asked for something, or was sent it
-  bool supplied = false;       // one that is linked has what is missing, or may have it
+  bool supplied = false;   // one that is linked has what is missing, or may have it
+  bool delivered = false;  // one that is linked has sent a block
+  // Whoever tells of candidates has a turn at being dialled for, and the next no sooner than this.
+  std::map<NodeId, std::uint64_t> turns = {};
+  std::uint64_t turn = 0;      // the last
   Instant more_at = {};        // where none has, one more than usual is dialled then
   Instant told = {};           // the application, how far it is
   std::string waits_for = {};  // ExchangeProgress has it
@@ -244,9 +249,15 @@ struct Submitter::Impl {
 
   // --- peers (submitter_peers.cpp) ---
   void heard(const NodeId& from, Sample& m);
-  bool absorb(const Signed& record);
+  bool absorb(const Signed& record, const NodeId& told_by);
   bool is_door(const NodeId&) const;  // or a worker that is asked in place of one
-  Contact* contact(const NodeId&);    // makes one; nothing where the table is full
+  // Makes one, that `told_by` told of; nothing where the table is full and that one has told of
+  // as many as any other. Who is needed here, told of by nobody, has a place as long as there is
+  // one whom nothing is under way with.
+  Contact* contact(const NodeId&, const std::optional<NodeId>& told_by = {});
+  bool make_room(const std::optional<NodeId>& told_by);
+  void count_told(const NodeId& by, bool one_more);
+  void note_teller(Contact&, const NodeId& told_by);
   bool reachable(const Contact&) const;
   bool valid_worker(const Contact&) const;
   void dial(const NodeId&);
@@ -372,7 +383,7 @@ struct Submitter::Impl {
   void contents_deadline();
   void tell_progress(const ContentId&);
   void tell_who_waits();
-  bool absorb_holder(const Signed& record);
+  bool absorb_holder(const Signed& record, const NodeId& told_by);
   bool passes_on(const ContentId& content, const LooseContent& what) const;
   static Instant passed_on_at(const LooseContent& what);
   void note_passing_on(const NodeId& to);
@@ -409,6 +420,7 @@ struct Submitter::Impl {
   std::uint64_t nodes_known = 0;
   std::set<NodeId> coordinators_up;  // doors that answered in the last search
   std::map<NodeId, Contact> contacts;
+  std::map<NodeId, std::size_t> told_of;  // Contact::told_by -> of how many
   std::map<JobId, OpenJob> jobs;
   std::vector<Census> censuses;
   std::map<ContentId, WantedOutput> outputs;

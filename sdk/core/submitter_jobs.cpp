@@ -114,10 +114,10 @@ void Submitter::Impl::send_controls(const OpenJob& job, const std::vector<Signed
   }
 }
 
-void Submitter::Impl::heard(const NodeId&, TermNotice& notice) {
+void Submitter::Impl::heard(const NodeId& from, TermNotice& notice) {
   const auto it = jobs.find(notice.job);
   if (it == jobs.end()) return;
-  for (const Signed& record : notice.records) absorb(record);
+  for (const Signed& record : notice.records) absorb(record, from);
   adopt(notice.job, it->second, notice.terms);
 }
 

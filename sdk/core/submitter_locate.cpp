@@ -74,11 +74,11 @@ bool Submitter::Impl::learn_manifest(const JobId& id, OpenJob& job, const Signed
   return true;
 }
 
-void Submitter::Impl::heard(const NodeId&, JobFound& found) {
-  const bool leader_known = found.leader && absorb(*found.leader);
-  for (const Signed& record : found.stewards) absorb(record);
+void Submitter::Impl::heard(const NodeId& from, JobFound& found) {
   const auto it = jobs.find(found.job);
   if (it == jobs.end()) return;
+  const bool leader_known = found.leader && absorb(*found.leader, from);
+  for (const Signed& record : found.stewards) absorb(record, from);
   OpenJob& job = it->second;
   if (!job.signed_manifest && found.manifest && !learn_manifest(found.job, job, *found.manifest)) {
     return;

@@ -29,17 +29,62 @@ bool Submitter::Impl::is_door(const NodeId& node) const {
                      [&](const Ticket::Door& door) { return door.node == node; });
 }
 
-Contact* Submitter::Impl::contact(const NodeId& node) {
+Contact* Submitter::Impl::contact(const NodeId& node, const std::optional<NodeId>& told_by) {
   if (auto it = contacts.find(node); it != contacts.end()) return &it->second;
-  if (contacts.size() >= limits::kKnownPeers) {
-    const auto idle = std::find_if(contacts.begin(), contacts.end(), [&](const auto& entry) {
-      return !entry.second.linked && !entry.second.dial_ends && !keeps_a_job(entry.first) &&
-             !entry.second.of_content && !valid_worker(entry.second);
-    });
-    if (idle == contacts.end()) return nullptr;
-    contacts.erase(idle);
+  if (contacts.size() >= limits::kKnownPeers && !make_room(told_by)) return nullptr;
+  Contact& c = contacts[node];
+  c.told_by = told_by.value_or(NodeId{});
+  count_told(c.told_by, true);
+  return &c;
+}
+
+// Of those that are of no use now; else of those that somebody told of who told of the most: keys
+// cost nothing, and whoever filled the table with names would keep out the rest.
+bool Submitter::Impl::make_room(const std::optional<NodeId>& told_by) {
+  const auto told = [this](const NodeId& node) {
+    const auto it = told_of.find(node);
+    return it == told_of.end() ? std::size_t{0} : it->second;
+  };
+  std::optional<NodeId> one;
+  std::pair<std::size_t, bool> most;
+  for (const auto& [node, c] : contacts) {
+    if (c.linked || c.dial_ends || keeps_a_job(node)) continue;
+    if (!c.of_content && !valid_worker(c)) {
+      one = node;
+      most = {SIZE_MAX, true};
+      break;
+    }
+    const std::pair of_how_many{told(c.told_by), c.missed.has_value()};
+    if (one && of_how_many <= most) continue;
+    one = node;
+    most = of_how_many;
   }
-  return &contacts[node];
+  if (!one || (told_by && told(*told_by) >= most.first)) return false;
+  count_told(contacts.at(*one).told_by, false);
+  contacts.erase(*one);
+  for (auto& [content, what] : loose) what.candidates.erase(*one);
+  return true;
+}
+
+void Submitter::Impl::count_told(const NodeId& by, bool one_more) {
+  std::size_t& count = told_of[by];
+  if (one_more) {
+    ++count;
+  } else if (count <= 1) {
+    told_of.erase(by);
+  } else {
+    --count;
+  }
+}
+
+// It counts for whoever tells of fewer: one who tells of all would take them with it else.
+void Submitter::Impl::note_teller(Contact& c, const NodeId& told_by) {
+  const auto of = told_of.find(c.told_by);
+  const auto others = told_of.find(told_by);
+  if (of == told_of.end() || (others != told_of.end() && others->second >= of->second)) return;
+  count_told(c.told_by, false);
+  count_told(told_by, true);
+  c.told_by = told_by;
 }
 
 bool Submitter::Impl::reachable(const Contact& c) const {
@@ -52,7 +97,7 @@ bool Submitter::Impl::valid_worker(const Contact& c) const {
   return c.record->role == Role::kWorker && (c.linked || !expired(*c.record, unix_now()));
 }
 
-bool Submitter::Impl::absorb(const Signed& fact) {
+bool Submitter::Impl::absorb(const Signed& fact, const NodeId& told_by) {
   if (fact.signer == signer.id()) return false;
   auto record = decode_record(fact.body);
   if (!record || record->node != fact.signer || record->pool != config.pool ||
@@ -61,11 +106,13 @@ bool Submitter::Impl::absorb(const Signed& fact) {
   }
   if (auto it = contacts.find(fact.signer); it != contacts.end() && it->second.record &&
                                             it->second.record->sequence >= record->sequence) {
+    note_teller(it->second, told_by);
     return true;
   }
   if (!signature_holds(checker, Purpose::kRecord, fact)) return false;
-  Contact* c = contact(fact.signer);
+  Contact* c = contact(fact.signer, told_by);
   if (!c) return false;
+  note_teller(*c, told_by);
   c->owner = owner_of(*record, checker);
   c->record = std::move(*record);
   c->signed_record = fact;
@@ -234,15 +281,16 @@ bool Submitter::Impl::sampled_enough() const {
 }
 
 void Submitter::Impl::heard(const NodeId& from, Sample& sample) {
+  if (!is_door(from)) return;  // it was not asked
   const std::size_t before = contacts.size();
   const bool fetches = std::any_of(loose.begin(), loose.end(),
                                    [](const auto& entry) { return entry.second.fetching; });
   for (const Signed& record : sample.records) {
-    static_cast<void>(fetches ? absorb_holder(record) : absorb(record));
+    static_cast<void>(fetches ? absorb_holder(record, from) : absorb(record, from));
   }
   nodes_known = std::max(nodes_known, sample.nodes_known);
   search.stale_samples = contacts.size() > before ? 0 : search.stale_samples + 1;
-  if (search.active && is_door(from)) {
+  if (search.active) {
     if (!contacts[from].worker) coordinators_up.insert(from);
     door_answered = true;
     search.answered.insert(from);

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <array>
-#include <tuple>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -23,7 +23,8 @@ constexpr Duration kSearchAgain = 1s;  // for more candidates, while none has wh
 // Where it was said that nobody has it, and somebody is waited for: for minutes, by many maybe.
 constexpr Duration kSearchWhileWaiting = 5s;
 constexpr std::size_t kDoublingsWhileWaiting = 3;
-constexpr Duration kMoreEvery = 1s;  // one link more than usual, while none has
+constexpr Duration kMoreEvery = 1s;     // one link more than usual, while none has
+constexpr std::size_t kLinksMost = 64;  // of one content then
 
 using Distance = std::array<std::uint8_t, 32>;
 
@@ -33,6 +34,36 @@ Distance distance(const NodeId& node, const ContentId& content) {
     between[i] = static_cast<std::uint8_t>(node.bytes[i] ^ content.bytes[i]);
   }
   return between;
+}
+
+// A candidate that could be dialled now. The least comes first.
+struct InReserve {
+  std::uint64_t turn;
+  std::size_t dials;  // in vain
+  bool far;
+  bool unnamed;
+  Distance between;
+  NodeId node;
+  NodeId told_by;
+
+  auto operator<=>(const InReserve&) const = default;
+};
+
+// The tellers in turn: however many one tells of, they do not keep others waiting.
+void order_by_turns(std::vector<InReserve>& reserve, const LooseContent& what) {
+  std::sort(reserve.begin(), reserve.end());
+  std::map<NodeId, std::uint64_t> next = what.turns;
+  for (InReserve& one : reserve) {
+    one.turn = std::max(next[one.told_by], what.turn);
+    next[one.told_by] = one.turn + 1;
+  }
+  std::sort(reserve.begin(), reserve.end());
+}
+
+void note_turn(LooseContent& what, const InReserve& taken) {
+  what.turn = taken.turn;
+  std::erase_if(what.turns, [&](const auto& entry) { return entry.second <= what.turn; });
+  what.turns[taken.told_by] = taken.turn + 1;
 }
 
 std::set<std::string> private_blocks(const NodeRecord& record) {
@@ -74,8 +105,15 @@ void Submitter::Impl::dial_for_contents() {
 
 void Submitter::Impl::note_candidates(const ContentId& content, LooseContent& what) {
   std::vector<std::pair<Distance, NodeId>> workers;
+  // Ids cost nothing: those near it that nobody answers for are no meeting place.
+  const auto missed = [&what](const NodeId& node, const Contact& c) {
+    const auto it = what.candidates.find(node);
+    return it != what.candidates.end() && it->second.dials > 0 && !c.linked && !c.dial_ends;
+  };
   for (const auto& [node, c] : contacts) {
-    if (valid_worker(c) && reachable(c)) workers.emplace_back(distance(node, content), node);
+    if (valid_worker(c) && reachable(c) && !missed(node, c)) {
+      workers.emplace_back(distance(node, content), node);
+    }
     const bool shares = c.of_content && c.record && reachable(c) && !expired(*c.record, unix_now());
     if (what.fetching && shares) what.candidates.try_emplace(node);
   }
@@ -91,19 +129,27 @@ bool Submitter::Impl::takes_part(const ContentId& content, const LooseContent& w
 }
 
 // Those that take part and are up, or are about to be. A crowd of fetchers is no supply: with them
-// alone it goes on looking for somebody who has what they all lack.
+// alone it goes on looking for somebody who has what they all lack. Nor are promises, where nobody
+// has sent anything and one who was asked does not.
 std::size_t Submitter::Impl::count_links(const ContentId& content, LooseContent& what) {
-  what.supplied = false;
+  bool any_useful = false;
+  bool any_silent = false;
+  what.delivered = false;
   std::size_t links = 0;
   for (const auto& [node, c] : contacts) {
     if (!c.worker && !c.of_content && !what.candidates.contains(node)) continue;
-    if (c.linked && exchange.is_useful(content, node)) what.supplied = true;
+    if (c.linked && exchange.is_useful(content, node)) {
+      any_useful = true;
+      any_silent = any_silent || exchange.is_silent(content, node);
+      what.delivered = what.delivered || exchange.has_sent(content, node);
+    }
     if (c.linked && takes_part(content, what, node)) {
       ++links;
     } else if (!c.linked && c.dial_ends && what.candidates.contains(node)) {
       ++links;
     }
   }
+  what.supplied = what.delivered || (any_useful && !any_silent);
   return links;
 }
 
@@ -112,7 +158,7 @@ void Submitter::Impl::dial_candidates(const ContentId& content, LooseContent& wh
   const auto wake = [this](Instant at) {
     dial_holders_at = std::min(dial_holders_at.value_or(at), at);
   };
-  std::vector<std::tuple<bool, bool, Distance, NodeId>> reserve;  // the best first
+  std::vector<InReserve> reserve;
   for (const auto& [node, candidate] : what.candidates) {
     const auto it = contacts.find(node);
     if (it == contacts.end() || it->second.linked || it->second.dial_ends) continue;
@@ -121,17 +167,23 @@ void Submitter::Impl::dial_candidates(const ContentId& content, LooseContent& wh
     if (candidate.dial_at > now) {
       wake(candidate.dial_at);
     } else {
-      reserve.emplace_back(!near(it->second), !candidate.named, distance(node, content), node);
+      reserve.push_back({0, candidate.dials, !near(it->second), !candidate.named,
+                         distance(node, content), node, it->second.told_by});
     }
   }
-  std::sort(reserve.begin(), reserve.end());
-  for (const auto& [far, unnamed, between, node] : reserve) {
+  order_by_turns(reserve, what);
+  for (const InReserve& next : reserve) {
+    const NodeId& node = next.node;
     if (what.fetching && links >= limits::kContentPeers) {
-      if (what.supplied) return;
+      if (what.supplied) {
+        if (!what.delivered) wake(now + kMoreEvery);  // it may be nothing but promises
+        return;
+      }
       if (now < what.more_at) return wake(what.more_at);
       what.more_at = now + kMoreEvery;
     }
     ++links;
+    note_turn(what, next);
     if (what.fetching) make_place(content, what);
     Candidate& candidate = what.candidates.at(node);
     const std::size_t doublings = what.waits_for.empty()
@@ -143,27 +195,30 @@ void Submitter::Impl::dial_candidates(const ContentId& content, LooseContent& wh
   }
 }
 
-// One that had nothing, and has said who might, is left: for as many links as there may be.
+// One that had nothing, and has said who might, is left: for as many links as there may be. Where
+// it has become many more than that, since nobody sends, one that was asked and is silent is left.
 void Submitter::Impl::make_place(const ContentId& content, LooseContent& what) {
   std::size_t linked = 0;
-  Candidate* useless = nullptr;
-  NodeId whose;
-  for (auto& [node, candidate] : what.candidates) {
+  std::optional<NodeId> useless;
+  std::optional<NodeId> silent;
+  for (const auto& [node, candidate] : what.candidates) {
     const auto it = contacts.find(node);
     if (it == contacts.end() || !it->second.linked) continue;
     ++linked;
-    const bool needed = !candidate.answered || takes_part(content, what, node) ||
-                        keeps_a_job(node) || exchange.wanted_of(node).size() > 1;
-    if (needed || useless != nullptr) continue;
-    useless = &candidate;
-    whose = node;
+    if (keeps_a_job(node) || exchange.wanted_of(node).size() > 1) continue;
+    if (candidate.answered && !takes_part(content, what, node)) {
+      if (!useless) useless = node;
+    } else if (!silent && exchange.is_silent(content, node)) {
+      silent = node;
+    }
   }
-  if (linked < limits::kContentPeers || useless == nullptr) return;
-  useless->dial_at = now + kLeftFor;
-  pass(exchange.leave_source(now, content, whose));
-  contacts.at(whose).linked = false;
-  out.push_back(Drop{whose, "it has nothing of what is fetched"});
-  pass(exchange.link_lost(now, whose));
+  if (!useless && linked >= kLinksMost) useless = silent;
+  if (linked < limits::kContentPeers || !useless) return;
+  what.candidates.at(*useless).dial_at = now + kLeftFor;
+  pass(exchange.leave_source(now, content, *useless));
+  contacts.at(*useless).linked = false;
+  out.push_back(Drop{*useless, "it has nothing of what is fetched"});
+  pass(exchange.link_lost(now, *useless));
 }
 
 bool Submitter::Impl::fetch_waits() const {

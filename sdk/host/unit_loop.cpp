@@ -23,7 +23,7 @@ constexpr std::uint64_t kTakeUnitsMax = 1024;
 // Units that take longer than expected: the rest of what a thread has taken is shared out again.
 constexpr std::uint64_t kTakeNsMax = 1'000'000;
 // What a thread has gathered is sent when it is this much, or this old: a crash costs no more.
-constexpr std::size_t kPartBytes = 4 << 20;
+constexpr std::size_t kPartBytes = limits::kExecutorPartBytes;
 constexpr std::uint64_t kPartNs = 100'000'000;
 
 std::uint64_t monotonic_ns() {
@@ -413,6 +413,13 @@ void UnitLoop::pull(const std::shared_ptr<Chunk>& chunk) {
     lock.lock();
   }
   chunk->gathered->add(std::move(gathered));
+  if (chunk->pullers > 1 && chunk->gathered->bytes >= kPartBytes) {
+    // What many threads have at the end would be more than the worker takes for one answer.
+    auto full = std::exchange(chunk->gathered, std::make_unique<Gathered>());
+    lock.unlock();
+    send_part(chunk->number, std::move(*full), false);
+    lock.lock();
+  }
   if (--chunk->pullers != 0) return;
   lock.unlock();
   {

@@ -1,24 +1,17 @@
 #include "sdk/src/places.h"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <cstdlib>
+
+#include "node/state/home_folder.h"
 
 namespace shoal {
 namespace {
-
-std::filesystem::path home() {
-  if (const char* text = std::getenv("HOME"); text != nullptr && *text == '/') return text;
-  const passwd* entry = getpwuid(getuid());
-  return entry != nullptr && entry->pw_dir != nullptr ? entry->pw_dir : "/";
-}
 
 std::filesystem::path folder(const char* variable, const char* below_home) {
   const char* text = std::getenv(variable);
   // The rules say that a relative path is to be ignored.
   const std::filesystem::path base =
-      text != nullptr && *text == '/' ? std::filesystem::path(text) : home() / below_home;
+      text != nullptr && *text == '/' ? std::filesystem::path(text) : home_folder() / below_home;
   return base / "shoal";
 }
 

@@ -116,6 +116,10 @@ void ExecutorProcess::write_queued() {
   }
 }
 
+void ExecutorProcess::expect_outputs(std::uint64_t output_bytes_max) {
+  frames_.allow(std::max(frames_.allowed(), executor_frame_bytes_max(output_bytes_max)));
+}
+
 std::string ExecutorProcess::read_frames(const std::function<std::string(ByteView body)>& take,
                                          bool to_the_end) {
   std::size_t taken = 0;

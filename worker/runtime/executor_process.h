@@ -43,6 +43,9 @@ class ExecutorProcess {
   std::size_t queued_bytes() const { return queued_bytes_; }
   void write_queued();
 
+  // It will be asked for outputs of so many bytes: only then are its answers taken that large.
+  void expect_outputs(std::uint64_t output_bytes_max);
+
   // Takes what has arrived. `take` gets each whole frame's body, and returns what is wrong with it,
   // or nothing; after something wrong no more is read. Returns what was wrong.
   // Stops after some 16 MiB unless it is to read all that there is.
@@ -80,7 +83,7 @@ class ExecutorProcess {
   std::deque<Bytes> queued_;
   std::size_t queued_bytes_ = 0;
   std::size_t written_ = 0;  // of the first one queued
-  FrameSplitter frames_;
+  FrameSplitter frames_{executor_frame_bytes_max(0)};
   bool finished_reading_ = false;
   bool output_closed_ = false;
   std::string output_end_;

@@ -33,6 +33,10 @@ void ExecutorKeeper::Impl::send_setup(Living& living, const JobInUse& job) {
   setup.threads = std::min(job.threads, limits::kExecutorThreads);
   setup.output_bytes_max = job.manifest->output_bytes_max;
   setup.checkpoint_ms = static_cast<std::uint32_t>(config.checkpoint_every.count());
+  // It has to hold an output itself before it can send it.
+  living.process->expect_outputs(config.memory_bytes == 0
+                                     ? setup.output_bytes_max
+                                     : std::min(setup.output_bytes_max, config.memory_bytes));
   living.process->queue(encode_executor_frame(setup));
   living.setups.insert(job.setup);
 }

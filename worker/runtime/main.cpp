@@ -25,6 +25,7 @@
 #include "node/protocol/program_spec.h"
 #include "node/state/clock.h"
 #include "node/state/freed_memory.h"
+#include "node/state/home_folder.h"
 #include "node/state/key_file.h"
 #include "node/state/standard_streams.h"
 #include "node/state/supervise.h"
@@ -382,6 +383,7 @@ int main(int argc, char** argv) {
   occupy_closed_streams();
   keep_freed_memory();
   const auto environment = [](const std::string& name) -> std::optional<std::string> {
+    if (name == "HOME") return home_folder().string();
     const char* value = std::getenv(name.c_str());
     return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
   };

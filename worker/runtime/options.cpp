@@ -201,7 +201,9 @@ std::optional<std::string> folder_from(const Environment& environment, const cha
                                        const char* below_home) {
   // A relative path in an XDG variable counts as none, says its specification.
   if (auto folder = environment(xdg); folder && folder->starts_with('/')) return folder;
-  if (auto home = environment("HOME"); home && !home->empty()) return *home + "/" + below_home;
+  if (auto home = environment("HOME"); home && home->starts_with('/')) {
+    return *home + "/" + below_home;
+  }
   return std::nullopt;
 }
 

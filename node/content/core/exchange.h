@@ -136,7 +136,10 @@ class Exchange {
   bool takes(const ContentId&, const NodeId& node) const;
   // A source that has what is missing here, or has not said yet.
   bool is_useful(const ContentId&, const NodeId&) const;
-  std::set<ContentId> wanted_of(const NodeId&) const;  // of which it is a source
+  // A source that was asked for blocks, and has sent nothing for longer than that should take.
+  bool is_silent(const ContentId&, const NodeId&) const;
+  bool has_sent(const ContentId&, const NodeId&) const;  // a block, and it is a source
+  std::set<ContentId> wanted_of(const NodeId&) const;    // of which it is a source
   // Sources that sent a block which does not belong to the content.
   const std::set<NodeId>& liars() const { return liars_; }
   // Whether the answer to such a request is still waited for.
@@ -293,6 +296,10 @@ class Exchange {
   void deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
             const std::vector<std::uint64_t>& blocks, ExchangeActions&) const;
   void tell_idle_fans(Instant now, ExchangeActions&);
+  const Offer* offer_of(const ContentId&, const NodeId&) const;
+  static bool is_silent(const Offer& offer) {
+    return offer.source->linked && offer.source->late > 0 && offer.score <= 0;
+  }
   // Whose place among the sources another can have.
   std::optional<NodeId> one_to_leave_for(const Want&, const NodeId& newcomer) const;
   bool note_fan(const NodeId&, const Holdings&);

@@ -431,17 +431,31 @@ void Exchange::hope(Instant now, const ContentId& id) {
   set_alarms(now);
 }
 
-bool Exchange::is_useful(const ContentId& id, const NodeId& node) const {
+const Exchange::Offer* Exchange::offer_of(const ContentId& id, const NodeId& node) const {
   const auto found = wants_.find(id);
-  if (found == wants_.end()) return false;
-  const Want& want = found->second;
-  const auto source = want.sources.find(node);
-  if (source == want.sources.end()) return false;
-  const Offer& offer = source->second;
-  if (!offer.held) return offer.refusals == 0;
-  if (offer.useful > 0 || (want.opened && want.missing.empty())) return true;
+  if (found == wants_.end()) return nullptr;
+  const auto source = found->second.sources.find(node);
+  return source == found->second.sources.end() ? nullptr : &source->second;
+}
+
+bool Exchange::is_useful(const ContentId& id, const NodeId& node) const {
+  const Offer* offer = offer_of(id, node);
+  if (offer == nullptr) return false;
+  if (!offer->held) return offer->refusals == 0;
+  const Want& want = wants_.at(id);
+  if (offer->useful > 0 || (want.opened && want.missing.empty())) return true;
   const auto asked = sources_.at(node).in_flight.lower_bound({id, 0});
   return asked != sources_.at(node).in_flight.end() && asked->first == id;
+}
+
+bool Exchange::is_silent(const ContentId& id, const NodeId& node) const {
+  const Offer* offer = offer_of(id, node);
+  return offer != nullptr && is_silent(*offer);
+}
+
+bool Exchange::has_sent(const ContentId& id, const NodeId& node) const {
+  const Offer* offer = offer_of(id, node);
+  return offer != nullptr && offer->score > 0;
 }
 
 std::size_t Exchange::suppliers_of(const ContentId& id) const {
@@ -474,7 +488,7 @@ std::optional<NodeId> Exchange::one_to_leave_for(const Want& want, const NodeId&
     if (offer.held && offer.held->count() == 0) return node;
     if (!offer.source->linked) {
       absent = node;
-    } else if (offer.source->late > 0 && offer.score <= 0) {
+    } else if (is_silent(offer)) {
       silent = node;
     }
   }

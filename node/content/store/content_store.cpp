@@ -261,6 +261,7 @@ ContentOpened ContentStore::perform(const OpenContent& action) {
       return opened;
     }
     const OpenFile file = open_file(impl_->file_of(action.id), O_RDONLY);
+    if (!file && errno != ENOENT) return opened;  // nobody can say what is in it
     const auto digest = digest_file(file.get());
     if (digest && digest->id == action.id) {
       opened.length = digest->length;
@@ -272,8 +273,14 @@ ContentOpened ContentStore::perform(const OpenContent& action) {
   if (blocks_of(action.length) <= 1) return opened;
   const std::lock_guard lock(impl_->mutex);
   if (action.for_reader && !impl_->partials.contains(action.id)) return opened;
-  const Partial* partial = impl_->resume(action.id, action.length);
+  Partial* partial = impl_->resume(action.id, action.length);
   if (partial == nullptr) return opened;
+  if (partial->held == partial->roots.size() && !action.for_reader) {
+    // Whoever wrote the last block was killed, or failed, before it had its name.
+    const auto whole = impl_->finish(action.id, *partial);
+    opened.complete = whole && *whole;
+    return opened;
+  }
   for (std::uint64_t i = 0; i < partial->roots.size(); ++i) {
     if (!partial->roots[i].is_zero()) opened.blocks_held.push_back(first_leaf_of(i));
   }

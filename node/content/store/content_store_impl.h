@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "node/content/store/block_roots.h"
 #include "node/content/store/content_store.h"
@@ -89,6 +90,14 @@ struct ContentStore::Impl {
   bool limit_is_new = false;
   std::set<ContentId> needed;
   std::set<ContentId> growing;  // partial ones that are fetched, and make no room for others
+  struct Evictable {
+    timespec used{};
+    ContentId id;
+    bool partial = false;
+    std::uint64_t bytes = 0;
+  };
+  std::optional<std::uint64_t> used;  // bytes in the folder, at most; nothing: not counted yet
+  std::vector<Evictable> evictable;   // as it was counted, what was used last first
 
   std::filesystem::path file_of(const ContentId& id) const {
     const std::string hex = to_hex(id);
@@ -111,6 +120,10 @@ struct ContentStore::Impl {
   // limit().
   Result<void, StoreError> make_room(std::uint64_t bytes, std::uint64_t bytes_written = 0);
   Result<void, StoreError> make_room_locked(std::uint64_t bytes, std::uint64_t bytes_written);
+  std::optional<Evictable> evictable_at(const std::filesystem::path& file,
+                                        const struct stat& about) const;
+  void count_used();
+  bool evict_for(std::uint64_t bytes);
   void note_growing(const ContentId& id, bool grows);
   void mark_fetched(const ContentId& id) const;  // there are others who have it
   void touch(const ContentId& id) const;         // it is in use

@@ -218,7 +218,9 @@ Result<bool, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial
     const auto birth = file ? birth_of(file.get()) : std::nullopt;
     int error = birth ? 0 : errno;
     if (error == 0 && birth != partial.file) error = ESTALE;
-    if (error == 0 && ::fsync(file.get()) != 0) error = errno;
+    // What could not be brought to the disk may be gone from memory too.
+    const bool lost = error == 0 && ::fsync(file.get()) != 0;
+    if (lost) error = errno;
     if (error == 0 && ::rename(part.c_str(), file_of(id).c_str()) != 0) error = errno;
     // Another process that shares the folder may have been first.
     if (was_taken(error) && length_of(id) == partial.length) error = 0;
@@ -228,7 +230,7 @@ Result<bool, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial
     }
     if (error == 0) error = sync_folder(part.parent_path());
     if (error != 0) {
-      discard(id);
+      if (lost) discard(id);
       return failed("write", part, error);
     }
   }
@@ -242,6 +244,10 @@ Result<bool, StoreError> ContentStore::Impl::finish(const ContentId& id, Partial
 // What is here of it, or the begin of it.
 Result<Partial*, StoreError> ContentStore::Impl::to_write_in(const StoreBlock& block) {
   if (Partial* partial = resume(block.id, block.length)) return partial;
+  if (const OpenFile part = open_file(beside(block.id, ".part"), O_RDONLY);
+      !part && errno != ENOENT) {
+    return failed("read", beside(block.id, ".part"), errno);
+  }
   discard(block.id);
   if (auto room = make_room(block.length); !room) return tl::unexpected(room.error());
   note_growing(block.id, true);
@@ -284,10 +290,9 @@ Result<bool, StoreError> ContentStore::Impl::store_block(const StoreBlock& block
     error = write();
   }
   if (error != 0) {
-    const auto why = failed("write", beside(block.id, ".part"), error);
-    // Where the disk is full, what has come stays: the fetch goes on from it once there is room.
-    if (why.value().fault != StoreFault::kDiskFull || (*partial)->held == 0) discard(block.id);
-    return why;
+    // What has come stays: the fetch goes on from it once there is room, or the disk is in order.
+    if ((*partial)->held == 0) discard(block.id);
+    return failed("write", beside(block.id, ".part"), error);
   }
   if ((*partial)->held < blocks) return false;
   return finish(block.id, **partial);

@@ -3,8 +3,11 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cstdio>
 
 #include "tests/unit/node/link/link_test_support.h"
 
@@ -292,6 +295,25 @@ TEST(Link, AnEndpointThatIsNoneIsNamed) {
   EXPECT_EQ(named.error().fault, LinkFault::kBadEndpoint) << named.error().what;
   EXPECT_NE(named.error().what.find("with an address of this machine"), std::string::npos)
       << named.error().what;
+}
+
+// Says why no link is opened where so few files and sockets may be open; ends the process.
+[[noreturn]] void open_with_descriptors(rlim_t most) {
+  const rlimit limit{most, most};
+  const KeyPair key = key_of(1);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(2);
+  const auto link = Link::open({}, key);
+  if (!link) std::fputs(link.error().what.c_str(), stderr);
+  _exit(link ? 1 : 0);
+}
+
+// In silence nobody would seem to answer.
+TEST(LinkDeathTest, WhereTooFewDescriptorsMayBeOpenTheLimitIsNamed) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  for (const rlim_t most : {12, 16, 20}) {
+    EXPECT_EXIT(open_with_descriptors(most), testing::ExitedWithCode(0),
+                std::to_string(most) + " files and sockets.*ulimit -n");
+  }
 }
 
 TEST(Link, AnAddressThatTheMachineDoesNotHaveYetIsNoWrongUsage) {

@@ -199,6 +199,38 @@ TEST(FrameSplitterTest, RefusesALengthPastTheLimit) {
   EXPECT_FALSE(splitter.next());
 }
 
+TEST(FrameSplitterTest, TakesWhatTheJobAllowsAndNoMore) {
+  const std::size_t small = executor_frame_bytes_max(1000);
+  EXPECT_LT(small, 96U << 20);
+  EXPECT_EQ(executor_frame_bytes_max(1001), small + 1);
+  EXPECT_LE(executor_frame_bytes_max(UINT64_MAX), limits::kExecutorFrameBytes);
+  FrameSplitter splitter(small);
+  const std::size_t length = small + 1;
+  const auto room = splitter.room(4);
+  for (int i = 0; i < 4; ++i) room[i] = static_cast<std::uint8_t>(length >> (8 * i));
+  splitter.filled(4);
+  EXPECT_FALSE(splitter.next());
+  splitter.allow(length);
+  EXPECT_TRUE(splitter.next());
+}
+
+TEST(FrameSplitterTest, TakesLittleMoreMemoryThanAFrameHas) {
+  FrameSplitter splitter;
+  const std::size_t length = (4 << 20) + 1000;  // doubling would end at 8 MiB
+  auto room = splitter.room(1 << 20);
+  for (int i = 0; i < 4; ++i) room[i] = static_cast<std::uint8_t>(length >> (8 * i));
+  splitter.filled(1 << 20);
+  for (std::size_t have = 1 << 20; have < 4 + length;) {
+    room = splitter.room(1000);
+    EXPECT_LE(have + room.size(), 4 + length + 1000);
+    splitter.filled(room.size());
+    have += room.size();
+  }
+  const auto body = splitter.next();
+  ASSERT_TRUE(body && *body);
+  EXPECT_EQ((*body)->size(), length);
+}
+
 TEST(RunningPageTest, ASlotIsReadWhileAUnitRuns) {
   const auto page = std::make_unique<RunningPage>();
   RunningSlot& slot = page->slots[0];

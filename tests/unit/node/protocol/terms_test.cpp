@@ -77,6 +77,25 @@ TEST_F(Terms, EpochsDoNotJump) {
   EXPECT_EQ(fault({first, term(b, 2 + limits::kEpochStep, {&b, &a, &c})}), "an epoch jumps");
 }
 
+// Whoever is to lead after it must have an epoch to sign.
+TEST_F(Terms, NobodyCanTakeTheLastEpoch) {
+  const std::uint64_t last = (1ULL << 63) - 1;  // that can be said
+  const SignedTerm greedy = term(submitter, last, {&a, &b, &c});
+  EXPECT_EQ(fault({greedy}), "its first epoch leaves no room for others");
+  EXPECT_EQ(fault({term(submitter, limits::kFirstEpoch + 1, {&a})}),
+            "its first epoch leaves no room for others");
+  EXPECT_FALSE(extended({greedy}, term(b, last + 1, {&b, &a, &c}))) << "nobody could read it";
+  // As far as a chain can go from the first that may be.
+  std::uint64_t epoch = limits::kFirstEpoch;
+  TermChain chain{term(submitter, epoch, {&a, &b, &c})};
+  while (auto longer = extended(chain, term(b, epoch + limits::kEpochStep, {&b, &a, &c}))) {
+    chain = *longer;
+    epoch += limits::kEpochStep;
+  }
+  EXPECT_EQ(chain.size(), limits::kTermsPerChain);
+  EXPECT_EQ(fault(chain), "");
+}
+
 TEST_F(Terms, TheHigherEpochCountsAndAmongEqualsOneThatAllChoose) {
   const TermChain old{first}, by_b{first, term(b, 2, {&b, &a, &c})},
       by_c{first, term(c, 2, {&c, &a, &b})};

@@ -167,6 +167,23 @@ TEST_F(KeyFile, AFolderIsMadeAndHeldByOne) {
   EXPECT_NE(second.error().what.find("a state folder of its own"), std::string::npos);
 }
 
+// After somebody has once started it by sudo.
+TEST_F(KeyFile, AFolderThatAnotherUserHasUsedIsSaidToBe) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  ASSERT_TRUE(lock_folder(folder / "state"));
+  constexpr uid_t kNobody = 65534;
+  for (const fs::path& own : {folder, folder / "state"}) {
+    ASSERT_EQ(::chown(own.c_str(), kNobody, kNobody), 0);
+  }
+  ASSERT_EQ(::seteuid(kNobody), 0);
+  const auto lock = lock_folder(folder / "state");
+  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_FALSE(lock);
+  EXPECT_EQ(lock.error().fault, StateFault::kNotAllowed);
+  EXPECT_NE(lock.error().what.find("belongs to another user"), std::string::npos)
+      << lock.error().what;
+}
+
 TEST_F(KeyFile, ALockMovesWithItsOwnerAndEndsWithIt) {
   std::optional<FolderLock> holder;
   {

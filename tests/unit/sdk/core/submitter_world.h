@@ -238,7 +238,8 @@ class World : public ::testing::Test {
   TermChain elected(const Kept& job, const KeyPair& steward, std::uint64_t epoch) const {
     Term next{job.job, epoch, {steward.id()}};
     for (const NodeId& other : job.stewards) {
-      if (other != steward.id()) next.stewards.push_back(other);
+      if (other == steward.id() || next.stewards.size() == limits::kStewards) continue;
+      next.stewards.push_back(other);
     }
     return *extended(job.terms, {sign_fact(steward, Purpose::kTerm, encode(next)), {}});
   }

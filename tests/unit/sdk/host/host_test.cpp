@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -40,6 +41,13 @@ std::uint64_t lasting(const Nothing&, std::uint64_t unit) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(120);
   while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
   return unit;
+}
+// Each of eight threads has one: none goes on before all have come.
+Bytes three_megabytes_of_eight(const Nothing&, std::uint64_t unit) {
+  static std::atomic<int> come{0};
+  ++come;
+  while (come < 8) std::this_thread::yield();
+  return Bytes(3 << 20, static_cast<std::uint8_t>(unit));
 }
 // Runs until it is cancelled.
 std::uint64_t patient(Unit& unit, const Nothing&, std::uint64_t index) {
@@ -108,6 +116,7 @@ class Host : public ::testing::Test {
     std::map<UnitIndex, ExecutorFailure> failures;
     std::string refused;
     int parts = 0;
+    std::size_t largest_part = 0;
   };
   void receive_into(std::map<std::uint64_t, Answer>& answers, std::size_t chunks) {
     while (chunks > 0) {
@@ -116,6 +125,7 @@ class Host : public ::testing::Test {
       ASSERT_NE(part, nullptr);
       Answer& answer = answers[part->chunk];
       ++answer.parts;
+      answer.largest_part = std::max(answer.largest_part, part->outputs.size());
       std::size_t size = 0;
       std::size_t byte = 0;
       for (Range run : part->runs) {
@@ -154,6 +164,7 @@ class Host : public ::testing::Test {
                                     Kernel{"throws_without_words", throws_without_words},
                                     Kernel{"reversed", reversed},
                                     Kernel{"lasting", lasting},
+                                    Kernel{"three_megabytes_of_eight", three_megabytes_of_eight},
                                     Kernel{"patient", patient},
                                     Kernel{"near", square}.equivalent([](auto a, auto b) {
                                       return (a < b ? b - a : a - b) <= 1;
@@ -167,9 +178,10 @@ class Host : public ::testing::Test {
 };
 
 TEST_F(Host, SaysWhichKernelsItHas) {
-  EXPECT_EQ(names_, (std::vector<std::string>{"square", "odd_ones_fail", "megabyte",
-                                              "six_megabytes_deep", "throws_without_words",
-                                              "reversed", "lasting", "patient", "near"}));
+  EXPECT_EQ(names_,
+            (std::vector<std::string>{"square", "odd_ones_fail", "megabyte", "six_megabytes_deep",
+                                      "throws_without_words", "reversed", "lasting",
+                                      "three_megabytes_of_eight", "patient", "near"}));
   EXPECT_EQ(stop(), 0);
 }
 
@@ -186,6 +198,16 @@ TEST_F(Host, RunsSeveralChunksOfOneSetup) {
       ASSERT_EQ(output, encode(unit * unit));
     }
   }
+}
+
+// With 256 threads the last part would be larger than any frame may be.
+TEST_F(Host, WhatManyThreadsHaveLeftIsNotSentAsOne) {
+  ExecutorSetup setup{1, "three_megabytes_of_eight", encode(Nothing{}), 8, 64 << 20};
+  send(setup);
+  send(indices(1, 1, {0, 8}));
+  const Answer answer = receive_chunk(1);
+  EXPECT_EQ(answer.outputs.size(), 8U);
+  EXPECT_LE(answer.largest_part, 3 * limits::kExecutorPartBytes);
 }
 
 TEST_F(Host, AFailedUnitLeavesItsNeighboursAlone) {

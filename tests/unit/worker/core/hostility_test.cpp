@@ -543,6 +543,26 @@ TEST_F(IdleHands, GoOnOnceWhatTheyHaveComputedIsShown) {
   EXPECT_TRUE(pool.computes(3));
 }
 
+// A steward that had to lead after that could sign no term that anybody could read.
+TEST(Hostility, ASubmitterThatTakesTheLastEpochEndsNoWorker) {
+  Pool pool(3);
+  const Signed manifest =
+      sign_fact(pool.submitter(), Purpose::kManifest, encode(pool.manifest(10, 1)));
+  const JobId job = job_id_of(manifest.body);
+  const TermChain terms{pool.term(pool.submitter(), job, (1ULL << 63) - 1, {1, 2})};
+  for (std::size_t n : {1, 2}) {
+    pool.connect_submitter(n);
+    pool.say(n, Submit{manifest, terms});
+  }
+  pool.kill(1);
+  pool.wait(5s);
+  for (const SubmitReply& reply : pool.all_heard<SubmitReply>()) {
+    EXPECT_EQ(reply.outcome, SubmitOutcome::kInvalid);
+    EXPECT_NE(reply.detail.find("epoch"), std::string::npos) << reply.detail;
+  }
+  EXPECT_EQ(pool.all_heard<SubmitReply>().size(), 2U);
+}
+
 TEST(Hostility, WhoSubmitsAgainAndAgainIsAnsweredOnce) {
   Pool pool(1);
   Manifest manifest = pool.manifest(10, 1);

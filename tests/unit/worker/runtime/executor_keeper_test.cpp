@@ -140,6 +140,11 @@ TEST_F(Keeper, GarbageFromAnExecutorCostsItsUnitAlone) {
   expect_one_failure("writes_garbage", FailureKind::kBadAnswer, "makes no sense");
 }
 
+// Its worker holds an answer until all of it is there.
+TEST_F(Keeper, AnAnswerIsTakenNoFurtherThanItsJobAllows) {
+  expect_one_failure("claims_half_a_gigabyte", FailureKind::kBadAnswer, "at most");
+}
+
 TEST_F(Keeper, AnswersOutOfTurnCostTheirUnitAlone) {
   expect_one_failure("greets_again", FailureKind::kBadAnswer, "out of turn");
   expect_one_failure("answers_unasked", FailureKind::kBadAnswer, "no question");

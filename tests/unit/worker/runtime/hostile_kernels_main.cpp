@@ -158,15 +158,24 @@ std::uint64_t answers_too_much(const Where& where, std::uint64_t index) {
   return index * index;
 }
 
-// A frame of 2 GiB: its length, and as much of it as anybody takes.
-std::uint64_t claims_too_much(const Where& where, std::uint64_t index) {
-  if (index != where.unit) return index * index;
-  const std::uint8_t length[] = {0, 0, 0, 0x80};
+// A frame's length, and as much of it as anybody takes.
+[[noreturn]] void claim(std::uint8_t top_byte_of_length) {
+  const std::uint8_t length[] = {0, 0, 0, top_byte_of_length};
   if (write(3, length, sizeof length) < 0) std::abort();
   const std::vector<char> more(1 << 20, 'x');
   while (write(3, more.data(), more.size()) > 0) {
   }
   std::abort();
+}
+
+std::uint64_t claims_too_much(const Where& where, std::uint64_t index) {
+  if (index == where.unit) claim(0x80);  // 2 GiB
+  return index * index;
+}
+
+std::uint64_t claims_half_a_gigabyte(const Where& where, std::uint64_t index) {
+  if (index == where.unit) claim(0x20);
+  return index * index;
 }
 
 std::uint64_t exits(const Where& where, std::uint64_t index) {
@@ -242,6 +251,7 @@ int main(int argc, char** argv) {
       shoal::Kernel{"answers_for_another", answers_for_another},
       shoal::Kernel{"answers_too_much", answers_too_much},
       shoal::Kernel{"claims_too_much", claims_too_much},
+      shoal::Kernel{"claims_half_a_gigabyte", claims_half_a_gigabyte},
       shoal::Kernel{"exits", exits},
       shoal::Kernel{"counts", counts},
       shoal::Kernel{"waits", waits},

@@ -189,6 +189,16 @@ TEST_F(WorkerProgramTest, AMistypedTicketOrFlagIsUsage) {
   EXPECT_THAT(flag.errors(), HasSubstr("--tikcet"));
 }
 
+// As cron starts it: its place is then what the system knows of its user, as for all of `shoal`.
+TEST_F(WorkerProgramTest, WithoutHomeItHasAPlaceForItsStateAllTheSame) {
+  const std::string home = std::getenv("HOME") != nullptr ? std::getenv("HOME") : "/";
+  ::unsetenv("HOME");
+  Program program({"--ticket", a_ticket(), "--listen", "nonsense"});
+  ::setenv("HOME", home.c_str(), 1);
+  EXPECT_EQ(program.exit_code(), 2);
+  EXPECT_THAT(program.errors(), HasSubstr("nonsense"));
+}
+
 TEST_F(WorkerProgramTest, AMissingExecutorIsSaid) {
   auto with = arguments();
   with.insert(with.end(), {"--executor", (folder_ / "none").string()});

@@ -2,8 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -90,6 +93,54 @@ TEST_F(CacheRoomTest, WhatMadeRoomIsFetchedFromItsBeginWhenItIsWantedAgain) {
   EXPECT_TRUE(open(large).blocks_held.empty());
   for (std::uint64_t block = 0; block < 8; ++block) ASSERT_EQ(fetch(large, block), "");
   EXPECT_TRUE(store_->holds(large.id));
+}
+
+// How often somebody has looked through a folder, from now on.
+class Listings {
+ public:
+  explicit Listings(const fs::path& folder) : fd_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    EXPECT_GE(::inotify_add_watch(fd_, folder.c_str(), IN_OPEN), 0);
+  }
+  ~Listings() { ::close(fd_); }
+  Listings(const Listings&) = delete;
+  Listings& operator=(const Listings&) = delete;
+
+  std::size_t count() {
+    alignas(inotify_event) std::array<char, 4096> events{};
+    for (;;) {
+      const ssize_t got = ::read(fd_, events.data(), events.size());
+      if (got <= 0) return count_;
+      for (std::size_t at = 0; at < static_cast<std::size_t>(got);) {
+        inotify_event event{};
+        std::memcpy(&event, events.data() + at, sizeof event);
+        // Of the folder itself, not of a file in it.
+        if ((event.mask & IN_ISDIR) != 0 && event.len == 0) ++count_;
+        at += sizeof event + event.len;
+      }
+    }
+  }
+
+ private:
+  int fd_;
+  std::size_t count_ = 0;
+};
+
+// Small outputs may be a hundred thousand: to count them all anew for each would take longer each
+// time.
+TEST_F(CacheRoomTest, WhatIsThereIsCountedWhenTheLimitSeemsToBeReachedAndNotForEach) {
+  store_->limit(10 * kBlockBytes);
+  Listings listings(folder_ / "content" / "tmp");
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    const Made one(1, 100 + i);
+    ASSERT_EQ(fetch(one, 0), "") << i;
+    EXPECT_TRUE(store_->holds(one.id));
+  }
+  EXPECT_GE(listings.count(), 1U);
+  EXPECT_LE(listings.count(), 6U) << "each time that all that it knows to be unused has gone";
+  std::uint64_t bytes = 0;
+  for (const auto& one : store_->list()) bytes += one.length;
+  EXPECT_LE(bytes, 10 * kBlockBytes);
+  EXPECT_GE(bytes, 8 * kBlockBytes);
 }
 
 // Whoever names it under a wrong length has it read as often as he likes.

@@ -116,6 +116,66 @@ TEST_F(PartialContents, WhatIsDroppedByAnotherBeforeItsLastBlockIsNotWhole) {
   expect_right();
 }
 
+// To bring a large one to the disk takes a while, in which a machine may lose its power.
+TEST_F(PartialContents, WhatHadComeAllAndHadNoNameYetIsWholeWhenItIsOpenedAgain) {
+  EXPECT_FALSE(store(*one_, 0));
+  EXPECT_FALSE(store(*one_, 1));
+  const ByteView last = ByteView(bytes_).subspan(2 * kBlockBytes);
+  std::fstream part(file(".part"), std::ios::binary | std::ios::in | std::ios::out);
+  part.seekp(2 * kBlockBytes)
+      .write(reinterpret_cast<const char*>(last.data()), static_cast<std::streamsize>(last.size()))
+      .flush();
+  std::fstream have(file(".have"), std::ios::binary | std::ios::in | std::ios::out);
+  const Hash256 root = block_root(last);
+  have.seekp(16 + 2 * sizeof root)
+      .write(reinterpret_cast<const char*>(root.bytes.data()), sizeof root)
+      .flush();
+  one_ = std::move(*ContentStore::open(folder_));
+  EXPECT_TRUE(one_->perform(OpenContent{id_, bytes_.size()}).complete);
+  expect_right();
+  EXPECT_TRUE(one_->list_unfinished().empty());
+}
+
+// As few as it has already.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const rlimit none{0, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(PartialContents, WhatHasComeStaysWhereTheDiskOrTheSystemFails) {
+  const StoreBlock second{id_, bytes_.size(), first_leaf_of(1),
+                          to_bytes(ByteView(bytes_).subspan(kBlockBytes, kBlockBytes))};
+  EXPECT_FALSE(store(*one_, 0));
+  {
+    const NoMoreDescriptors now;
+    EXPECT_NE(one_->perform(second).error, "");
+    EXPECT_NE(other_->perform(second).error, "") << "it has not looked at what is there";
+  }
+  EXPECT_EQ(held(*one_), std::vector<std::uint64_t>{first_leaf_of(0)});
+  EXPECT_EQ(held(*other_), std::vector<std::uint64_t>{first_leaf_of(0)});
+  EXPECT_FALSE(store(*one_, 1));
+  EXPECT_TRUE(store(*one_, 2)) << "nothing is fetched twice";
+  expect_right();
+}
+
+TEST_F(PartialContents, NothingIsDroppedSinceItCannotBeOpenedForAMoment) {
+  ASSERT_TRUE(one_->put(bytes_));
+  fs::remove(file(".roots"));
+  {
+    const NoMoreDescriptors now;
+    EXPECT_FALSE(one_->perform(OpenContent{id_, bytes_.size() + 1}).complete);
+  }
+  expect_right();
+}
+
 // What takes up the room is to be seen, and to be dropped.
 TEST_F(PartialContents, AStoreOnAFullDiskIsOpenedToMakeRoom) {
   EXPECT_FALSE(store(*one_, 0));
