@@ -28,6 +28,9 @@ inline constexpr std::size_t kExecutorCandidates = 64;
 inline constexpr std::size_t kCheckpointBytes = 64ULL << 20;  // one unit's
 }  // namespace limits
 
+// How an executor ends whose kernel has closed its socket: nobody hears it any more.
+inline constexpr int kExecutorSocketClosedStatus = 113;
+
 // Views in these structs point into the frame that they were decoded from.
 struct ExecutorHello {
   std::vector<std::string> kernels;
