@@ -31,6 +31,9 @@ inline constexpr std::size_t kCheckpointBytes = 64ULL << 20;  // one unit's
 inline constexpr std::size_t kExecutorPartBytes = 4ULL << 20;
 }  // namespace limits
 
+// How an executor ends whose kernel has closed its socket: nobody hears it any more.
+inline constexpr int kExecutorSocketClosedStatus = 113;
+
 // Views in these structs point into the frame that they were decoded from.
 struct ExecutorHello {
   std::vector<std::string> kernels;

@@ -18,10 +18,14 @@ class Reader {
  public:
   Reader(const toml::table& table, std::string file) : table_(table), file_(std::move(file)) {}
 
-  // Text, or a number as it is written; "" where there is none.
+  // Text, or a number as it is written; "" where there is none. Text that is empty means nothing,
+  // and would be taken for a setting that is not there: a job of one unit for `array = ""`.
   std::string text(const char* name) {
     const toml::node* node = find(name);
-    return node != nullptr ? text_of(*node, name) : std::string();
+    if (node == nullptr) return {};
+    std::string text = text_of(*node, name);
+    if (text.empty()) refuse(name, "is empty: say something, or leave it out");
+    return text;
   }
   // One or a list of them.
   std::vector<std::string> texts(const char* name) {
@@ -39,6 +43,9 @@ class Reader {
   std::vector<std::string> command(const char* name) {
     std::vector<std::string> all = texts(name);
     const toml::node* node = find(name);
+    if (node != nullptr && (all.empty() || all.front().empty())) {
+      refuse(name, "is to be the program and its arguments, as a list");
+    }
     if (node != nullptr && node->is_string() && all.front().find(' ') != std::string::npos) {
       refuse(name, "is to be a list: [\"PROGRAM\", \"ARGUMENT\"]");
     }
@@ -54,7 +61,8 @@ class Reader {
     const toml::node* node = find(name);
     if (node == nullptr) return 0;
     const std::int64_t value = node->is_integer() ? node->value_or(std::int64_t{0}) : 0;
-    if (value < 1 || value > max) refuse(name, "is to be from 1 to " + std::to_string(max));
+    if (value < 1 || value > max)
+      refuse(name, "is to be a number from 1 to " + std::to_string(max));
     return static_cast<unsigned>(value);
   }
   // NAME = VALUE, as a table.
@@ -64,7 +72,7 @@ class Reader {
     if (node == nullptr) return all;
     const toml::table* table = node->as_table();
     if (table == nullptr) {
-      refuse(name, "is to be a table");
+      refuse(name, "is to be a table: { NAME = \"VALUE\" }");
       return all;
     }
     for (const auto& [key, value] : *table) {
@@ -90,7 +98,7 @@ class Reader {
   std::string text_of(const toml::node& node, const char* name) {
     if (node.is_string()) return node.value_or(std::string());
     if (node.is_integer()) return std::to_string(node.value_or(std::int64_t{0}));
-    refuse(name, "is to be text");
+    refuse(name, "is to be text, in quotes");
     return {};
   }
   void refuse(const char* name, const std::string& why) {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -60,7 +61,8 @@ class Sender {
  public:
   explicit Sender(int fd) : fd_(fd) {}
 
-  // Once the worker is gone, what is sent is lost: the reader will see the end as well.
+  // Once the worker is gone, what is sent is lost: the reader will see the end as well. It does not
+  // where a kernel has closed the socket under it, and would wait for ever.
   void send(ByteView frame) {
     std::lock_guard lock(mutex_);
     while (!failed_ && !frame.empty()) {
@@ -70,6 +72,8 @@ class Sender {
       } else if (errno == EAGAIN) {
         pollfd ready{fd_, POLLOUT, 0};
         poll(&ready, 1, -1);
+      } else if (errno == EBADF || errno == ENOTSOCK) {
+        _exit(kExecutorSocketClosedStatus);
       } else if (errno != EINTR) {
         failed_ = true;
       }
@@ -85,6 +89,17 @@ class Sender {
   std::mutex mutex_;
   bool failed_ = false;
 };
+
+// The process in which exit() would be a kernel's doing, and not that of a child which it made.
+std::atomic<pid_t> serving{0};
+
+// What main() left behind must not be destroyed while units run on other threads.
+void on_exit_of_a_kernel(int status, void*) {
+  if (serving != getpid()) return;
+  std::fflush(stdout);
+  std::fprintf(stderr, "shoal executor: a kernel called exit(%d)\n", status);
+  _exit(status);
+}
 
 // False: the worker sent what only an executor may send.
 bool perform(UnitLoop& loop, const ExecutorMessage& message, std::shared_ptr<const Bytes> frame) {
@@ -143,12 +158,9 @@ std::optional<HostChannels> take_host_channels() {
   return channels;
 }
 
-int serve_executor(const std::vector<KernelEntry>& kernels, const HostChannels& channels) {
-  if (channels.note_faults) {
-    install_fault_marks();
-    // What a kernel printed before it crashed must not be lost in a buffer.
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  }
+namespace {
+
+int serve(const std::vector<KernelEntry>& kernels, const HostChannels& channels) {
   Page page(channels.page);
   Sender sender(channels.socket);
   ExecutorHello hello;
@@ -171,6 +183,19 @@ int serve_executor(const std::vector<KernelEntry>& kernels, const HostChannels& 
     frames.filled(static_cast<std::size_t>(got));
     if (!perform_whole_frames(frames, loop)) return 1;
   }
+}
+
+}  // namespace
+
+int serve_executor(const std::vector<KernelEntry>& kernels, const HostChannels& channels) {
+  if (!channels.note_faults) return serve(kernels, channels);
+  install_fault_marks();
+  // What a kernel printed before it crashed must not be lost in a buffer.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  if (on_exit(on_exit_of_a_kernel, nullptr) == 0) serving = getpid();
+  const int status = serve(kernels, channels);
+  serving = 0;
+  return status;
 }
 
 int serve_executor(const std::vector<KernelEntry>& kernels, int fd) {

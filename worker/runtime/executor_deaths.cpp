@@ -58,6 +58,9 @@ Cause cause_of(const ExecutorLane::Living& living, int status, std::uint64_t mem
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
     return {FailureKind::kTimedOut, how + ": it took more processor time than is allowed"};
   }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kExecutorSocketClosedStatus) {
+    return {FailureKind::kCrashed, how + ": the unit has closed the descriptors of its process"};
+  }
   return {FailureKind::kCrashed, how + ", running this unit alone"};
 }
 

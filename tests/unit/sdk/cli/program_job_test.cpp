@@ -251,6 +251,33 @@ env = { MODE = "fast" }
   EXPECT_FALSE(read_job_file(file("broken.toml", "= 3\n"), {}));
 }
 
+// What is empty is a mistake, most likely of the program that wrote the file: one unit instead of
+// none, or of a thousand.
+TEST_F(ProgramJobTest, AJobFileSaysNothingThatIsEmptyOrOfTheWrongKind) {
+  const auto fault_of = [&](const std::string& lines) {
+    const auto read = read_job_file(file("odd.toml", "command = ['a']\n" + lines), {});
+    return read ? std::string("none") : read.error().what;
+  };
+  for (const char* name : {"array", "each_line", "from_json", "colsep", "name", "compare", "memory",
+                           "time_limit", "output_limit", "results", "keep_for"}) {
+    EXPECT_THAT(fault_of(std::string(name) + " = ''\n"),
+                HasSubstr("'" + std::string(name) + "' is empty"));
+  }
+  EXPECT_THAT(fault_of("compare_with = []\n"), HasSubstr("'compare_with' is to be the program"));
+  EXPECT_THAT(fault_of("quorum = '2'\n"), HasSubstr("'quorum' is to be a number from 1 to 16"));
+  EXPECT_THAT(fault_of("array = 0.5\n"), HasSubstr("'array' is to be text, in quotes"));
+  EXPECT_THAT(fault_of("env = ['A=1']\n"), HasSubstr("{ NAME = \"VALUE\" }"));
+  EXPECT_THAT(fault_of("array = '1'\narray = '2'\n"), HasSubstr("line 3"));
+  EXPECT_EQ(fault_of("input = []\nenv = {}\n"), "none");
+  const auto windows = read_job_file(file("bom.toml",
+                                          "\xef\xbb\xbf"
+                                          "command = ['a', '']\r\narray = '1-3'\r\n"),
+                                     {});
+  ASSERT_TRUE(windows) << windows.error().what;
+  EXPECT_EQ(windows->wish.array, "1-3");
+  EXPECT_THAT(windows->wish.command, ElementsAre("a", ""));
+}
+
 TEST_F(ProgramJobTest, NamesOfInputsMayHaveEqualsSignsInThem) {
   const std::string input = file("beta=0.5.txt", "x");
   wish_.command = {"sort"};

@@ -136,6 +136,23 @@ TEST_F(Keeper, AnExitCostsItsUnitAlone) {
   expect_one_failure("exits", FailureKind::kCrashed, "ended with status 3");
 }
 
+TEST_F(Keeper, ACallOfExitCostsItsUnitAloneAndIsCalledSo) {
+  const ComputeDone done = run(compute("calls_exit", {0, 40}, {7, ""}));
+  expect_squares_except(done, {0, 40}, {7});
+  ASSERT_EQ(done.failed.size(), 1U);
+  EXPECT_EQ(done.failed[0].kind, FailureKind::kCrashed);
+  EXPECT_NE(done.failed[0].message.find("ended with status 3"), std::string::npos)
+      << done.failed[0].message;
+  EXPECT_NE(done.failed[0].stderr_end.find("so long"), std::string::npos);
+  EXPECT_NE(done.failed[0].stderr_end.find("called exit(3)"), std::string::npos)
+      << done.failed[0].stderr_end;
+}
+
+// It lives on, and answers nothing: nobody would get its place on the worker any more.
+TEST_F(Keeper, AKernelThatClosesTheExecutorsDescriptorsCostsItsUnitAlone) {
+  expect_one_failure("closes_descriptors", FailureKind::kCrashed, "has closed the descriptors");
+}
+
 TEST_F(Keeper, GarbageFromAnExecutorCostsItsUnitAlone) {
   expect_one_failure("writes_garbage", FailureKind::kBadAnswer, "makes no sense");
 }

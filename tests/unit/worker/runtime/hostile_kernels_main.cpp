@@ -183,6 +183,23 @@ std::uint64_t exits(const Where& where, std::uint64_t index) {
   return index * index;
 }
 
+// As a library does that gives up, or a program that became a kernel.
+std::uint64_t calls_exit(const Where& where, std::uint64_t index) {
+  if (index == where.unit) {
+    std::fputs("so long", stdout);
+    std::exit(3);
+  }
+  return index * index;
+}
+
+// As a library does that makes a daemon.
+std::uint64_t closes_descriptors(const Where& where, std::uint64_t index) {
+  if (index == where.unit) {
+    for (int fd = 0; fd < 1024; ++fd) close(fd);
+  }
+  return index * index;
+}
+
 struct Counted {
   std::uint64_t steps = 0;
   std::uint64_t begun = 0;  // how often it was called
@@ -253,6 +270,8 @@ int main(int argc, char** argv) {
       shoal::Kernel{"claims_too_much", claims_too_much},
       shoal::Kernel{"claims_half_a_gigabyte", claims_half_a_gigabyte},
       shoal::Kernel{"exits", exits},
+      shoal::Kernel{"calls_exit", calls_exit},
+      shoal::Kernel{"closes_descriptors", closes_descriptors},
       shoal::Kernel{"counts", counts},
       shoal::Kernel{"waits", waits},
       shoal::Kernel{"sums_in_parallel", sums_in_parallel},
