@@ -139,6 +139,7 @@ std::string explanation(const std::optional<JobStatus>& status,
       case JobPhase::kRunning:
         return running_text(*status);
       case JobPhase::kPaused:
+        if (is_over(*status)) return ended_text(tally_of(*status));
         return "It waits: it is paused, and its submitter can resume it.";
       case JobPhase::kDone:
         return ended_text(tally_of(*status));

@@ -205,11 +205,6 @@ Outcome run_explain(const Asked& asked, const Settings& settings) {
   return kSuccess;
 }
 
-bool is_over(const JobStatus& status) {
-  return status.phase == JobPhase::kDone || status.phase == JobPhase::kCancelled ||
-         tally_of(status).ended() >= status.units;
-}
-
 Outcome run_watch(const Asked& asked, const Settings& settings) {
   auto known = find_job(asked, settings);
   if (!known) return tl::unexpected(known.error());
