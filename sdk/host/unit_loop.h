@@ -47,7 +47,7 @@ class UnitLoop {
   void perform(const ExecutorCompare&, std::shared_ptr<const Bytes> frame);
 
  private:
-  struct Arenas;
+  struct Arena;
   struct Setup;
   struct Chunk;
   struct Gathered;
@@ -71,7 +71,7 @@ class UnitLoop {
   const std::vector<KernelEntry>& kernels_;
   RunningPage& page_;
   SendFrame send_;
-  std::unique_ptr<Arenas> arenas_;
+  std::unique_ptr<Arena> arena_;  // from the first setup on
   std::map<std::uint64_t, std::shared_ptr<Setup>> setups_;
   std::string refusal_;
   std::map<std::uint64_t, std::map<UnitIndex, Bytes>> saved_;  // by chunk, until that comes
