@@ -12,6 +12,7 @@
 #include "node/state/free_port.h"
 #include "sdk/cli/children.h"
 #include "sdk/cli/commands.h"
+#include "sdk/cli/explain.h"
 #include "sdk/cli/json_values.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/pool_files.h"
@@ -177,7 +178,7 @@ Outcome compute(PoolAccess& pool, const Settings& settings) {
   if (settings.quiet) return tally->exit_code();
   say(tally_text(*tally) + "; two of " + std::to_string(kWorkers) +
       " workers computed each and agreed, and this program has checked their signatures. " +
-      std::to_string(moved) + " units came to their worker from another worker.");
+      units_text(moved) + " came to their worker from another worker.");
   say("All of it was on this machine, and is gone now: that shows the path, not the trust. "
       "'shoal pool init' makes a pool that stays.");
   return tally->exit_code();

@@ -20,7 +20,7 @@ std::string_view name_of(FailureReason reason);
 std::string_view name_of(Reachability reachability);
 
 Tally tally_of(const JobStatus& status);
-// Nothing more of it will be computed. One that nobody has closed may be running or paused by name.
+// Nothing more of it will be computed. An earlier version's worker may call such a job paused.
 bool is_over(const JobStatus& status);
 // Of a job that this account has submitted, but that no worker at hand keeps.
 JobStatus unknown_status(const JobId& job, const Manifest& manifest);
