@@ -1,9 +1,6 @@
 #include "bench/pool.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +13,7 @@
 
 #include "bench/kernels.h"
 #include "node/protocol/limits.h"
+#include "node/state/free_port.h"
 #include "node/state/key_file.h"
 
 namespace shoal::bench {
@@ -29,21 +27,6 @@ constexpr std::chrono::milliseconds kLookEvery{5};
 constexpr int kPortTries = 10;
 constexpr std::uint64_t kWarmUnits = 256;
 constexpr std::size_t kLogBytesMax = 64 << 20;
-
-// Free at this moment: another process may take it before the coordinator does. The ticket has to
-// name it before that.
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = fd >= 0 &&
-                     ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (fd >= 0) ::close(fd);
-  return bound ? ntohs(address.sin_port) : 0;
-}
 
 // Its first line says that it is ready.
 Measured await_ready(Process& process, const std::string& name, const fs::path& log,

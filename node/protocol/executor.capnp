@@ -37,7 +37,7 @@ struct Setup {               # a kernel with its parameters, for many chunks
   setup @0 :UInt64;          # the worker's number for it
   kernel @1 :Text;
   parameters @2 :Data;
-  threads @3 :UInt32;        # that may run its units at a time
+  threads @3 :UInt32;        # that run units; the same in all setups of an executor
   outputBytesMax @4 :UInt64; # a unit whose output is larger has failed
   checkpointMs @5 :UInt32 = 1000;  # a unit's state is sent no more often than that
 }

@@ -1,8 +1,5 @@
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,8 +9,10 @@
 #include <system_error>
 #include <utility>
 
+#include "node/state/free_port.h"
 #include "sdk/cli/children.h"
 #include "sdk/cli/commands.h"
+#include "sdk/cli/explain.h"
 #include "sdk/cli/json_values.h"
 #include "sdk/cli/pool_access.h"
 #include "sdk/cli/pool_files.h"
@@ -65,20 +64,6 @@ class TemporaryFolder {
  private:
   fs::path path_;
 };
-
-// One that nobody listens on just now. A ticket names ports, so that it cannot be left open.
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = fd >= 0 &&
-                     ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (fd >= 0) ::close(fd);
-  return bound ? ntohs(address.sin_port) : 0;
-}
 
 Result<MadePool, Failure> start_coordinator(Children& children, const fs::path& folder) {
   std::string last;
@@ -193,7 +178,7 @@ Outcome compute(PoolAccess& pool, const Settings& settings) {
   if (settings.quiet) return tally->exit_code();
   say(tally_text(*tally) + "; two of " + std::to_string(kWorkers) +
       " workers computed each and agreed, and this program has checked their signatures. " +
-      std::to_string(moved) + " units came to their worker from another worker.");
+      units_text(moved) + " came to their worker from another worker.");
   say("All of it was on this machine, and is gone now: that shows the path, not the trust. "
       "'shoal pool init' makes a pool that stays.");
   return tally->exit_code();

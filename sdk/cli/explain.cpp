@@ -12,10 +12,6 @@
 namespace shoal::cli {
 namespace {
 
-std::string units_text(std::uint64_t count) {
-  return std::to_string(count) + (count == 1 ? " unit" : " units");
-}
-
 std::string ended_text(const Tally& tally) {
   if (tally.verified == tally.units) {
     const bool one = tally.units == 1;
@@ -73,6 +69,10 @@ std::string seconds_text(std::uint64_t ms) {
 }
 
 }  // namespace
+
+std::string units_text(std::uint64_t count) {
+  return std::to_string(count) + (count == 1 ? " unit" : " units");
+}
 
 std::string keeping_text(const JobStatus& status) {
   const std::size_t all = status.stewards.size();
@@ -139,6 +139,7 @@ std::string explanation(const std::optional<JobStatus>& status,
       case JobPhase::kRunning:
         return running_text(*status);
       case JobPhase::kPaused:
+        if (is_over(*status)) return ended_text(tally_of(*status));
         return "It waits: it is paused, and its submitter can resume it.";
       case JobPhase::kDone:
         return ended_text(tally_of(*status));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,6 +10,8 @@
 
 // How a job is, in words: why nothing happens, who keeps it, what it took.
 namespace shoal::cli {
+
+std::string units_text(std::uint64_t count);  // "1 unit", "2 units"
 
 // `status`: nothing where no worker that can be reached keeps the job; `seen` then says why.
 std::string explanation(const std::optional<JobStatus>& status,

@@ -12,19 +12,28 @@ namespace {
 constexpr std::chrono::milliseconds kLookEvery{200};
 constexpr int kLooks = 25;
 
+// Nothing can be changed of a job that is over. To cancel is to ask for no more than that.
+bool comes_too_late(const std::optional<JobStatus>& status, ControlCommand command) {
+  return status && command != ControlCommand::kCancel && is_over(*status);
+}
+
+tl::unexpected<Failure> too_late(const JobStatus& status) {
+  return fail(kError, "Job " + short_hex(status.job) + " is over, so that nothing was changed. " +
+                          explanation(status, std::nullopt));
+}
+
 }  // namespace
 
 bool obeys(const JobStatus& status, ControlCommand command, std::int32_t priority) {
-  const bool over = status.phase == JobPhase::kDone || status.phase == JobPhase::kCancelled;
   switch (command) {
     case ControlCommand::kCancel:
-      return over;
+      return status.phase == JobPhase::kDone || status.phase == JobPhase::kCancelled;
     case ControlCommand::kPause:
-      return over || status.phase == JobPhase::kPaused;
+      return is_over(status) || status.phase == JobPhase::kPaused;
     case ControlCommand::kResume:
-      return status.phase != JobPhase::kPaused;
+      return is_over(status) || status.phase != JobPhase::kPaused;
     case ControlCommand::kPriority:
-      return over || status.priority == priority;
+      return is_over(status) || status.priority == priority;
   }
   return false;
 }
@@ -35,10 +44,15 @@ Outcome steer_job(const std::string& id, ControlCommand command, std::int32_t pr
   if (!pool) return tl::unexpected(pool.error());
   const auto job = resolve_job(*pool, id);
   if (!job) return tl::unexpected(job.error());
-  if (auto sent = pool->client->control(*job, command, priority); !sent) {
-    Failure failure = pool->failure(sent.error());
+  const auto about_it = [&](Failure failure) {
     failure.what = "Job " + short_hex(*job) + ": " + failure.what;
     return tl::unexpected(std::move(failure));
+  };
+  const auto before = status_of(*pool, *job);
+  if (!before) return about_it(before.error());
+  if (comes_too_late(*before, command)) return too_late(**before);
+  if (auto sent = pool->client->control(*job, command, priority); !sent) {
+    return about_it(pool->failure(sent.error()));
   }
   // A steward that was told tells the others: the leader may hear of it a moment later.
   auto status = pool->client->status(*job);
@@ -56,6 +70,7 @@ Outcome steer_job(const std::string& id, ControlCommand command, std::int32_t pr
                                   ": none of its stewards answered, so that nothing may have "
                                   "changed. Try again, or see 'shoal job explain'.");
   }
+  if (comes_too_late(*status, command)) return too_late(**status);
   if (settings.json) {
     print(json_line(job_json(**status)));
   } else if (!settings.quiet) {

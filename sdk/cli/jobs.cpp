@@ -143,7 +143,7 @@ void print_status(const JobStatus& status) {
   row("workers", std::to_string(status.workers));
   row("moved", std::to_string(status.moved) + " came to their worker from another worker");
   row("recomputed", std::to_string(status.recomputed) + " beyond the quorum");
-  row("unblinded", std::to_string(status.unblinded) + " had to be verified by the steward itself");
+  row("unblinded", std::to_string(status.unblinded) + " had to be verified by the leader itself");
   row("waiting for", status.waiting_for.empty() ? "nothing" : status.waiting_for);
   row("priority", std::to_string(status.priority));
   for (const auto& [what, value] : usage_rows(status.usage)) row(what, value);
@@ -203,11 +203,6 @@ Outcome run_explain(const Asked& asked, const Settings& settings) {
     print(plain_text(why));
   }
   return kSuccess;
-}
-
-bool is_over(const JobStatus& status) {
-  return status.phase == JobPhase::kDone || status.phase == JobPhase::kCancelled ||
-         tally_of(status).ended() >= status.units;
 }
 
 Outcome run_watch(const Asked& asked, const Settings& settings) {
@@ -332,8 +327,8 @@ void add_job(CLI::App& app, Chosen& chosen) {
   add_action(*job, chosen, "show", "All that is known of a job", run_show, asked);
   add_action(*job, chosen, "watch", "Follow a job until it ends", run_watch, asked);
   CLI::App* results = add_action(*job, chosen, "results",
-                                 "Print each unit's verified result as a line of JSON; waits for "
-                                 "those that are not there yet",
+                                 "Fetch each unit's verified result: a line of JSON, or what its "
+                                 "program left; waits for those that are not there yet",
                                  run_results, asked);
   results
       ->add_option("-o,--results", asked->results_folder,

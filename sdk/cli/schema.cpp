@@ -58,6 +58,11 @@ Tally tally_of(const JobStatus& status) {
   return {status.units, status.verified, status.failed, status.disputed};
 }
 
+bool is_over(const JobStatus& status) {
+  return status.phase == JobPhase::kDone || status.phase == JobPhase::kCancelled ||
+         tally_of(status).ended() >= status.units;
+}
+
 JobStatus unknown_status(const JobId& job, const Manifest& manifest) {
   JobStatus status;
   status.job = job;

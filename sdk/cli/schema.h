@@ -20,6 +20,8 @@ std::string_view name_of(FailureReason reason);
 std::string_view name_of(Reachability reachability);
 
 Tally tally_of(const JobStatus& status);
+// Nothing more of it will be computed. An earlier version's worker may call such a job paused.
+bool is_over(const JobStatus& status);
 // Of a job that this account has submitted, but that no worker at hand keeps.
 JobStatus unknown_status(const JobId& job, const Manifest& manifest);
 

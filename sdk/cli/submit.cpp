@@ -299,9 +299,11 @@ Outcome run_submit(Wish wish, const Settings& settings) {
                               " ARGUMENTS...");
     }
     if (!wish.program.command.empty()) return submit_program(wish.program, wish, settings);
-    return fail(kUsage,
-                "Say what to submit: a program after --, the name of a task, or --kernel with "
-                "--units, --inputs or --each-line. 'shoal submit --help' has examples.");
+    return fail(
+        kUsage,
+        "Say what to submit: a program after --, a JOB.toml, a MODULE.wasm, the name of a task, "
+        "or --kernel with --units, --inputs or --each-line. 'shoal submit --help' has "
+        "examples.");
   }
   if (wish.program.any() || !wish.program.command.empty()) {
     return fail(kUsage, "A kernel was asked for and a program, too: submit one of them.");

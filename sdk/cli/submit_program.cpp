@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "node/protocol/program_template.h"
+#include "sdk/cli/explain.h"
 #include "sdk/cli/job_results.h"
 #include "sdk/cli/program_job.h"
 #include "sdk/cli/program_results.h"
@@ -112,7 +113,7 @@ Result<JobId, Failure> hand_over(PoolAccess& pool, const Manifest& manifest,
   }
   if (auto written = flush_output(); !written) return tl::unexpected(written.error());
   if (!settings.quiet) {
-    say(manifest.name + ": " + std::to_string(manifest.units) + " units, job " + to_hex(job));
+    say(manifest.name + ": " + units_text(manifest.units) + ", job " + to_hex(job));
   }
   return job;
 }

@@ -58,10 +58,17 @@ ExecutorFailure failure_of(UnitIndex unit) {
 }  // namespace
 
 // Threads that begin what is enqueued in the order in which it came. (oneTBB's own begin it in any
-// order: a chunk could wait behind a later one whose units take for ever.)
+// order: a chunk could wait behind a later one whose units take for ever.) An executor has one
+// number of them for as long as it lives: a job that is to have fewer has an executor of its own.
 class UnitLoop::Arena {
  public:
-  explicit Arena(unsigned threads) : arena_(static_cast<int>(threads), 0) {}
+  explicit Arena(unsigned threads)
+      : threads_(threads),
+        stack_(tbb::global_control::thread_stack_size, kUnitStackBytes),
+        parallelism_(tbb::global_control::max_allowed_parallelism, threads + 1),
+        arena_(static_cast<int>(threads), 0) {}
+
+  unsigned threads() const { return threads_; }
   void enqueue(std::function<void()> task) {
     {
       std::lock_guard lock(mutex_);
@@ -77,31 +84,17 @@ class UnitLoop::Arena {
     waiting_.pop_front();
     return task;
   }
+
+  const unsigned threads_;
+  // oneTBB's own threads have half of that, and a kernel that fits into main() would crash. It
+  // counts for threads that are started from then on.
+  tbb::global_control stack_;
+  // oneTBB starts one worker less than the machine has processors unless told otherwise, and tasks
+  // that are enqueued run on workers alone.
+  tbb::global_control parallelism_;
   tbb::task_arena arena_;
   std::mutex mutex_;
   std::deque<std::function<void()>> waiting_;
-};
-
-// One arena for each thread count in use. oneTBB starts one worker less than the machine has
-// processors unless told otherwise, and tasks that are enqueued run on workers alone.
-struct UnitLoop::Arenas {
-  // Its own threads have half of that, and a kernel that fits into main() would crash. Before the
-  // first arena, since it counts for threads that are started from then on.
-  tbb::global_control stack{tbb::global_control::thread_stack_size, kUnitStackBytes};
-  std::unique_ptr<tbb::global_control> control;
-  std::size_t allowed = 0;
-  std::map<unsigned, std::unique_ptr<Arena>> by_threads;
-
-  Arena& with(unsigned threads) {
-    if (threads + 1 > allowed) {
-      allowed = threads + 1;
-      control = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
-                                                      allowed);
-    }
-    auto& arena = by_threads[threads];
-    if (!arena) arena = std::make_unique<Arena>(threads);
-    return *arena;
-  }
 };
 
 struct UnitLoop::Setup {
@@ -109,8 +102,6 @@ struct UnitLoop::Setup {
   UnitFunction run;
   EquivalentFunction equivalent;
   std::string refused;  // not empty: why it cannot run
-  unsigned threads = 1;
-  Arena* arena = nullptr;
   std::uint64_t output_bytes_max = 0;
   std::uint64_t checkpoint_ns = 0;        // the least time between two of a unit
   std::atomic<std::uint64_t> unit_ns{0};  // measured; 0: not yet
@@ -241,7 +232,7 @@ void note(RunningSlot& slot, std::uint64_t chunk, UnitIndex unit, std::uint64_t 
 }  // namespace
 
 UnitLoop::UnitLoop(const std::vector<KernelEntry>& kernels, RunningPage& page, SendFrame send)
-    : kernels_(kernels), page_(page), send_(std::move(send)), arenas_(std::make_unique<Arenas>()) {
+    : kernels_(kernels), page_(page), send_(std::move(send)) {
   // The last one is shared by those who find none free.
   for (std::size_t i = RunningPage::kSlots - 1; i > 0; --i) free_slots_.push_back(i - 1);
 }
@@ -256,14 +247,16 @@ UnitLoop::~UnitLoop() {
 
 void UnitLoop::perform(const ExecutorSetup& message) {
   auto setup = std::make_shared<Setup>();
-  setup->threads = message.threads;
-  setup->arena = &arenas_->with(message.threads);
+  if (!arena_) arena_ = std::make_unique<Arena>(message.threads);
   setup->checkpoint_ns = std::uint64_t{message.checkpoint_ms} * 1'000'000;
   setup->output_bytes_max = std::min<std::uint64_t>(message.output_bytes_max, limits::kOutputBytes);
   const auto found = std::find_if(kernels_.begin(), kernels_.end(),
                                   [&](const KernelEntry& k) { return k.name == message.kernel; });
   if (!refusal_.empty()) {
     setup->refused = refusal_;
+  } else if (message.threads != arena_->threads()) {
+    setup->refused = "this executor computes on " + std::to_string(arena_->threads()) +
+                     " threads, and not on " + std::to_string(message.threads);
   } else if (found == kernels_.end()) {
     setup->refused = "there is no kernel \"" + message.kernel + "\" in this program";
   } else {
@@ -321,7 +314,7 @@ void UnitLoop::enqueue_pullers(const std::shared_ptr<Chunk>& chunk, unsigned cou
     inside_ += count;
   }
   for (unsigned i = 0; i < count; ++i) {
-    chunk->setup->arena->enqueue([this, chunk] {
+    arena_->enqueue([this, chunk] {
       pull(chunk);
       leave();
     });
@@ -333,7 +326,7 @@ void UnitLoop::give_back(const std::shared_ptr<Chunk>& chunk, Range units) {
   {
     std::lock_guard lock(chunk->mutex);
     chunk->given_back.push_back(units);
-    if (chunk->pullers < chunk->setup->threads) more = chunk->setup->threads - chunk->pullers;
+    if (chunk->pullers < arena_->threads()) more = arena_->threads() - chunk->pullers;
     more = static_cast<unsigned>(std::min<std::uint64_t>(more, units.size()));
     chunk->pullers += more;
   }
@@ -347,7 +340,7 @@ std::optional<Range> UnitLoop::take(Chunk& chunk) {
   const std::uint64_t seen = chunk.next.load(std::memory_order_relaxed);
   if (seen < chunk.range.last) {
     // Smaller towards the end, so that the threads end together.
-    const std::uint64_t fair = (chunk.range.last - seen) / (2 * chunk.setup->threads) + 1;
+    const std::uint64_t fair = (chunk.range.last - seen) / (2 * arena_->threads()) + 1;
     const std::uint64_t first = chunk.next.fetch_add(std::min(wanted, fair));
     const std::uint64_t last = std::min(first + std::min(wanted, fair), chunk.range.last);
     if (first < last) return Range{first, last};
@@ -368,7 +361,7 @@ unsigned UnitLoop::threads_for(const Chunk& chunk) const {
   if (unit_ns != 0) {
     worth = std::min(worth, std::max<std::uint64_t>(chunk.range.size() * unit_ns / kTakeNs, 1));
   }
-  return static_cast<unsigned>(std::min<std::uint64_t>(chunk.setup->threads, worth));
+  return static_cast<unsigned>(std::min<std::uint64_t>(arena_->threads(), worth));
 }
 
 void UnitLoop::perform(const ExecutorCancel& message) {
@@ -554,7 +547,7 @@ void UnitLoop::perform(const ExecutorCompare& message, std::shared_ptr<const Byt
     std::lock_guard lock(mutex_);
     ++inside_;
   }
-  setup->arena->enqueue([this, setup, message, frame = std::move(frame)] {
+  arena_->enqueue([this, setup, message, frame = std::move(frame)] {
     compare(*setup, message);
     leave();
   });

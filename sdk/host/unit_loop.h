@@ -48,7 +48,6 @@ class UnitLoop {
 
  private:
   class Arena;
-  struct Arenas;
   struct Setup;
   struct Chunk;
   struct Gathered;
@@ -72,7 +71,7 @@ class UnitLoop {
   const std::vector<KernelEntry>& kernels_;
   RunningPage& page_;
   SendFrame send_;
-  std::unique_ptr<Arenas> arenas_;
+  std::unique_ptr<Arena> arena_;  // from the first setup on
   std::map<std::uint64_t, std::shared_ptr<Setup>> setups_;
   std::string refusal_;
   std::map<std::uint64_t, std::map<UnitIndex, Bytes>> saved_;  // by chunk, until that comes

@@ -159,8 +159,8 @@ void Front::begin(const std::string& job, std::uint64_t units, const Progress& s
   const std::string back = attach_.empty() ? command_ + " --attach " + job : command_;
   say_on_leaving("detached; the job goes on. Come back with:\n  " + back +
                  "\nor stop it: shoal job cancel " + job);
-  std::fprintf(stderr, "%s: %llu units, job %s\n", kernel_.c_str(),
-               static_cast<unsigned long long>(units), job.c_str());
+  std::fprintf(stderr, "%s: %llu %s, job %s\n", kernel_.c_str(),
+               static_cast<unsigned long long>(units), units == 1 ? "unit" : "units", job.c_str());
 }
 
 void Front::verified(const std::vector<std::string>& workers) {

@@ -1,10 +1,7 @@
 #include "tests/cluster/cluster.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +11,8 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "node/state/free_port.h"
 
 namespace shoal::cluster {
 namespace {
@@ -42,20 +41,6 @@ std::string node_of(const Process& worker) {
 }  // namespace
 
 fs::path program(const std::string& name) { return fs::path(SHOAL_PROGRAM_DIR) / name; }
-
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    std::abort();
-  }
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 void give_to_ordinary_user(const fs::path& path) {
   if (::geteuid() != 0) return;

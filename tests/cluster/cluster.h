@@ -101,8 +101,6 @@ class Cluster {
 };
 
 std::filesystem::path program(const std::string& name);
-// A port of loopback that was free a moment ago.
-std::uint16_t free_port();
 // Each line of text as JSON.
 std::vector<nlohmann::json> json_lines(const std::string& text);
 // Asked again and again, which must be worth as much as a pause.

@@ -37,6 +37,12 @@ class FaultsTest : public ::testing::Test {
     EXPECT_EQ(submit.exit_code(), 0) << submit.err();
     job_.expect_right(submit.out());
   }
+  void expect_over(Line command, const std::string& how) {
+    command.insert(command.begin(), "job");
+    const auto steered = cluster_.run(command);
+    EXPECT_EQ(steered.exit_code, 1) << steered.err;
+    EXPECT_THAT(steered.err, HasSubstr("is over, so that nothing was changed. " + how));
+  }
 
   Cluster cluster_;
   // A few seconds of work, of which the first results come at once.
@@ -221,6 +227,21 @@ TEST_F(FaultsTest, ACancelledJobEndsForItsSubmitterToo) {
   EXPECT_EQ(explained.exit_code, 0) << explained.err;
   EXPECT_THAT(explained.out, HasSubstr("cancelled"));
   EXPECT_EQ(count_lines(explained.out), 1U);
+  expect_over({"resume", job}, "It was cancelled");
+  EXPECT_EQ(cluster_.run({"job", "cancel", job}).exit_code, 0);
+}
+
+TEST_F(FaultsTest, AJobThatIsOverIsSteeredNoMore) {
+  start_pool(2);
+  const Mersenne short_job(cluster_.folder(), 100, 110);
+  const auto submitted = cluster_.run(short_job.submission({"--json", "--detach"}));
+  ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
+  const std::string id = json_lines(submitted.out).front()["job"];
+  ASSERT_EQ(cluster_.run({"job", "watch", id}).exit_code, 0);
+  for (const Line& command : {Line{"pause", id}, {"resume", id}, {"priority", id, "7"}}) {
+    expect_over(command, "It is done");
+  }
+  EXPECT_EQ(cluster_.run({"job", "cancel", id}).exit_code, 0);
 }
 
 }  // namespace

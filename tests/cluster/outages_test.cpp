@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "node/state/free_port.h"
 #include "tests/cluster/cluster.h"
 #include "tests/cluster/mersenne.h"
 

@@ -573,7 +573,7 @@ void JobLed::revoke(const NodeId& worker, const std::vector<Range>& ranges, Outb
 }
 
 void JobLed::finish_if_done(Outbox& out) {
-  if (!units_.all_ended() || phase_ != JobPhase::kRunning) return;
+  if (!units_.all_ended() || !active()) return;
   phase_ = JobPhase::kDone;
   out.hurry();
   if (!leading_) return;

@@ -184,8 +184,9 @@ void JobLed::lapse(std::uint64_t lease, const RangeSet& units) {
   }
 }
 
-void JobLed::lapse_all(const NodeId& worker) {
+void JobLed::lapse_all(const NodeId& worker, Instant granted_by) {
   for (std::uint64_t lease : leases_.of(worker)) {
+    if (leases_.find(lease)->granted > granted_by) continue;
     const RangeSet held = leases_.find(lease)->held;
     lapse(lease, held);
   }
@@ -343,69 +344,81 @@ void JobLed::on_transfer(Instant now, const NodeId& from, const TransferNotice& 
   const auto thief = members_.find(from);
   const Lease* lent = leases_.find(transfer->lease);
   if (thief == members_.end() || lent == nullptr || lent->holder != transfer->from) return refuse();
-  const std::uint32_t moves = lent->moves + 1;
   Member& member = thief->second;
-  std::vector<Range> moved;
-  RangeSet stranded;  // signed away by the victim, and not for this thief
-  RangeSet named;     // they may overlap: each unit is looked at once
-  std::uint64_t room = allowance(from, member);
-  for (Range range : transfer->ranges) named.add(lent->held.intersection(range));
+  const std::uint32_t moves = lent->moves + 1;
+  const Stolen stolen = take_from_victim(*transfer, *lent, member);
+  lapse(transfer->lease, stolen.stranded);
+  if (stolen.moved.empty()) {
+    refuse();
+    return serve_hungry(now, out);
+  }
+  lend_stolen(now, *transfer, moves, stolen.moved, member, out);
+  if (!stolen.stranded.empty()) serve_hungry(now, out);
+}
+
+// The replicas that the victim has signed away are the thief's, as far as it may have them.
+JobLed::Stolen JobLed::take_from_victim(const Transfer& transfer, const Lease& lent,
+                                        const Member& thief) {
+  const bool own_thief = transfer.to == context_.self;
+  Stolen stolen;
+  RangeSet named;  // they may overlap: each unit is looked at once
+  std::uint64_t room = allowance(transfer.to, thief);
+  for (Range range : transfer.ranges) named.add(lent.held.intersection(range));
   for (Range range : named.runs()) {
     for (Range run : units_.open_runs(range)) {
       units_.update(run, [&](UnitIndex first, UnitMap::Segment& segment) {
-        Replica* victim = segment.find(transfer->from);
+        Replica* victim = segment.find(transfer.from);
         const bool held = victim != nullptr && victim->state == ReplicaState::kLeased &&
-                          victim->lease == transfer->lease && victim->kind == LeaseKind::kPrimary;
+                          victim->lease == transfer.lease && victim->kind == LeaseKind::kPrimary;
         if (!held) return;
-        if (moves > kMovesMax || moved.size() >= limits::kRangesPerMessage ||
-            segment.last - first > room || !eligible(segment, from, member) ||
+        if (lent.moves >= kMovesMax || stolen.moved.size() >= limits::kRangesPerMessage ||
+            segment.last - first > room || !eligible(segment, transfer.to, thief) ||
             (own_thief && segment.replicas.size() > 1 && blind_verifiers_suffice())) {
-          stranded.add(Range{first, segment.last});
+          stolen.stranded.add(Range{first, segment.last});
           return;
         }
         *victim = segment.replicas.back();
         segment.replicas.pop_back();
-        std::erase_if(segment.replicas, [&](const Replica& r) { return r.worker == from; });
-        segment.replicas.push_back(Replica{.worker = from});
-        moved.push_back({first, segment.last});
+        std::erase_if(segment.replicas, [&](const Replica& r) { return r.worker == transfer.to; });
+        segment.replicas.push_back(Replica{.worker = transfer.to});
+        stolen.moved.push_back({first, segment.last});
         room -= segment.last - first;
       });
     }
   }
-  lapse(transfer->lease, stranded);
-  if (moved.empty()) {
-    refuse();
-    return serve_hungry(now, out);
-  }
-  Lease lease{.holder = from,
-              .kind = LeaseKind::kPrimary,
-              .held = RangeSet(moved),
-              .granted = now,
-              .expires = now + context_.config.lease,
-              .progressed = now,
-              .moves = moves};
+  return stolen;
+}
+
+void JobLed::lend_stolen(Instant now, const Transfer& transfer, std::uint32_t moves,
+                         const std::vector<Range>& moved, Member& thief, Outbox& out) {
+  const Lease lease{.holder = transfer.to,
+                    .kind = LeaseKind::kPrimary,
+                    .held = RangeSet(moved),
+                    .granted = now,
+                    .expires = now + context_.config.lease,
+                    .progressed = now,
+                    .moves = moves};
   moved_ += lease.held.size();
-  member.has_replicas = true;
+  thief.has_replicas = true;
   const std::uint64_t id = leases_.add(lease);
   for (Range run : moved) {
     units_.update(run, [&](UnitIndex, UnitMap::Segment& segment) {
-      if (Replica* own = segment.find(from)) own->lease = id;
+      if (Replica* own = segment.find(transfer.to)) own->lease = id;
     });
-    leases_.release(transfer->lease, run);
+    leases_.release(transfer.lease, run);
   }
-  member.hungry = false;
-  member.sent_to_steal = false;
-  member.heard = now;
-  send_states(from, member, lease.held.runs(), transfer->from, out);
-  out.send(from,
+  thief.hungry = false;
+  thief.sent_to_steal = false;
+  thief.heard = now;
+  send_states(transfer.to, thief, lease.held.runs(), transfer.from, out);
+  out.send(transfer.to,
            TransferReply{
                .job = id_,
-               .lease = transfer->lease,
+               .lease = transfer.lease,
                .new_lease = id,
                .ranges = lease.held.runs(),
                .duration_ms = static_cast<std::uint64_t>(context_.config.lease / Duration(1ms)),
-               .grant = paper_for(from, id, LeaseKind::kPrimary, lease.held.runs())});
-  if (!stranded.empty()) serve_hungry(now, out);
+               .grant = paper_for(transfer.to, id, LeaseKind::kPrimary, lease.held.runs())});
 }
 
 void JobLed::worker_here(const NodeId& worker, std::uint32_t threads, const std::string& address,
@@ -457,12 +470,7 @@ void JobLed::forget_absent() {
 // Whoever comes back with leases shows their papers before it asks for more. Who asks first was
 // restarted, and had not yet written that it was given anything.
 void JobLed::lapse_forgotten(const NodeId& worker, Member& member) {
-  if (!std::exchange(member.to_show, false)) return;
-  for (std::uint64_t lease : leases_.of(worker)) {
-    if (leases_.find(lease)->granted > member.gone) continue;
-    const RangeSet held = leases_.find(lease)->held;
-    lapse(lease, held);
-  }
+  if (std::exchange(member.to_show, false)) lapse_all(worker, member.gone);
 }
 
 // What they held, whose link is lost for too long, goes elsewhere, and what they were asked to show
@@ -475,7 +483,7 @@ bool JobLed::lapse_lost(Instant now, Outbox& out) {
   for (const NodeId& worker : gone) {
     lost_.erase(worker);
     if (leases_.holds_any(worker)) ++gone_;
-    lapse_all(worker);
+    lapse_all(worker, now);
     for (std::uint64_t batch : batches_.unanswered_by(worker)) {
       reject_batch(now, batch, ReplicaState::kLapsed, out);
     }

@@ -148,7 +148,7 @@ bool JobLed::on_control(Instant now, const Signed& control, Outbox& out) {
                        .bytes = pack_signed(control)});
   if (phase_ == JobPhase::kCancelled) {
     for (auto& [id, member] : members_) {
-      lapse_all(id);
+      lapse_all(id, now);
       if (member.asked && member.linked) {
         out.send(id, LeaseRevoke{.job = id_, .ranges = {}, .job_over = true});
       }

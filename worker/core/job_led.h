@@ -220,12 +220,19 @@ class JobLed {
   void introduce(const NodeId& worker, Member& member, Outbox& out);
   void send_controls(const NodeId& worker, Outbox& out) const;
   bool offer_holders(const NodeId& worker, Member& member, Outbox& out);
+  struct Stolen {
+    std::vector<Range> moved;
+    RangeSet stranded;  // signed away by the victim, and not for this thief
+  };
+  Stolen take_from_victim(const Transfer&, const Lease& lent, const Member& thief);
+  void lend_stolen(Instant now, const Transfer&, std::uint32_t moves,
+                   const std::vector<Range>& moved, Member& thief, Outbox&);
   void lapse(std::uint64_t lease, const RangeSet& units);
   void reject_stalled(Instant now, const NodeId& worker, Outbox& out);
   void reject_withheld(Instant now, std::uint64_t batch, Outbox& out);
   bool forgive_stalled(const NodeId& worker, Member&);
   void forgive_who_waits(Instant now, Outbox& out);
-  void lapse_all(const NodeId& worker);
+  void lapse_all(const NodeId& worker, Instant granted_by);
   void lapse_forgotten(const NodeId& worker, Member&);
   bool lapse_lost(Instant now, Outbox& out);
   Duration longest_lease() const;

@@ -355,7 +355,8 @@ int run(const WorkerOptions& options, int signal_fd) {
   std::fflush(stdout);
   log_line(LogLevel::kInfo, "worker " + short_hex(key.id()) + " of pool '" + options.ticket.name +
                                 "' at " + shown + ", " + std::to_string(options.threads) +
-                                " threads, state in " + options.state.string());
+                                (options.threads == 1 ? " thread" : " threads") + ", state in " +
+                                options.state.string());
   std::unique_ptr<PortMapper> mapper;
   if (options.maps_ports) mapper = std::make_unique<PortMapper>(listening->port);
   const bool needs_mapping = only_within_reach_of_neighbours(endpoints, options.ticket.doors);

@@ -12,6 +12,9 @@
 namespace {
 
 constexpr int kUsage = 2;
+constexpr const char* kAbout =
+    "shoal-worker starts this program around each executor. shoal-sandbox --probe says which\n"
+    "layers work on this machine.\n";
 
 std::string own_path() {
   std::array<char, 4096> path{};
@@ -31,12 +34,13 @@ int main(int argc, char** argv) {
     std::fputs(shoal::to_text(shoal::probe_sandbox(own_path())).c_str(), stdout);
     return 0;
   }
+  if (arguments == std::vector<std::string>{"--help"}) {
+    std::fputs(kAbout, stdout);
+    return 0;
+  }
   const auto policy = shoal::parse_policy(arguments);
   if (!policy) {
-    std::fprintf(stderr,
-                 "shoal-sandbox: %s\nshoal-worker starts this program around each executor. "
-                 "shoal-sandbox --probe says which layers work on this machine.\n",
-                 policy.error().c_str());
+    std::fprintf(stderr, "shoal-sandbox: %s\n%s", policy.error().c_str(), kAbout);
     return kUsage;
   }
   shoal::confine(*policy);

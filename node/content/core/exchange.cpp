@@ -91,19 +91,6 @@ ExchangeActions Exchange::add_hearsay(Instant now, const ContentId& id, const No
   return actions;
 }
 
-ExchangeActions Exchange::add_source(Instant now, const ContentId& id, const NodeId& node) {
-  now_ = now;
-  ExchangeActions actions;
-  const auto found = wants_.find(id);
-  if (found == wants_.end()) return actions;
-  add_source_to(id, found->second, node);
-  greet(now, id, found->second, actions);
-  if (found->second.sources.contains(node)) found->second.hope_at = now;
-  request_more(now, id, found->second, actions);
-  settle(now, actions);
-  return actions;
-}
-
 void Exchange::forget(const ContentId& id) {
   if (wants_.contains(id)) remove(id);
 }
@@ -170,7 +157,7 @@ ExchangeActions Exchange::on_opened(Instant now, const ContentOpened& opened) {
   if (!opened.complete && opened.length != want.length) return actions;  // as it was named before
   if (opened.complete) {
     arrived(opened.id, opened.length, std::nullopt, actions);
-    ask_for_fans(opened);
+    note_untold_fans(opened);
     answer_fans(opened, actions);
     settle(now, actions);
     return actions;

@@ -97,7 +97,6 @@ class Exchange {
   // shown which is right, the last one counts.
   ExchangeActions want(Instant now, const ContentId&, std::uint64_t length,
                        const std::vector<NodeId>& sources, Duration patience = 30s);
-  ExchangeActions add_source(Instant now, const ContentId&, const NodeId&);
   // One who is said to hold a part of it, by somebody who need not know.
   ExchangeActions add_hearsay(Instant now, const ContentId&, const NodeId&);
   // A source that is of no use any more, so that another can have its place.
@@ -291,7 +290,7 @@ class Exchange {
   bool sends_any(Instant now, std::uint64_t length) const;
   void tell_fans(const ContentId&, std::uint64_t length, std::uint64_t block, bool fetching,
                  ExchangeActions&);
-  void ask_for_fans(const ContentOpened&);
+  void note_untold_fans(const ContentOpened&);
   void answer_fans(const ContentOpened&, ExchangeActions&);
   void deal(const ContentId& id, std::uint64_t length, const NodeId& fan,
             const std::vector<std::uint64_t>& blocks, ExchangeActions&) const;

@@ -305,7 +305,7 @@ void Exchange::tell_fans(const ContentId& id, std::uint64_t length, std::uint64_
 }
 
 // Those who came while the disk was asked for this node itself have been told nothing yet.
-void Exchange::ask_for_fans(const ContentOpened& opened) {
+void Exchange::note_untold_fans(const ContentOpened& opened) {
   const auto fans = fans_.find(opened.id);
   if (fans == fans_.end()) return;
   for (const NodeId& fan : fans->second.fetching) {

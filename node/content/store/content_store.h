@@ -67,7 +67,6 @@ class ContentStore {
   void set_needed(std::set<ContentId> needed);
   // What is kept on purpose: `label` is for its owner, one line.
   Result<void, StoreError> pin(const ContentId&, const std::string& label);
-  void unpin(const ContentId&);
   bool pinned(const ContentId&) const;
   struct Listed {
     ContentId id;

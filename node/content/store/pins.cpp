@@ -40,8 +40,6 @@ Result<void, StoreError> ContentStore::pin(const ContentId& id, const std::strin
   return {};
 }
 
-void ContentStore::unpin(const ContentId& id) { ::unlink(impl_->beside(id, ".pin").c_str()); }
-
 bool ContentStore::pinned(const ContentId& id) const {
   return ::access(impl_->beside(id, ".pin").c_str(), F_OK) == 0;
 }

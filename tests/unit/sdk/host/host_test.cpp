@@ -258,6 +258,15 @@ TEST_F(Host, WhatIsDoneIsToldWhileTheRestRunsAndTheLastWithTheEnd) {
   EXPECT_EQ(answer.parts, 3);
 }
 
+TEST_F(Host, TheThreadsOfTheFirstSetupAreThoseOfAll) {
+  set_up(1, "square");
+  send(ExecutorSetup{2, "square", encode(Nothing{}), 3, 64 << 20});
+  send(indices(1, 2, {0, 1}));
+  EXPECT_EQ(receive_chunk(1).refused, "this executor computes on 2 threads, and not on 3");
+  send(indices(2, 1, {0, 1}));
+  EXPECT_EQ(receive_chunk(2).outputs.size(), 1U);
+}
+
 TEST_F(Host, EachUnitGetsItsOwnInput) {
   set_up(1, "reversed");
   const Bytes inputs = {1, 2, 3, 4, 5, 6};

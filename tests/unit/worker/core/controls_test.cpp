@@ -55,6 +55,17 @@ TEST_F(Controls, WhatIsPausedIsNotBegunAndGoesOnWhenItIsResumed) {
   EXPECT_EQ(verified(), 60U);
 }
 
+// All of it was begun before it was paused, so that nothing is left to be resumed.
+TEST_F(Controls, APausedJobIsDoneWhenItsLastUnitEnds) {
+  const JobId job = submit(6);
+  ASSERT_EQ(begun(1) + begun(2) + begun(3), 6U);
+  say(job, ControlCommand::kPause);
+  EXPECT_EQ(test::status_at(pool, 1).phase, JobPhase::kPaused);
+  pool.run(honest, 20);
+  ASSERT_EQ(verified(), 6U);
+  EXPECT_EQ(test::status_at(pool, 1).phase, JobPhase::kDone);
+}
+
 TEST_F(Controls, WhoWasAwayHearsOfIt) {
   const JobId job = submit(60);
   for (int i = 0; i < 4; ++i) pool.compute(2, honest);

@@ -100,7 +100,7 @@ TEST(Exchange, ThoseWhoHaveNothingKeepNoPlaceFromOneWhoHas) {
   }
   fetcher.link(kAnn);
   EXPECT_TRUE(fetcher.exchange.takes(content.id, kAnn));
-  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  fetcher.want(content, {kAnn});
   while (!fetcher.requests.empty()) fetcher.answer({&content});
   EXPECT_EQ(fetcher.fetched(content), content.bytes);
 }
@@ -192,7 +192,7 @@ TEST(Exchange, OneThatClaimsWhatItHasNotIsOutAfterAFewTimes) {
   fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, all)));
   EXPECT_TRUE(fetcher.requests.empty()) << "it came back";
   fetcher.link(kAnn);
-  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  fetcher.want(content, {kAnn});
   while (!fetcher.requests.empty()) fetcher.answer({&content});
   EXPECT_EQ(fetcher.fetched(content), content.bytes);
 }

@@ -96,7 +96,7 @@ TEST(Exchange, ALateBlockIsAskedOfAnotherSource) {
   fetcher.want(content, {kAnn});
   ASSERT_EQ(fetcher.asked_of(kAnn), 1U);
   fetcher.link(kBob);
-  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kBob));
+  fetcher.want(content, {kBob});
   EXPECT_EQ(fetcher.asked_of(kBob), 0U);
   const Instant asked = fetcher.now;
   fetcher.wait_for_deadline();
@@ -178,7 +178,7 @@ TEST(Exchange, WithoutAnySourceAWantWaitsForOne) {
   fetcher.now = fetcher.now + 29s;
   fetcher.run(fetcher.exchange.on_deadline(fetcher.now));
   fetcher.link(kAnn);
-  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  fetcher.want(content, {kAnn});
   ASSERT_EQ(fetcher.requests.size(), 1U);
   fetcher.answer({&content});
   EXPECT_EQ(fetcher.arrived[content.id], "");
@@ -209,7 +209,7 @@ TEST(Exchange, WhereAPartIsHereOthersAreWaitedForAndItIsSaid) {
   fetcher.now = fetcher.now + 119s;
   fetcher.run(fetcher.exchange.on_deadline(fetcher.now));
   fetcher.link(kAnn);
-  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  fetcher.want(content, {kAnn});
   ASSERT_EQ(fetcher.requests.size(), 1U);
   fetcher.answer({&content});
   EXPECT_EQ(fetcher.arrived[content.id], "");
@@ -444,7 +444,7 @@ TEST(Exchange, EverythingArrivesOnceAnHonestSourceStays) {
     const NodeId honest = node(9);
     fetcher.link(honest);
     for (const Content& content : contents) {
-      fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, honest));
+      fetcher.want(content, {honest});
     }
     for (int turn = 0; turn < 10000 && fetcher.arrived.size() < contents.size(); ++turn) {
       if (fetcher.requests.empty()) {

@@ -75,7 +75,7 @@ TEST(ExchangeWindow, WhileBlocksAreMissingNoneIsAskedOfTwoAndALateOneIsAskedOfAn
   const Instant began = fetcher.now;
   fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kBob, holding(content, asked)));
   while (fetcher.asked_of(kBob) == 0 && fetcher.now - began < 10s) {
-    fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kBob));  // which looks again
+    fetcher.want(content, {kBob});  // which looks again
     ASSERT_EQ(fetcher.asked_of(kBob), 0U) << (fetcher.now - began).count();
     fetcher.now = fetcher.now + 100ms;
     fetcher.run(fetcher.exchange.on_deadline(fetcher.now));

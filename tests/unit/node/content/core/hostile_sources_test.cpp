@@ -271,7 +271,7 @@ TEST(HostileSources, NamesOfThoseWhoAreNotThereKeepNoPlaceFromOneWhoIs) {
   EXPECT_FALSE(fetcher.exchange.takes(content.id, kBob)) << "one more name";
   fetcher.link(kAnn);
   EXPECT_TRUE(fetcher.exchange.takes(content.id, kAnn));
-  fetcher.run(fetcher.exchange.add_source(fetcher.now, content.id, kAnn));
+  fetcher.want(content, {kAnn});
   while (!fetcher.requests.empty()) fetcher.answer({&content});
   EXPECT_EQ(fetcher.fetched(content), content.bytes);
 }
