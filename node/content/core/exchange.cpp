@@ -100,6 +100,7 @@ ExchangeActions Exchange::link_up(Instant now, const NodeId& node, bool near) {
   ExchangeActions actions;
   Source& source = sources_[node];
   source.linked = true;
+  source.missed = false;
   source.near = near;
   source.late = 0;
   for (const ContentId& id : std::set<ContentId>(source.wants)) {
@@ -131,6 +132,7 @@ ExchangeActions Exchange::link_lost(Instant now, const NodeId& node) {
   const auto found = sources_.find(node);
   if (found == sources_.end()) return actions;
   found->second.linked = false;
+  found->second.missed = true;
   const std::set<ContentId> wants = found->second.wants;
   for (const ContentId& id : wants) {
     Want& want = wants_.at(id);

@@ -197,6 +197,7 @@ class Exchange {
   // A node that is linked, or a source of a want, or both.
   struct Source {
     bool linked = false;
+    bool missed = false;  // its link has ended, or it was dialled in vain, since the last one
     bool near = false;
     unsigned late = 0;    // times in a row that it was silent for longer than its timeout
     Instant late_marked;  // when that was last counted

@@ -479,20 +479,22 @@ bool Exchange::takes(const ContentId& id, const NodeId& node) const {
 }
 
 // A source that has nothing; or, for one that is there, the name of one that is not, or one that
-// was asked, and has sent nothing so far: names cost nothing, nor does it to promise.
+// was asked, and has sent nothing so far: names cost nothing, nor does it to promise. A mere name
+// takes the place of one that nobody has answered for.
 std::optional<NodeId> Exchange::one_to_leave_for(const Want& want, const NodeId& newcomer) const {
   const auto known = sources_.find(newcomer);
   const bool is_there = known != sources_.end() && known->second.linked;
-  std::optional<NodeId> absent, silent;
+  std::optional<NodeId> absent, missed, silent;
   for (const auto& [node, offer] : want.sources) {
     if (offer.held && offer.held->count() == 0) return node;
     if (!offer.source->linked) {
       absent = node;
+      if (offer.source->missed && offer.score <= 0) missed = node;
     } else if (is_silent(offer)) {
       silent = node;
     }
   }
-  if (!is_there) return std::nullopt;
+  if (!is_there) return missed;
   return absent ? absent : silent;
 }
 

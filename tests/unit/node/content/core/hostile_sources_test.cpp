@@ -276,6 +276,24 @@ TEST(HostileSources, NamesOfThoseWhoAreNotThereKeepNoPlaceFromOneWhoIs) {
   EXPECT_EQ(fetcher.fetched(content), content.bytes);
 }
 
+TEST(HostileSources, NamesThatNobodyAnswersForKeepNoPlaceFromOthers) {
+  const Content content(20 * kBlockBytes);
+  Fetcher fetcher;
+  fetcher.want(content, {});
+  for (std::uint8_t n = 100; n < 164; ++n) {
+    fetcher.run(fetcher.exchange.add_hearsay(fetcher.now, content.id, node(n)));
+  }
+  ASSERT_FALSE(fetcher.exchange.takes(content.id, kAnn));
+  fetcher.run(fetcher.exchange.link_lost(fetcher.now, node(120)));  // it was dialled in vain
+  EXPECT_TRUE(fetcher.exchange.takes(content.id, kAnn));
+  fetcher.run(fetcher.exchange.add_hearsay(fetcher.now, content.id, kAnn));
+  EXPECT_FALSE(fetcher.exchange.takes(content.id, kBob)) << "the others may yet come";
+  fetcher.link(kAnn);
+  fetcher.run(fetcher.exchange.on_holdings(fetcher.now, kAnn, holding(content, all_of(20), false)));
+  while (!fetcher.requests.empty()) fetcher.answer({&content});
+  EXPECT_EQ(fetcher.fetched(content), content.bytes);
+}
+
 TEST(HostileSources, ThoseWhoPromiseAllAndSendNothingKeepNoPlaceFromOneWhoSends) {
   const Content content(20 * kBlockBytes);
   Fetcher fetcher;
