@@ -157,10 +157,11 @@ void Submitter::Impl::steward_lost(const JobId& id, OpenJob& job, const NodeId& 
   }
   if (!job.timer) redial_later(job);
   const auto next = best_linked(job);
-  if (settled_link && !next && !std::exchange(job.told_lost, true)) {
+  const bool tells = settled_link && !letting_go;
+  if (tells && !next && !std::exchange(job.told_lost, true)) {
     tell("Lost the link to the last worker that keeps the job " + short_hex(id) + " (" + why +
          "); trying again.");
-  } else if (settled_link && was_reader && next) {
+  } else if (tells && was_reader && next) {
     tell("Lost the link to the worker " + short_hex(node) + " that keeps the job " + short_hex(id) +
          " (" + why + "); going on with " + short_hex(*next) + ".");
   }

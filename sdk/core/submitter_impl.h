@@ -242,6 +242,7 @@ struct Submitter::Impl {
   void heard(const NodeId& from, BlockCancel& m) { exchange.on_cancel(from, m); }
   void send(const NodeId& to, const Message& message);
   void tell(std::string text) { out.push_back(Notice{std::move(text)}); }
+  bool letting_go = false;  // links end because it wants them to: nothing to tell anybody of
   void pass(ExchangeActions actions);
   UnixMs unix_now() const { return config.unix_ms_at_zero + now.ns / 1'000'000; }
   // Between half of `d` and all of it, so that many who lost the same peer do not return at once.

@@ -64,10 +64,12 @@ void Submitter::Impl::start_over(OpenJob& job) {
   for (const auto& [node, keeper] : job.keepers) {
     if (keeper.asked && contacts[node].linked) asked.push_back(node);
   }
+  letting_go = true;
   for (const NodeId& node : asked) {
     out.push_back(Drop{node, "receipts are wanted from the first again"});
     link_gone(node, "its receipts are wanted from the first again");
   }
+  letting_go = false;
 }
 
 void Submitter::Impl::ask_receipts(const JobId& id, OpenJob& job) {

@@ -38,6 +38,8 @@
 //   O compute(const P&, std::uint64_t unit)        one unit for each index in [0, N)
 //   O compute(shoal::Unit&, const P&, const I&)    either, and with a say in how it runs
 //
+// Arguments may be taken by value as well, and a lambda will do.
+//
 // What a kernel must be. Several workers compute each unit and their outputs are compared byte for
 // byte, so a kernel is a pure function of its parameters and its input: no clock, no random device
 // (seed a generator with the unit's index), no state kept from one unit to the next. Units of one
@@ -224,9 +226,19 @@ Input input_of(const UnitCall& call) {
 
 template <class Params, class Input, class Output>
 class Kernel {
-  static_assert(Value<Params>, "the parameters cannot travel: see shoal/values.h for what can");
-  static_assert(Value<Input>, "the input cannot travel: see shoal/values.h for what can");
-  static_assert(Value<Output>, "the output cannot travel: see shoal/values.h for what can");
+  static_assert(Value<Params>,
+                "the parameters cannot travel: a struct needs a public "
+                "SHOAL_FIELDS line; see shoal/values.h for what else can");
+  static_assert(Value<Input>,
+                "the input cannot travel: a struct needs a public SHOAL_FIELDS line; "
+                "see shoal/values.h for what else can");
+  static_assert(Value<Output>,
+                "the output cannot travel: a struct needs a public SHOAL_FIELDS "
+                "line; see shoal/values.h for what else can");
+  static_assert(std::default_initializable<Params> && std::default_initializable<Input> &&
+                    std::default_initializable<Output>,
+                "parameters, input and output need a constructor without arguments: values that "
+                "have travelled are read into such a one");
 
  public:
   using ParamsType = Params;
@@ -308,9 +320,27 @@ class Kernel {
   std::function<bool(const Output&, const Output&)> equivalent_;
 };
 
+namespace detail {
+
 template <class P, class I, class O>
-Kernel(std::string, O (*)(const P&, I)) -> Kernel<P, std::remove_cvref_t<I>, O>;
+using KernelOf = Kernel<std::remove_cvref_t<P>, std::remove_cvref_t<I>, std::remove_cvref_t<O>>;
+// By the call operator of a lambda.
+template <class F, class P, class I, class O>
+KernelOf<P, I, O> kernel_of(O (F::*)(P, I) const);
+template <class F, class P, class I, class O>
+KernelOf<P, I, O> kernel_of(O (F::*)(Unit&, P, I) const);
+
+}  // namespace detail
+
 template <class P, class I, class O>
-Kernel(std::string, O (*)(Unit&, const P&, I)) -> Kernel<P, std::remove_cvref_t<I>, O>;
+Kernel(std::string, O (*)(P, I))
+    -> Kernel<std::remove_cvref_t<P>, std::remove_cvref_t<I>, std::remove_cvref_t<O>>;
+template <class P, class I, class O>
+Kernel(std::string, O (*)(Unit&, P, I))
+    -> Kernel<std::remove_cvref_t<P>, std::remove_cvref_t<I>, std::remove_cvref_t<O>>;
+template <class F>
+Kernel(std::string, F) -> Kernel<typename decltype(detail::kernel_of(&F::operator()))::ParamsType,
+                                 typename decltype(detail::kernel_of(&F::operator()))::InputType,
+                                 typename decltype(detail::kernel_of(&F::operator()))::OutputType>;
 
 }  // namespace shoal

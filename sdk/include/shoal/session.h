@@ -104,6 +104,7 @@ struct JobRequest {
 
 // A way to a pool, kept open from job to job. Threads may share a session. Calls may throw Error,
 // and block until the pool has answered. Jobs and results may outlive their session.
+// A child that fork() makes has none of its threads: it must use neither, and end by _exit or exec.
 class Session {
  public:
   // You need this only without shoal::run. Then a pool can run `shipped` kernels and those of a

@@ -250,6 +250,27 @@ TEST(KernelTest, RefusesWhatDoesNotFit) {
   EXPECT_THROW(entry.call(encode(Point{}), {0, {}, nullptr}), UnitRefused);
 }
 
+std::uint64_t by_value(Nothing, std::uint64_t unit) { return unit + 1; }
+const std::uint64_t& by_reference(Unit&, const Nothing&, const std::uint64_t& unit) { return unit; }
+
+TEST(KernelTest, ItsTypesAreThoseOfAFunctionOrALambdaHoweverItTakesItsArguments) {
+  using Squares = Kernel<Nothing, std::uint64_t, std::uint64_t>;
+  const Kernel plain{"by_value", by_value};
+  const Kernel reference{"by_reference", by_reference};
+  const Kernel lambda{"lambda", [](Nothing, std::uint64_t unit) { return unit * unit; }};
+  const Kernel with_unit{"with_unit", [](Unit& unit, Nothing, double x) noexcept {
+                           return x + static_cast<double>(unit.index());
+                         }};
+  static_assert(std::is_same_v<decltype(plain), const Squares>);
+  static_assert(std::is_same_v<decltype(reference), const Squares>);
+  static_assert(std::is_same_v<decltype(lambda), const Squares>);
+  static_assert(std::is_same_v<decltype(with_unit), const Kernel<Nothing, double, double>>);
+  EXPECT_EQ(plain({}, 3), 4U);
+  EXPECT_EQ(reference({}, 3), 3U);
+  EXPECT_EQ(lambda({}, 3), 9U);
+  EXPECT_EQ(with_unit({}, 0.5, 2), 2.5);
+}
+
 TEST(KernelTest, OutputsAreAppended) {
   const auto unit = KernelEntry(Kernel{"plus_index", plus_index}).prepare(encode(Nothing{}));
   Bytes output = {99};
