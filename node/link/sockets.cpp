@@ -27,7 +27,8 @@ constexpr int kBacklog = 1024;
 // not come back before that, with the messages of the old one.
 constexpr int kReconnectMs = 20'000;
 constexpr int kMaxSockets = 64;
-constexpr std::size_t kDescriptorsLeast = 8;  // for a few connections, and for files
+// For what is opened here, and then for a few connections and files.
+constexpr std::size_t kDescriptorsLeast = 16 + 8;
 // A frame of n bytes travels as n + 33 bytes of CURVE (RFC 26) after 2 or 9 bytes of ZMTP.
 constexpr std::size_t kCurveBytes = 33;
 constexpr const char* kEventsIn = "inproc://events-in";
@@ -81,13 +82,16 @@ void set_common(void* socket, const KeyPair& key) {
   set(socket, ZMQ_CURVE_SECRETKEY, key.curve_secret());
 }
 
+// What needs a descriptor comes first: a monitor to which nobody is connected waits for ever to say
+// that it stops.
 void* monitor(void* context, void* socket, const char* address) {
-  if (zmq_socket_monitor(socket, address, ZMQ_EVENT_ALL) != 0) return nullptr;
   void* pair = zmq_socket(context, ZMQ_PAIR);
   if (pair == nullptr) return nullptr;
   set(pair, ZMQ_LINGER, 0);
   set(pair, ZMQ_RCVHWM, 0);  // an event that is lost would leave a connection in our books for ever
-  if (zmq_connect(pair, address) == 0) return pair;
+  if (zmq_socket_monitor(socket, address, ZMQ_EVENT_ALL) == 0 && zmq_connect(pair, address) == 0) {
+    return pair;
+  }
   zmq_close(pair);
   return nullptr;
 }
@@ -111,6 +115,11 @@ Result<void, LinkError> Sockets::prepare(const std::string& listen, const KeyPai
   zmq_msg_init(&route_);
   zmq_msg_init(&payload_);
   seed_routing_ids();
+  // Else libzmq would abort, or try to connect in silence, and nobody would seem to answer.
+  if (!can_open_more(kDescriptorsLeast)) {
+    return tl::unexpected(
+        LinkError{LinkFault::kSystem, "cannot connect to others: " + descriptor_advice()});
+  }
   context_ = zmq_ctx_new();
   if (context_ == nullptr) return tl::unexpected(system_error("start ZeroMQ"));
   // Exactly one I/O thread: that ACCEPTED comes before anything else of a connection rests on it.
@@ -139,15 +148,7 @@ Result<void, LinkError> Sockets::prepare(const std::string& listen, const KeyPai
     return tl::unexpected(system_error("watch a socket"));
   }
   for (void* socket : {in_, out_, zap_, events_in_, events_out_}) poll_.add(socket);
-  if (!listen.empty()) {
-    if (auto bound = bind(listen); !bound) return bound;
-  }
-  // Else libzmq would try in silence, and nobody would seem to answer.
-  if (!can_open_more(kDescriptorsLeast)) {
-    return tl::unexpected(
-        LinkError{LinkFault::kSystem, "cannot connect to others: " + descriptor_advice()});
-  }
-  return {};
+  return listen.empty() ? Result<void, LinkError>{} : bind(listen);
 }
 
 Result<void, LinkError> Sockets::bind(const std::string& listen) {
