@@ -208,7 +208,12 @@ class JobLed {
   void double_stragglers(Instant now, Outbox& out);
   std::list<Late> longest_to_go(Instant now);
   bool some_will_be_lost(Instant now, const std::list<Late>&) const;
-  Duration more_time(Instant now, const Replica&, std::uint64_t ahead) const;
+  struct InHand {
+    Instant begun;            // with the first of them
+    std::uint64_t units = 0;  // that a worker is to compute, as far as they were counted
+  };
+  Instant begun_at(Instant now, const NodeId& worker) const;
+  Duration more_time(Instant now, const Replica&, const InHand&) const;
   bool may_double(UnitIndex first, const NodeId& worker, const Member&) const;
   bool stands_still(Instant now, const NodeId& worker, const Member&) const;
   std::string what_never_ends(Instant now) const;

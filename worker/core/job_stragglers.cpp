@@ -30,9 +30,21 @@ constexpr double kLossesWorth = 0.1;     // that are to be expected before the e
 
 }  // namespace
 
-// What a replica will take from now on; `ahead` units of its lease, itself included, are to be
+// Since when a worker has been at the first of what it holds.
+Instant JobLed::begun_at(Instant now, const NodeId& worker) const {
+  Instant begun = now;
+  for (const std::uint64_t id : leases_.of(worker)) {
+    const Lease& lease = *leases_.find(id);
+    begun = std::min(begun, std::max(lease.granted, lease.progressed));
+  }
+  // What was given to it while it was busy with something else began after that.
+  const auto member = members_.find(worker);
+  return member == members_.end() ? begun : std::max(begun, member->second.committed);
+}
+
+// What a replica will take from now on; so many units of its worker, itself included, are to be
 // done.
-Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ahead) const {
+Duration JobLed::more_time(Instant now, const Replica& replica, const InHand& in_hand) const {
   const auto member = members_.find(replica.worker);
   if (replica.state == ReplicaState::kCommitted) {
     const bool here = member != members_.end() && member->second.linked;
@@ -40,17 +52,13 @@ Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ah
         here || lost_.contains(replica.worker) || batches_.find(replica.batch)->opened;
     return to_be_shown ? Duration{} : kNever;
   }
-  const Lease& lease = *leases_.find(replica.lease);
-  // What was given to it while it was busy with something else began after that.
-  Instant begun = std::max(lease.granted, lease.progressed);
-  if (member != members_.end()) begun = std::max(begun, member->second.committed);
-  const Duration taken = now - begun;
+  const Duration taken = now - in_hand.begun;
   const std::uint64_t unit_ns =
       member == members_.end() ? job_unit_ns_ : unit_ns_of(member->second);
   // Nobody has finished a unit yet: there is nothing to expect, and some time is patience.
   if (unit_ns == 0) return taken > context_.config.lease / 2 ? taken : Duration{};
   const std::uint64_t threads = member == members_.end() ? 1 : member->second.threads;
-  const std::uint64_t turns = (ahead + threads - 1) / threads;
+  const std::uint64_t turns = (in_hand.units + threads - 1) / threads;
   if (turns > static_cast<std::uint64_t>(kNever.count()) / unit_ns) return kNever;
   const Duration unit(static_cast<std::int64_t>(unit_ns));
   const Duration expected(static_cast<std::int64_t>(turns * unit_ns));
@@ -67,7 +75,7 @@ Duration JobLed::more_time(Instant now, const Replica& replica, std::uint64_t ah
 std::list<JobLed::Late> JobLed::longest_to_go(Instant now) {
   const auto& shelf = units_.covered();
   std::list<Late> all;
-  std::map<std::uint64_t, std::uint64_t> ahead;  // by lease, of the runs so far
+  std::map<NodeId, InHand> in_hand;  // of the runs so far
   // From a random place, so that where there are too many each has its turn.
   auto it =
       shelf.size() <= kRunsLookedAt
@@ -78,9 +86,13 @@ std::list<JobLed::Late> JobLed::longest_to_go(Instant now) {
     const auto& segment = units_.segments().at(*it);
     std::vector<Duration> times;
     for (const Replica& replica : segment.replicas) {
-      if (replica.state == ReplicaState::kLeased) ahead[replica.lease] += segment.last - *it;
-      if (replica.state == ReplicaState::kLeased || replica.state == ReplicaState::kCommitted) {
-        times.push_back(more_time(now, replica, ahead[replica.lease]));
+      if (replica.state == ReplicaState::kLeased) {
+        const auto [of, is_new] = in_hand.try_emplace(replica.worker);
+        if (is_new) of->second.begun = begun_at(now, replica.worker);
+        of->second.units += segment.last - *it;
+        times.push_back(more_time(now, replica, of->second));
+      } else if (replica.state == ReplicaState::kCommitted) {
+        times.push_back(more_time(now, replica, {}));
       }
     }
     std::sort(times.begin(), times.end());
