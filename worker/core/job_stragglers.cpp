@@ -162,12 +162,7 @@ void JobLed::double_stragglers(Instant now, Outbox& out) {
 // what it is given waits behind that.
 bool JobLed::stands_still(Instant now, const NodeId& worker, const Member& member) const {
   if (leases_.units_of(worker) < member.threads) return false;
-  Instant moved = member.committed;
-  for (const std::uint64_t id : leases_.of(worker)) {
-    const Lease& lease = *leases_.find(id);
-    moved = std::max({moved, lease.granted, lease.progressed});
-  }
-  return now - moved > patience_with(unit_ns_of(member));
+  return now - begun_at(now, worker) > patience_with(unit_ns_of(member));
 }
 
 // Where nobody has finished anything for long: the unit that was begun first, in words that stay
